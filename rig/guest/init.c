@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PID 1 of the rig's guests. Brings up what the programs need, takes the
+ * devices (stage 1) or gets them back from the previous kernel (stage 2 and
+ * later), and then does what the referee says, one command a line:
+ *
+ *	update [name=value]...	preserve and jump into the next kernel
+ *	replace N		replace the HWPT N times under load
+ *	report			say what has been received so far
+ *	stop			stop the audio, take what is left, power off
+ *	off			power off as it is
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "update.h"
+
+#define POLL_MS 4
+
+static struct rig rig;
+
+static void mount_all(void)
+{
+	static const struct {
+		const char *type, *dir;
+	} fs[] = {
+		{ "proc", "/proc" },
+		{ "sysfs", "/sys" },
+		{ "devtmpfs", "/dev" },
+		{ "debugfs", "/sys/kernel/debug" },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(fs); i++) {
+		mkdir(fs[i].dir, 0755);
+		if (mount(fs[i].type, fs[i].dir, fs[i].type, 0, NULL) &&
+		    errno != EBUSY)
+			fprintf(stderr, "rig: mount %s: %s\n", fs[i].dir,
+				strerror(errno));
+	}
+}
+
+static void std_console(void)
+{
+	int fd = open("/dev/console", O_RDWR);
+
+	if (fd < 0)
+		return;
+	for (int i = 0; i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+static void emit_audio(void)
+{
+	if (rig.audio.present)
+		emit("audio", ",\"lpib\":%u,\"written\":%u",
+		     hda_position(&rig.hda), hda_position_written(&rig.hda));
+}
+
+static void report(void)
+{
+	rig_poll(&rig);
+	if (rig.nic.present) {
+		igb_flush(&rig.igb);
+		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u",
+		     (unsigned long long)rig.st->nic.next,
+		     (unsigned long long)rig.st->nic.posted,
+		     (unsigned long long)rig.st->nic.bad,
+		     igb_head(&rig.igb));
+	}
+	emit_audio();
+}
+
+static void update(char *args)
+{
+	char *word, *save = NULL;
+
+	for (word = strtok_r(args, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save))
+		opt_set(word);
+	rig_preserve(&rig);
+	rig_poll(&rig);
+	emit_audio();
+	emit("jump", ",\"next\":%llu", rig.st ?
+	     (unsigned long long)rig.st->nic.next : 0ull);
+	kexec_jump();
+}
+
+static void stop(void)
+{
+	if (rig.audio.present) {
+		emit_audio();
+		hda_stop(&rig.hda);
+		emit("audio_stopped", "");
+	}
+	report();
+	emit("done", ",\"bad\":%llu", rig.st ?
+	     (unsigned long long)rig.st->nic.bad : 0ull);
+	power_off();
+}
+
+static void command(char *line)
+{
+	char *args = strchr(line, ' ');
+
+	if (args)
+		*args++ = 0;
+	else
+		args = line + strlen(line);
+	if (!strcmp(line, "update"))
+		update(args);
+	else if (!strcmp(line, "replace"))
+		rig_replace(&rig, strtoul(args, NULL, 0));
+	else if (!strcmp(line, "report"))
+		report();
+	else if (!strcmp(line, "stop"))
+		stop();
+	else if (!strcmp(line, "off"))
+		power_off();
+	else if (line[0])
+		emit("error", ",\"text\":\"unknown command\"");
+}
+
+int main(void)
+{
+	struct utsname uts;
+	long stage;
+	char *line;
+
+	mount_all();
+	std_console();
+	opt_load_cmdline();
+	ctl_open(opt("ctl", "/dev/ttyS1"));
+	stage = opt_num("stage", 1);
+	uname(&uts);
+	emit("boot", ",\"stage\":%ld,\"kernel_release\":\"%s\"", stage,
+	     uts.release);
+
+	if (stage == 1) {
+		if (opt_num("bystander", 0))
+			bystander_start();
+		rig_start(&rig);
+	} else if (opt_num("preserve", 1)) {
+		rig_resume(&rig);
+	} else {
+		emit("nothing", "");
+	}
+
+	for (;;) {
+		line = ctl_line(POLL_MS);
+		if (line)
+			command(line);
+		rig_poll(&rig);
+		bystander_poll();
+	}
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include "iommufd.h"
+#include "uapi.h"
+
+int iommufd_open(void)
+{
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int iommufd_ioas_alloc(int iommufd)
+{
+	struct uio_ioas_alloc arg = { .size = sizeof(arg) };
+
+	return ioctl(iommufd, UIO_IOAS_ALLOC, &arg) ? -errno :
+						      (int)arg.out_ioas_id;
+}
+
+int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		     uint64_t length, uint64_t iova)
+{
+	struct uio_ioas_map_file arg = {
+		.size = sizeof(arg),
+		.flags = UIO_MAP_FIXED_IOVA | UIO_MAP_READABLE |
+			 UIO_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return ioctl(iommufd, UIO_IOAS_MAP_FILE, &arg) ? -errno : 0;
+}
+
+int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas)
+{
+	struct uio_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.dev_id = dev,
+		.pt_id = ioas,
+	};
+
+	return ioctl(iommufd, UIO_HWPT_ALLOC, &arg) ? -errno :
+						      (int)arg.out_hwpt_id;
+}
+
+int iommufd_destroy(int iommufd, uint32_t id)
+{
+	struct uio_destroy arg = { .size = sizeof(arg), .id = id };
+
+	return ioctl(iommufd, UIO_DESTROY, &arg) ? -errno : 0;
+}
+
+int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token)
+{
+	struct uio_hwpt_mark_preserve arg = {
+		.size = sizeof(arg),
+		.hwpt_id = hwpt,
+		.hwpt_token = token,
+	};
+
+	return ioctl(iommufd, UIO_HWPT_MARK_PRESERVE, &arg) ? -errno : 0;
+}
+
+int iommufd_hwpt_restore(int iommufd, uint64_t token)
+{
+	struct uio_hwpt_restore arg = {
+		.size = sizeof(arg),
+		.hwpt_token = token,
+	};
+
+	return ioctl(iommufd, UIO_HWPT_RESTORE, &arg) ? -errno :
+							(int)arg.out_hwpt_id;
+}

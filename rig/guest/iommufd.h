@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* iommufd calls. All return an object id, an fd or 0, or -errno. */
+#ifndef RIG_IOMMUFD_H
+#define RIG_IOMMUFD_H
+
+#include <stdint.h>
+
+int iommufd_open(void);
+int iommufd_ioas_alloc(int iommufd);
+int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		     uint64_t length, uint64_t iova);
+int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas);
+int iommufd_destroy(int iommufd, uint32_t id);
+int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token);
+int iommufd_hwpt_restore(int iommufd, uint64_t token);
+
+#endif

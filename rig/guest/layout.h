@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the memfd holds. Everything the next kernel's process needs to go on
+ * driving the devices is in here at fixed offsets; nothing is handed over by
+ * any other way. The first page block is the CPU's alone and never mapped for
+ * DMA; every other byte is at IOVA_BASE + its offset.
+ */
+#ifndef RIG_LAYOUT_H
+#define RIG_LAYOUT_H
+
+#include <stdint.h>
+
+#define RIG_MAGIC	0x4f554e49544e4f43ull	/* "CONTINUO" */
+#define RIG_VERSION	1
+
+/* Beyond the guest's RAM: with translation off this hits no memory. */
+#define IOVA_BASE	0x1000000000ull
+
+#define PAGE		4096ul
+#define PAGE_UP(x)	(((x) + PAGE - 1) & ~(PAGE - 1))
+
+/*
+ * The receive ring has to last for an update with nobody posting buffers, and
+ * QEMU takes up to 65535 descriptors. The buffers' pitch is no divisor of the
+ * page size so that buffers, and frames, straddle pages.
+ */
+#define NIC_SLOTS	49152u
+#define NIC_PITCH	1344u
+#define NIC_BUF		1024u
+
+#define PCM_FRAMES	65536u			/* one period of the pattern */
+#define PCM_BYTES	(PCM_FRAMES * 4)
+
+#define OFF_STATE	0x0ul
+#define OFF_NIC_RING	0x10000ul
+#define OFF_NIC_BUF	(OFF_NIC_RING + PAGE_UP(NIC_SLOTS * 16ul))
+#define OFF_NIC_END	(OFF_NIC_BUF + PAGE_UP((unsigned long)NIC_SLOTS * NIC_PITCH))
+#define OFF_HDA_BDL	OFF_NIC_END
+#define OFF_HDA_POS	(OFF_HDA_BDL + PAGE)
+#define OFF_HDA_PCM	(OFF_HDA_POS + PAGE)
+#define OFF_HDA_END	(OFF_HDA_PCM + PCM_BYTES)
+#define MEM_SIZE	OFF_HDA_END
+
+/* A run of frames received in consecutive slots with consecutive sequences. */
+struct rx_run {
+	uint64_t slot;
+	uint64_t seq;
+	uint64_t count;
+	uint64_t bytes;
+	uint64_t crc_sum;	/* of the frames' CRCs as computed here */
+};
+
+struct nic_state {
+	uint64_t next;		/* slot to look at next; never wraps */
+	uint64_t posted;	/* slots given to the device: up to here */
+	uint64_t bad;
+	struct rx_run run;
+};
+
+struct rig_state {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t updates_done;
+	uint32_t has_nic;
+	uint32_t has_hda;
+	struct nic_state nic;
+};
+
+#endif

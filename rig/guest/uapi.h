@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel interfaces the rig's guest programs use and that the headers of
+ * the machine that builds them (Debian 12: 6.1) do not have yet: iommufd,
+ * VFIO cdevs, the live update orchestrator, and Continuo's own ioctls.
+ * The structures carry their own names (uio_, uvfio_, ulu_) so that they can
+ * never collide with, or hide a change in, the headers they stand in for.
+ */
+#ifndef RIG_UAPI_H
+#define RIG_UAPI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+/* ---- iommufd ---- */
+
+#define UIO(nr)			_IO(';', nr)
+#define UIO_DESTROY		UIO(0x80)
+#define UIO_IOAS_ALLOC		UIO(0x81)
+#define UIO_HWPT_ALLOC		UIO(0x89)
+#define UIO_IOAS_MAP_FILE	UIO(0x8f)
+#define UIO_HWPT_MARK_PRESERVE	UIO(0x96)	/* Continuo */
+#define UIO_HWPT_RESTORE	UIO(0x97)	/* Continuo */
+
+struct uio_destroy {
+	__u32 size;
+	__u32 id;
+};
+
+struct uio_ioas_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 out_ioas_id;
+};
+
+struct uio_hwpt_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 dev_id;
+	__u32 pt_id;
+	__u32 out_hwpt_id;
+	__u32 __reserved;
+	__u32 data_type;
+	__u32 data_len;
+	__aligned_u64 data_uptr;
+	__u32 fault_id;
+	__u32 __reserved2;
+};
+
+#define UIO_MAP_FIXED_IOVA	(1 << 0)
+#define UIO_MAP_WRITEABLE	(1 << 1)
+#define UIO_MAP_READABLE	(1 << 2)
+
+struct uio_ioas_map_file {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__s32 fd;
+	__aligned_u64 start;
+	__aligned_u64 length;
+	__aligned_u64 iova;
+};
+
+struct uio_hwpt_mark_preserve {
+	__u32 size;
+	__u32 hwpt_id;
+	__aligned_u64 hwpt_token;
+};
+
+struct uio_hwpt_restore {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 hwpt_token;
+	__u32 out_hwpt_id;
+	__u32 __reserved;
+};
+
+/* ---- VFIO cdev ---- */
+
+#define UVFIO_BIND_IOMMUFD	_IO(VFIO_TYPE, VFIO_BASE + 18)
+#define UVFIO_ATTACH_PT		_IO(VFIO_TYPE, VFIO_BASE + 19)
+
+struct uvfio_bind {
+	__u32 argsz;
+	__u32 flags;
+	__s32 iommufd;
+	__u32 out_devid;
+	__aligned_u64 token_uuid_ptr;
+};
+
+struct uvfio_attach {
+	__u32 argsz;
+	__u32 flags;
+	__u32 pt_id;
+	__u32 pasid;
+};
+
+/* ---- live update orchestrator ---- */
+
+#define ULU_NAME_LEN		64
+#define ULU_CREATE_SESSION	_IO(0xba, 0x00)
+#define ULU_RETRIEVE_SESSION	_IO(0xba, 0x01)
+#define ULU_PRESERVE_FD		_IO(0xba, 0x40)
+#define ULU_RETRIEVE_FD		_IO(0xba, 0x41)
+#define ULU_FINISH		_IO(0xba, 0x42)
+
+struct ulu_session {
+	__u32 size;
+	__s32 fd;
+	__u8 name[ULU_NAME_LEN];
+};
+
+struct ulu_fd {
+	__u32 size;
+	__s32 fd;
+	__aligned_u64 token;
+};
+
+struct ulu_finish {
+	__u32 size;
+	__u32 reserved;
+};
+
+#endif

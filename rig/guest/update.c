@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a user-space driver does around a live update, in the order the kernel
+ * asks for (docs of the kernel part; DESIGN "Life of a preserved device"):
+ * mark the HWPTs, preserve memfd, iommufd and cdevs, jump; then retrieve them
+ * in the same order, bind, restore the HWPT by token, rebuild IOAS and HWPT,
+ * replace, destroy the restored HWPT, finish.
+ *
+ * Options (see rig.h): preserve=0 leaves the session out; hole=1 leaves one
+ * page that a device is about to use out of the rebuilt IOAS; hwpt=each gives
+ * each device a HWPT of its own (they share one otherwise).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "iommufd.h"
+#include "luo.h"
+#include "rig.h"
+#include "update.h"
+
+#define SESSION		"continuo"
+
+enum token {
+	TOKEN_MEMFD	= 0x6d656d,
+	TOKEN_IOMMUFD	= 0x696f,
+	TOKEN_NIC	= 0x6e6963,
+	TOKEN_AUDIO	= 0x617564,
+	TOKEN_HWPT_NIC	= 0x11000000000001,
+	TOKEN_HWPT_AUDIO = 0x11000000000002,
+};
+
+#define ID_INTEL	0x8086
+#define ID_IGB		0x10c9
+#define ID_HDA_ICH6	0x2668
+#define ID_HDA_ICH9	0x293e
+
+/* How far ahead of the receive ring's head the page left out is. */
+#define HOLE_AHEAD	600u
+
+static void phase(const char *name, const char *edge)
+{
+	emit("phase", ",\"name\":\"%s\",\"edge\":\"%s\"", name, edge);
+}
+
+static void must(int ret, const char *what)
+{
+	if (ret < 0)
+		die("%s: %s", what, strerror(-ret));
+}
+
+static bool one_hwpt(void)
+{
+	return strcmp(opt("hwpt", "shared"), "each");
+}
+
+static void rig_wire(struct rig *r)
+{
+	r->igb = (struct igb){
+		.dev = &r->nic.v,
+		.st = &r->st->nic,
+		.name = "nic",
+		.mem = r->mem + OFF_NIC_RING,
+		.iova = IOVA_BASE + OFF_NIC_RING,
+	};
+	r->hda = (struct hda){
+		.dev = &r->audio.v,
+		.mem = r->mem + OFF_HDA_BDL,
+		.iova = IOVA_BASE + OFF_HDA_BDL,
+	};
+}
+
+static void rig_mmap(struct rig *r)
+{
+	r->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_POPULATE, r->memfd, 0);
+	if (r->mem == MAP_FAILED)
+		die("mmap the DMA memory: %s", strerror(errno));
+	r->st = (struct rig_state *)(r->mem + OFF_STATE);
+}
+
+static void map_range(struct rig *r, uint64_t from, uint64_t end)
+{
+	if (from < end)
+		must(iommufd_map_file(r->iommufd, r->ioas, r->memfd, from,
+				      end - from, IOVA_BASE + from),
+		     "map the memfd into the IOAS");
+}
+
+/* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
+static void build_ioas(struct rig *r, uint64_t hole)
+{
+	static const struct {
+		uint64_t from, end;
+	} area[] = {
+		{ OFF_NIC_RING, OFF_NIC_BUF },
+		{ OFF_NIC_BUF, OFF_NIC_END },
+		{ OFF_HDA_BDL, OFF_HDA_END },
+	};
+
+	r->ioas = iommufd_ioas_alloc(r->iommufd);
+	must(r->ioas, "allocate an IOAS");
+	hole &= ~(PAGE - 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(area); i++) {
+		if (hole >= area[i].from && hole < area[i].end) {
+			map_range(r, area[i].from, hole);
+			map_range(r, hole + PAGE, area[i].end);
+		} else {
+			map_range(r, area[i].from, area[i].end);
+		}
+	}
+}
+
+/* HWPTs for all devices from the current IOAS, not attached yet. */
+static void build_hwpts(struct rig *r, int *nic, int *audio)
+{
+	*nic = *audio = -1;
+	if (r->nic.present) {
+		*nic = iommufd_hwpt_alloc(r->iommufd, r->nic.v.devid, r->ioas);
+		must(*nic, "allocate a HWPT for the network device");
+	}
+	if (!r->audio.present)
+		return;
+	if (r->nic.present && one_hwpt()) {
+		*audio = *nic;
+		return;
+	}
+	*audio = iommufd_hwpt_alloc(r->iommufd, r->audio.v.devid, r->ioas);
+	must(*audio, "allocate a HWPT for the audio device");
+}
+
+static void attach_all(struct rig *r, int nic, int audio)
+{
+	if (r->nic.present) {
+		must(vfio_attach(&r->nic.v, nic), "attach the network device");
+		r->nic.hwpt = nic;
+	}
+	if (r->audio.present) {
+		must(vfio_attach(&r->audio.v, audio), "attach the audio device");
+		r->audio.hwpt = audio;
+	}
+}
+
+static void destroy_hwpts(struct rig *r, int nic, int audio)
+{
+	if (nic >= 0)
+		must(iommufd_destroy(r->iommufd, nic), "destroy a HWPT");
+	if (audio >= 0 && audio != nic)
+		must(iommufd_destroy(r->iommufd, audio), "destroy a HWPT");
+}
+
+static void take_device(struct rig *r, struct device *d, const char *what)
+{
+	d->v.fd = vfio_open_cdev(d->v.bdf);
+	if (d->v.fd < 0)
+		die("open the VFIO cdev of the %s device %s: %s", what,
+		    d->v.bdf, strerror(-d->v.fd));
+	must(vfio_bind(&d->v, r->iommufd), "bind a device to the iommufd");
+	d->present = true;
+}
+
+static void find_devices(struct rig *r)
+{
+	const char *devs = opt("devs", "nic,audio");
+
+	if (strstr(devs, "nic"))
+		must(vfio_find(ID_INTEL, ID_IGB, 0, r->nic.v.bdf),
+		     "find the network device (igb)");
+	if (strstr(devs, "audio") &&
+	    vfio_find(ID_INTEL, ID_HDA_ICH6, 0, r->audio.v.bdf))
+		must(vfio_find(ID_INTEL, ID_HDA_ICH9, 0, r->audio.v.bdf),
+		     "find the audio device (intel-hda)");
+}
+
+void rig_start(struct rig *r)
+{
+	uint8_t mac[6] = {};
+	int nic, audio;
+
+	r->session = -1;
+	find_devices(r);
+	r->memfd = memfd_create("rig-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->memfd < 0 || ftruncate(r->memfd, MEM_SIZE))
+		die("make the memfd for DMA: %s", strerror(errno));
+	rig_mmap(r);
+	memset(r->mem, 0, MEM_SIZE);
+	r->st->magic = RIG_MAGIC;
+	r->st->version = RIG_VERSION;
+
+	r->iommufd = iommufd_open();
+	must(r->iommufd, "open /dev/iommu");
+	if (r->nic.v.bdf[0])
+		take_device(r, &r->nic, "network");
+	if (r->audio.v.bdf[0])
+		take_device(r, &r->audio, "audio");
+	r->st->has_nic = r->nic.present;
+	r->st->has_hda = r->audio.present;
+
+	build_ioas(r, 0);
+	build_hwpts(r, &nic, &audio);
+	attach_all(r, nic, audio);
+	rig_wire(r);
+
+	if (r->nic.present) {
+		must(vfio_map(&r->nic.v), "map the network device's BAR");
+		vfio_enable_dma(&r->nic.v);
+		igb_start(&r->igb);
+		igb_mac(&r->igb, mac);
+	}
+	if (r->audio.present) {
+		must(vfio_map(&r->audio.v), "map the audio device's BAR");
+		vfio_enable_dma(&r->audio.v);
+		hda_start(&r->hda);
+	}
+	emit("ready",
+	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"slots\":%u",
+	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], r->nic.v.bdf,
+	     r->audio.v.bdf, NIC_SLOTS);
+}
+
+void rig_preserve(struct rig *r)
+{
+	phase("load", "begin");
+	kexec_load_next();
+	phase("load", "end");
+	if (!opt_num("preserve", 1))
+		return;
+
+	phase("preserve", "begin");
+	if (r->nic.present)
+		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC),
+		     "mark the network device's HWPT");
+	if (r->audio.present && r->audio.hwpt != r->nic.hwpt)
+		must(iommufd_hwpt_mark(r->iommufd, r->audio.hwpt,
+				       TOKEN_HWPT_AUDIO),
+		     "mark the audio device's HWPT");
+	r->session = luo_session_create(SESSION);
+	must(r->session, "create a live update session");
+	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD),
+	     "preserve the memfd");
+	must(luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD),
+	     "preserve the iommufd");
+	if (r->nic.present)
+		must(luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC),
+		     "preserve the network device");
+	if (r->audio.present)
+		must(luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO),
+		     "preserve the audio device");
+	phase("preserve", "end");
+}
+
+static int must_retrieve(int session, uint64_t token, const char *what)
+{
+	int fd = luo_retrieve(session, token);
+
+	if (fd < 0)
+		die("retrieve the %s: %s", what, strerror(-fd));
+	return fd;
+}
+
+static void resume_device(struct rig *r, struct device *d, uint64_t token,
+			  const char *what)
+{
+	d->v.fd = must_retrieve(r->session, token, what);
+	must(vfio_bind(&d->v, r->iommufd), "bind a retrieved device");
+	must(vfio_map(&d->v), "map a retrieved device's BAR");
+	d->present = true;
+	/* Before anything of ours: is it as the old kernel left it? */
+	emit("retrieved", ",\"what\":\"%s\",\"pci_command\":%u", what,
+	     vfio_config_read16(&d->v, 4));
+}
+
+static uint64_t choose_hole(struct rig *r)
+{
+	if (!opt_num("hole", 0))
+		return 0;
+	if (r->nic.present)
+		return OFF_NIC_BUF + (uint64_t)((igb_head(&r->igb) + HOLE_AHEAD) %
+						NIC_SLOTS) * NIC_PITCH;
+	return OFF_HDA_PCM + PCM_BYTES / 2;
+}
+
+void rig_resume(struct rig *r)
+{
+	int nic, audio, old_nic = -1, old_audio = -1;
+	uint64_t hole;
+
+	phase("retrieve", "begin");
+	r->session = luo_session_retrieve(SESSION);
+	must(r->session, "retrieve the live update session");
+	r->memfd = must_retrieve(r->session, TOKEN_MEMFD, "memfd");
+	r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD, "iommufd");
+	rig_mmap(r);
+	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
+		die("the retrieved memfd is not the one preserved: magic %llx, version %u",
+		    (unsigned long long)r->st->magic, r->st->version);
+	rig_wire(r);
+	if (r->st->has_nic)
+		resume_device(r, &r->nic, TOKEN_NIC, "nic");
+	if (r->st->has_hda)
+		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
+	if (r->nic.present) {
+		old_nic = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC);
+		must(old_nic, "restore the network device's HWPT");
+	}
+	if (r->audio.present && r->nic.present && one_hwpt()) {
+		old_audio = old_nic;
+	} else if (r->audio.present) {
+		old_audio = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_AUDIO);
+		must(old_audio, "restore the audio device's HWPT");
+	}
+	phase("retrieve", "end");
+
+	phase("rebuild", "begin");
+	hole = choose_hole(r);
+	build_ioas(r, hole);
+	build_hwpts(r, &nic, &audio);
+	phase("rebuild", "end");
+
+	phase("replace", "begin");
+	attach_all(r, nic, audio);
+	phase("replace", "end");
+
+	phase("finish", "begin");
+	destroy_hwpts(r, old_nic, old_audio);
+	must(luo_finish(r->session), "finish the session");
+	close(r->session);
+	r->session = -1;
+	phase("finish", "end");
+
+	r->st->updates_done++;
+	emit("resumed", ",\"updates_done\":%u,\"hole\":%llu",
+	     r->st->updates_done, (unsigned long long)hole);
+}
+
+void rig_poll(struct rig *r)
+{
+	if (r->nic.present)
+		igb_poll(&r->igb);
+}
+
+void rig_replace(struct rig *r, unsigned long n)
+{
+	int nic[2], audio[2], ioas[2];
+	uint64_t t0, spent = 0, longest = 0;
+
+	nic[0] = r->nic.hwpt;
+	audio[0] = r->audio.hwpt;
+	ioas[0] = r->ioas;
+	build_ioas(r, 0);
+	ioas[1] = r->ioas;
+	build_hwpts(r, &nic[1], &audio[1]);
+
+	emit("replacing", ",\"n\":%lu", n);
+	for (unsigned long i = 1; i <= n; i++) {
+		t0 = now_us();
+		attach_all(r, nic[i & 1], audio[i & 1]);
+		t0 = now_us() - t0;
+		spent += t0;
+		if (t0 > longest)
+			longest = t0;
+		if (!(i % 16))
+			rig_poll(r);
+	}
+	/* Keep what the devices are attached to. */
+	if (n & 1)
+		destroy_hwpts(r, nic[0], audio[0]);
+	else
+		destroy_hwpts(r, nic[1], audio[1]);
+	r->ioas = ioas[n & 1];
+	must(iommufd_destroy(r->iommufd, ioas[~n & 1]), "destroy an IOAS");
+	emit("replaced", ",\"n\":%lu,\"spent_us\":%llu,\"longest_us\":%llu", n,
+	     (unsigned long long)spent, (unsigned long long)longest);
+}
+
+static struct rig_state bystander_state;
+static struct vdev bystander_dev;
+static struct igb bystander;
+
+void bystander_start(void)
+{
+	int memfd, iommufd, ioas;
+	uint8_t *mem, mac[6];
+
+	must(vfio_find(ID_INTEL, ID_IGB, 1, bystander_dev.bdf),
+	     "find the bystander (a second igb)");
+	memfd = memfd_create("rig-bystander", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (memfd < 0 || ftruncate(memfd, OFF_NIC_END))
+		die("make the bystander's memfd: %s", strerror(errno));
+	mem = mmap(NULL, OFF_NIC_END, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
+		   0);
+	if (mem == MAP_FAILED)
+		die("mmap the bystander's memfd: %s", strerror(errno));
+	iommufd = iommufd_open();
+	must(iommufd, "open /dev/iommu for the bystander");
+	bystander_dev.fd = vfio_open_cdev(bystander_dev.bdf);
+	must(bystander_dev.fd, "open the bystander's cdev");
+	must(vfio_bind(&bystander_dev, iommufd), "bind the bystander");
+	ioas = iommufd_ioas_alloc(iommufd);
+	must(ioas, "allocate the bystander's IOAS");
+	must(iommufd_map_file(iommufd, ioas, memfd, OFF_NIC_RING,
+			      OFF_NIC_END - OFF_NIC_RING,
+			      IOVA_BASE + OFF_NIC_RING),
+	     "map the bystander's memory");
+	must(vfio_attach(&bystander_dev, ioas), "attach the bystander");
+	must(vfio_map(&bystander_dev), "map the bystander's BAR");
+	bystander = (struct igb){
+		.dev = &bystander_dev,
+		.st = &bystander_state.nic,
+		.name = "bystander",
+		.mem = mem + OFF_NIC_RING,
+		.iova = IOVA_BASE + OFF_NIC_RING,
+	};
+	vfio_enable_dma(&bystander_dev);
+	igb_start(&bystander);
+	igb_mac(&bystander, mac);
+	emit("bystander",
+	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\"",
+	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+	     bystander_dev.bdf);
+}
+
+void bystander_poll(void)
+{
+	if (bystander.mem && igb_poll(&bystander))
+		igb_flush(&bystander);
+}

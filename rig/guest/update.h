@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user-space side of a live update, stage by stage. */
+#ifndef RIG_UPDATE_H
+#define RIG_UPDATE_H
+
+#include <stdbool.h>
+
+#include "hda.h"
+#include "igb.h"
+
+/* A device of one kind with what belongs to it. */
+struct device {
+	bool present;
+	struct vdev v;
+	int hwpt;		/* that it is attached to */
+};
+
+struct rig {
+	int memfd;
+	int iommufd;
+	int session;		/* -1: none */
+	int ioas;
+	uint8_t *mem;
+	struct rig_state *st;
+	struct device nic;
+	struct device audio;
+	struct igb igb;
+	struct hda hda;
+};
+
+/* Stage 1: take the devices from reset to DMA. */
+void rig_start(struct rig *r);
+/* Preserve everything and load the next kernel; what follows is kexec_jump(). */
+void rig_preserve(struct rig *r);
+/* Stage 2 and later: get everything back, rebuild, replace, finish. */
+void rig_resume(struct rig *r);
+/* @n times from one HWPT to another that says the same, under load. */
+void rig_replace(struct rig *r, unsigned long n);
+void rig_poll(struct rig *r);
+
+/* A device that does DMA and is not preserved. */
+void bystander_start(void);
+void bystander_poll(void);
+
+#endif

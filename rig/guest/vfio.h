@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A PCI device driven through its VFIO cdev. */
+#ifndef RIG_VFIO_H
+#define RIG_VFIO_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#define BDF_LEN 16
+
+struct vdev {
+	int fd;
+	uint32_t devid;		/* in the iommufd it is bound to */
+	char bdf[BDF_LEN];
+	volatile uint8_t *bar0;
+	size_t bar0_len;
+	uint64_t config_off;	/* of config space in fd */
+};
+
+/* The @nth device (from 0, by address) of that id; 0, or -ENODEV. */
+int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
+	      char bdf[BDF_LEN]);
+/* Gives the device to vfio-pci and opens its cdev: the fd, or -errno. */
+int vfio_open_cdev(const char *bdf);
+int vfio_bind(struct vdev *v, int iommufd);
+int vfio_attach(struct vdev *v, uint32_t pt_id);
+/* Finds BAR 0 and config space of a device that is bound. */
+int vfio_map(struct vdev *v);
+uint16_t vfio_config_read16(struct vdev *v, unsigned int off);
+void vfio_config_write16(struct vdev *v, unsigned int off, uint16_t val);
+void vfio_enable_dma(struct vdev *v);
+
+static inline uint32_t rd32(struct vdev *v, unsigned int off)
+{
+	return *(volatile uint32_t *)(v->bar0 + off);
+}
+
+static inline void wr32(struct vdev *v, unsigned int off, uint32_t val)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	*(volatile uint32_t *)(v->bar0 + off) = val;
+}
+
+#endif
