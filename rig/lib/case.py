@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a case is, and how its result is written down."""
+
+import importlib.util
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Case:
+    name: str
+    description: str
+    run: Callable                  # run(machine); see lib/machine.py
+    debug: bool = False            # "make test" runs it on the debug kernel too
+    own_processes: bool = False    # starts no machine by itself: no --dry-run
+
+
+def load(folder):
+    """All cases of the *.py files in a folder: {name: Case}, in file order."""
+    cases = {}
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".py") or name.startswith("_"):
+            continue
+        spec = importlib.util.spec_from_file_location(
+            "rig.cases." + name[:-3], os.path.join(folder, name))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        for case in getattr(module, "CASES", ()):
+            if case.name in cases:
+                raise ValueError(f"two cases are called {case.name}")
+            cases[case.name] = case
+    return cases
+
+
+def kernel_release(bzimage: str) -> Optional[str]:
+    """The release as the boot protocol's header has it (offset 0x20e)."""
+    with open(bzimage, "rb") as f:
+        head = f.read(0x10000)
+    if head[0x202:0x206] != b"HdrS":
+        return None
+    at = int.from_bytes(head[0x20e:0x210], "little") + 0x200
+    return head[at:head.index(b"\0", at)].split(b" ")[0].decode()
+
+
+def write_result(machine, case, verdict, why, release):
+    result = {"format_version": FORMAT_VERSION, "case": case.name,
+              "verdict": verdict, "why": why, "kernel_release": release,
+              **machine.figures}
+    with open(machine.path("result.json"), "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=2)
+        f.write("\n")

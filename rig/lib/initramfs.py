@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Initramfs archives: cpio in the "newc" format, as the kernel unpacks it."""
+
+import os
+import stat
+
+S_CONSOLE = stat.S_IFCHR | 0o600
+
+
+def _entry(path, mode, data=b"", rdev=(0, 0), _ino=[0]):
+    _ino[0] += 1
+    name = path.encode() + b"\0"
+    head = b"070701" + b"".join(b"%08X" % n for n in (
+        _ino[0], mode, 0, 0, 1, 0, len(data), 0, 0, *rdev, len(name), 0))
+    out = head + name
+    out += b"\0" * (-len(out) % 4) + data
+    return out + b"\0" * (-len(out) % 4)
+
+
+def archive(files):
+    """An archive of {path: bytes}; all files are executable, and the folders
+    on the way are made. /dev/console is there so that /init has a stdout."""
+    out, made = [], set()
+
+    def folder(path):
+        if path and path not in made:
+            folder(os.path.dirname(path))
+            made.add(path)
+            out.append(_entry(path, stat.S_IFDIR | 0o755))
+
+    for path in ("dev", "proc", "sys", "tmp"):
+        folder(path)
+    out.append(_entry("dev/console", S_CONSOLE, rdev=(5, 1)))
+    for path, data in files.items():
+        path = path.lstrip("/")
+        folder(os.path.dirname(path))
+        out.append(_entry(path, stat.S_IFREG | 0o755, data))
+    out.append(_entry("TRAILER!!!", 0))
+    return b"".join(out)
+
+
+def programs(folder):
+    """The guest programs in a folder: all in /bin, and init as /init too."""
+    files = {}
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            with open(path, "rb") as f:
+                files["/bin/" + name] = f.read()
+    if "/bin/init" in files:
+        files["/init"] = files["/bin/init"]
+    return files
+
+
+def nested(files, kernel, cmdline):
+    """The first kernel's archive: the files, and below /next the kernel to jump
+    into, its archive (of the same files) and its command line."""
+    return archive({**files,
+                    "/next/bzImage": kernel,
+                    "/next/initramfs": archive(files),
+                    "/next/cmdline": cmdline.encode()})

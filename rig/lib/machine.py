@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The machine under test: QEMU with an emulated Intel IOMMU, a console that is
+watched, a control channel to the guest, and files that say what happened.
+
+A case gets a Machine, starts it, talks to the guest and puts figures into it:
+
+    def run(machine):
+        machine.start(devices=["-device", "igb,..."])
+        ready = machine.wait("ready")          # {"ev": "ready", ...} from the guest
+        machine.send("go frames=1000")
+        machine.figures["frames_sent"] = 1000
+        machine.finish()                       # the guest powers off by itself
+
+Whatever goes wrong raises: Failed (the verdict is "fail"), Splat (the kernel
+complained or died), Skipped (this machine cannot run the case). A hang ends by
+itself: when neither console nor control channel said anything for quiet_s, or
+when limit_s is over, QEMU is killed and the waiting case gets Failed.
+
+Three times are on every event: "t_us" is the guest's clock, "host_ns" the
+host's monotonic clock and "host_real_ns" its wall clock at arrival. QEMU's own
+reports (trace.log) carry the wall clock.
+"""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import threading
+import time
+
+from . import initramfs
+
+# What a kernel writes only if something is wrong with it.
+SPLAT = re.compile(
+    r"WARNING: |BUG: |kernel BUG at|KASAN: |UBSAN: |ODEBUG: |Oops|Kernel panic"
+    r"|INFO: task .* blocked|INFO: rcu|possible (?:circular|recursive) locking"
+    r"|inconsistent lock state|suspicious RCU usage|invalid wait context"
+    r"|general protection fault|unable to handle|list_(?:add|del) corruption"
+    r"|refcount_t: |kmemleak: \d+ new suspected|unreferenced object 0x"
+    r"|soft lockup|scheduling while atomic|sleeping function called")
+
+# A fault as QEMU's emulated IOMMU reports it (trace event vtd_dmar_fault).
+FAULT = re.compile(r"^(?:\d+@)?(?P<time>[\d.]+):vtd_dmar_fault (?P<text>.*)$")
+
+
+class Failed(Exception):
+    """The case did not show what it had to show."""
+
+
+class Splat(Exception):
+    """The kernel under test complained about itself, or died."""
+
+
+class Skipped(Exception):
+    """The case cannot run here; the reason is the message."""
+
+
+class Machine:
+    def __init__(self, folder, kernel, programs, case, slow=1, next_kernel=None):
+        self.folder = folder            # build/rig/CASE
+        self.kernel = kernel            # path of the bzImage
+        self.next_kernel = next_kernel or kernel
+        self.programs = programs        # folder of guest programs
+        self.case = case
+        self.slow = slow                # all times are this much longer (debug kernel)
+        self.figures = {}               # goes into result.json
+        self.events = []                # all events so far, in order
+        self.command = []
+        self.expected = []              # patterns of splats that a case provokes
+        self.trouble = None             # exception of the watcher, for the waiting case
+        self._console_seen = 0
+        self._cond = threading.Condition()
+        self._process = None
+        self._ended = False
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    # -- starting ---------------------------------------------------------
+
+    def prepare(self, devices=(), append="", mode="scalable", iommu="", files=None,
+                memory="2G", cpus=2, trace=(), init_files=None):
+        """Write the initramfs and compose the command; start() without the start.
+
+        mode: "legacy", "scalable" or None (no IOMMU at all). devices: further
+        QEMU arguments. append: further kernel parameters, for both kernels.
+        iommu: further properties of intel-iommu. files: {path: bytes} in the
+        guest beside the guest programs; init_files: in place of them.
+        """
+        options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
+        common = (f"console=ttyS0 panic=-1 oops=panic kho=on liveupdate=on "
+                  f"{options} rig.case={self.case} {append}").strip()
+        contents = dict(init_files if init_files is not None
+                        else initramfs.programs(self.programs))
+        contents.update(files or {})
+        with open(self.next_kernel, "rb") as f:
+            kernel = f.read()
+        with open(self.path("initramfs"), "wb") as f:
+            f.write(initramfs.nested(contents, kernel, common + " rig.stage=2"))
+
+        self.command = [
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+            "-machine", "q35,kernel-irqchip=split",
+            "-accel", "tcg,thread=multi", "-cpu", "max",
+            "-m", memory, "-smp", str(cpus),
+            "-display", "none", "-no-reboot",
+            "-msg", "timestamp=on", "-D", "trace.log",
+            "-trace", "enable=vtd_dmar_fault",
+            *[a for event in trace for a in ("-trace", f"enable={event}")],
+            "-serial", "file:console.log",
+            # QEMU waits for the runner here, so that no event can be lost.
+            "-chardev", "socket,id=control,path=control.sock,server=on,wait=on",
+            "-serial", "chardev:control",
+            "-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off",
+            "-mon", "chardev=qmp,mode=control",
+        ]
+        if mode:
+            self.command += ["-device", "intel-iommu,intremap=on,caching-mode=on"
+                             f",x-scalable-mode={'on' if mode == 'scalable' else 'off'}"
+                             + (f",{iommu}" if iommu else "")]
+        self.command += [*devices, "-kernel", os.path.abspath(self.kernel),
+                         "-initrd", "initramfs",
+                         "-append", common + " rig.stage=1"]
+        with open(self.path("qemu.cmd"), "w", encoding="utf-8") as f:
+            f.write(self.command_text() + "\n")
+
+    def command_text(self):
+        return f"cd {shlex.quote(self.folder)} && {shlex.join(self.command)}"
+
+    def start(self, quiet_s=30, limit_s=120, pass_fds=(), **arguments):
+        """Start the machine; for the arguments see prepare()."""
+        self.prepare(**arguments)
+        for name in ("console.log", "trace.log", "qemu.log"):
+            open(self.path(name), "wb").close()
+        for name in ("control.sock", "qmp.sock"):
+            if os.path.exists(self.path(name)):
+                os.unlink(self.path(name))
+        self._quiet_s = quiet_s * self.slow
+        self._limit = time.monotonic() + limit_s * self.slow
+        self._heard = time.monotonic()
+        with open(self.path("qemu.log"), "wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=log, pass_fds=pass_fds)
+            except FileNotFoundError:
+                raise Failed("qemu-system-x86_64 is not installed; run scripts/setup") from None
+        self._control = self._connect("control.sock")
+        self._qmp = self._connect("qmp.sock").makefile("rw")
+        self._qmp.readline()
+        self.qmp("qmp_capabilities")
+        for target in (self._read_control, self._watch):
+            threading.Thread(target=target, daemon=True).start()
+
+    def _connect(self, name):
+        # A path by way of the folder's descriptor is short, whereas the folder's
+        # own may be longer than the 107 bytes that a socket address holds.
+        folder = os.open(self.folder, os.O_PATH)
+        try:
+            for _ in range(500):
+                try:
+                    s = socket.socket(socket.AF_UNIX)
+                    s.connect(f"/proc/self/fd/{folder}/{name}")
+                    return s
+                except (FileNotFoundError, ConnectionRefusedError):
+                    s.close()
+                    if self._process.poll() is not None:
+                        break
+                    time.sleep(0.02)
+        finally:
+            os.close(folder)
+        with open(self.path("qemu.log"), encoding="utf-8", errors="replace") as f:
+            said = f.read().strip().splitlines()
+        self.kill()
+        raise Failed(f"QEMU did not start: {said[-1] if said else 'it said nothing'} (command in qemu.cmd)")
+
+    # -- threads ----------------------------------------------------------
+
+    def _read_control(self):
+        for line in self._control.makefile("rb"):
+            mono, real = time.monotonic_ns(), time.time_ns()
+            text = line.decode(errors="replace").strip("\0\r\n ")
+            try:
+                event = json.loads(text)
+            except ValueError:
+                event = {"ev": "garbage", "text": text}
+            event.update(host_ns=mono, host_real_ns=real)
+            with self._cond:
+                self._heard = time.monotonic()
+                self.events.append(event)
+                self._cond.notify_all()
+
+    def _watch(self):
+        """Look at the console, at the clock and at QEMU, ten times a second."""
+        while True:
+            over = self._process.poll() is not None
+            why = self._look_at_console()
+            now = time.monotonic()
+            if not why and not over:
+                if now > self._limit:
+                    why = Failed("the case took longer than its limit")
+                elif now - self._heard > self._quiet_s:
+                    why = Failed(f"neither console nor guest said anything for {self._quiet_s:.0f} s")
+                if why:
+                    self.kill()
+            with self._cond:
+                self.trouble = self.trouble or why
+                self._ended = over
+                self._cond.notify_all()
+            if over:
+                return
+            time.sleep(0.1)
+
+    def _look_at_console(self):
+        with open(self.path("console.log"), "rb") as f:
+            f.seek(self._console_seen)
+            new = f.read()
+        whole = new[:new.rfind(b"\n") + 1]
+        if not whole:
+            return None
+        self._console_seen += len(whole)
+        self._heard = time.monotonic()
+        for line in whole.decode(errors="replace").splitlines():
+            if SPLAT.search(line) and not any(re.search(p, line) for p in self.expected):
+                return Splat(line.strip())
+        return None
+
+    # -- talking ----------------------------------------------------------
+
+    def check(self):
+        """Raise what the watcher found; cases with loops of their own call it."""
+        if isinstance(self.trouble, Splat):
+            # The rest of the report is worth a moment.
+            time.sleep(1)
+        if self.trouble:
+            raise self.trouble
+        for event in self.events:
+            if event["ev"] == "error":
+                raise Failed(f"guest: {event.get('text', event)}")
+
+    def wait(self, name, timeout_s=30, since=0, **match):
+        """The first event of that name (and with those members) after the
+        first `since` events; raises when the machine ends or time is up."""
+        deadline = time.monotonic() + timeout_s * self.slow
+        with self._cond:
+            while True:
+                for event in self.events[since:]:
+                    if event["ev"] == name and all(event.get(k) == v for k, v in match.items()):
+                        return event
+                self.check()
+                left = deadline - time.monotonic()
+                if self._ended or left <= 0:
+                    last = self.events[-1]["ev"] if self.events else "nothing"
+                    reason = "the machine ended" if self._ended else f"{timeout_s * self.slow:.0f} s are over"
+                    raise Failed(f"waited for '{name}' of the guest, but {reason}; the last it said was '{last}'")
+                self._cond.wait(min(left, 1))
+
+    def send(self, line):
+        """One line to the guest."""
+        self._control.sendall(line.encode() + b"\n")
+
+    def qmp(self, command, **arguments):
+        """Execute a QMP command and return its result."""
+        request = {"execute": command}
+        if arguments:
+            request["arguments"] = arguments
+        self._qmp.write(json.dumps(request) + "\n")
+        self._qmp.flush()
+        for line in self._qmp:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise Failed(f"QMP {command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+        raise Failed(f"QMP {command}: QEMU is gone")
+
+    def trace(self, event, on=True):
+        """Switch a trace event of QEMU's on or off; it goes to trace.log."""
+        self.qmp("trace-event-set-state", name=event, enable=on)
+
+    def faults(self):
+        """IOMMU faults that QEMU reported so far: [(wall clock in s, text)]."""
+        out = []
+        with open(self.path("trace.log"), encoding="utf-8", errors="replace") as f:
+            for line in f:
+                found = FAULT.match(line)
+                if found:
+                    out.append((float(found["time"]), found["text"]))
+        return out
+
+    def console(self):
+        with open(self.path("console.log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    # -- ending -----------------------------------------------------------
+
+    def finish(self, timeout_s=30):
+        """The guest powers off by itself; raise if it does not."""
+        deadline = time.monotonic() + timeout_s * self.slow
+        with self._cond:
+            while not self._ended:
+                self.check()
+                if time.monotonic() > deadline:
+                    raise Failed(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
+                self._cond.wait(0.5)
+            self.check()
+
+    def kill(self):
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self):
+        """Leave no process behind, and see what the console said at the end."""
+        self.kill()
+        if self._process:
+            self._look_at_console_once_more()
+        for name in ("control.sock", "qmp.sock"):
+            if os.path.exists(self.path(name)):
+                os.unlink(self.path(name))
+
+    def _look_at_console_once_more(self):
+        with self._cond:
+            while not self._ended:
+                self._cond.wait(0.5)
+        if isinstance(self.trouble, Splat):
+            raise self.trouble
