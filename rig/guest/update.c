@@ -217,9 +217,11 @@ void rig_start(struct rig *r)
 		hda_start(&r->hda);
 	}
 	emit("ready",
-	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"slots\":%u",
+	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"slots\":%u,\"nic_writes\":[%llu,%llu],\"audio_writes\":[%llu,%llu]",
 	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], r->nic.v.bdf,
-	     r->audio.v.bdf, NIC_SLOTS);
+	     r->audio.v.bdf, NIC_SLOTS, IOVA_BASE + OFF_NIC_BUF,
+	     IOVA_BASE + OFF_NIC_END, IOVA_BASE + OFF_HDA_POS,
+	     IOVA_BASE + OFF_HDA_POS + PAGE);
 }
 
 void rig_preserve(struct rig *r)
