@@ -133,8 +133,8 @@ class Run:
             figures["sender_latest_ms"] = round(sender.latest_ns / 1e6, 1)
             found += said
         if self.sound:
-            stopped = next((e["host_ns"] for e in machine.events if e["ev"] == "audio_stopped"), None)
-            expected = stopped and (stopped - self.ready["host_ns"]) / 1e9
+            stopped = next(e["host_ns"] for e in machine.events if e["ev"] in ("audio_stopped", "done"))
+            expected = (stopped - self.ready["host_ns"]) / 1e9
             values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected)
             figures.update(values)
             found += ["audio: " + text for text in said]
@@ -206,6 +206,14 @@ class Run:
         with open(self.machine.path("timeline.svg"), "w", encoding="utf-8") as f:
             f.write(timeline.svg(f"{self.machine.case}: DMA while the kernel is replaced", spans, rows, begin, end, notes))
 
+    def thin(self):
+        """Drop the translations, tens of megabytes, from a trace log that proved what it had to."""
+        path = self.machine.path("trace.log")
+        with open(path, encoding="utf-8", errors="replace") as f:
+            kept = [line for line in f if ":vtd_dmar_translate " not in line]
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(kept)
+
     def kill(self):
         for sender in self.senders.values():
             sender.kill()
@@ -239,6 +247,8 @@ def guarded(body):
 
         try:
             body(machine, begin, **arguments)
+            for run in runs:
+                run.thin()
         finally:
             for run in runs:
                 if hasattr(run, "clock"):

@@ -91,6 +91,9 @@ static void update(char *args)
 	rig_preserve(&rig);
 	rig_poll(&rig);
 	emit_audio();
+	/* With nothing preserved the run would be lost with this memory. */
+	if (!opt_num("preserve", 1) && rig.nic.present)
+		igb_flush(&rig.igb);
 	emit("jump", ",\"next\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.next : 0ull);
 	kexec_jump();

@@ -77,7 +77,7 @@ def judge(left, right, expected_s=None, tolerance_s=0.25):
             find(f"sample {i - first}: position {position(l)} "
                  f"after {position(previous)} of the pattern")
         previous = l
-    played = last - first
+    played = max(0, last - first)
     figures = {"audio_samples": played, "audio_samples_out_of_pattern": bad}
     if not played:
         findings.append("nothing was played")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's trace lines (real ones, and doctored ones) as the referee reads them."""
+
+import unittest
+import xml.etree.ElementTree
+
+from rig.referee import dmalog, phases, summary, timeline
+
+DMA = "15414@{t:.6f}:vtd_dmar_translate dev 00:04.00 iova 0x{iova:x} -> gpa 0x{gpa:x} mask 0xfff"
+
+
+def at(t, iova=0x1003fd0000, gpa=0x52aa000):
+    return DMA.format(t=t, iova=iova, gpa=gpa)
+
+
+class Log(unittest.TestCase):
+    sid = dmalog.source_id("0000:00:04.0")
+
+    def test_source_id(self):
+        self.assertEqual(self.sid, 0x20)
+        self.assertEqual(dmalog.source_id("03:1f.7"), 0x3ff)
+
+    def test_gaps(self):
+        log = dmalog.DmaLog([at(10), at(10.5), at(12), at(12.25)])
+        self.assertEqual(log.longest_gap_us(self.sid, 10_000_000, 12_250_000), 1_500_000)
+        self.assertEqual(log.longest_gap_us(self.sid, 9_000_000, 10_400_000), 1_000_000)
+        self.assertEqual(log.longest_gap_us(self.sid, 12_000_000, 14_250_000), 2_000_000)
+        self.assertEqual(log.longest_gap_us(0x99, 0, 7_000_000), 7_000_000)
+
+    def test_only_writes_count(self):
+        log = dmalog.DmaLog([at(10), at(11, iova=0x1000000000), at(12)])
+        window = 10_000_000, 12_000_000
+        self.assertEqual(log.longest_gap_us(self.sid, *window), 1_000_000)
+        self.assertEqual(log.longest_gap_us(self.sid, *window, (0x1003fd0040, 0x1003fe0000)), 2_000_000)
+
+    def test_misdirected(self):
+        log = dmalog.DmaLog([at(10), at(11), at(12, gpa=0x1000)])
+        self.assertEqual([m[3:] for m in log.misdirected], [(0x1000, 0x52aa000)])
+
+    def test_faults(self):
+        log = dmalog.DmaLog([
+            "1@5.000001:vtd_dmar_fault sid 0x20 fault 2 addr 0x1003fd0000 write 1",
+            "1@6.000001:vtd_dmar_fault sid 0x28 fault 5 addr 0x0 write 0",
+            "1@7.000001:vtd_fault_disabled Fault processing disabled for context entry"])
+        self.assertEqual(len(log.faults), 3)
+        self.assertEqual(len(log.faults_in(5_500_000)), 2)
+        self.assertEqual(len(log.faults_in(sid=0x20)), 2)    # the unreported one may be its
+        self.assertEqual(dmalog.fault_kinds(log.faults), {
+            "00:04.0 context entry not present": 1, "00:05.0 write refused": 1,
+            "unreported (fault processing disabled)": 1})
+
+    def test_translation_off(self):
+        log = dmalog.DmaLog(["1@5.000000:vtd_dmar_enable enable 1", "1@6.000000:vtd_dmar_enable enable 0"])
+        self.assertEqual((log.switched_on, log.switched_off), ([5_000_000], [6_000_000]))
+
+    def test_not_understood_is_counted(self):
+        log = dmalog.DmaLog(["1@5.000000:vtd_dmar_fault something new", "qemu: a warning", at(6)])
+        self.assertEqual(log.unreadable, 1)
+
+
+EVENTS = [
+    {"ev": "phase", "name": "load", "edge": "begin", "host_ns": 10}, {"ev": "phase", "name": "load", "edge": "end", "host_ns": 20},
+    {"ev": "phase", "name": "preserve", "edge": "begin", "host_ns": 20}, {"ev": "phase", "name": "preserve", "edge": "end", "host_ns": 30},
+    {"ev": "jump", "host_ns": 31}, {"ev": "boot", "host_ns": 90},
+    {"ev": "phase", "name": "retrieve", "edge": "begin", "host_ns": 91}, {"ev": "phase", "name": "retrieve", "edge": "end", "host_ns": 95},
+]
+LINES = [(1, "Linux version 7.3"), (5, "Run /init as init process"), (40, "kexec_core: Starting new kernel"),
+         (60, "[    0.000000] Linux version 7.3"), (85, "Run /init as init process")]
+
+
+class Phases(unittest.TestCase):
+    def test_spans(self):
+        spans = {name: (a, b) for name, a, b in phases.spans(EVENTS, LINES)}
+        self.assertEqual(spans, {"load": (10, 20), "preserve": (20, 30), "freeze": (31, 40), "jump": (40, 60),
+                                 "kernel boot": (60, 85), "user space": (85, 91), "retrieve": (91, 95)})
+
+    def test_milliseconds(self):
+        self.assertEqual(phases.phases_ms([("kernel boot", 0, 1_500_000)]), {"kernel_boot": 1.5})
+
+
+class Drawing(unittest.TestCase):
+    def test_well_formed_and_shows_the_gap(self):
+        text = timeline.svg("a < b", [("freeze", 100, 200)], [("nic & co", [0, 1000])], 0, 1000, ["note"])
+        root = xml.etree.ElementTree.fromstring(text)
+        dark = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("fill") == "#1f4e79"]
+        self.assertEqual(len(dark), 2)
+
+    def test_table(self):
+        text = summary.table({"frames_lost": 0, "phases_ms": {"kernel_boot": 12.0}})
+        self.assertIn("frames lost", text)
+        self.assertIn("kernel boot", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
