@@ -92,7 +92,7 @@ static void update(char *args)
 	rig_poll(&rig);
 	emit_audio();
 	/* With nothing preserved the run would be lost with this memory. */
-	if (!opt_num("preserve", 1) && rig.nic.present)
+	if (!rig_preserves() && rig.nic.present)
 		igb_flush(&rig.igb);
 	emit("jump", ",\"next\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.next : 0ull);
@@ -153,7 +153,7 @@ int main(void)
 		if (opt_num("bystander", 0))
 			bystander_start();
 		rig_start(&rig);
-	} else if (opt_num("preserve", 1)) {
+	} else if (rig_preserves()) {
 		rig_resume(&rig);
 	} else {
 		emit("nothing", "");

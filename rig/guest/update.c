@@ -6,7 +6,9 @@
  * in the same order, bind, restore the HWPT by token, rebuild IOAS and HWPT,
  * replace, destroy the restored HWPT, finish.
  *
- * Options (see rig.h): preserve=0 leaves the session out; hole=1 leaves one
+ * Options (see rig.h): preserve=0 leaves the session out, preserve=memfd and
+ * preserve=iommufd stop after that file (steps on the way to a kernel that can
+ * do it all; the devices' DMA ends then); hole=1 leaves one
  * page that a device is about to use out of the rebuilt IOAS; hwpt=each gives
  * each device a HWPT of its own (they share one otherwise).
  */
@@ -51,6 +53,22 @@ static void must(int ret, const char *what)
 {
 	if (ret < 0)
 		die("%s: %s", what, strerror(-ret));
+}
+
+enum level { LEVEL_NONE, LEVEL_MEMFD, LEVEL_IOMMUFD, LEVEL_ALL };
+
+static enum level preserve_level(void)
+{
+	const char *text = opt("preserve", "1");
+
+	return !strcmp(text, "0") ? LEVEL_NONE :
+	       !strcmp(text, "memfd") ? LEVEL_MEMFD :
+	       !strcmp(text, "iommufd") ? LEVEL_IOMMUFD : LEVEL_ALL;
+}
+
+bool rig_preserves(void)
+{
+	return preserve_level() != LEVEL_NONE;
 }
 
 static bool one_hwpt(void)
@@ -229,10 +247,12 @@ void rig_preserve(struct rig *r)
 	phase("load", "begin");
 	kexec_load_next();
 	phase("load", "end");
-	if (!opt_num("preserve", 1))
+	if (preserve_level() == LEVEL_NONE)
 		return;
 
 	phase("preserve", "begin");
+	if (preserve_level() == LEVEL_MEMFD)
+		goto session;
 	if (r->nic.present)
 		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC),
 		     "mark the network device's HWPT");
@@ -240,18 +260,24 @@ void rig_preserve(struct rig *r)
 		must(iommufd_hwpt_mark(r->iommufd, r->audio.hwpt,
 				       TOKEN_HWPT_AUDIO),
 		     "mark the audio device's HWPT");
+session:
 	r->session = luo_session_create(SESSION);
 	must(r->session, "create a live update session");
 	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD),
 	     "preserve the memfd");
+	if (preserve_level() == LEVEL_MEMFD)
+		goto out;
 	must(luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD),
 	     "preserve the iommufd");
+	if (preserve_level() == LEVEL_IOMMUFD)
+		goto out;
 	if (r->nic.present)
 		must(luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC),
 		     "preserve the network device");
 	if (r->audio.present)
 		must(luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO),
 		     "preserve the audio device");
+out:
 	phase("preserve", "end");
 }
 
@@ -286,6 +312,19 @@ static uint64_t choose_hole(struct rig *r)
 	return OFF_HDA_PCM + PCM_BYTES / 2;
 }
 
+static void rig_finish(struct rig *r, uint64_t hole)
+{
+	phase("finish", "begin");
+	must(luo_finish(r->session), "finish the session");
+	close(r->session);
+	r->session = -1;
+	phase("finish", "end");
+
+	r->st->updates_done++;
+	emit("resumed", ",\"updates_done\":%u,\"hole\":%llu",
+	     r->st->updates_done, (unsigned long long)hole);
+}
+
 void rig_resume(struct rig *r)
 {
 	int nic, audio, old_nic = -1, old_audio = -1;
@@ -295,11 +334,18 @@ void rig_resume(struct rig *r)
 	r->session = luo_session_retrieve(SESSION);
 	must(r->session, "retrieve the live update session");
 	r->memfd = must_retrieve(r->session, TOKEN_MEMFD, "memfd");
-	r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD, "iommufd");
+	if (preserve_level() >= LEVEL_IOMMUFD)
+		r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD,
+					   "iommufd");
 	rig_mmap(r);
 	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
 		die("the retrieved memfd is not the one preserved: magic %llx, version %u",
 		    (unsigned long long)r->st->magic, r->st->version);
+	if (preserve_level() < LEVEL_ALL) {
+		phase("retrieve", "end");
+		rig_finish(r, 0);
+		return;
+	}
 	rig_wire(r);
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
@@ -327,16 +373,8 @@ void rig_resume(struct rig *r)
 	attach_all(r, nic, audio);
 	phase("replace", "end");
 
-	phase("finish", "begin");
 	destroy_hwpts(r, old_nic, old_audio);
-	must(luo_finish(r->session), "finish the session");
-	close(r->session);
-	r->session = -1;
-	phase("finish", "end");
-
-	r->st->updates_done++;
-	emit("resumed", ",\"updates_done\":%u,\"hole\":%llu",
-	     r->st->updates_done, (unsigned long long)hole);
+	rig_finish(r, hole);
 }
 
 void rig_poll(struct rig *r)

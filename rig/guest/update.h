@@ -30,6 +30,8 @@ struct rig {
 
 /* Stage 1: take the devices from reset to DMA. */
 void rig_start(struct rig *r);
+/* Is anything preserved? Else the next kernel's process has nothing to resume. */
+bool rig_preserves(void);
 /* Preserve everything and load the next kernel; what follows is kexec_jump(). */
 void rig_preserve(struct rig *r);
 /* Stage 2 and later: get everything back, rebuild, replace, finish. */
