@@ -7,6 +7,7 @@ Each way to pass has twins that break one law on purpose; they pass only
 if the referee says no, and for the right reason.
 """
 
+import errno
 import time
 
 from rig.lib.case import Case
@@ -19,6 +20,8 @@ STEADY_S, AFTER_S = 3, 2
 REPLACES_AFTER_UPDATE = 500
 REPLACES = 10_000
 REPLACES_NEGATIVE = 1_000
+
+PCI_ON = 0x2 | 0x4              # memory space and bus master
 
 # Makes the kernel under test attach as 7.3 does: block, then set.
 BLOCK_THEN_SET = "iommu.continuo_block_then_set=1"
@@ -155,6 +158,14 @@ class Run:
             found.append(f"translation was switched off {len(off)} times")
         if log.unreadable:
             found.append(f"{log.unreadable} lines of QEMU's trace log were not understood")
+        for event in machine.events:
+            if event["ev"] == "retrieved" and event["pci_command"] & PCI_ON != PCI_ON:
+                found.append(f"{event['what']}: PCI command register {event['pci_command']:#x} after the update, "
+                             "memory or bus mastering is off")
+        with open(machine.path("qemu.log"), encoding="utf-8", errors="replace") as f:
+            said = [line.strip() for line in f if "vtd_" in line]
+        if said and not faults:
+            found.append(f"QEMU complains about the IOMMU: {said[0]}")
         found += self._gaps()
         if self.spans:
             figures["phases_ms"] = phases.phases_ms(self.spans[0])
@@ -314,6 +325,59 @@ def memory(machine, begin, mode, updates=2):
 
 
 @guarded
+def undo(machine, begin, mode, n=20):
+    """Preserve and undo under load, then replace, then update: nothing is left behind."""
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send(f"undo {n}")
+    machine.wait("undone", since=since, timeout_s=60)
+    machine.figures["undone"] = n
+    run.rest(1)
+    run.replace(100)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+
+
+REFUSALS = {"unmarked hwpt": None, "token twice": errno.EADDRINUSE,
+            "iommufd before memfd": None, "device before iommufd": None,
+            "unmap while preserved": errno.EBUSY, "map while preserved": errno.EBUSY,
+            "destroy while preserved": errno.EBUSY,
+            "open past the session": errno.EBUSY, "finish too early": None,
+            "bind to another iommufd": errno.EPERM}
+SEALS = 0x1 | 0x2 | 0x4         # no further seals, no shrinking, no growing
+
+
+@guarded
+def refusals(machine, begin, mode):
+    """What the rules forbid is refused by the right name, and the DMA goes on."""
+    run = begin(mode=mode, append="rig.refusals=1")
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("refusals")
+    machine.wait("refused", since=since)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge()
+    seals = next(e["seals"] for e in machine.events if e["ev"] == "seals")
+    if seals & SEALS != SEALS:
+        found.append(f"a memfd that is mapped has the seals {seals:#x}, not {SEALS:#x}")
+    answers = {e["name"]: e for e in machine.events if e["ev"] == "refusal"}
+    for name, number in REFUSALS.items():
+        answer = answers.get(name)
+        if answer is None:
+            found.append(f"'{name}' was not tried")
+        elif answer["errno"] == 0 or number not in (None, answer["errno"]):
+            found.append(f"'{name}': {answer['text']}, expected {errno.errorcode.get(number, 'a refusal')}")
+    machine.figures["refusals"] = {name: errno.errorcode.get(e["errno"], "none") for name, e in answers.items()}
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
 def hole(machine, begin, mode):
     """One mapped page left out of the rebuilt IOAS: faults there after the replace, nowhere else."""
     run = begin(mode=mode)
@@ -425,6 +489,8 @@ def _cases():
         yield Case(f"{mode}-replace-gap", "negative: 7.3's block-then-set attach",
                    bind(replace_with_gap, mode=mode))
         yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, mode=mode))
+    yield Case("undo", "20 preserves undone under load, then an update", bind(undo, mode="scalable"), debug=True)
+    yield Case("refusals", "what the rules forbid is refused", bind(refusals, mode="scalable"))
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, mode="scalable"))
     yield Case("switch-steady", "DMA of a device behind a PCIe switch, no update",
                bind(steady, mode="scalable", behind="switch"))

@@ -6,6 +6,8 @@
  *
  *	update [name=value]...	preserve and jump into the next kernel
  *	replace N		replace the HWPT N times under load
+ *	undo N			preserve and undo it N times
+ *	refusals		do what is forbidden and report the answers
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -124,6 +126,10 @@ static void command(char *line)
 		update(args);
 	else if (!strcmp(line, "replace"))
 		rig_replace(&rig, strtoul(args, NULL, 0));
+	else if (!strcmp(line, "undo"))
+		rig_undo(&rig, strtoul(args, NULL, 0));
+	else if (!strcmp(line, "refusals"))
+		rig_refusals(&rig);
 	else if (!strcmp(line, "report"))
 		report();
 	else if (!strcmp(line, "stop"))

@@ -38,6 +38,18 @@ int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 	return ioctl(iommufd, UIO_IOAS_MAP_FILE, &arg) ? -errno : 0;
 }
 
+int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)
+{
+	struct uio_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = length,
+	};
+
+	return ioctl(iommufd, UIO_IOAS_UNMAP, &arg) ? -errno : 0;
+}
+
 int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas)
 {
 	struct uio_hwpt_alloc arg = {

@@ -18,6 +18,7 @@
 #define UIO(nr)			_IO(';', nr)
 #define UIO_DESTROY		UIO(0x80)
 #define UIO_IOAS_ALLOC		UIO(0x81)
+#define UIO_IOAS_UNMAP		UIO(0x86)
 #define UIO_HWPT_ALLOC		UIO(0x89)
 #define UIO_IOAS_MAP_FILE	UIO(0x8f)
 #define UIO_HWPT_MARK_PRESERVE	UIO(0x96)	/* Continuo */
@@ -60,6 +61,13 @@ struct uio_ioas_map_file {
 	__aligned_u64 start;
 	__aligned_u64 length;
 	__aligned_u64 iova;
+};
+
+struct uio_ioas_unmap {
+	__u32 size;
+	__u32 ioas_id;
+	__aligned_u64 iova;
+	__aligned_u64 length;
 };
 
 struct uio_hwpt_mark_preserve {

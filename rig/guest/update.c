@@ -71,6 +71,13 @@ bool rig_preserves(void)
 	return preserve_level() != LEVEL_NONE;
 }
 
+/* @ret: 0 or -errno of what should have been refused. */
+static void refusal(const char *name, int ret)
+{
+	emit("refusal", ",\"name\":\"%s\",\"errno\":%d,\"text\":\"%s\"", name,
+	     ret < 0 ? -ret : 0, ret < 0 ? strerror(-ret) : "not refused");
+}
+
 static bool one_hwpt(void)
 {
 	return strcmp(opt("hwpt", "shared"), "each");
@@ -242,6 +249,41 @@ void rig_start(struct rig *r)
 	     IOVA_BASE + OFF_HDA_POS + PAGE);
 }
 
+/* A mark stays for the life of the HWPT, whatever becomes of a session. */
+static void mark_hwpts(struct rig *r)
+{
+	if (r->nic.present && r->nic.marked != r->nic.hwpt) {
+		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC),
+		     "mark the network device's HWPT");
+		r->nic.marked = r->nic.hwpt;
+	}
+	if (r->audio.present && r->audio.hwpt != r->nic.hwpt &&
+	    r->audio.marked != r->audio.hwpt) {
+		must(iommufd_hwpt_mark(r->iommufd, r->audio.hwpt,
+				       TOKEN_HWPT_AUDIO),
+		     "mark the audio device's HWPT");
+		r->audio.marked = r->audio.hwpt;
+	}
+}
+
+static void preserve_files(struct rig *r, enum level level)
+{
+	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD),
+	     "preserve the memfd");
+	if (level == LEVEL_MEMFD)
+		return;
+	must(luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD),
+	     "preserve the iommufd");
+	if (level == LEVEL_IOMMUFD)
+		return;
+	if (r->nic.present)
+		must(luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC),
+		     "preserve the network device");
+	if (r->audio.present)
+		must(luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO),
+		     "preserve the audio device");
+}
+
 void rig_preserve(struct rig *r)
 {
 	phase("load", "begin");
@@ -251,33 +293,11 @@ void rig_preserve(struct rig *r)
 		return;
 
 	phase("preserve", "begin");
-	if (preserve_level() == LEVEL_MEMFD)
-		goto session;
-	if (r->nic.present)
-		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC),
-		     "mark the network device's HWPT");
-	if (r->audio.present && r->audio.hwpt != r->nic.hwpt)
-		must(iommufd_hwpt_mark(r->iommufd, r->audio.hwpt,
-				       TOKEN_HWPT_AUDIO),
-		     "mark the audio device's HWPT");
-session:
+	if (preserve_level() > LEVEL_MEMFD)
+		mark_hwpts(r);
 	r->session = luo_session_create(SESSION);
 	must(r->session, "create a live update session");
-	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD),
-	     "preserve the memfd");
-	if (preserve_level() == LEVEL_MEMFD)
-		goto out;
-	must(luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD),
-	     "preserve the iommufd");
-	if (preserve_level() == LEVEL_IOMMUFD)
-		goto out;
-	if (r->nic.present)
-		must(luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC),
-		     "preserve the network device");
-	if (r->audio.present)
-		must(luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO),
-		     "preserve the audio device");
-out:
+	preserve_files(r, preserve_level());
 	phase("preserve", "end");
 }
 
@@ -294,12 +314,37 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 			  const char *what)
 {
 	d->v.fd = must_retrieve(r->session, token, what);
+	if (opt_num("refusals", 0)) {
+		int other = iommufd_open();
+
+		must(other, "open /dev/iommu");
+		refusal("bind to another iommufd", vfio_bind(&d->v, other));
+		close(other);
+	}
 	must(vfio_bind(&d->v, r->iommufd), "bind a retrieved device");
 	must(vfio_map(&d->v), "map a retrieved device's BAR");
 	d->present = true;
 	/* Before anything of ours: is it as the old kernel left it? */
 	emit("retrieved", ",\"what\":\"%s\",\"pci_command\":%u", what,
 	     vfio_config_read16(&d->v, 4));
+}
+
+/* Before the devices are back: they are their session's, and so is its end. */
+static void resume_refusals(struct rig *r)
+{
+	bool nic = r->st->has_nic;
+	struct vdev v = {};
+	int fd;
+
+	must(vfio_find(ID_INTEL, nic ? ID_IGB : ID_HDA_ICH6, 0, v.bdf),
+	     "find a device");
+	fd = vfio_open_cdev(v.bdf);
+	v.fd = fd;
+	refusal("open past the session",
+		fd < 0 ? fd : vfio_bind(&v, r->iommufd));
+	if (fd >= 0)
+		close(fd);
+	refusal("finish too early", luo_finish(r->session));
 }
 
 static uint64_t choose_hole(struct rig *r)
@@ -347,6 +392,8 @@ void rig_resume(struct rig *r)
 		return;
 	}
 	rig_wire(r);
+	if (opt_num("refusals", 0))
+		resume_refusals(r);
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
 	if (r->st->has_hda)
@@ -406,7 +453,8 @@ void rig_replace(struct rig *r, unsigned long n)
 		if (!(i % 16))
 			rig_poll(r);
 	}
-	/* Keep what the devices are attached to. */
+	/* Keep what the devices are attached to; ids may be used again. */
+	r->nic.marked = r->audio.marked = 0;
 	if (n & 1)
 		destroy_hwpts(r, nic[0], audio[0]);
 	else
@@ -415,6 +463,94 @@ void rig_replace(struct rig *r, unsigned long n)
 	must(iommufd_destroy(r->iommufd, ioas[~n & 1]), "destroy an IOAS");
 	emit("replaced", ",\"n\":%lu,\"spent_us\":%llu,\"longest_us\":%llu", n,
 	     (unsigned long long)spent, (unsigned long long)longest);
+}
+
+/* A page that no device uses, at an IOVA that nothing else is mapped at. */
+#define PROBE_IOVA	(IOVA_BASE + 0x40000000ull)
+
+static int probe_map(struct rig *r)
+{
+	return iommufd_map_file(r->iommufd, r->ioas, r->memfd, OFF_STATE, PAGE,
+				PROBE_IOVA);
+}
+
+static int probe_unmap(struct rig *r)
+{
+	return iommufd_unmap(r->iommufd, r->ioas, PROBE_IOVA, PAGE);
+}
+
+void rig_undo(struct rig *r, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++) {
+		mark_hwpts(r);
+		r->session = luo_session_create(SESSION);
+		must(r->session, "create a live update session");
+		preserve_files(r, LEVEL_ALL);
+		close(r->session);
+		r->session = -1;
+		/* The IOAS must be as free as before. */
+		must(probe_map(r), "map after a preserve was undone");
+		must(probe_unmap(r), "unmap after a preserve was undone");
+		rig_poll(r);
+	}
+	emit("undone", ",\"n\":%lu", n);
+}
+
+static int fresh_session(struct rig *r)
+{
+	if (r->session >= 0)
+		close(r->session);
+	r->session = luo_session_create(SESSION);
+	must(r->session, "create a live update session");
+	return r->session;
+}
+
+void rig_refusals(struct rig *r)
+{
+	struct vdev *v = r->nic.present ? &r->nic.v : &r->audio.v;
+	int hwpt = r->nic.present ? r->nic.hwpt : r->audio.hwpt;
+	int other = iommufd_hwpt_alloc(r->iommufd, v->devid, r->ioas);
+
+	must(other, "allocate a second HWPT");
+	emit("seals", ",\"seals\":%d", fcntl(r->memfd, F_GET_SEALS));
+
+	/* Nothing is marked yet: the device is attached to what stays behind. */
+	fresh_session(r);
+	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD), "preserve the memfd");
+	if (!luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD))
+		refusal("unmarked hwpt", luo_preserve(r->session, v->fd, TOKEN_NIC));
+	else
+		refusal("unmarked hwpt", -EINVAL);
+
+	must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC), "mark a HWPT");
+	r->nic.marked = r->nic.present ? hwpt : 0;
+	r->audio.marked = r->nic.present ? 0 : hwpt;
+	refusal("token twice",
+		iommufd_hwpt_mark(r->iommufd, other, TOKEN_HWPT_NIC));
+	must(iommufd_destroy(r->iommufd, other), "destroy the second HWPT");
+
+	fresh_session(r);
+	refusal("iommufd before memfd",
+		luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD));
+
+	fresh_session(r);
+	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD), "preserve the memfd");
+	refusal("device before iommufd",
+		luo_preserve(r->session, v->fd, TOKEN_NIC));
+
+	fresh_session(r);
+	must(probe_map(r), "map a page");
+	mark_hwpts(r);
+	preserve_files(r, LEVEL_ALL);
+	refusal("unmap while preserved", probe_unmap(r));
+	refusal("map while preserved",
+		iommufd_map_file(r->iommufd, r->ioas, r->memfd, OFF_STATE, PAGE,
+				 PROBE_IOVA + PAGE));
+	refusal("destroy while preserved", iommufd_destroy(r->iommufd, hwpt));
+	close(r->session);
+	r->session = -1;
+	must(probe_unmap(r), "unmap after a preserve was undone");
+	emit("refused", "");
 }
 
 static struct rig_state bystander_state;

@@ -13,6 +13,7 @@ struct device {
 	bool present;
 	struct vdev v;
 	int hwpt;		/* that it is attached to */
+	int marked;		/* the HWPT of its that was marked; ids start at 1 */
 };
 
 struct rig {
@@ -39,6 +40,10 @@ void rig_resume(struct rig *r);
 /* @n times from one HWPT to another that says the same, under load. */
 void rig_replace(struct rig *r, unsigned long n);
 void rig_poll(struct rig *r);
+/* Preserve all and close the session, @n times: nothing may be left behind. */
+void rig_undo(struct rig *r, unsigned long n);
+/* Does what the rules forbid before a jump, and reports how it was refused. */
+void rig_refusals(struct rig *r);
 
 /* A device that does DMA and is not preserved. */
 void bystander_start(void);
