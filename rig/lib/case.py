@@ -17,7 +17,6 @@ class Case:
     description: str
     run: Callable                  # run(machine); see lib/machine.py
     debug: bool = False            # "make test" runs it on the debug kernel too
-    own_processes: bool = False    # starts no machine by itself: no --dry-run
 
 
 def load(folder):

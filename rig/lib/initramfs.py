@@ -18,8 +18,9 @@ def _entry(path, mode, data=b"", rdev=(0, 0), _ino=[0]):
 
 
 def archive(files):
-    """An archive of {path: bytes}; all files are executable, and the folders
-    on the way are made. /dev/console is there so that /init has a stdout."""
+    """An archive of {path: bytes}; all files are executable, the folders on the
+    way are made, and a path that ends in / is a folder. /dev/console is there so
+    that /init has a stdout."""
     out, made = [], set()
 
     def folder(path):
@@ -34,6 +35,8 @@ def archive(files):
     for path, data in files.items():
         path = path.lstrip("/")
         folder(os.path.dirname(path))
+        if path.endswith("/"):
+            continue
         out.append(_entry(path, stat.S_IFREG | 0o755, data))
     out.append(_entry("TRAILER!!!", 0))
     return b"".join(out)
