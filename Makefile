@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The front door. "make" or "make help" lists the targets.
+
+# Make's own job server is of no use here: each script uses all processors.
+.NOTPARALLEL:
+
+help:
+	@echo "make demo          replace the kernel under two busy devices, and show the figures"
+	@echo "make test          everything: scripts, kernel, all cases; some 40 minutes at first"
+	@echo
+	@echo "make setup         packages, QEMU and kernel source; the others do it themselves"
+	@echo "make kernel        the rig's kernel, into build/kernel-rig"
+	@echo "make debug-kernel  the one with KASAN, lockdep, kmemleak, into build/kernel-debug"
+	@echo "make guest         the programs that run in the machine, into build/guest"
+	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
+	@echo "make checkpatch    checkpatch --strict on the series of patches"
+	@echo "make sparse        sparse on our kernel files"
+	@echo "make warnings      gcc with W=1 on our kernel files"
+	@echo "make kernel-doc    kernel-doc on our kernel files"
+	@echo "make clean         remove what was built; distclean: the sources and the cache too"
+	@echo
+	@echo "rig/run --list names the cases; rig/run CASE runs one."
+	@echo "KERNEL_TREE=dir takes a Linux 7.3 tree of yours (a copy of it is built)."
+
+setup:
+	@scripts/setup
+
+kernel: setup
+	@scripts/build-kernel rig
+
+debug-kernel: setup
+	@scripts/build-kernel debug
+
+guest: setup
+	@$(MAKE) -s -C rig/guest O=$(CURDIR)/build/guest
+
+# What the case shows is in the project's first two commands, so it is kept
+# where a later run of the same case does not overwrite it.
+demo: kernel guest
+	@status=0; rig/run demo || status=$$?; \
+	mkdir -p build/demo && cp -r build/rig/demo/. build/demo/; \
+	echo "Table, timeline and all logs are in build/demo/."; exit $$status
+
+test: setup
+	@scripts/test
+
+kernel-stat:
+	@kernel/overlay stat
+
+checkpatch sparse warnings kernel-doc: setup
+	@scripts/check-style $@
+
+clean:
+	rm -rf build/kernel-* build/guest build/selftests build/rig build/demo build/test build/series
+
+distclean:
+	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
+
+.PHONY: help setup kernel debug-kernel guest demo test kernel-stat checkpatch \
+	sparse warnings kernel-doc clean distclean
