@@ -109,6 +109,7 @@ static void stop(void)
 		emit("audio_stopped", "");
 	}
 	report();
+	kmemleak_check();
 	emit("done", ",\"bad\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.bad : 0ull);
 	power_off();

@@ -31,6 +31,7 @@ void die(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 void power_off(void) __attribute__((noreturn));
 
+void kmemleak_check(void);
 uint64_t now_us(void);
 void write_file(const char *path, const char *text);
 /* Size read, or -errno; the text is always terminated. */

@@ -493,6 +493,7 @@ void rig_undo(struct rig *r, unsigned long n)
 		must(probe_unmap(r), "unmap after a preserve was undone");
 		rig_poll(r);
 	}
+	kmemleak_check();
 	emit("undone", ",\"n\":%lu", n);
 }
 

@@ -39,11 +39,14 @@ def source_id(bdf):
     slot, function = devfn.split(".")
     return int(bus, 16) << 8 | int(slot, 16) << 3 | int(function, 16)
 
+FAULTS_KEPT = 100_000
+
 
 class DmaLog:
     def __init__(self, lines):
         self.dma = {}           # source id: ([time], [iova])
-        self.faults = []        # (time, source id, kind, address, is a write)
+        self.faults = []        # (time, source id, kind, address, is a write), the first of them
+        self.fault_counts = Counter()   # (source id, kind): all of them
         self.switched_off = []  # times at which translation was switched off
         self.switched_on = []
         self.misdirected = []   # (time, source id, iova, where it went, where it went first)
@@ -71,11 +74,11 @@ class DmaLog:
             elif event == "vtd_dmar_fault":
                 got = _FAULT.match(rest)
                 if got:
-                    self.faults.append((t, int(got[1], 16), int(got[2]), int(got[3], 16), got[4] == "1"))
+                    self._fault(t, int(got[1], 16), int(got[2]), int(got[3], 16), got[4] == "1")
                     continue
             elif event == "vtd_fault_disabled":
                 # A fault that the entry asked not to report: it is one all the same.
-                self.faults.append((t, None, None, None, None))
+                self._fault(t, None, None, None, None)
                 continue
             elif event == "vtd_dmar_enable":
                 (self.switched_off if rest.strip() == "enable 0" else self.switched_on).append(t)
@@ -83,6 +86,12 @@ class DmaLog:
             else:
                 continue
             self.unreadable += 1
+
+    def _fault(self, when, sid, kind, address, write):
+        # A device in a loop makes millions of them.
+        self.fault_counts[sid, kind] += 1
+        if len(self.faults) < FAULTS_KEPT:
+            self.faults.append((when, sid, kind, address, write))
 
     @classmethod
     def read(cls, path):
@@ -105,19 +114,18 @@ class DmaLog:
         edges = [begin, *self.times(sid, begin, end, within), end]
         return max(b - a for a, b in zip(edges, edges[1:]))
 
-    def faults_in(self, begin=None, end=None, sid=None):
-        return [f for f in self.faults
-                if (begin is None or f[0] >= begin) and (end is None or f[0] <= end)
-                and (sid is None or f[1] in (sid, None))]
+    def faults_of(self, sids):
+        """{(source id, kind): count} of those devices, and of nobody known."""
+        return {key: n for key, n in self.fault_counts.items() if key[0] is None or key[0] in sids}
 
 
-def fault_kinds(faults):
+def fault_kinds(counts):
     """{"00:04.0 context entry not present": count}"""
     kinds = Counter()
-    for _, sid, kind, _, _ in faults:
+    for (sid, kind), n in counts.items():
         if sid is None:
-            kinds["unreported (fault processing disabled)"] += 1
+            kinds["unreported (fault processing disabled)"] += n
             continue
         name = FAULT_NAMES.get(kind, f"fault {kind:#x}")
-        kinds[f"{sid >> 8:02x}:{sid >> 3 & 31:02x}.{sid & 7} {name}"] += 1
+        kinds[f"{sid >> 8:02x}:{sid >> 3 & 31:02x}.{sid & 7} {name}"] += n
     return dict(kinds)

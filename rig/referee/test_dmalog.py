@@ -43,11 +43,15 @@ class Log(unittest.TestCase):
             "1@6.000001:vtd_dmar_fault sid 0x28 fault 5 addr 0x0 write 0",
             "1@7.000001:vtd_fault_disabled Fault processing disabled for context entry"])
         self.assertEqual(len(log.faults), 3)
-        self.assertEqual(len(log.faults_in(5_500_000)), 2)
-        self.assertEqual(len(log.faults_in(sid=0x20)), 2)    # the unreported one may be its
-        self.assertEqual(dmalog.fault_kinds(log.faults), {
+        self.assertEqual(sum(log.faults_of([0x20]).values()), 2)    # the unreported one may be its
+        self.assertEqual(dmalog.fault_kinds(log.fault_counts), {
             "00:04.0 context entry not present": 1, "00:05.0 write refused": 1,
             "unreported (fault processing disabled)": 1})
+
+    def test_a_storm_is_counted_whole(self):
+        log = dmalog.DmaLog(["1@5.000001:vtd_dmar_fault sid 0x20 fault 2 addr 0x1000 write 1"] * (dmalog.FAULTS_KEPT + 5))
+        self.assertEqual(len(log.faults), dmalog.FAULTS_KEPT)
+        self.assertEqual(log.fault_counts[0x20, 2], dmalog.FAULTS_KEPT + 5)
 
     def test_translation_off(self):
         log = dmalog.DmaLog(["1@5.000000:vtd_dmar_enable enable 1", "1@6.000000:vtd_dmar_enable enable 0"])
