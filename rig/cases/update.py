@@ -26,7 +26,7 @@ TRACE_LIMIT_BYTES = 1 << 30
 PCI_ON = 0x2 | 0x4              # memory space and bus master
 
 # Makes the kernel under test attach as 7.3 does: block, then set.
-BLOCK_THEN_SET = "iommu.continuo_block_then_set=1"
+BLOCK_THEN_SET = "liveupdate.break=gap"
 
 # A gap in steady state is the noise of the host; this much more is not a gap of ours.
 GAP_FACTOR, GAP_FLOOR_US = 3, 40_000

@@ -211,6 +211,9 @@ void rig_start(struct rig *r)
 	r->memfd = memfd_create("rig-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memfd < 0 || ftruncate(r->memfd, MEM_SIZE))
 		die("make the memfd for DMA: %s", strerror(errno));
+	/* What is mapped for DMA must not change its size any more. */
+	if (fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		die("seal the memfd for DMA: %s", strerror(errno));
 	rig_mmap(r);
 	memset(r->mem, 0, MEM_SIZE);
 	r->st->magic = RIG_MAGIC;

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+
+/*
+ * "Templated C code": what iommu_pt.h needs for a live update, for each format.
+ *
+ * A table is carried over as it is. The outgoing kernel tells KHO about each of
+ * its pages (preserve), the incoming one makes a page table of the topmost page
+ * alone (restore): that takes the same time for a table of any size. Only when
+ * the restored table is freed are its pages visited again. Each is handed out
+ * by KHO before it is read, and KHO hands out a page once: a walk through a
+ * damaged table ends, and never leaves the memory that was preserved.
+ */
+#ifndef __GENERIC_PT_IOMMU_PT_LIVEUPDATE_H
+#define __GENERIC_PT_IOMMU_PT_LIVEUPDATE_H
+
+#ifdef CONFIG_IOMMU_LIVEUPDATE
+
+#include <linux/iommu-liveupdate.h>
+#include <linux/kexec_handover.h>
+#include <linux/sched.h>
+
+/*
+ * @done: Number of tables below the top that were preserved.
+ * @undo: Number of them that are to be unpreserved; 0 while preserving. The
+ *	order of the walk is the same, so the first ones are meant.
+ */
+struct pt_iommu_preserve_args {
+	unsigned long done;
+	unsigned long undo;
+};
+
+static int __preserve_tables(struct pt_range *range, void *arg,
+			     unsigned int level, struct pt_table_p *table)
+{
+	struct pt_state pts = pt_init(range, level, table);
+	struct pt_iommu_preserve_args *args = arg;
+	int ret;
+
+	if (!pt_can_have_table(&pts))
+		return 0;
+
+	cond_resched();
+	for_each_pt_level_entry(&pts) {
+		struct folio *folio;
+
+		if (pts.type != PT_ENTRY_TABLE)
+			continue;
+		folio = virt_to_folio(pts.table_lower);
+		if (args->undo) {
+			kho_unpreserve_folio(folio);
+			if (!--args->undo)
+				return -ECANCELED;
+		} else {
+			ret = kho_preserve_folio(folio);
+			if (ret)
+				return ret;
+			args->done++;
+		}
+		ret = pt_descend(&pts, arg, __preserve_tables);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * unpreserve() - Undo preserve()
+ * @iommu_table: Table that did not change since.
+ */
+static void NS(unpreserve)(struct pt_iommu *iommu_table)
+{
+	struct pt_range range = pt_all_range(common_from_iommu(iommu_table));
+	struct pt_iommu_preserve_args args = { .undo = ULONG_MAX };
+
+	pt_walk_range(&range, __preserve_tables, &args);
+	kho_unpreserve_folio(virt_to_folio(range.top_table));
+}
+
+/**
+ * preserve() - Have KHO keep all pages of a table
+ * @iommu_table: Table to preserve
+ *
+ * Context: The caller must keep the table from changing until unpreserve().
+ * Return: 0, or -ENOMEM, with nothing preserved.
+ */
+static int NS(preserve)(struct pt_iommu *iommu_table)
+{
+	struct pt_range range = pt_all_range(common_from_iommu(iommu_table));
+	struct pt_iommu_preserve_args args = {};
+	int ret;
+
+	ret = kho_preserve_folio(virt_to_folio(range.top_table));
+	if (ret)
+		return ret;
+	ret = pt_walk_range(&range, __preserve_tables, &args);
+	if (!ret)
+		return 0;
+
+	args.undo = args.done;
+	if (args.undo)
+		pt_walk_range(&range, __preserve_tables, &args);
+	kho_unpreserve_folio(virt_to_folio(range.top_table));
+	return ret;
+}
+
+struct pt_iommu_extent_args {
+	pt_oaddr_t oa;
+	unsigned int lg2sz;
+};
+
+static __always_inline int __do_extent(struct pt_range *range, void *arg,
+				       unsigned int level,
+				       struct pt_table_p *table,
+				       pt_level_fn_t descend_fn)
+{
+	struct pt_state pts = pt_init(range, level, table);
+	struct pt_iommu_extent_args *args = arg;
+
+	switch (pt_load_single_entry(&pts)) {
+	case PT_ENTRY_TABLE:
+		return pt_descend(&pts, arg, descend_fn);
+	case PT_ENTRY_OA:
+		args->oa = pt_entry_oa_exact(&pts);
+		args->lg2sz = pt_entry_oa_lg2sz(&pts);
+		return 0;
+	case PT_ENTRY_EMPTY:
+		break;
+	}
+	return -ENOENT;
+}
+PT_MAKE_LEVELS(__extent, __do_extent);
+
+/**
+ * extent() - Translate an IOVA, and tell how far the translation goes
+ * @iommu_table: Table to query
+ * @iova: IO virtual address
+ * @paddr: Output address of @iova
+ * @len: Number of bytes from @iova on that the same leaf translates
+ *
+ * Context: The caller must hold a read range lock that includes @iova.
+ * Return: 0, or -ENOENT if there is no translation, -ERANGE and the like if
+ * @iova is outside of the table.
+ */
+static int NS(extent)(struct pt_iommu *iommu_table, dma_addr_t iova,
+		      phys_addr_t *paddr, size_t *len)
+{
+	struct pt_iommu_extent_args args = {};
+	struct pt_range range;
+	int ret;
+
+	ret = make_range(common_from_iommu(iommu_table), &range, iova, 1);
+	if (ret)
+		return ret;
+	ret = pt_walk_range(&range, __extent, &args);
+	if (ret)
+		return ret;
+	*paddr = args.oa;
+	*len = log2_to_int(args.lg2sz) - log2_mod(iova, args.lg2sz);
+	return 0;
+}
+
+static int __restore_tables(struct pt_range *range, void *arg,
+			    unsigned int level, struct pt_table_p *table)
+{
+	struct pt_state pts = pt_init(range, level, table);
+	struct iommu_pages_list *free_list = arg;
+	int ret;
+
+	if (!pt_can_have_table(&pts))
+		return 0;
+
+	cond_resched();
+	for_each_pt_level_entry(&pts) {
+		if (pts.type != PT_ENTRY_TABLE)
+			continue;
+		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
+					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
+			pr_err_once("iommu: live update: a table that was not preserved is left alone\n");
+			continue;
+		}
+		iommu_pages_list_add(free_list, pts.table_lower);
+		ret = pt_descend(&pts, arg, __restore_tables);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void NS(restored_deinit)(struct pt_iommu *iommu_table)
+{
+	struct pt_range range = pt_all_range(common_from_iommu(iommu_table));
+	struct iommu_pages_list free_list = IOMMU_PAGES_LIST_INIT(free_list);
+
+	iommu_pages_list_add(&free_list, range.top_table);
+	pt_walk_range(&range, __restore_tables, &free_list);
+	iommu_put_pages_list(&free_list);
+}
+
+static int NS(restored_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,
+				  phys_addr_t paddr, dma_addr_t len,
+				  unsigned int prot, gfp_t gfp, size_t *mapped)
+{
+	return -EPERM;
+}
+
+static size_t NS(restored_unmap_range)(struct pt_iommu *iommu_table,
+				       dma_addr_t iova, dma_addr_t len,
+				       struct iommu_iotlb_gather *iotlb_gather)
+{
+	return 0;
+}
+
+/* A restored table is never written to. */
+static const struct pt_iommu_ops NS(restored_ops) = {
+	.map_range = NS(restored_map_range),
+	.unmap_range = NS(restored_unmap_range),
+	.get_info = NS(get_info),
+	.deinit = NS(restored_deinit),
+	.extent = NS(extent),
+};
+
+#define PT_IOMMU_LIVEUPDATE_OPS         \
+	.preserve = NS(preserve),       \
+	.unpreserve = NS(unpreserve),   \
+	.extent = NS(extent),
+
+#define PT_IOMMU_NS(fn) CONCATENATE(CONCATENATE(pt_iommu_, PTPFX), fn)
+
+/**
+ * restore() - Make a page table of the tables of the previous kernel
+ * @fmt_table: Page table to set up, as for init()
+ * @cfg: Configuration, as for init()
+ * @top: Physical address of the topmost table, which was preserved; the others
+ *	are those that it refers to
+ *
+ * The table can be used by hardware and be queried, but neither be mapped into
+ * nor unmapped from. Deinit frees all of it.
+ *
+ * Return: 0, -EINVAL if @top was not preserved, or what init() returns.
+ */
+int PT_IOMMU_NS(restore)(struct pt_iommu_table *fmt_table,
+			 const struct CONCATENATE(pt_iommu_table, _cfg) *cfg,
+			 phys_addr_t top)
+{
+	struct pt_iommu *iommu_table = &fmt_table->iommu;
+	struct pt_common *common = common_from_iommu(iommu_table);
+	struct pt_table_p *table;
+	int ret;
+
+	ret = PT_IOMMU_NS(init)(fmt_table, cfg, GFP_KERNEL);
+	if (ret)
+		return ret;
+	table = iommu_pages_restore(top, log2_to_int(PT_TABLEMEM_LG2SZ));
+	if (!table) {
+		pt_iommu_deinit(iommu_table);
+		return -EINVAL;
+	}
+	iommu_free_pages(pt_top_range(common).top_table);
+	pt_top_set(common, table, pt_top_get_level(common));
+	iommu_table->ops = &NS(restored_ops);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(PT_IOMMU_NS(restore), "GENERIC_PT_IOMMU");
+
+#else
+#define PT_IOMMU_LIVEUPDATE_OPS
+#endif
+
+#endif

@@ -1,0 +1,754 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: Intel VT-d live update
+ *
+ * References are to the "Intel Virtualization Technology for Directed I/O
+ * Architecture Specification": "9.1 Root Entry", "9.3 Context Entry",
+ * "9.4 Scalable-Mode Context-Entry", "9.5 Scalable-Mode PASID Directory Entry",
+ * "9.6 Scalable-Mode PASID Table Entry", "11.4.5 Root Table Address Register".
+ *
+ * Outgoing: root table, and the context table, PASID directory and PASID tables
+ * of preserved devices are kept by KHO. At the shutdown of the kexec every
+ * present entry that is not that of a preserved device is removed, whatever it
+ * is for: a device, one of its DMA aliases, a device that nobody knows of.
+ * Then one global invalidation, and translation stays on.
+ *
+ * Incoming: a unit whose translation is on is adopted if its root table pointer
+ * and mode are those of the handover. Each present context entry then has to
+ * be that of a device of the handover, and has to say what the handover says:
+ * domain id, table pointer, address width. An entry that does not is removed
+ * before anything else happens to the device. The domain ids in use are taken
+ * out of the unit's allocator. Writing the root pointer again, as the init of
+ * the driver does next, is allowed with translation on for the same pointer
+ * ("11.4.4 Global Command Register", SRTP).
+ *
+ * When a unit cannot be adopted, devices are stopped by bus mastering before
+ * its translation goes off.
+ */
+
+#define pr_fmt(fmt) "DMAR: liveupdate: " fmt
+
+#include <linux/bitfield.h>
+#include <linux/dmar.h>
+#include <linux/iommu-liveupdate.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/iommu.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+
+#include "iommu.h"
+#include "pasid.h"
+#include "../iommu-pages.h"
+
+enum {
+	ROOT_ENTRIES = 256,
+	ENTRY_PRESENT = 1,
+	/* Context entry, legacy mode, low and high 64 bits */
+	CTX_TT = GENMASK(3, 2),
+	CTX_AW = GENMASK(2, 0),
+	/* PASID entry, first 64 bits */
+	PASID_AW = GENMASK(4, 2),
+};
+
+/* Scalable-mode context entry: the directory has 2^(PDTS + 7) entries. */
+#define CTX_SM_PDTS	GENMASK_ULL(11, 9)
+
+static struct intel_iommu *to_intel_iommu(struct iommu_device *dev)
+{
+	return container_of(dev, struct intel_iommu, iommu);
+}
+
+/* Hardware addresses 256 context entries by two tables in scalable mode. */
+static unsigned int tables_per_root_entry(struct intel_iommu *iommu)
+{
+	return sm_supported(iommu) ? 2 : 1;
+}
+
+static u64 *root_slot(struct intel_iommu *iommu, unsigned int bus,
+		      unsigned int half)
+{
+	struct root_entry *root = &iommu->root_entry[bus];
+
+	return half ? &root->hi : &root->lo;
+}
+
+static void flush_all(struct intel_iommu *iommu)
+{
+	iommu->flush.flush_context(iommu, 0, 0, 0, DMA_CCMD_GLOBAL_INVL);
+	if (sm_supported(iommu))
+		qi_flush_pasid_cache(iommu, 0, QI_PC_GLOBAL, 0);
+	iommu->flush.flush_iotlb(iommu, 0, 0, 0, DMA_TLB_GLOBAL_FLUSH);
+}
+
+static void clear_context(struct intel_iommu *iommu, struct context_entry *ctx)
+{
+	context_clear_present(ctx);
+	context_clear_entry(ctx);
+	__iommu_flush_cache(iommu, ctx, sizeof(*ctx));
+}
+
+/**
+ * for_each_context() - Visit all context entries behind one root slot
+ * @iommu: The unit.
+ * @bus:   Bus number.
+ * @half:  Which of the tables of that bus.
+ * @table: The context table.
+ * @fn:    Called for each present entry with its requester id.
+ * @arg:   Passed to @fn.
+ */
+static void for_each_context(struct intel_iommu *iommu, unsigned int bus,
+			     unsigned int half, struct context_entry *table,
+			     void (*fn)(struct intel_iommu *iommu, u16 bdf,
+					struct context_entry *ctx, void *arg),
+			     void *arg)
+{
+	unsigned int step = sm_supported(iommu) ? 2 : 1;
+	unsigned int i, n = SZ_4K / sizeof(*table) / step;
+
+	for (i = 0; i < n; i++) {
+		struct context_entry *ctx = &table[i * step];
+
+		if (context_present(ctx))
+			fn(iommu, PCI_DEVID(bus, half * n + i), ctx, arg);
+	}
+}
+
+/* --- outgoing --- */
+
+static int intel_preserve_iommu(struct iommu_device *dev,
+				struct iommu_hw_ser *ser)
+{
+	struct intel_iommu *iommu = to_intel_iommu(dev);
+
+	if (!iommu->root_entry || !(iommu->gcmd & DMA_GCMD_TE))
+		return -EOPNOTSUPP;
+	ser->flags = sm_supported(iommu) ? IOMMU_SER_VTD_SCALABLE : 0;
+	ser->type = IOMMU_SER_TYPE_VTD;
+	ser->reg_pa = iommu->reg_phys;
+	ser->root_pa = virt_to_phys(iommu->root_entry);
+	return kho_preserve_folio(virt_to_folio(iommu->root_entry));
+}
+
+static void intel_unpreserve_iommu(struct iommu_device *dev,
+				   const struct iommu_hw_ser *ser)
+{
+	kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+}
+
+static int intel_preserve_domain(struct iommu_domain *domain,
+				 struct iommu_domain_ser *ser)
+{
+	struct dmar_domain *d = to_dmar_domain(domain);
+	struct pt_common *common = &d->sspt.vtdss_pt.common;
+	struct pt_iommu_vtdss_hw_info pt_info;
+
+	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
+		return -EOPNOTSUPP;
+
+	pt_iommu_vtdss_hw_info(&d->sspt, &pt_info);
+	ser->format = IOMMU_SER_FMT_VTDSS;
+	ser->top_pa = pt_info.ssptptr;
+	ser->top_level = pt_info.aw + 1;
+	ser->vasz_lg2 = common->max_vasz_lg2;
+	if (common->features & BIT(PT_FEAT_DMA_INCOHERENT))
+		ser->flags |= IOMMU_SER_DOMAIN_INCOHERENT;
+	if (common->features & BIT(PT_FEAT_VTDSS_FORCE_COHERENCE))
+		ser->flags |= IOMMU_SER_DOMAIN_FORCE_SNOOP;
+	return d->iommu.ops->preserve(&d->iommu);
+}
+
+static void intel_unpreserve_domain(struct iommu_domain *domain,
+				    const struct iommu_domain_ser *ser)
+{
+	struct dmar_domain *d = to_dmar_domain(domain);
+
+	d->iommu.ops->unpreserve(&d->iommu);
+}
+
+static unsigned int max_pde(u32 max_pasid)
+{
+	return max_pasid >> PASID_PDE_SHIFT;
+}
+
+/* Is any PASID but the first in use? */
+static bool other_pasids(struct pasid_dir_entry *dir, u32 max_pasid)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < max_pde(max_pasid); i++) {
+		struct pasid_entry *table = get_pasid_table_from_pde(&dir[i]);
+
+		for (j = 0; table && j < BIT(PASID_PDE_SHIFT); j++)
+			if ((i || j) && pasid_pte_is_present(&table[j]))
+				return true;
+	}
+	return false;
+}
+
+static void unpreserve_pasid_tables(struct pasid_dir_entry *dir, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		void *table = get_pasid_table_from_pde(&dir[i]);
+
+		if (table)
+			kho_unpreserve_folio(virt_to_folio(table));
+	}
+	kho_unpreserve_folio(virt_to_folio(dir));
+}
+
+static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
+{
+	unsigned int i;
+	int ret;
+
+	ret = kho_preserve_folio(virt_to_folio(dir));
+	if (ret)
+		return ret;
+	for (i = 0; i < max_pde(max_pasid); i++) {
+		void *table = get_pasid_table_from_pde(&dir[i]);
+
+		if (!table)
+			continue;
+		ret = kho_preserve_folio(virt_to_folio(table));
+		if (ret) {
+			unpreserve_pasid_tables(dir, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
+{
+	(*(unsigned int *)data)++;
+	return 0;
+}
+
+static int refuse_preserve(struct device *dev, const char *why)
+{
+	dev_warn(dev, "live update: cannot be preserved: %s\n", why);
+	return -EOPNOTSUPP;
+}
+
+static int intel_preserve_device(struct device *dev,
+				 struct iommu_domain *domain,
+				 struct iommu_device_ser *ser)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	struct intel_iommu *iommu = info->iommu;
+	struct context_entry *ctx;
+	unsigned int aliases = 0;
+	void *table;
+	int ret;
+
+	if (dev_is_real_dma_subdevice(dev))
+		return refuse_preserve(dev, "another device does its DMA");
+	if (info->ats_supported)
+		return refuse_preserve(dev, "it uses ATS");
+	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);
+	if (aliases != 1)
+		return refuse_preserve(dev, "it has more than one requester id");
+	if (PCI_DEVID(info->bus, info->devfn) != ser->bdf)
+		return refuse_preserve(dev, "its requester id is not its own");
+	if (info->domain != to_dmar_domain(domain))
+		return -EINVAL;
+
+	ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
+	if (WARN_ON(!ctx))
+		return -EINVAL;
+	table = (void *)((unsigned long)ctx & VTD_PAGE_MASK);
+	ser->entry_pa = virt_to_phys(table);
+	ser->did = domain_id_iommu(info->domain, iommu);
+
+	if (sm_supported(iommu)) {
+		struct pasid_table *pasids = info->pasid_table;
+
+		if (other_pasids(pasids->table, pasids->max_pasid))
+			return refuse_preserve(dev, "a PASID of it is attached");
+		ret = preserve_pasid_tables(pasids->table, pasids->max_pasid);
+		if (ret)
+			return ret;
+		ser->pasid_pa = virt_to_phys(pasids->table);
+		ser->max_pasid = pasids->max_pasid;
+	}
+
+	if (iommu_liveupdate_entry_shared(ser))
+		return 0;
+	ret = kho_preserve_folio(virt_to_folio(table));
+	if (ret && ser->pasid_pa)
+		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
+					max_pde(ser->max_pasid));
+	return ret;
+}
+
+static void intel_unpreserve_device(struct device *dev,
+				    const struct iommu_device_ser *ser)
+{
+	if (!iommu_liveupdate_entry_shared(ser))
+		kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->entry_pa)));
+	if (ser->pasid_pa)
+		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
+					max_pde(ser->max_pasid));
+}
+
+static void block_foreign(struct intel_iommu *iommu, u16 bdf,
+			  struct context_entry *ctx, void *arg)
+{
+	bool *kept = arg;
+
+	if (iommu_liveupdate_device_outgoing(iommu->segment, bdf,
+					     iommu->reg_phys))
+		*kept = true;
+	else
+		clear_context(iommu, ctx);
+}
+
+/**
+ * intel_liveupdate_shutdown() - Leave a unit translating for the next kernel
+ * @iommu: The unit.
+ *
+ * Only preserved devices can do DMA through it when this returns. A context
+ * table without a preserved device was not preserved either; the root entry
+ * goes then.
+ *
+ * Context: Shutdown; one CPU, interrupts off.
+ * Return: true if translation is to stay on; false if there is no live update,
+ * with nothing done.
+ */
+bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
+{
+	unsigned int bus, half;
+
+	if (!iommu_liveupdate_begin_shutdown() || !iommu->iommu.liveupdate_ser)
+		return false;
+
+	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
+		for (half = 0; half < tables_per_root_entry(iommu); half++) {
+			u64 *slot = root_slot(iommu, bus, half);
+			bool kept = false;
+
+			if (!(*slot & ENTRY_PRESENT))
+				continue;
+			for_each_context(iommu, bus, half,
+					 phys_to_virt(*slot & VTD_PAGE_MASK),
+					 block_foreign, &kept);
+			if (kept)
+				continue;
+			WRITE_ONCE(*slot, 0);
+			__iommu_flush_cache(iommu, slot, sizeof(*slot));
+		}
+	}
+	flush_all(iommu);
+	return true;
+}
+
+/* --- incoming --- */
+
+static const char *check_legacy_entry(struct intel_iommu *iommu,
+				      const struct context_entry *ctx,
+				      const struct iommu_device_ser *ser,
+				      const struct iommu_domain_ser *dom)
+{
+	if (FIELD_GET(CTX_TT, ctx->lo) != CONTEXT_TT_MULTI_LEVEL)
+		return "its context entry is of an unknown translation type";
+	if ((ctx->lo & VTD_PAGE_MASK) != dom->top_pa)
+		return "its context entry refers to other tables";
+	if (FIELD_GET(CTX_AW, ctx->hi) != dom->top_level - 1)
+		return "its context entry has another address width";
+	if (context_domain_id((struct context_entry *)ctx) != ser->did)
+		return "its context entry has another domain id";
+	return NULL;
+}
+
+static const char *check_pasid_tables(const struct iommu_device_ser *ser,
+				      const struct iommu_domain_ser *dom)
+{
+	struct pasid_dir_entry *dir = phys_to_virt(ser->pasid_pa);
+	struct pasid_entry *pte;
+	unsigned int i;
+
+	for (i = 0; i < max_pde(ser->max_pasid); i++)
+		if (pasid_pde_is_present(&dir[i]) &&
+		    !kho_is_preserved(dir[i].val & PDE_PFN_MASK, 0))
+			return "a PASID table of it was not preserved";
+	if (other_pasids(dir, ser->max_pasid))
+		return "it has a PASID that was not handed over";
+	pte = get_pasid_table_from_pde(&dir[0]);
+	if (!pte || !pasid_pte_is_present(pte))
+		return "its PASID entry is not present";
+	if (pasid_pte_get_pgtt(pte) != PASID_ENTRY_PGTT_SL_ONLY)
+		return "its PASID entry is of an unknown translation type";
+	if ((pte->val[0] & VTD_PAGE_MASK) != dom->top_pa)
+		return "its PASID entry refers to other tables";
+	if (FIELD_GET(PASID_AW, pte->val[0]) != dom->top_level - 1)
+		return "its PASID entry has another address width";
+	if (pasid_get_domain_id(pte) != ser->did)
+		return "its PASID entry has another domain id";
+	return NULL;
+}
+
+static const char *check_scalable_entry(const struct context_entry *ctx,
+					const struct iommu_device_ser *ser,
+					const struct iommu_domain_ser *dom)
+{
+	/* PASID_PDE_SHIFT PASIDs a directory entry, 8 bytes each */
+	size_t size = max_pde(ser->max_pasid) * sizeof(struct pasid_dir_entry);
+
+	if (!is_power_of_2(ser->max_pasid) || size < SZ_4K ||
+	    ser->max_pasid > PASID_MAX)
+		return "its number of PASIDs is impossible";
+	if ((ctx->lo & VTD_PAGE_MASK) != ser->pasid_pa)
+		return "its context entry refers to another PASID directory";
+	if ((BIT(7) << FIELD_GET(CTX_SM_PDTS, ctx->lo)) >
+	    max_pde(ser->max_pasid))
+		return "its context entry reaches beyond its PASID directory";
+	if (!kho_is_preserved(ser->pasid_pa, get_order(size)))
+		return "its PASID directory was not preserved";
+	return check_pasid_tables(ser, dom);
+}
+
+static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
+			       const struct context_entry *ctx,
+			       const struct iommu_device_ser *ser)
+{
+	const struct iommu_domain_ser *dom =
+		iommu_liveupdate_incoming_domain(ser);
+	struct pci_dev *pdev;
+	bool incoming;
+
+	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(bdf),
+					   bdf & 0xff);
+	incoming = pdev && pci_liveupdate_incoming(pdev);
+	pci_dev_put(pdev);
+	if (!incoming)
+		return "the PCI device is gone or was refused";
+	if (ser->entry_pa !=
+	    virt_to_phys((void *)((unsigned long)ctx & VTD_PAGE_MASK)))
+		return "its context entry is elsewhere";
+	if (ser->did < IDA_START_DID || ser->did >= iommu->max_domain_id)
+		return "its domain id is out of range";
+	if (!(cap_sagaw(iommu->cap) & BIT(dom->top_level - 1)))
+		return "the IOMMU does not support its table depth";
+	if (sm_supported(iommu))
+		return check_scalable_entry(ctx, ser, dom);
+	return check_legacy_entry(iommu, ctx, ser, dom);
+}
+
+/* KHO was asked for each of these pages before. */
+static void take_pasid_tables(const struct iommu_device_ser *ser)
+{
+	unsigned int i, n = max_pde(ser->max_pasid);
+	struct pasid_dir_entry *dir;
+
+	dir = iommu_pages_restore(ser->pasid_pa, n * sizeof(*dir));
+	for (i = 0; dir && i < n; i++)
+		if (pasid_pde_is_present(&dir[i]))
+			iommu_pages_restore(dir[i].val & PDE_PFN_MASK, SZ_4K);
+}
+
+static const struct iommu_device_ser *
+find_device(struct intel_iommu *iommu, u16 bdf)
+{
+	const struct iommu_device_ser *ser = NULL;
+
+	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser)))
+		if (ser->bdf == bdf && ser->segment == iommu->segment)
+			break;
+	return ser;
+}
+
+static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
+			struct context_entry *ctx, void *arg)
+{
+	const struct iommu_device_ser *ser = find_device(iommu, bdf);
+	unsigned long *seen = arg;
+	const char *why;
+
+	why = ser ? check_entry(iommu, bdf, ctx, ser) : NULL;
+	if (ser && !why) {
+		set_bit(bdf, seen);
+		if (ser->pasid_pa)
+			take_pasid_tables(ser);
+		/* Fails if another device of the same domain came first. */
+		ida_alloc_range(&iommu->domain_ida, ser->did, ser->did,
+				GFP_KERNEL);
+		return;
+	}
+
+	clear_context(iommu, ctx);
+	if (ser)
+		iommu_liveupdate_drop_incoming(ser, why);
+	else
+		pr_err("%s: entry of %02x:%02x.%d removed: it was not handed over\n",
+		       iommu->name, PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
+}
+
+static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
+{
+	unsigned int bus, half;
+
+	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
+		for (half = 0; half < tables_per_root_entry(iommu); half++) {
+			u64 *slot = root_slot(iommu, bus, half);
+			void *table;
+
+			if (!(*slot & ENTRY_PRESENT))
+				continue;
+			table = iommu_pages_restore(*slot & VTD_PAGE_MASK,
+						    SZ_4K);
+			if (table) {
+				for_each_context(iommu, bus, half, table,
+						 adopt_entry, seen);
+				continue;
+			}
+			pr_err("%s: context table of bus %02x was not preserved, the bus is blocked\n",
+			       iommu->name, bus);
+			WRITE_ONCE(*slot, 0);
+			__iommu_flush_cache(iommu, slot, sizeof(*slot));
+		}
+	}
+}
+
+static const char *check_unit(struct intel_iommu *iommu,
+			      const struct iommu_hw_ser *hw)
+{
+	u64 rtaddr = readq(iommu->reg + DMAR_RTADDR_REG);
+	bool scalable = rtaddr & DMA_RTADDR_SMT;
+
+	if ((rtaddr & VTD_PAGE_MASK) != hw->root_pa)
+		return "hardware has another root table than the handover";
+	if (scalable != !!(hw->flags & IOMMU_SER_VTD_SCALABLE))
+		return "hardware is in another mode than the handover";
+	if (scalable != sm_supported(iommu))
+		return "this kernel uses another mode; boot it with intel_iommu=sm_on or sm_off as the previous one";
+	return NULL;
+}
+
+/**
+ * intel_liveupdate_adopt() - Go on with the tables of the previous kernel
+ * @iommu: A unit whose translation is on at boot.
+ *
+ * Return: true if the unit was adopted: its root table is set, entries that
+ * could not be verified are removed. False if translation has to be switched
+ * off; devices that it protected are stopped then.
+ */
+bool intel_liveupdate_adopt(struct intel_iommu *iommu)
+{
+	const struct iommu_device_ser *ser = NULL;
+	const struct iommu_hw_ser *hw;
+	unsigned long *seen = NULL;
+	const char *why;
+
+	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
+	if (!hw) {
+		if (is_kho_boot())
+			pci_liveupdate_refuse_all("translation is on, but was not handed over");
+		return false;
+	}
+	if (IS_ERR(hw)) {
+		pci_liveupdate_refuse_all("the IOMMU handover cannot be used");
+		return false;
+	}
+
+	why = check_unit(iommu, hw);
+	if (!why) {
+		seen = bitmap_zalloc(BIT(16), GFP_KERNEL);
+		if (!seen)
+			why = "out of memory";
+	}
+	if (!why) {
+		iommu->root_entry = iommu_pages_restore(hw->root_pa, SZ_4K);
+		if (!iommu->root_entry)
+			why = "the root table was not preserved";
+	}
+	if (why) {
+		pr_err("%s: handover refused: %s\n", iommu->name, why);
+		while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, NULL)))
+			iommu_liveupdate_drop_incoming(ser, why);
+		bitmap_free(seen);
+		return false;
+	}
+
+	adopt_root(iommu, seen);
+	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser)))
+		if (!test_bit(ser->bdf, seen))
+			iommu_liveupdate_drop_incoming(ser,
+						       "it has no context entry");
+	bitmap_free(seen);
+	flush_all(iommu);
+
+	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
+	pr_info("%s: adopted, translation stayed on\n", iommu->name);
+	return true;
+}
+
+/**
+ * intel_liveupdate_adopt_pasid() - Use the PASID directory that came along
+ * @dev:  The device, being probed, in scalable mode.
+ * @info: Its VT-d data.
+ *
+ * Return: true if the device came with a handover and @info->pasid_table is
+ * set.
+ */
+bool intel_liveupdate_adopt_pasid(struct device *dev,
+				  struct device_domain_info *info)
+{
+	const struct iommu_device_ser *ser;
+
+	ser = iommu_liveupdate_incoming_device(dev);
+	if (!ser || !ser->pasid_pa)
+		return false;
+	info->pasid_table = kzalloc_obj(*info->pasid_table,
+					GFP_KERNEL | __GFP_NOFAIL);
+	info->pasid_table->table = phys_to_virt(ser->pasid_pa);
+	info->pasid_table->max_pasid = ser->max_pasid;
+	return true;
+}
+
+/* As domain_attach_iommu(), with the domain id that is in use already. */
+static int restored_attach_iommu(struct dmar_domain *d,
+				 struct intel_iommu *iommu, u16 did)
+{
+	struct iommu_domain_info *info;
+	int ret;
+
+	guard(mutex)(&iommu->did_lock);
+	info = xa_load(&d->iommu_array, iommu->seq_id);
+	if (info) {
+		info->refcnt++;
+		return 0;
+	}
+	info = kzalloc_obj(*info);
+	if (!info)
+		return -ENOMEM;
+	info->iommu = iommu;
+	info->refcnt = 1;
+	info->did = did;
+	ret = xa_err(xa_store(&d->iommu_array, iommu->seq_id, info,
+			      GFP_KERNEL));
+	if (ret)
+		kfree(info);
+	return ret;
+}
+
+/*
+ * Attaching a restored domain changes no hardware: adopt_entry() has verified
+ * that the entry of the device says this already. What is left is what the
+ * driver has to know to replace the domain later.
+ */
+static int restored_attach_dev(struct iommu_domain *domain, struct device *dev,
+			       struct iommu_domain *old)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	struct dmar_domain *d = to_dmar_domain(domain);
+	struct intel_iommu *iommu = info->iommu;
+	const struct iommu_device_ser *ser;
+	int ret;
+
+	ser = iommu_liveupdate_incoming_device(dev);
+	if (!ser || old || info->domain_attached)
+		return -EINVAL;
+
+	ret = restored_attach_iommu(d, iommu, ser->did);
+	if (ret)
+		return ret;
+	ret = cache_tag_assign_domain(d, dev, IOMMU_NO_PASID);
+	if (ret) {
+		domain_detach_iommu(d, iommu);
+		return ret;
+	}
+
+	info->domain = d;
+	info->domain_attached = true;
+	scoped_guard(spinlock_irqsave, &d->lock)
+		list_add(&info->link, &d->devices);
+	return 0;
+}
+
+static void restored_free(struct iommu_domain *domain)
+{
+	struct dmar_domain *d = to_dmar_domain(domain);
+
+	if (WARN_ON(!list_empty(&d->devices)))
+		return;
+	pt_iommu_deinit(&d->iommu);
+	kfree(d->qi_batch);
+	kfree(d);
+}
+
+static const struct iommu_domain_ops restored_domain_ops = {
+	IOMMU_PT_DOMAIN_OPS(vtdss),
+	.attach_dev = restored_attach_dev,
+	.free = restored_free,
+};
+
+static struct iommu_domain *
+intel_restore_domain(const struct iommu_domain_ser *ser)
+{
+	struct pt_iommu_vtdss_cfg cfg = {
+		.common.features = BIT(PT_FEAT_FLUSH_RANGE),
+		.common.hw_max_vasz_lg2 = ser->vasz_lg2,
+		.common.hw_max_oasz_lg2 = 52,
+		.top_level = ser->top_level,
+	};
+	struct dmar_domain *d;
+	int ret;
+
+	d = kzalloc_obj(*d);
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&d->devices);
+	INIT_LIST_HEAD(&d->dev_pasids);
+	INIT_LIST_HEAD(&d->cache_tags);
+	spin_lock_init(&d->lock);
+	spin_lock_init(&d->cache_lock);
+	xa_init(&d->iommu_array);
+	INIT_LIST_HEAD(&d->s1_domains);
+	spin_lock_init(&d->s1_lock);
+	d->iommu.nid = NUMA_NO_NODE;
+
+	ret = pt_iommu_vtdss_restore(&d->sspt, &cfg, ser->top_pa);
+	if (ret) {
+		kfree(d);
+		return ERR_PTR(ret);
+	}
+	d->domain.ops = &restored_domain_ops;
+	return &d->domain;
+}
+
+static void intel_refuse_device(struct device *dev)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	struct intel_iommu *iommu = info->iommu;
+	struct context_entry *ctx;
+	u16 did;
+
+	if (sm_supported(iommu)) {
+		intel_pasid_tear_down_entry(iommu, dev, IOMMU_NO_PASID, false);
+		return;
+	}
+	scoped_guard(spinlock, &iommu->lock) {
+		ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
+		if (!ctx || !context_present(ctx))
+			return;
+		did = context_domain_id(ctx);
+		clear_context(iommu, ctx);
+	}
+	intel_context_flush_no_pasid(info, ctx, did,
+				     PCI_DEVID(info->bus, info->devfn));
+}
+
+const struct iommu_liveupdate_ops intel_liveupdate_ops = {
+	.preserve_iommu = intel_preserve_iommu,
+	.unpreserve_iommu = intel_unpreserve_iommu,
+	.preserve_domain = intel_preserve_domain,
+	.unpreserve_domain = intel_unpreserve_domain,
+	.preserve_device = intel_preserve_device,
+	.unpreserve_device = intel_unpreserve_device,
+	.restore_domain = intel_restore_domain,
+	.refuse_device = intel_refuse_device,
+};

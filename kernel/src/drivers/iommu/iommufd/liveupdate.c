@@ -1,0 +1,749 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: iommufd live update
+ *
+ * An iommufd is carried over as the tokens of its marked HWPTs. Everything else
+ * is rebuilt by user space with the ordinary ioctls.
+ *
+ * Happy path
+ * ~~~~~~~~~~
+ *
+ * User space marks HWPTs with IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE and preserves
+ * the memfds that are mapped, then the iommufd. From then on the IOAS of each
+ * marked HWPT refuses to map and unmap. In the next kernel the retrieved
+ * iommufd holds one object for each token: a HWPT without an IOAS, which cannot
+ * be changed. Binding a retrieved VFIO device finds it attached to its HWPT.
+ * User space gets the object's id by its token with
+ * IOMMU_HWPT_LIVEUPDATE_RESTORE, attaches the device to a HWPT that it built
+ * anew, and destroys the restored one.
+ *
+ * Unhappy paths
+ * ~~~~~~~~~~~~~
+ *
+ * Memory that does not come along: the preserve is refused if an area of the
+ * IOAS is not of a memfd that is preserved in the same session, that was not
+ * sealed when it was mapped, or that no longer consists of the pages that the
+ * HWPT translates to. The log names the IOVA.
+ *
+ * Abort before the jump: unpreserve thaws the IOASs; the marks stay.
+ *
+ * Finish too early: refused as long as a HWPT was not restored by its token, or
+ * a device is still attached to a restored domain.
+ */
+
+#define pr_fmt(fmt) "iommufd: liveupdate: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/generic_pt/iommu.h>
+#include <linux/iommu-liveupdate.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/iommufd.h>
+#include <linux/liveupdate.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+#include "iommufd_private.h"
+
+/* A HWPT that came from the previous kernel. */
+struct iommufd_hwpt_restored {
+	struct iommufd_hw_pagetable common;
+	u64 token;
+	/* User space asked for it by its token */
+	bool reclaimed;
+};
+
+/**
+ * iommufd_hwpt_liveupdate_mark() - IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE
+ * @ucmd: The ioctl.
+ *
+ * Return: 0; -EADDRINUSE if another HWPT has the token; -EBUSY if the iommufd
+ * is preserved at the moment; -EOPNOTSUPP if the HWPT has no hardware behind
+ * it; -ENOENT if there is no such paging HWPT.
+ */
+int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_liveupdate_mark_preserve *cmd = ucmd->cmd;
+	struct iommufd_ctx *ictx = ucmd->ictx;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_object *obj;
+	unsigned long index;
+	int rc = 0;
+
+	hwpt = iommufd_get_hwpt_paging(ucmd, cmd->hwpt_id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	if (!hwpt->common.domain->owner ||
+	    !hwpt->common.domain->owner->liveupdate) {
+		rc = -EOPNOTSUPP;
+		goto out_put;
+	}
+
+	xa_lock(&ictx->objects);
+	if (ictx->liveupdate_preserved) {
+		rc = -EBUSY;
+		goto out_unlock;
+	}
+	xa_for_each(&ictx->objects, index, obj) {
+		struct iommufd_hwpt_paging *other;
+
+		if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
+			continue;
+		other = container_of(obj, struct iommufd_hwpt_paging,
+				     common.obj);
+		if (other != hwpt && other->liveupdate_marked &&
+		    other->liveupdate_token == cmd->hwpt_token) {
+			rc = -EADDRINUSE;
+			goto out_unlock;
+		}
+	}
+	hwpt->liveupdate_token = cmd->hwpt_token;
+	hwpt->liveupdate_marked = true;
+out_unlock:
+	xa_unlock(&ictx->objects);
+out_put:
+	iommufd_put_object(ictx, &hwpt->common.obj);
+	return rc;
+}
+
+/**
+ * iommufd_hwpt_liveupdate_restore() - IOMMU_HWPT_LIVEUPDATE_RESTORE
+ * @ucmd: The ioctl.
+ *
+ * Return: 0 with the object id; -ENOENT if no HWPT came with the token.
+ */
+int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_liveupdate_restore *cmd = ucmd->cmd;
+	struct iommufd_hwpt_restored *hwpt, *found = NULL;
+	struct iommufd_object *obj;
+	unsigned long index;
+
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	xa_lock(&ucmd->ictx->objects);
+	xa_for_each(&ucmd->ictx->objects, index, obj) {
+		if (obj->type != IOMMUFD_OBJ_HWPT_RESTORED)
+			continue;
+		hwpt = container_of(obj, struct iommufd_hwpt_restored,
+				    common.obj);
+		if (hwpt->token == cmd->hwpt_token) {
+			found = hwpt;
+			found->reclaimed = true;
+			cmd->out_hwpt_id = obj->id;
+			break;
+		}
+	}
+	xa_unlock(&ucmd->ictx->objects);
+	if (!found)
+		return -ENOENT;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+/* --- outgoing --- */
+
+static int refuse_area(struct iopt_area *area, unsigned long iova, int err,
+		       const char *why)
+{
+	pr_warn("IOVA %#lx of the area %#lx-%#lx cannot be preserved: %s\n",
+		iova, iopt_area_iova(area), iopt_area_last_iova(area), why);
+	return err;
+}
+
+/*
+ * Is the page that the hardware translates @iova to still the one in the file?
+ * It could have been punched out of the file after it was mapped and pinned.
+ * Goes on in steps of what one leaf and one folio have in common.
+ */
+static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
+{
+	struct pt_iommu *pt = iommupt_from_domain(domain);
+	struct address_space *mapping = area->pages->file->f_mapping;
+	unsigned long iova = iopt_area_iova(area);
+	unsigned long last = iopt_area_last_iova(area);
+
+	for (;;) {
+		u64 pos = area->pages->start + iopt_area_start_byte(area, iova);
+		size_t len, in_folio;
+		struct folio *folio;
+		phys_addr_t paddr;
+		u64 file_paddr;
+
+		if (pt->ops->extent(pt, iova, &paddr, &len))
+			return refuse_area(area, iova, -EINVAL,
+					   "it is not mapped");
+		folio = filemap_get_folio(mapping, pos >> PAGE_SHIFT);
+		if (IS_ERR(folio))
+			return refuse_area(area, iova, -EINVAL,
+					   "its page is no longer in the file");
+		file_paddr = PFN_PHYS(folio_pfn(folio)) +
+			     offset_in_folio(folio, pos);
+		in_folio = folio_size(folio) - offset_in_folio(folio, pos);
+		folio_put(folio);
+		if (file_paddr != paddr)
+			return refuse_area(area, iova, -EINVAL,
+					   "the file has another page there now");
+		len = min(len, in_folio);
+		if (len > last - iova)
+			return 0;
+		iova += len;
+		cond_resched();
+	}
+}
+
+static int check_area(struct iopt_area *area, struct iommu_domain *domain,
+		      struct liveupdate_session *session)
+{
+	unsigned long iova = iopt_area_iova(area);
+	struct iopt_pages *pages = area->pages;
+	u64 token;
+
+	if (!pages || pages->type != IOPT_ADDRESS_FILE)
+		return refuse_area(area, iova, -EINVAL,
+				   "it was not mapped from a memfd (IOMMU_IOAS_MAP_FILE)");
+	if (!pages->liveupdate_sealed)
+		return refuse_area(area, iova, -EINVAL,
+				   "its memfd did not have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK when it was mapped");
+	if (liveupdate_outgoing_token(session, pages->file, &token))
+		return refuse_area(area, iova, -ENOENT,
+				   "its memfd is not preserved in this session; preserve it first");
+	return check_area_pages(area, domain);
+}
+
+static void thaw_ioas(struct iommufd_ioas *ioas)
+{
+	down_write(&ioas->iopt.domains_rwsem);
+	down_write(&ioas->iopt.iova_rwsem);
+	ioas->iopt.liveupdate_frozen--;
+	up_write(&ioas->iopt.iova_rwsem);
+	up_write(&ioas->iopt.domains_rwsem);
+}
+
+/*
+ * With both locks held for write no map or unmap is half done, and each that
+ * comes later sees liveupdate_frozen.
+ */
+static int freeze_ioas(struct iommufd_hwpt_paging *hwpt,
+		       struct liveupdate_session *session)
+{
+	struct io_pagetable *iopt = &hwpt->ioas->iopt;
+	struct iopt_area *area;
+	int rc = 0;
+
+	down_write(&iopt->domains_rwsem);
+	down_write(&iopt->iova_rwsem);
+	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area;
+	     area = iopt_area_iter_next(area, 0, ULONG_MAX)) {
+		rc = check_area(area, hwpt->common.domain, session);
+		if (rc)
+			break;
+	}
+	if (!rc)
+		iopt->liveupdate_frozen++;
+	up_write(&iopt->iova_rwsem);
+	up_write(&iopt->domains_rwsem);
+	return rc;
+}
+
+static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
+			 struct iommufd_hwpt_ser *ser,
+			 struct liveupdate_session *session)
+{
+	int rc;
+
+	if (hwpt->common.fault || hwpt->nest_parent) {
+		pr_warn("HWPT %u cannot be preserved: it has a fault queue or is a nesting parent\n",
+			hwpt->common.obj.id);
+		return -EOPNOTSUPP;
+	}
+	rc = freeze_ioas(hwpt, session);
+	if (rc)
+		return rc;
+	rc = iommu_domain_preserve(hwpt->common.domain, &ser->domain);
+	if (rc) {
+		pr_warn("HWPT %u cannot be preserved: %pe\n",
+			hwpt->common.obj.id, ERR_PTR(rc));
+		thaw_ioas(hwpt->ioas);
+		return rc;
+	}
+	ser->token = hwpt->liveupdate_token;
+	return 0;
+}
+
+static void unpreserve_hwpt(struct iommufd_hwpt_paging *hwpt)
+{
+	iommu_domain_unpreserve(hwpt->common.domain);
+	thaw_ioas(hwpt->ioas);
+}
+
+/* Take a reference on each marked HWPT and keep the set from changing. */
+static int collect_marked(struct iommufd_ctx *ictx,
+			  struct iommufd_hwpt_paging ***hwptsp)
+{
+	struct iommufd_hwpt_paging **hwpts, *hwpt;
+	struct iommufd_object *obj;
+	unsigned long index;
+	unsigned int n = 0;
+
+	xa_lock(&ictx->objects);
+	ictx->liveupdate_preserved = true;
+	xa_for_each(&ictx->objects, index, obj)
+		if (obj->type == IOMMUFD_OBJ_HWPT_PAGING)
+			n++;
+	xa_unlock(&ictx->objects);
+
+	/* HWPTs that come now are not marked, so n is enough. */
+	hwpts = kcalloc(n, sizeof(*hwpts), GFP_KERNEL);
+	if (!hwpts) {
+		ictx->liveupdate_preserved = false;
+		return -ENOMEM;
+	}
+
+	n = 0;
+	xa_lock(&ictx->objects);
+	xa_for_each(&ictx->objects, index, obj) {
+		if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
+			continue;
+		hwpt = container_of(obj, struct iommufd_hwpt_paging,
+				    common.obj);
+		if (hwpt->liveupdate_marked) {
+			refcount_inc(&hwpt->common.obj.users);
+			hwpts[n++] = hwpt;
+		}
+	}
+	xa_unlock(&ictx->objects);
+	*hwptsp = hwpts;
+	return n;
+}
+
+static void put_marked(struct iommufd_ctx *ictx,
+		       struct iommufd_hwpt_paging **hwpts, unsigned int n)
+{
+	while (n--)
+		refcount_dec(&hwpts[n]->common.obj.users);
+	kfree(hwpts);
+	xa_lock(&ictx->objects);
+	ictx->liveupdate_preserved = false;
+	xa_unlock(&ictx->objects);
+}
+
+/**
+ * struct iommufd_outgoing - A preserved iommufd
+ * @ser:   The handover.
+ * @hwpts: The HWPTs, in the order of @ser; a reference is held on each.
+ */
+struct iommufd_outgoing {
+	struct iommufd_ser *ser;
+	struct iommufd_hwpt_paging **hwpts;
+};
+
+static int iommufd_preserve(struct liveupdate_file_op_args *args)
+{
+	struct iommufd_ctx *ictx = args->file->private_data;
+	struct iommufd_outgoing *out;
+	int rc, n, i;
+
+	out = kzalloc_obj(*out);
+	if (!out)
+		return -ENOMEM;
+
+	n = collect_marked(ictx, &out->hwpts);
+	if (n < 0) {
+		rc = n;
+		goto err_free;
+	}
+	if (!n) {
+		pr_warn("nothing to preserve: no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)\n");
+		rc = -EINVAL;
+		goto err_put;
+	}
+
+	out->ser = kho_alloc_preserve(struct_size(out->ser, hwpts, n));
+	if (IS_ERR(out->ser)) {
+		rc = PTR_ERR(out->ser);
+		goto err_put;
+	}
+	out->ser->version = IOMMUFD_SER_VERSION;
+	out->ser->nr_hwpts = n;
+
+	for (i = 0; i < n; i++) {
+		rc = preserve_hwpt(out->hwpts[i], &out->ser->hwpts[i],
+				   args->session);
+		if (rc)
+			goto err_hwpts;
+	}
+
+	args->serialized_data = virt_to_phys(out->ser);
+	args->private_data = out;
+	return 0;
+
+err_hwpts:
+	while (i--)
+		unpreserve_hwpt(out->hwpts[i]);
+	kho_unpreserve_free(out->ser);
+err_put:
+	put_marked(ictx, out->hwpts, n);
+err_free:
+	kfree(out);
+	return rc;
+}
+
+static void iommufd_unpreserve(struct liveupdate_file_op_args *args)
+{
+	struct iommufd_ctx *ictx = args->file->private_data;
+	struct iommufd_outgoing *out = args->private_data;
+	unsigned int i = out->ser->nr_hwpts;
+
+	while (i--)
+		unpreserve_hwpt(out->hwpts[i]);
+	put_marked(ictx, out->hwpts, out->ser->nr_hwpts);
+	kho_unpreserve_free(out->ser);
+	kfree(out);
+}
+
+/**
+ * iommufd_liveupdate_in_session() - Is an iommufd preserved in this session?
+ * @ictx:    The iommufd.
+ * @session: The session of the running callback.
+ *
+ * Return: 0, or -ENOENT.
+ */
+int iommufd_liveupdate_in_session(struct iommufd_ctx *ictx,
+				  struct liveupdate_session *session)
+{
+	u64 token;
+
+	return liveupdate_outgoing_token(session, ictx->file, &token);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_liveupdate_in_session, "IOMMUFD");
+
+/* The domain that a device is attached to; stable while it is preserved. */
+static struct iommu_domain *device_domain(struct iommufd_device *idev)
+{
+	struct iommu_domain *domain = NULL;
+	struct iommufd_hw_pagetable *hwpt;
+
+	mutex_lock(&idev->igroup->lock);
+	hwpt = iommufd_device_hwpt(idev);
+	if (hwpt && hwpt->obj.type == IOMMUFD_OBJ_HWPT_PAGING)
+		domain = hwpt->domain;
+	mutex_unlock(&idev->igroup->lock);
+	return domain;
+}
+
+/**
+ * iommufd_device_liveupdate_preserve() - Carry a device's attachment over
+ * @idev: The device; its iommufd is preserved in the same session.
+ *
+ * Context: In the .preserve() callback of the device's file.
+ * Return: 0; -EINVAL if the device is not attached to a HWPT of an IOAS; or
+ * what iommu_device_preserve() returns.
+ */
+int iommufd_device_liveupdate_preserve(struct iommufd_device *idev)
+{
+	struct iommu_domain *domain;
+
+	if (!idev->igroup->group)
+		return -EOPNOTSUPP;
+	domain = device_domain(idev);
+	if (!domain) {
+		dev_warn(idev->dev,
+			 "live update: cannot be preserved: it is not attached to a HWPT\n");
+		return -EINVAL;
+	}
+	return iommu_device_preserve(idev->dev, domain);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_preserve, "IOMMUFD");
+
+/**
+ * iommufd_device_liveupdate_unpreserve() - Undo the preserve
+ * @idev: The device.
+ */
+void iommufd_device_liveupdate_unpreserve(struct iommufd_device *idev)
+{
+	iommu_device_unpreserve(idev->dev);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_unpreserve, "IOMMUFD");
+
+/**
+ * iommufd_device_liveupdate_freeze() - Last check before the jump
+ * @idev: The device.
+ *
+ * Return: 0, or -EBUSY if the device is no longer as it was preserved.
+ */
+int iommufd_device_liveupdate_freeze(struct iommufd_device *idev)
+{
+	struct iommu_domain *domain = device_domain(idev);
+
+	if (!domain || !iommu_device_preserved(idev->dev, domain))
+		return -EBUSY;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_freeze, "IOMMUFD");
+
+/* --- incoming --- */
+
+/**
+ * iommufd_hwpt_restored_destroy() - Give a restored HWPT up
+ * @obj: The object. No device of this iommufd is attached to it.
+ */
+void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_restored *hwpt =
+		container_of(obj, struct iommufd_hwpt_restored, common.obj);
+
+	hwpt->common.domain->iommufd_hwpt = NULL;
+	iommu_restored_domain_put(hwpt->common.domain);
+}
+
+static int restore_hwpt(struct iommufd_ctx *ictx,
+			const struct iommufd_hwpt_ser *ser)
+{
+	struct iommufd_hwpt_restored *hwpt;
+	struct iommu_domain *domain;
+
+	hwpt = __iommufd_object_alloc(ictx, hwpt, IOMMUFD_OBJ_HWPT_RESTORED,
+				      common.obj);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	domain = iommu_restored_domain_get(ser->domain, ictx);
+	if (IS_ERR(domain)) {
+		iommufd_object_abort(ictx, &hwpt->common.obj);
+		return PTR_ERR(domain);
+	}
+	domain->iommufd_hwpt = &hwpt->common;
+	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+	hwpt->common.domain = domain;
+	hwpt->token = ser->token;
+	iommufd_object_finalize(ictx, &hwpt->common.obj);
+	return 0;
+}
+
+static struct iommufd_ser *incoming_ser(u64 pa)
+{
+	struct iommufd_ser *ser = phys_to_virt(pa);
+	unsigned int order;
+	u32 i, j;
+
+	/* The order tells how much there is; the header is in the first page. */
+	for (order = 0; order <= MAX_PAGE_ORDER; order++)
+		if (kho_is_preserved(pa, order))
+			break;
+	if (order > MAX_PAGE_ORDER) {
+		pr_err("handover refused: it was not preserved\n");
+		return NULL;
+	}
+	if (ser->version != IOMMUFD_SER_VERSION) {
+		pr_err("handover refused: unknown version %u\n", ser->version);
+		return NULL;
+	}
+	if (!ser->nr_hwpts ||
+	    struct_size(ser, hwpts, ser->nr_hwpts) > PAGE_SIZE << order) {
+		pr_err("handover refused: %u HWPTs do not fit\n",
+		       ser->nr_hwpts);
+		return NULL;
+	}
+	for (i = 0; i < ser->nr_hwpts; i++)
+		for (j = 0; j < i; j++)
+			if (ser->hwpts[i].token == ser->hwpts[j].token) {
+				pr_err("handover refused: token %#llx is there twice\n",
+				       ser->hwpts[i].token);
+				return NULL;
+			}
+	return ser;
+}
+
+static int iommufd_retrieve(struct liveupdate_file_op_args *args)
+{
+	struct iommufd_ser *ser = incoming_ser(args->serialized_data);
+	struct file *file;
+	int rc;
+	u32 i;
+
+	if (!ser)
+		return -EINVAL;
+
+	file = anon_inode_getfile("[iommufd]", &iommufd_fops, NULL, O_RDWR);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	rc = iommufd_fops_open(NULL, file);
+	if (rc)
+		goto err_put;
+	for (i = 0; i < ser->nr_hwpts; i++) {
+		rc = restore_hwpt(file->private_data, &ser->hwpts[i]);
+		if (rc) {
+			pr_err("HWPT with token %#llx cannot be restored: %pe\n",
+			       ser->hwpts[i].token, ERR_PTR(rc));
+			goto err_put;
+		}
+	}
+	args->file = file;
+	return 0;
+
+err_put:
+	fput(file);
+	return rc;
+}
+
+static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
+{
+	struct iommufd_hwpt_restored *hwpt;
+	struct iommufd_object *obj;
+	struct iommufd_ctx *ictx;
+	unsigned long index;
+	bool ok = true;
+
+	if (args->retrieve_status <= 0) {
+		pr_warn("cannot finish: the iommufd was not retrieved\n");
+		return false;
+	}
+	ictx = args->file->private_data;
+	/*
+	 * Only a device that leaves changes what this reads; so does destroy,
+	 * which the session's reference on the file does not exclude.
+	 */
+	for (index = 0;;) {
+		xa_lock(&ictx->objects);
+		obj = xa_find(&ictx->objects, &index, ULONG_MAX, XA_PRESENT);
+		if (obj && !iommufd_lock_obj(obj)) {
+			xa_unlock(&ictx->objects);
+			index++;
+			continue;
+		}
+		xa_unlock(&ictx->objects);
+		if (!obj)
+			return ok;
+		if (obj->type == IOMMUFD_OBJ_HWPT_RESTORED) {
+			hwpt = container_of(obj, struct iommufd_hwpt_restored,
+					    common.obj);
+			if (!hwpt->reclaimed) {
+				pr_warn("cannot finish: HWPT with token %#llx was not restored\n",
+					hwpt->token);
+				ok = false;
+			} else if (iommu_restored_domain_users(hwpt->common.domain)) {
+				pr_warn("cannot finish: a device is still attached to the restored HWPT with token %#llx\n",
+					hwpt->token);
+				ok = false;
+			}
+		}
+		iommufd_put_object(ictx, obj);
+		if (!ok)
+			return false;
+		index++;
+	}
+}
+
+static void iommufd_finish(struct liveupdate_file_op_args *args)
+{
+	kho_restore_free(phys_to_virt(args->serialized_data));
+}
+
+/**
+ * iommufd_liveupdate_bound() - A device was bound to an iommufd
+ * @idev: The device.
+ *
+ * If it came with a live update it is attached to its restored HWPT, as far as
+ * the hardware is concerned; make the objects say so, too.
+ *
+ * Return: 0, also if the device did not come with a live update; -EPERM if it
+ * did but its HWPT is not in this iommufd; -ENOMEM.
+ */
+int iommufd_liveupdate_bound(struct iommufd_device *idev)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+	struct iommufd_hw_pagetable *hwpt = NULL;
+	struct iommu_domain *domain;
+	struct iommufd_object *obj;
+	unsigned long index;
+	int rc;
+
+	if (!iommu_liveupdate_device_restored(idev->dev))
+		return 0;
+	domain = iommu_get_domain_for_dev(idev->dev);
+
+	xa_lock(&ictx->objects);
+	xa_for_each(&ictx->objects, index, obj) {
+		if (obj->type != IOMMUFD_OBJ_HWPT_RESTORED)
+			continue;
+		hwpt = container_of(obj, struct iommufd_hw_pagetable, obj);
+		if (hwpt->domain == domain && iommufd_lock_obj(obj))
+			break;
+		hwpt = NULL;
+	}
+	xa_unlock(&ictx->objects);
+	if (!hwpt)
+		return -EPERM;
+
+	rc = iommufd_hw_pagetable_attach(hwpt, idev, IOMMU_NO_PASID);
+	iommufd_put_object(ictx, &hwpt->obj);
+	if (rc)
+		return rc;
+	/* As iommufd_device_attach() does */
+	refcount_inc(&idev->obj.users);
+	idev->liveupdate_attached = true;
+	return 0;
+}
+
+/**
+ * iommufd_device_liveupdate_attached() - Is a bound device attached already?
+ * @idev: A device that was just bound.
+ *
+ * Return: true if it is attached to the restored HWPT that it came with; the
+ * next attach is a replace.
+ */
+bool iommufd_device_liveupdate_attached(struct iommufd_device *idev)
+{
+	return idev->liveupdate_attached;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_attached, "IOMMUFD");
+
+static bool iommufd_can_preserve(struct liveupdate_file_handler *handler,
+				 struct file *file)
+{
+	return file->f_op == &iommufd_fops;
+}
+
+static const struct liveupdate_file_ops iommufd_liveupdate_ops = {
+	.can_preserve = iommufd_can_preserve,
+	.preserve = iommufd_preserve,
+	.unpreserve = iommufd_unpreserve,
+	.retrieve = iommufd_retrieve,
+	.can_finish = iommufd_can_finish,
+	.finish = iommufd_finish,
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_file_handler iommufd_handler = {
+	.ops = &iommufd_liveupdate_ops,
+	.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
+};
+
+/**
+ * iommufd_liveupdate_init() - Register with the live update orchestrator
+ *
+ * Return: 0, also if live update is off; or a negative errno.
+ */
+int iommufd_liveupdate_init(void)
+{
+	int rc;
+
+	rc = liveupdate_register_file_handler(&iommufd_handler);
+	if (rc)
+		return rc == -EOPNOTSUPP ? 0 : rc;
+	rc = iommu_liveupdate_register_flb(&iommufd_handler);
+	if (rc)
+		liveupdate_unregister_file_handler(&iommufd_handler);
+	return rc;
+}
+
+/**
+ * iommufd_liveupdate_exit() - Undo iommufd_liveupdate_init()
+ */
+void iommufd_liveupdate_exit(void)
+{
+	liveupdate_unregister_file_handler(&iommufd_handler);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef __IOMMUFD_LIVEUPDATE_H
+#define __IOMMUFD_LIVEUPDATE_H
+
+/* Provided for liveupdate.c */
+extern const struct file_operations iommufd_fops;
+int iommufd_fops_open(struct inode *inode, struct file *filp);
+struct iommufd_hw_pagetable *iommufd_device_hwpt(struct iommufd_device *idev);
+
+#ifdef CONFIG_IOMMU_LIVEUPDATE
+int iommufd_liveupdate_init(void);
+void iommufd_liveupdate_exit(void);
+int iommufd_liveupdate_bound(struct iommufd_device *idev);
+int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd);
+void iommufd_hwpt_restored_destroy(struct iommufd_object *obj);
+#else
+static inline int iommufd_liveupdate_init(void)
+{
+	return 0;
+}
+
+static inline void iommufd_liveupdate_exit(void)
+{
+}
+
+static inline int iommufd_liveupdate_bound(struct iommufd_device *idev)
+{
+	return 0;
+}
+
+static inline int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
+}
+
+/* There are no such objects then. */
+static inline void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
+{
+}
+#endif
+
+#endif

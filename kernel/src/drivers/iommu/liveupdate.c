@@ -1,0 +1,1130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: IOMMU live update
+ *
+ * The part of a live update that is common to all IOMMU drivers: which domains
+ * and devices are carried over, who owns them when, and what happens to the
+ * others.
+ *
+ * Happy path
+ * ~~~~~~~~~~
+ *
+ * Outgoing kernel: the first preserved file creates the handover (the FLB
+ * below) and records every IOMMU unit. iommufd preserves the domains of marked
+ * HWPTs, then VFIO preserves devices attached to them. From then on a preserved
+ * domain does not change and a preserved device does not change its domain.
+ * In the shutdown of the kexec, drivers remove each entry that does not belong
+ * to a preserved device and leave translation on.
+ *
+ * Incoming kernel: the driver of an IOMMU whose translation is on asks for the
+ * handover, checks it against the hardware and goes on with the tables that
+ * the hardware is using. When a preserved device is probed its first domain is
+ * made of these tables: a restored domain. The device's group is owned by the
+ * restored domain; no driver gets the DMA API on it. The iommufd that comes
+ * back takes the restored domain over, and with it the right to claim the
+ * device. The device leaves the restored domain when user space replaces it.
+ *
+ * Who frees a restored domain
+ * ~~~~~~~~~~~~~~~~~~~~~~~~~~~
+ *
+ * A restored domain has one reference for each device that has not left it, and
+ * one for the HWPT that stands for it. The last one to go frees the domain; the
+ * driver's detach has waited for the hardware by then, and only this frees the
+ * tables.
+ *
+ * Unhappy paths
+ * ~~~~~~~~~~~~~
+ *
+ * Abort before the jump: unpreserve undoes each step in reverse, and cannot
+ * fail.
+ *
+ * A handover that cannot be read (version, size, a page that KHO did not keep):
+ * bus mastering is cleared on all devices that could be meant before the driver
+ * switches translation off. The memory stays preserved until the next reboot.
+ *
+ * A device or domain that fails its checks, or is gone: its entry is removed,
+ * the device is refused at the PCI level, the others go on.
+ *
+ * User space never comes back: the device goes on using the restored domain,
+ * whose memory stays preserved. Nothing else can use the device.
+ */
+
+#define pr_fmt(fmt) "iommu: liveupdate: " fmt
+
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/iommu.h>
+#include <linux/iommu-liveupdate.h>
+#include <linux/kexec.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/iommu.h>
+#include <linux/liveupdate.h>
+#include <linux/memfd.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+#include <linux/slab.h>
+
+#include "iommu-pages.h"
+#include "iommu-priv.h"
+
+enum {
+	MAX_IOMMUS = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_hw_ser),
+	MAX_DOMAINS = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_domain_ser),
+	MAX_DEVICES = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_device_ser),
+};
+
+/* What both directions know of a handover. */
+struct iommu_handover {
+	struct iommu_ser *ser;
+	struct iommu_hw_ser *iommus;
+	struct iommu_domain_ser *domains;
+	struct iommu_device_ser *devices;
+};
+
+/**
+ * struct iommu_restored - A domain that came from the previous kernel
+ * @domain: The domain, whose @restored points back here.
+ * @owner:  The iommufd that holds the HWPT, NULL until it is retrieved.
+ * @index:  Index in the handover.
+ * @refs:   One for each device that has not left, one for the HWPT.
+ * @devices: Number of devices that have not left.
+ */
+struct iommu_restored {
+	struct iommu_domain *domain;
+	void *owner;
+	u32 index;
+	unsigned int refs;
+	unsigned int devices;
+};
+
+enum incoming_state {
+	DEV_NONE,	/* not in the handover, refused, or has left */
+	DEV_PENDING,	/* checked, the device was not probed yet */
+	DEV_ATTACHED,	/* attached to the restored domain */
+};
+
+struct iommu_incoming {
+	struct iommu_handover ho;
+	struct iommu_restored *restored[MAX_DOMAINS];
+	u8 state[MAX_DEVICES];
+};
+
+/* Protects the handover in both directions, and all struct iommu_restored. */
+static DEFINE_MUTEX(iommu_liveupdate_lock);
+/* Set as long as the FLB is preserved. */
+static struct iommu_handover *outgoing;
+/* Set from the first use until the FLB is finished. */
+static struct iommu_incoming *incoming;
+
+static struct liveupdate_flb iommu_flb;
+
+static int handover_alloc(struct iommu_handover *ho)
+{
+	ho->ser = kho_alloc_preserve(sizeof(*ho->ser));
+	if (IS_ERR(ho->ser))
+		return PTR_ERR(ho->ser);
+	ho->iommus = kho_alloc_preserve(IOMMU_SER_ARRAY_SIZE);
+	if (IS_ERR(ho->iommus))
+		goto err_ser;
+	ho->domains = kho_alloc_preserve(IOMMU_SER_ARRAY_SIZE);
+	if (IS_ERR(ho->domains))
+		goto err_iommus;
+	ho->devices = kho_alloc_preserve(IOMMU_SER_ARRAY_SIZE);
+	if (IS_ERR(ho->devices))
+		goto err_domains;
+
+	ho->ser->version = IOMMU_SER_VERSION;
+	ho->ser->iommus_pa = virt_to_phys(ho->iommus);
+	ho->ser->domains_pa = virt_to_phys(ho->domains);
+	ho->ser->devices_pa = virt_to_phys(ho->devices);
+	return 0;
+
+err_domains:
+	kho_unpreserve_free(ho->domains);
+err_iommus:
+	kho_unpreserve_free(ho->iommus);
+err_ser:
+	kho_unpreserve_free(ho->ser);
+	return -ENOMEM;
+}
+
+static void handover_free(struct iommu_handover *ho)
+{
+	kho_unpreserve_free(ho->devices);
+	kho_unpreserve_free(ho->domains);
+	kho_unpreserve_free(ho->iommus);
+	kho_unpreserve_free(ho->ser);
+}
+
+static struct iommu_device *find_iommu(const struct iommu_hw_ser *ser)
+{
+	struct iommu_device *iommu;
+
+	/* A unit does not go away while the handover names it. */
+	list_for_each_entry(iommu, &iommu_device_list, list)
+		if (iommu->liveupdate_ser == ser)
+			return iommu;
+	return NULL;
+}
+
+static void unpreserve_iommus(struct iommu_handover *ho)
+{
+	struct iommu_device *iommu;
+	u32 i;
+
+	for (i = 0; i < MAX_IOMMUS; i++) {
+		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
+			continue;
+		iommu = find_iommu(&ho->iommus[i]);
+		if (WARN_ON(!iommu))
+			continue;
+		iommu->ops->liveupdate->unpreserve_iommu(iommu, &ho->iommus[i]);
+		iommu->liveupdate_ser = NULL;
+	}
+}
+
+/*
+ * All units are recorded, not only those with preserved devices: the others
+ * have to go on blocking.
+ */
+static int preserve_iommus(struct iommu_handover *ho)
+{
+	struct iommu_device *iommu;
+	u32 i = 0;
+	int ret;
+
+	list_for_each_entry(iommu, &iommu_device_list, list) {
+		if (!iommu->ops->liveupdate)
+			continue;
+		if (i == MAX_IOMMUS) {
+			ret = -ENOSPC;
+			goto err;
+		}
+		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
+							     &ho->iommus[i]);
+		if (ret == -EOPNOTSUPP)
+			continue;
+		if (ret)
+			goto err;
+		ho->iommus[i].flags |= IOMMU_SER_USED;
+		iommu->liveupdate_ser = &ho->iommus[i];
+		i++;
+	}
+	return 0;
+
+err:
+	unpreserve_iommus(ho);
+	return ret;
+}
+
+static int iommu_flb_preserve(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_handover *ho;
+	int ret;
+
+	ho = kzalloc_obj(*ho);
+	if (!ho)
+		return -ENOMEM;
+
+	ret = handover_alloc(ho);
+	if (ret)
+		goto err_free;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	ret = preserve_iommus(ho);
+	if (ret)
+		goto err_handover;
+
+	outgoing = ho;
+	args->obj = ho;
+	args->data = virt_to_phys(ho->ser);
+	return 0;
+
+err_handover:
+	handover_free(ho);
+err_free:
+	kfree(ho);
+	return ret;
+}
+
+static void iommu_flb_unpreserve(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_handover *ho = args->obj;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	outgoing = NULL;
+	unpreserve_iommus(ho);
+	handover_free(ho);
+	kfree(ho);
+}
+
+/* --- incoming: checks. Nothing of the handover is used before. --- */
+
+static void *incoming_array(u64 pa)
+{
+	if (!kho_is_preserved(pa, get_order(IOMMU_SER_ARRAY_SIZE)))
+		return NULL;
+	return phys_to_virt(pa);
+}
+
+static const char *check_domain(const struct iommu_handover *ho, u32 i)
+{
+	const struct iommu_domain_ser *d = &ho->domains[i];
+	u32 j;
+
+	if (d->format != IOMMU_SER_FMT_VTDSS)
+		return "unknown table format";
+	if (d->top_level < 2 || d->top_level > 4 ||
+	    d->vasz_lg2 < 30 || d->vasz_lg2 > 57)
+		return "impossible table geometry";
+	if (!kho_is_preserved(d->top_pa, 0))
+		return "topmost table was not preserved";
+	for (j = 0; j < i; j++)
+		if ((ho->domains[j].flags & IOMMU_SER_USED) &&
+		    ho->domains[j].top_pa == d->top_pa)
+			return "topmost table is that of another domain, too";
+	return NULL;
+}
+
+static const char *check_device(const struct iommu_handover *ho, u32 i)
+{
+	const struct iommu_device_ser *d = &ho->devices[i];
+	u32 j;
+
+	if (d->domain >= MAX_DOMAINS ||
+	    !(ho->domains[d->domain].flags & IOMMU_SER_USED))
+		return "domain does not exist";
+	if (d->iommu >= MAX_IOMMUS ||
+	    !(ho->iommus[d->iommu].flags & IOMMU_SER_USED))
+		return "IOMMU does not exist";
+	for (j = 0; j < i; j++) {
+		const struct iommu_device_ser *o = &ho->devices[j];
+
+		if (!(o->flags & IOMMU_SER_USED))
+			continue;
+		if (o->segment == d->segment && o->bdf == d->bdf)
+			return "device is listed twice";
+		if (o->iommu == d->iommu && o->did == d->did &&
+		    o->domain != d->domain)
+			return "domain id is that of another domain, too";
+	}
+	return NULL;
+}
+
+static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_handover *ho;
+	struct iommu_incoming *in;
+	const char *why;
+	u32 i;
+
+	in = kvzalloc_obj(*in);
+	if (!in)
+		return -ENOMEM;
+	ho = &in->ho;
+
+	why = "root was not preserved";
+	if (!kho_is_preserved(args->data, 0))
+		goto err;
+	ho->ser = phys_to_virt(args->data);
+	why = "unknown version";
+	if (ho->ser->version != IOMMU_SER_VERSION)
+		goto err;
+	why = "array was not preserved";
+	ho->iommus = incoming_array(ho->ser->iommus_pa);
+	ho->domains = incoming_array(ho->ser->domains_pa);
+	ho->devices = incoming_array(ho->ser->devices_pa);
+	if (!ho->iommus || !ho->domains || !ho->devices)
+		goto err;
+	why = "arrays overlap";
+	if (ho->iommus == (void *)ho->domains ||
+	    ho->iommus == (void *)ho->devices ||
+	    ho->domains == (void *)ho->devices)
+		goto err;
+
+	for (i = 0; i < MAX_DOMAINS; i++) {
+		if (!(ho->domains[i].flags & IOMMU_SER_USED))
+			continue;
+		why = check_domain(ho, i);
+		if (why) {
+			pr_err("domain %u refused: %s\n", i, why);
+			ho->domains[i].flags = 0;
+		}
+	}
+	for (i = 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &ho->devices[i];
+
+		if (!(d->flags & IOMMU_SER_USED))
+			continue;
+		why = check_device(ho, i);
+		if (why)
+			pr_err("%04x:%02x:%02x.%d refused: %s\n", d->segment,
+			       PCI_BUS_NUM(d->bdf), PCI_SLOT(d->bdf),
+			       PCI_FUNC(d->bdf), why);
+		else
+			in->state[i] = DEV_PENDING;
+	}
+
+	scoped_guard(mutex, &iommu_liveupdate_lock)
+		incoming = in;
+	args->obj = in;
+	return 0;
+
+err:
+	pr_err("handover refused: %s\n", why);
+	kvfree(in);
+	return -EINVAL;
+}
+
+static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_incoming *in = args->obj;
+
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		incoming = NULL;
+		kho_restore_free(in->ho.devices);
+		kho_restore_free(in->ho.domains);
+		kho_restore_free(in->ho.iommus);
+		kho_restore_free(in->ho.ser);
+	}
+	kvfree(in);
+}
+
+static const struct liveupdate_flb_ops iommu_flb_ops = {
+	.preserve = iommu_flb_preserve,
+	.unpreserve = iommu_flb_unpreserve,
+	.retrieve = iommu_flb_retrieve,
+	.finish = iommu_flb_finish,
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_flb iommu_flb = {
+	.ops = &iommu_flb_ops,
+	.compatible = IOMMU_LIVEUPDATE_COMPATIBLE,
+};
+
+/**
+ * iommu_liveupdate_register_flb() - Let a file handler carry IOMMU state
+ * @fh: Handler, already registered, whose files need the IOMMU handover.
+ *
+ * Return: 0, or what liveupdate_register_flb() returns.
+ */
+int iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh)
+{
+	return liveupdate_register_flb(fh, &iommu_flb);
+}
+EXPORT_SYMBOL_GPL(iommu_liveupdate_register_flb);
+
+/**
+ * iommu_liveupdate_unregister_flb() - Undo iommu_liveupdate_register_flb()
+ * @fh: The handler.
+ */
+void iommu_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
+{
+	liveupdate_unregister_flb(fh, &iommu_flb);
+}
+EXPORT_SYMBOL_GPL(iommu_liveupdate_unregister_flb);
+
+/* --- outgoing --- */
+
+static const struct iommu_liveupdate_ops *
+domain_liveupdate_ops(struct iommu_domain *domain)
+{
+	return domain->owner ? domain->owner->liveupdate : NULL;
+}
+
+/**
+ * iommu_domain_preserve() - Carry a domain over to the next kernel
+ * @domain: A paging domain that the caller keeps from changing.
+ * @index:  On success, its index in the handover.
+ *
+ * Context: In a .preserve() callback of a handler with the IOMMU FLB.
+ * Return: 0, -EOPNOTSUPP if the driver or the kind of domain does not support
+ * it, -EBUSY if it is preserved already, -ENOSPC if there are too many,
+ * -ENOMEM.
+ */
+int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
+{
+	const struct iommu_liveupdate_ops *ops = domain_liveupdate_ops(domain);
+	struct iommu_domain_ser *ser;
+	u32 i;
+	int ret;
+
+	if (!ops || domain->restored || domain->iopf_handler)
+		return -EOPNOTSUPP;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (domain->preserved)
+		return -EBUSY;
+	for (i = 0; i < MAX_DOMAINS; i++)
+		if (!(outgoing->domains[i].flags & IOMMU_SER_USED))
+			break;
+	if (i == MAX_DOMAINS)
+		return -ENOSPC;
+
+	ser = &outgoing->domains[i];
+	memset(ser, 0, sizeof(*ser));
+	ret = ops->preserve_domain(domain, ser);
+	if (ret)
+		return ret;
+	ser->flags |= IOMMU_SER_USED;
+	domain->preserved = ser;
+	*index = i;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_domain_preserve, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_domain_unpreserve() - Undo iommu_domain_preserve()
+ * @domain: The domain; no device of it is preserved any more.
+ */
+void iommu_domain_unpreserve(struct iommu_domain *domain)
+{
+	struct iommu_domain_ser *ser = domain->preserved;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	domain_liveupdate_ops(domain)->unpreserve_domain(domain, ser);
+	domain->preserved = NULL;
+	memset(ser, 0, sizeof(*ser));
+}
+EXPORT_SYMBOL_NS_GPL(iommu_domain_unpreserve, "IOMMUFD_INTERNAL");
+
+static int count_device(struct device *dev, void *data)
+{
+	(*(unsigned int *)data)++;
+	return 0;
+}
+
+static bool alone_in_group(struct device *dev)
+{
+	unsigned int n = 0;
+
+	iommu_group_for_each_dev(dev->iommu_group, &n, count_device);
+	return n == 1;
+}
+
+static bool needs_direct_mapping(struct device *dev)
+{
+	struct iommu_resv_region *region;
+	bool direct = false;
+	LIST_HEAD(regions);
+
+	iommu_get_resv_regions(dev, &regions);
+	list_for_each_entry(region, &regions, list)
+		if (region->type == IOMMU_RESV_DIRECT ||
+		    region->type == IOMMU_RESV_DIRECT_RELAXABLE)
+			direct = true;
+	iommu_put_resv_regions(dev, &regions);
+	return direct;
+}
+
+static int refuse_preserve(struct device *dev, int err, const char *why)
+{
+	dev_warn(dev, "live update: cannot be preserved: %s\n", why);
+	return err;
+}
+
+/**
+ * iommu_device_preserve() - Carry a device's translation over
+ * @dev:    The device.
+ * @domain: The domain that it is attached to.
+ *
+ * From here until iommu_device_unpreserve() the device cannot be attached to
+ * another domain.
+ *
+ * Context: In a .preserve() callback of a handler with the IOMMU FLB. The
+ * caller keeps the device attached to @domain.
+ * Return: 0, -EOPNOTSUPP if this kind of device cannot be carried over,
+ * -ENOENT if @domain is not preserved, -EINVAL if it is not attached to
+ * @domain, -EBUSY if it is preserved already, -ENOSPC if there are too many,
+ * -ENOMEM. The reason is in the kernel log.
+ */
+int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
+{
+	struct iommu_device_ser *ser;
+	int ret;
+	u32 i;
+
+	if (!dev_is_pci(dev) || !dev->iommu || !dev->iommu->iommu_dev)
+		return refuse_preserve(dev, -EOPNOTSUPP,
+				       "it has no IOMMU translation");
+	if (!alone_in_group(dev))
+		return refuse_preserve(dev, -EOPNOTSUPP,
+				       "it shares its IOMMU group");
+	if (needs_direct_mapping(dev))
+		return refuse_preserve(dev, -EOPNOTSUPP,
+				       "firmware needs a 1:1 mapping (RMRR) for it");
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (!domain->preserved)
+		return refuse_preserve(dev, -ENOENT,
+				       "its HWPT is not preserved; mark it and preserve the iommufd first");
+	if (dev->iommu->preserved)
+		return refuse_preserve(dev, -EBUSY, "it is preserved already");
+	if (iommu_get_domain_for_dev(dev) != domain)
+		return refuse_preserve(dev, -EINVAL,
+				       "it is not attached to the HWPT");
+	if (!dev->iommu->iommu_dev->liveupdate_ser)
+		return refuse_preserve(dev, -EOPNOTSUPP,
+				       "its IOMMU does not support live update");
+
+	for (i = 0; i < MAX_DEVICES; i++)
+		if (!(outgoing->devices[i].flags & IOMMU_SER_USED))
+			break;
+	if (i == MAX_DEVICES)
+		return refuse_preserve(dev, -ENOSPC,
+				       "too many devices are preserved");
+
+	ser = &outgoing->devices[i];
+	memset(ser, 0, sizeof(*ser));
+	ser->segment = pci_domain_nr(to_pci_dev(dev)->bus);
+	ser->bdf = pci_dev_id(to_pci_dev(dev));
+	ser->domain = domain->preserved - outgoing->domains;
+	ser->iommu = dev->iommu->iommu_dev->liveupdate_ser - outgoing->iommus;
+	ret = dev_iommu_ops(dev)->liveupdate->preserve_device(dev, domain, ser);
+	if (ret) {
+		memset(ser, 0, sizeof(*ser));
+		return ret;
+	}
+	ser->flags |= IOMMU_SER_USED;
+	dev->iommu->preserved = ser;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_device_preserve, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_device_unpreserve() - Undo iommu_device_preserve()
+ * @dev: The device.
+ */
+void iommu_device_unpreserve(struct device *dev)
+{
+	struct iommu_device_ser *ser = dev->iommu->preserved;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	dev->iommu->preserved = NULL;
+	dev_iommu_ops(dev)->liveupdate->unpreserve_device(dev, ser);
+	memset(ser, 0, sizeof(*ser));
+}
+EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_device_preserved() - Does what was preserved still hold?
+ * @dev:    A preserved device.
+ * @domain: The domain that it was preserved with.
+ *
+ * The freeze asks this, where reboot(2) can still fail.
+ *
+ * Return: true if @dev is preserved, alone in its group and attached to
+ * @domain.
+ */
+bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain)
+{
+	return dev->iommu && dev->iommu->preserved && alone_in_group(dev) &&
+	       iommu_get_domain_for_dev(dev) == domain;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_device_preserved, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_liveupdate_frozen() - May this device not change its domain?
+ * @dev: The device.
+ *
+ * Return: true while it is preserved for the next kernel.
+ */
+bool iommu_liveupdate_frozen(struct device *dev)
+{
+	return dev->iommu && dev->iommu->preserved;
+}
+
+/**
+ * iommu_liveupdate_file_sealed() - Can a file not change its size any more?
+ * @file: Any file.
+ *
+ * Return: true if it is a memfd with the seals F_SEAL_SEAL, F_SEAL_GROW and
+ * F_SEAL_SHRINK.
+ */
+bool iommu_liveupdate_file_sealed(struct file *file)
+{
+	const int need = F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK;
+	int seals = memfd_get_seals(file);
+
+	return seals >= 0 && (seals & need) == need;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_file_sealed, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_liveupdate_begin_shutdown() - Does translation stay on?
+ *
+ * Drivers ask this when the machine is shut down.
+ *
+ * Context: The last steps of a reboot: one CPU, no locks.
+ * Return: true in a kexec that carries devices over.
+ */
+bool iommu_liveupdate_begin_shutdown(void)
+{
+	u32 i;
+
+	if (!kexec_in_progress || !outgoing)
+		return false;
+	for (i = 0; i < MAX_DEVICES; i++)
+		if (outgoing->devices[i].flags & IOMMU_SER_USED)
+			return true;
+	return false;
+}
+
+/**
+ * iommu_liveupdate_device_outgoing() - Is this requester carried over?
+ * @segment: PCI segment.
+ * @bdf:     Requester id.
+ * @reg_pa:  Which IOMMU unit asks.
+ *
+ * Context: As iommu_liveupdate_begin_shutdown(), when that returned true.
+ * Return: true if the entry for @bdf in that unit has to stay as it is.
+ */
+bool iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
+{
+	u32 i;
+
+	for (i = 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &outgoing->devices[i];
+
+		if ((d->flags & IOMMU_SER_USED) && d->segment == segment &&
+		    d->bdf == bdf &&
+		    outgoing->iommus[d->iommu].reg_pa == reg_pa)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * iommu_liveupdate_entry_shared() - Is an entry page in use by others?
+ * @ser: A device that is about to be, or no longer is, preserved.
+ *
+ * Return: true if the page @ser->entry_pa was preserved with another device.
+ */
+bool iommu_liveupdate_entry_shared(const struct iommu_device_ser *ser)
+{
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	for (i = 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &outgoing->devices[i];
+
+		if (d != ser && (d->flags & IOMMU_SER_USED) &&
+		    d->entry_pa == ser->entry_pa)
+			return true;
+	}
+	return false;
+}
+
+/* --- incoming --- */
+
+/*
+ * Has the handover read on its first use. LUO's lock is outside of ours.
+ *
+ * Return: 0 with @incoming set, -ENOENT if there is no handover, or another
+ * error if there is one that cannot be used.
+ */
+static int incoming_get(void)
+{
+	void *obj;
+	int ret;
+
+	lockdep_assert_not_held(&iommu_liveupdate_lock);
+	ret = liveupdate_flb_get_incoming(&iommu_flb, &obj);
+	switch (ret) {
+	case 0:
+		liveupdate_flb_put_incoming(&iommu_flb);
+		return 0;
+	case -ENODATA:
+	case -ENOENT:
+	case -EOPNOTSUPP:
+		return -ENOENT;
+	default:
+		return ret;
+	}
+}
+
+/**
+ * iommu_liveupdate_incoming_hw() - Was this IOMMU unit handed over?
+ * @type:   IOMMU_SER_TYPE_* of the asking driver.
+ * @reg_pa: Physical address of the unit's registers.
+ *
+ * Return: its entry; NULL if there is no handover; -EINVAL if there is one
+ * that is bad or does not have this unit.
+ */
+const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
+{
+	int ret;
+	u32 i;
+
+	ret = incoming_get();
+	if (ret)
+		return ret == -ENOENT ? NULL : ERR_PTR(-EINVAL);
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	for (i = 0; i < MAX_IOMMUS; i++) {
+		const struct iommu_hw_ser *hw = &incoming->ho.iommus[i];
+
+		if ((hw->flags & IOMMU_SER_USED) && hw->type == type &&
+		    hw->reg_pa == reg_pa)
+			return hw;
+	}
+	return ERR_PTR(-EINVAL);
+}
+
+/**
+ * iommu_liveupdate_next_incoming() - Iterate over the devices of a unit
+ * @reg_pa: Physical address of the unit's registers.
+ * @prev:   NULL for the first, else what the previous call returned.
+ *
+ * Return: The next device of that unit that was not refused, or NULL.
+ */
+const struct iommu_device_ser *
+iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev)
+{
+	u32 i;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (!incoming)
+		return NULL;
+	for (i = prev ? prev - incoming->ho.devices + 1 : 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &incoming->ho.devices[i];
+
+		if (incoming->state[i] != DEV_NONE &&
+		    incoming->ho.iommus[d->iommu].reg_pa == reg_pa)
+			return d;
+	}
+	return NULL;
+}
+
+static struct iommu_device_ser *find_incoming(struct device *dev)
+{
+	struct pci_dev *pdev;
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	if (!incoming || !dev_is_pci(dev))
+		return NULL;
+	pdev = to_pci_dev(dev);
+	for (i = 0; i < MAX_DEVICES; i++) {
+		struct iommu_device_ser *d = &incoming->ho.devices[i];
+
+		if (incoming->state[i] != DEV_NONE &&
+		    d->segment == pci_domain_nr(pdev->bus) &&
+		    d->bdf == pci_dev_id(pdev))
+			return d;
+	}
+	return NULL;
+}
+
+/**
+ * iommu_liveupdate_incoming_device() - Did this device come with a handover?
+ * @dev: The device.
+ *
+ * Return: its entry as long as it did not leave its restored domain, or NULL.
+ */
+const struct iommu_device_ser *
+iommu_liveupdate_incoming_device(struct device *dev)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	return find_incoming(dev);
+}
+
+/**
+ * iommu_liveupdate_incoming_domain() - The domain of an incoming device
+ * @ser: From iommu_liveupdate_incoming_device() or _next_incoming().
+ *
+ * Return: the entry of its domain.
+ */
+const struct iommu_domain_ser *
+iommu_liveupdate_incoming_domain(const struct iommu_device_ser *ser)
+{
+	return &incoming->ho.domains[ser->domain];
+}
+
+static void restored_put(struct iommu_restored *r)
+{
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	if (--r->refs)
+		return;
+	if (incoming)
+		incoming->restored[r->index] = NULL;
+	r->domain->restored = NULL;
+	r->domain->ops->free(r->domain);
+	kfree(r);
+}
+
+static struct iommu_restored *restored_get(u32 index)
+{
+	const struct iommu_liveupdate_ops *ops = NULL;
+	struct iommu_domain_ser *ser;
+	struct iommu_device *iommu;
+	struct iommu_restored *r;
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	r = incoming->restored[index];
+	if (r) {
+		r->refs++;
+		return r;
+	}
+	ser = &incoming->ho.domains[index];
+	if (!(ser->flags & IOMMU_SER_USED))
+		return ERR_PTR(-EINVAL);
+
+	list_for_each_entry(iommu, &iommu_device_list, list) {
+		ops = iommu->ops->liveupdate;
+		if (ops)
+			break;
+	}
+	if (!ops)
+		return ERR_PTR(-ENODEV);
+
+	r = kzalloc_obj(*r);
+	if (!r)
+		return ERR_PTR(-ENOMEM);
+	r->domain = ops->restore_domain(ser);
+	if (IS_ERR(r->domain)) {
+		int err = PTR_ERR(r->domain);
+
+		kfree(r);
+		return ERR_PTR(err);
+	}
+	r->domain->owner = iommu->ops;
+	r->domain->restored = r;
+	r->index = index;
+	r->refs = 1;
+	/* The tables now belong to the domain; they cannot be restored twice. */
+	for (i = 0; i < MAX_DEVICES; i++)
+		if (incoming->state[i] == DEV_PENDING &&
+		    incoming->ho.devices[i].domain == index) {
+			r->refs++;
+			r->devices++;
+		}
+	ser->flags = 0;
+	incoming->restored[index] = r;
+	return r;
+}
+
+static void drop_incoming(u32 i)
+{
+	struct iommu_restored *r;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	if (incoming->state[i] == DEV_NONE)
+		return;
+	incoming->state[i] = DEV_NONE;
+	r = incoming->restored[incoming->ho.devices[i].domain];
+	if (r) {
+		r->devices--;
+		restored_put(r);
+	}
+}
+
+/**
+ * iommu_liveupdate_drop_incoming() - Refuse an incoming device
+ * @ser: The device; its DMA must be blocked already or be about to be.
+ * @why: The rule that it breaks, for the log.
+ *
+ * Has the PCI core stop the device and reset it.
+ */
+void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
+				    const char *why)
+{
+	struct pci_dev *pdev;
+
+	pr_err("%04x:%02x:%02x.%d refused: %s\n", ser->segment,
+	       PCI_BUS_NUM(ser->bdf), PCI_SLOT(ser->bdf), PCI_FUNC(ser->bdf),
+	       why);
+	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
+					   ser->bdf & 0xff);
+	if (pdev) {
+		pci_liveupdate_refuse(pdev, why);
+		pci_dev_put(pdev);
+	}
+	guard(mutex)(&iommu_liveupdate_lock);
+	drop_incoming(ser - incoming->ho.devices);
+}
+
+/**
+ * iommu_pages_restore() - Take over a table of the previous kernel
+ * @phys: Physical address of the table.
+ * @size: Its size in bytes, a power of two of pages.
+ *
+ * The page becomes one as if it came from iommu_alloc_pages_node_sz(), with
+ * its contents.
+ *
+ * Return: its address, or NULL if KHO did not preserve just this page, or has
+ * already given it out.
+ */
+void *iommu_pages_restore(phys_addr_t phys, size_t size)
+{
+	unsigned int order = get_order(size);
+	long pgcnt = 1L << order;
+	struct folio *folio;
+
+	if (!kho_is_preserved(phys, order))
+		return NULL;
+	folio = kho_restore_folio(phys);
+	if (!folio)
+		return NULL;
+	folio_ioptdesc(folio)->incoherent = false;
+	mod_node_page_state(folio_pgdat(folio), NR_IOMMU_PAGES, pgcnt);
+	lruvec_stat_mod_folio(folio, NR_SECONDARY_PAGETABLE, pgcnt);
+	return folio_address(folio);
+}
+EXPORT_SYMBOL_GPL(iommu_pages_restore);
+
+/**
+ * iommu_liveupdate_first_domain() - The domain that a new device starts with
+ * @dev: A device that is being probed, the first of its group.
+ *
+ * Context: Under the mutex of the group.
+ * Return: the restored domain, which @dev is attached to, if the device came
+ * with a handover; NULL if it has to start with the default domain.
+ */
+struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
+{
+	struct iommu_device_ser *ser;
+	struct iommu_restored *r;
+	int ret;
+
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		ser = find_incoming(dev);
+		if (!ser)
+			return NULL;
+		r = restored_get(ser->domain);
+		if (IS_ERR(r)) {
+			ret = PTR_ERR(r);
+			break;
+		}
+		/* The reference of the pending device is the one that stays. */
+		r->refs--;
+		incoming->state[ser - incoming->ho.devices] = DEV_ATTACHED;
+		ret = 0;
+	}
+	if (!ret)
+		ret = r->domain->ops->attach_dev(r->domain, dev, NULL);
+	if (!ret) {
+		dev_info(dev, "live update: goes on with its restored domain\n");
+		return r->domain;
+	}
+
+	dev_iommu_ops(dev)->liveupdate->refuse_device(dev);
+	iommu_liveupdate_drop_incoming(ser, "its domain cannot be restored");
+	return NULL;
+}
+
+/**
+ * iommu_liveupdate_domain_left() - A device was moved off a restored domain
+ * @domain: The domain that the device was attached to, any kind.
+ * @dev:    The device.
+ *
+ * Context: Under the mutex of the group, after the hardware stopped using
+ * @domain for @dev.
+ */
+void iommu_liveupdate_domain_left(struct iommu_domain *domain,
+				  struct device *dev)
+{
+	struct iommu_device_ser *ser;
+
+	if (!domain || !domain->restored)
+		return;
+	guard(mutex)(&iommu_liveupdate_lock);
+	ser = find_incoming(dev);
+	if (!WARN_ON(!ser))
+		drop_incoming(ser - incoming->ho.devices);
+}
+
+/**
+ * iommu_liveupdate_may_claim() - Who may take over an incoming device?
+ * @domain: Current domain of the device's group.
+ * @holder: Current owner of the group.
+ * @owner:  Who wants to own it.
+ *
+ * Return: true if @domain is a restored one that still owns the group, and
+ * @owner is the iommufd that came with it.
+ */
+bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
+				void *owner)
+{
+	if (!domain || holder != domain || !domain->restored)
+		return false;
+	guard(mutex)(&iommu_liveupdate_lock);
+	return domain->restored->owner == owner;
+}
+
+/**
+ * iommu_restored_domain_get() - Take a restored domain for a HWPT
+ * @index: Index in the handover.
+ * @owner: The iommufd, which from now on may claim the domain's devices.
+ *
+ * Return: the domain, or -ENOENT if there is no handover, -EINVAL if it has
+ * no such domain, -EBUSY if the domain is taken, -ENOMEM.
+ */
+struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner)
+{
+	struct iommu_restored *r;
+	int ret;
+
+	ret = incoming_get();
+	if (ret)
+		return ERR_PTR(ret);
+	if (index >= MAX_DOMAINS)
+		return ERR_PTR(-EINVAL);
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	r = restored_get(index);
+	if (IS_ERR(r))
+		return ERR_CAST(r);
+	if (r->owner) {
+		restored_put(r);
+		return ERR_PTR(-EBUSY);
+	}
+	r->owner = owner;
+	return r->domain;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_get, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_restored_domain_put() - Undo iommu_restored_domain_get()
+ * @domain: The domain.
+ */
+void iommu_restored_domain_put(struct iommu_domain *domain)
+{
+	struct iommu_restored *r = domain->restored;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	r->owner = NULL;
+	restored_put(r);
+}
+EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_put, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_restored_domain_users() - How many devices have not left?
+ * @domain: A restored domain.
+ *
+ * Return: number of devices.
+ */
+unsigned int iommu_restored_domain_users(struct iommu_domain *domain)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	return domain->restored->devices;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_users, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_liveupdate_device_restored() - Is a device on a restored domain?
+ * @dev: The device.
+ *
+ * Return: true if it came with a handover and did not leave its domain.
+ */
+bool iommu_liveupdate_device_restored(struct device *dev)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	return find_incoming(dev);
+}
+EXPORT_SYMBOL_GPL(iommu_liveupdate_device_restored);

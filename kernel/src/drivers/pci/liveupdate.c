@@ -1,0 +1,1157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: PCI devices that go on working while the kernel is replaced
+ *
+ * A device that is *preserved* does DMA through a kexec: neither the kernel
+ * that ends (where the device is *outgoing*) nor the one that starts (where it
+ * is *incoming*) does anything to it or to the bridges above it that could
+ * stop, refuse or misdirect a transaction. This file keeps the list of such
+ * devices, see include/linux/kho/abi/pci.h, and answers for the rest of the
+ * PCI core what may be done to a device. The translation of the DMA is the
+ * affair of the IOMMU core, the memory that of the session.
+ *
+ * Happy path:
+ *
+ * 1. The driver of the device (vfio-pci), in the .preserve() of its Live
+ *    Update file handler, calls pci_liveupdate_preserve(). The device and the
+ *    bridges above it get into the list, the bridges counted. They stay in D0
+ *    from here on. Otherwise the device can be used as before.
+ *
+ * 2. In .freeze() it calls pci_liveupdate_freeze(): what the list says is
+ *    compared with the hardware a last time. From here on the device cannot be
+ *    reset.
+ *
+ * 3. pci_device_shutdown() asks pci_liveupdate_shutdown(). The driver's
+ *    .shutdown() is not called for a preserved device, nor for the port driver
+ *    of a preserved bridge, its power state is not changed and bus mastering
+ *    stays on. Only its interrupts are shut off, by configuration writes: INTx
+ *    is disabled, MSI and MSI-X are disabled. What the device would have
+ *    signalled until its new driver sets up interrupts is lost; the driver has
+ *    to look at the device's own state once. DMA goes on.
+ *
+ * 4. The next kernel finds the device, and pci_liveupdate_setup() finds it in
+ *    the list. What the list says is compared with the hardware. Then the
+ *    device is incoming: BARs, bridge windows, bus numbers, ARI, ACS, payload
+ *    size and other settings of PCI Express, link power management included,
+ *    stay as they are. BARs are sized as ever: memory decoding is off for
+ *    that moment, which no DMA notices. There is no reset, no low power state
+ *    and no way to switch off bus mastering (pci_clear_master() and
+ *    pci_disable_device() leave it alone). Only a driver that says that it can
+ *    take over such a device (&struct pci_driver.liveupdate_takeover) may bind.
+ *
+ * 5. The driver calls pci_liveupdate_finish() in .finish(). The device is an
+ *    ordinary one again, and so are the bridges with no other incoming device
+ *    below. It can be preserved for the next update.
+ *
+ * Unhappy paths:
+ *
+ * - *Cannot be preserved*: pci_liveupdate_preserve() says why in the log and
+ *   leaves nothing behind. Virtual functions, devices with enabled virtual
+ *   functions, devices whose DMA carries another requester ID (behind a bridge
+ *   to conventional PCI, or by a quirk), devices not in D0, not finished from
+ *   the last update, or gone.
+ * - *Undone before the jump*: pci_liveupdate_unpreserve() takes the device,
+ *   and the bridges that no other preserved device needs, off the list.
+ * - *Changed before the jump*: pci_liveupdate_freeze() fails, reboot(2) returns
+ *   the error, pci_liveupdate_unfreeze() lifts the hold of those that had
+ *   been frozen. The machine goes on.
+ * - *Another device at its place*: a device that does not agree with its entry
+ *   is refused, and so is each one below a refused bridge. Refused is: its bus
+ *   mastering is switched off where it is found, it is never incoming, and it
+ *   is reset before a driver can have it.
+ * - *The handover cannot be used by the IOMMU code*: that code blocks the
+ *   device and calls pci_liveupdate_refuse(), with the same effect.
+ * - *The list cannot be read* (of another version, damaged, incomplete, Live
+ *   Update switched off): no device is incoming. Since the previous kernel
+ *   switched off bus mastering of all others, a device that has it on after
+ *   such a boot is one that was preserved: it is refused. The boot goes on.
+ * - *A device of the list is not there*: its entry is not used. The bridges
+ *   above it become ordinary when the last session that has devices is
+ *   finished.
+ * - *A driver that cannot take over*: is turned away with -ENODEV, so that the
+ *   driver core goes on quietly, and with one line in the log.
+ * - *User space never finishes*: the device stays incoming. It does DMA into
+ *   memory that is preserved, and nobody but the owner of the session can get
+ *   at it.
+ *
+ * Quirks run for an incoming device as for any other, because later code needs
+ * what they note down. Those that touch a device of a generic class, and so
+ * could hit a preserved device, are the hand-off of USB controllers, which
+ * leaves incoming devices alone, and the VGA ones; VGA devices are not
+ * preserved.
+ *
+ * Locking: pci_liveupdate.lock protects both lists and the transitions of the
+ * bits in &struct pci_dev.liveupdate. It nests inside the locks of Live Update
+ * (session, FLB), of VFIO and of the IOMMU core; nothing is called under it
+ * that takes one of those.
+ */
+
+#define pr_fmt(fmt) "PCI: liveupdate: " fmt
+
+#include <linux/bitfield.h>
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/kexec.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/pci.h>
+#include <linux/liveupdate.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+#include <linux/pm_runtime.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+
+#include "pci.h"
+
+/* So many devices, bridges included, can be preserved at a time. */
+#define PCI_LIVEUPDATE_MAX	4096
+
+/* Room for devices that are plugged in while others are preserved. */
+#define PCI_LIVEUPDATE_SPARE	64
+
+/* In pci_dev_ser.flags of the incoming list only, never in a handover. */
+#define PCI_DEV_SER_TAKEN	BIT(31)
+
+#define PCI_DEV_SER_FLAGS \
+	(PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
+
+#define PCI_LIVEUPDATE_BARS \
+	GENMASK(PCI_LIVEUPDATE_BAR0 + PCI_STD_NUM_BARS - 1, PCI_LIVEUPDATE_BAR0)
+
+/**
+ * struct pci_liveupdate_state - State of this file.
+ * @lock: Protects all of it.
+ * @out: Outgoing list, NULL if there is none.
+ * @max_out: Number of entries that @out has room for.
+ * @in: Incoming list, NULL if there is none, it is bad, or all is finished.
+ * @refuse_reason: Why no device is taken over; NULL if that is not so.
+ * @inherit: There was an incoming list, good or bad.
+ */
+struct pci_liveupdate_state {
+	struct mutex lock;	/* Protects all of it */
+	struct pci_ser *out;
+	u32 max_out;
+	struct pci_ser *in;
+	const char *refuse_reason;
+	bool inherit;
+};
+
+static struct pci_liveupdate_state pci_liveupdate = {
+	.lock = __MUTEX_INITIALIZER(pci_liveupdate.lock),
+};
+
+static struct liveupdate_flb pci_liveupdate_flb;
+
+/* The layout is a contract; see include/linux/kho/abi/pci.h. */
+static_assert(sizeof(struct pci_ser) == 16);
+static_assert(sizeof(struct pci_dev_ser) == 32);
+static_assert(offsetof(struct pci_dev_ser, class_rev) == 12);
+static_assert(offsetof(struct pci_dev_ser, hdr_type) == 24);
+
+/* The list */
+
+static u64 pci_liveupdate_key(u32 segment, u16 bdf)
+{
+	return (u64)segment << 16 | bdf;
+}
+
+static u64 pci_liveupdate_dev_key(struct pci_dev *dev)
+{
+	return pci_liveupdate_key(pci_domain_nr(dev->bus), pci_dev_id(dev));
+}
+
+/* Index of the first entry that is not before @key. */
+static u32 pci_liveupdate_lower_bound(const struct pci_ser *ser, u64 key)
+{
+	u32 first = 0, end = ser->nr_devices;
+
+	while (first < end) {
+		u32 mid = first + (end - first) / 2;
+
+		if (pci_liveupdate_key(ser->devices[mid].segment,
+				       ser->devices[mid].bdf) < key)
+			first = mid + 1;
+		else
+			end = mid;
+	}
+	return first;
+}
+
+static struct pci_dev_ser *pci_liveupdate_find(struct pci_ser *ser,
+					       struct pci_dev *dev)
+{
+	u64 key = pci_liveupdate_dev_key(dev);
+	u32 index = pci_liveupdate_lower_bound(ser, key);
+	struct pci_dev_ser *entry = &ser->devices[index];
+
+	if (index == ser->nr_devices ||
+	    pci_liveupdate_key(entry->segment, entry->bdf) != key)
+		return NULL;
+	return entry;
+}
+
+/* What the registers of @dev say. Used on both sides, so both agree. */
+static void pci_liveupdate_describe(struct pci_dev *dev,
+				    struct pci_dev_ser *entry)
+{
+	u32 class_rev, buses;
+	u16 ctrl;
+	int pos;
+
+	memset(entry, 0, sizeof(*entry));
+	entry->segment = pci_domain_nr(dev->bus);
+	entry->bdf = pci_dev_id(dev);
+	entry->vendor = dev->vendor;
+	entry->device = dev->device;
+	entry->hdr_type = dev->hdr_type;
+	entry->users = 1;
+
+	pci_read_config_dword(dev, PCI_CLASS_REVISION, &class_rev);
+	entry->class_rev = class_rev;
+
+	pos = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_ACS);
+	if (pos) {
+		pci_read_config_word(dev, pos + PCI_ACS_CTRL, &ctrl);
+		entry->acs_ctrl = ctrl;
+		entry->flags |= PCI_DEV_SER_ACS;
+	}
+
+	if (dev->hdr_type != PCI_HEADER_TYPE_BRIDGE)
+		return;
+
+	entry->flags |= PCI_DEV_SER_BRIDGE;
+	pci_read_config_dword(dev, PCI_PRIMARY_BUS, &buses);
+	entry->primary = FIELD_GET(PCI_PRIMARY_BUS_MASK, buses);
+	entry->secondary = FIELD_GET(PCI_SECONDARY_BUS_MASK, buses);
+	entry->subordinate = FIELD_GET(PCI_SUBORDINATE_BUS_MASK, buses);
+
+	pcie_capability_read_word(dev, PCI_EXP_DEVCTL2, &ctrl);
+	if (ctrl & PCI_EXP_DEVCTL2_ARI)
+		entry->flags |= PCI_DEV_SER_ARI;
+}
+
+/* NULL if @dev is as @entry says, else what is not. */
+static const char *pci_liveupdate_differs(struct pci_dev *dev,
+					  const struct pci_dev_ser *entry)
+{
+	struct pci_dev_ser now;
+
+	pci_liveupdate_describe(dev, &now);
+	if (now.vendor != entry->vendor || now.device != entry->device)
+		return "vendor or device ID differs from the handover";
+	if (now.class_rev != entry->class_rev)
+		return "class or revision differs from the handover";
+	if (now.hdr_type != entry->hdr_type)
+		return "header type differs from the handover";
+	if (now.primary != entry->primary ||
+	    now.secondary != entry->secondary ||
+	    now.subordinate != entry->subordinate)
+		return "bus numbers differ from the handover";
+	if ((now.flags ^ entry->flags) & PCI_DEV_SER_ARI)
+		return "ARI setting differs from the handover";
+	if (((now.flags ^ entry->flags) & PCI_DEV_SER_ACS) ||
+	    now.acs_ctrl != entry->acs_ctrl)
+		return "ACS control differs from the handover";
+	return NULL;
+}
+
+/* Called with the device lock held, or when nobody else can reset @dev. */
+static void pci_liveupdate_hold_reset(struct pci_dev *dev)
+{
+	if (pci_is_bridge(dev) ||
+	    dev->dev_flags & PCI_DEV_FLAGS_NO_BUS_RESET)
+		return;
+	dev->dev_flags |= PCI_DEV_FLAGS_NO_BUS_RESET;
+	set_bit(PCI_LIVEUPDATE_NO_BUS_RESET, &dev->liveupdate);
+}
+
+static void pci_liveupdate_allow_reset(struct pci_dev *dev)
+{
+	if (test_and_clear_bit(PCI_LIVEUPDATE_NO_BUS_RESET, &dev->liveupdate))
+		dev->dev_flags &= ~PCI_DEV_FLAGS_NO_BUS_RESET;
+}
+
+/* Outgoing */
+
+static int pci_liveupdate_flb_preserve(struct liveupdate_flb_op_args *args)
+{
+	struct pci_dev *dev = NULL;
+	struct pci_ser *ser;
+	u32 max = PCI_LIVEUPDATE_SPARE;
+	size_t size;
+
+	for_each_pci_dev(dev)
+		max++;
+	max = min(max, PCI_LIVEUPDATE_MAX);
+
+	size = struct_size(ser, devices, max);
+	ser = kho_alloc_preserve(size);
+	if (IS_ERR(ser)) {
+		pr_err("no memory for the list of preserved devices (%zu bytes): %pe\n",
+		       size, ser);
+		return PTR_ERR(ser);
+	}
+	ser->version = PCI_SER_VERSION;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	pci_liveupdate.out = ser;
+	pci_liveupdate.max_out = max;
+	args->data = virt_to_phys(ser);
+	args->obj = ser;
+	return 0;
+}
+
+static void pci_liveupdate_flb_unpreserve(struct liveupdate_flb_op_args *args)
+{
+	scoped_guard(mutex, &pci_liveupdate.lock) {
+		WARN_ON(pci_liveupdate.out->nr_devices);
+		pci_liveupdate.out = NULL;
+		pci_liveupdate.max_out = 0;
+	}
+	kho_unpreserve_free(args->obj);
+}
+
+/* The caller made sure that there is room. */
+static void pci_liveupdate_insert(struct pci_ser *ser, struct pci_dev *dev)
+{
+	u32 index = pci_liveupdate_lower_bound(ser, pci_liveupdate_dev_key(dev));
+	struct pci_dev_ser *entry = &ser->devices[index];
+
+	memmove(entry + 1, entry, sizeof(*entry) * (ser->nr_devices - index));
+	pci_liveupdate_describe(dev, entry);
+	ser->nr_devices++;
+	set_bit(PCI_LIVEUPDATE_OUTGOING, &dev->liveupdate);
+}
+
+/* Drop one user of @dev; the entry goes with the last one. */
+static void pci_liveupdate_put_outgoing(struct pci_ser *ser,
+					struct pci_dev *dev)
+{
+	struct pci_dev_ser *entry = pci_liveupdate_find(ser, dev);
+
+	if (WARN_ON(!entry) || --entry->users)
+		return;
+
+	clear_bit(PCI_LIVEUPDATE_OUTGOING, &dev->liveupdate);
+	ser->nr_devices--;
+	memmove(entry, entry + 1,
+		sizeof(*entry) * (ser->devices + ser->nr_devices - entry));
+	/* Nothing that is no longer true is handed over. */
+	memset(ser->devices + ser->nr_devices, 0, sizeof(*entry));
+	pm_runtime_put(&dev->dev);
+}
+
+static int pci_liveupdate_other_alias(struct pci_dev *dev, u16 alias,
+				      void *data)
+{
+	return alias != *(u16 *)data;
+}
+
+static int pci_liveupdate_check_bridge(struct pci_dev *dev,
+				       struct pci_dev *bridge)
+{
+	int type = pci_is_pcie(bridge) ? pci_pcie_type(bridge) : -1;
+
+	if (type != PCI_EXP_TYPE_ROOT_PORT && type != PCI_EXP_TYPE_UPSTREAM &&
+	    type != PCI_EXP_TYPE_DOWNSTREAM) {
+		pci_warn(dev, "liveupdate: cannot be preserved: %s above it is not a PCI Express port\n",
+			 pci_name(bridge));
+		return -EOPNOTSUPP;
+	}
+	if (bridge->current_state != PCI_D0) {
+		pci_warn(dev, "liveupdate: cannot be preserved: %s above it is in %s\n",
+			 pci_name(bridge),
+			 pci_power_name(bridge->current_state));
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int pci_liveupdate_check(struct pci_dev *dev)
+{
+	u16 id = pci_dev_id(dev);
+	struct pci_dev *bridge;
+	int ret;
+
+	if (dev->is_virtfn) {
+		pci_warn(dev, "liveupdate: cannot be preserved: is a virtual function\n");
+		return -EOPNOTSUPP;
+	}
+	if (pci_num_vf(dev)) {
+		pci_warn(dev, "liveupdate: cannot be preserved: has enabled virtual functions\n");
+		return -EOPNOTSUPP;
+	}
+	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL) {
+		pci_warn(dev, "liveupdate: cannot be preserved: header type %#x is not that of an endpoint\n",
+			 dev->hdr_type);
+		return -EOPNOTSUPP;
+	}
+	if (pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id)) {
+		pci_warn(dev, "liveupdate: cannot be preserved: its DMA has a requester ID other than its own\n");
+		return -EOPNOTSUPP;
+	}
+	if (dev->error_state != pci_channel_io_normal ||
+	    !pci_device_is_present(dev)) {
+		pci_warn(dev, "liveupdate: cannot be preserved: does not respond\n");
+		return -ENODEV;
+	}
+	if (dev->current_state != PCI_D0) {
+		pci_warn(dev, "liveupdate: cannot be preserved: is in %s, not in D0\n",
+			 pci_power_name(dev->current_state));
+		return -EBUSY;
+	}
+	for (bridge = pci_upstream_bridge(dev); bridge;
+	     bridge = pci_upstream_bridge(bridge)) {
+		ret = pci_liveupdate_check_bridge(dev, bridge);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * pci_liveupdate_preserve() - Hand over a device to the next kernel
+ * @dev: The device; an endpoint.
+ *
+ * Puts the device and the bridges above it on the list. Each bridge is counted
+ * once for each preserved device below it.
+ *
+ * Context: In the .preserve() of a file handler that has registered with
+ * pci_liveupdate_register_flb().
+ * Return: 0 on success. -EOPNOTSUPP if a device of this kind cannot be handed
+ * over, -EBUSY if it cannot be now, -ENODEV if it is gone, -EEXIST if it is
+ * preserved already, -ENOSPC if the list is full. The reason is in the log.
+ */
+int pci_liveupdate_preserve(struct pci_dev *dev)
+{
+	struct pci_dev *bridge;
+	struct pci_ser *ser;
+	u32 count = 1;
+	int ret;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	ser = pci_liveupdate.out;
+	if (WARN_ON(!ser))
+		return -EINVAL;
+
+	if (pci_liveupdate_outgoing(dev)) {
+		pci_warn(dev, "liveupdate: is preserved already\n");
+		return -EEXIST;
+	}
+	if (pci_liveupdate_incoming(dev)) {
+		pci_warn(dev, "liveupdate: cannot be preserved: the session that it came with is not finished\n");
+		return -EBUSY;
+	}
+
+	/* -EINVAL: runtime PM is off, then D0 is for good. */
+	ret = pm_runtime_get_if_active(&dev->dev);
+	if (ret == -EINVAL)
+		pm_runtime_get_noresume(&dev->dev);
+	if (!ret) {
+		pci_warn(dev, "liveupdate: cannot be preserved: is runtime suspended\n");
+		return -EBUSY;
+	}
+
+	ret = pci_liveupdate_check(dev);
+	if (ret)
+		goto err_pm;
+
+	for (bridge = pci_upstream_bridge(dev); bridge;
+	     bridge = pci_upstream_bridge(bridge))
+		count += !pci_liveupdate_find(ser, bridge);
+	if (count > pci_liveupdate.max_out - ser->nr_devices) {
+		pci_warn(dev, "liveupdate: cannot be preserved: list is full (%u of %u); end all sessions that preserve devices to get a larger one\n",
+			 ser->nr_devices, pci_liveupdate.max_out);
+		ret = -ENOSPC;
+		goto err_pm;
+	}
+
+	/* Nothing fails from here on. */
+	pci_liveupdate_insert(ser, dev);
+	for (bridge = pci_upstream_bridge(dev); bridge;
+	     bridge = pci_upstream_bridge(bridge)) {
+		struct pci_dev_ser *entry = pci_liveupdate_find(ser, bridge);
+
+		if (entry) {
+			entry->users++;
+			continue;
+		}
+		/* Is active, and stays so, because the device below is. */
+		pm_runtime_get_noresume(&bridge->dev);
+		pci_liveupdate_insert(ser, bridge);
+	}
+	return 0;
+
+err_pm:
+	pm_runtime_put(&dev->dev);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_preserve);
+
+/**
+ * pci_liveupdate_unpreserve() - Undo pci_liveupdate_preserve()
+ * @dev: The device.
+ */
+void pci_liveupdate_unpreserve(struct pci_dev *dev)
+{
+	guard(mutex)(&pci_liveupdate.lock);
+	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
+		return;
+
+	for (; dev; dev = pci_upstream_bridge(dev))
+		pci_liveupdate_put_outgoing(pci_liveupdate.out, dev);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
+
+/**
+ * pci_liveupdate_freeze() - Last check of a preserved device
+ * @dev: The device.
+ *
+ * The device, and the bridges above it, have to be as they were described.
+ * From here to pci_liveupdate_unfreeze() the device cannot be reset.
+ *
+ * Context: In the .freeze() of the file handler.
+ * Return: 0 on success. -EBUSY if the device is being reset or unbound, or is
+ * not as described; -ENODEV, -EOPNOTSUPP as of pci_liveupdate_preserve(). The
+ * reason is in the log.
+ */
+int pci_liveupdate_freeze(struct pci_dev *dev)
+{
+	struct pci_dev *it;
+	int ret;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
+		return -EINVAL;
+
+	ret = pci_liveupdate_check(dev);
+	if (ret)
+		return ret;
+
+	for (it = dev; it; it = pci_upstream_bridge(it)) {
+		const char *reason;
+
+		reason = pci_liveupdate_differs(it, pci_liveupdate_find(pci_liveupdate.out, it));
+		if (reason) {
+			pci_warn(it, "liveupdate: has changed since it was preserved: %s\n",
+				 reason);
+			return -EBUSY;
+		}
+	}
+
+	/* Who resets holds the lock, and will see the bit. */
+	if (!device_trylock(&dev->dev)) {
+		pci_warn(dev, "liveupdate: is being reset or unbound\n");
+		return -EBUSY;
+	}
+	set_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+	pci_liveupdate_hold_reset(dev);
+	device_unlock(&dev->dev);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_freeze);
+
+/**
+ * pci_liveupdate_unfreeze() - Undo pci_liveupdate_freeze()
+ * @dev: The device.
+ */
+void pci_liveupdate_unfreeze(struct pci_dev *dev)
+{
+	guard(mutex)(&pci_liveupdate.lock);
+	pci_liveupdate_allow_reset(dev);
+	clear_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
+
+/**
+ * pci_liveupdate_shutdown() - Shut down a device, if it is preserved
+ * @dev: The device, or a bridge.
+ *
+ * Shuts off the interrupts of a preserved device and nothing else. The order
+ * is such that the device cannot fall back from one kind to another.
+ *
+ * Return: true if that was all that may be done to the device; false if it is
+ * an ordinary device, and untouched.
+ */
+bool pci_liveupdate_shutdown(struct pci_dev *dev)
+{
+	u16 val;
+
+	if (!kexec_in_progress || !pci_liveupdate_outgoing(dev))
+		return false;
+
+	pci_read_config_word(dev, PCI_COMMAND, &val);
+	if (!(val & PCI_COMMAND_INTX_DISABLE))
+		pci_write_config_word(dev, PCI_COMMAND,
+				      val | PCI_COMMAND_INTX_DISABLE);
+
+	if (dev->msix_cap) {
+		pci_read_config_word(dev, dev->msix_cap + PCI_MSIX_FLAGS, &val);
+		if (val & PCI_MSIX_FLAGS_ENABLE) {
+			val |= PCI_MSIX_FLAGS_MASKALL;
+			pci_write_config_word(dev,
+					      dev->msix_cap + PCI_MSIX_FLAGS,
+					      val);
+			val &= ~PCI_MSIX_FLAGS_ENABLE;
+			pci_write_config_word(dev,
+					      dev->msix_cap + PCI_MSIX_FLAGS,
+					      val);
+		}
+	}
+
+	if (dev->msi_cap) {
+		pci_read_config_word(dev, dev->msi_cap + PCI_MSI_FLAGS, &val);
+		if (val & PCI_MSI_FLAGS_ENABLE)
+			pci_write_config_word(dev, dev->msi_cap + PCI_MSI_FLAGS,
+					      val & ~PCI_MSI_FLAGS_ENABLE);
+	}
+
+	pci_info(dev, "liveupdate: left running for the next kernel\n");
+	return true;
+}
+
+/* Incoming */
+
+/* NULL if @ser, with room for @max devices, can be used, else why not. */
+static const char *pci_liveupdate_invalid(const struct pci_ser *ser, u32 max)
+{
+	u64 key, last = 0;
+	u32 i, j, first, end;
+
+	if (ser->version != PCI_SER_VERSION)
+		return "version of the list is not known";
+	if (ser->reserved)
+		return "reserved field of the list is not zero";
+	if (ser->nr_devices > max || ser->nr_devices > PCI_LIVEUPDATE_MAX)
+		return "list is longer than its memory";
+
+	for (i = 0; i < ser->nr_devices; i++) {
+		const struct pci_dev_ser *entry = &ser->devices[i];
+		bool bridge = entry->flags & PCI_DEV_SER_BRIDGE;
+
+		key = pci_liveupdate_key(entry->segment, entry->bdf);
+		if (i && key <= last)
+			return "devices are out of order or twice in the list";
+		last = key;
+
+		if (entry->reserved || entry->flags & ~PCI_DEV_SER_FLAGS)
+			return "unknown flags or reserved field of a device";
+		if (entry->hdr_type != (bridge ? PCI_HEADER_TYPE_BRIDGE :
+						 PCI_HEADER_TYPE_NORMAL))
+			return "header type of a device";
+		if (!(entry->flags & PCI_DEV_SER_ACS) && entry->acs_ctrl)
+			return "ACS control of a device without ACS";
+		if (!bridge) {
+			if (entry->users != 1)
+				return "count of a device";
+			if (entry->primary || entry->secondary ||
+			    entry->subordinate ||
+			    entry->flags & PCI_DEV_SER_ARI)
+				return "bridge settings of a device that is none";
+			continue;
+		}
+
+		if (entry->primary != PCI_BUS_NUM(entry->bdf) ||
+		    entry->secondary <= entry->primary ||
+		    entry->subordinate < entry->secondary)
+			return "bus numbers of a bridge";
+	}
+
+	/* In order now, so what is below a bridge is found by its bus numbers. */
+	for (i = 0; i < ser->nr_devices; i++) {
+		const struct pci_dev_ser *entry = &ser->devices[i];
+		u32 users = 0;
+
+		if (!(entry->flags & PCI_DEV_SER_BRIDGE))
+			continue;
+
+		key = pci_liveupdate_key(entry->segment, 0);
+		first = pci_liveupdate_lower_bound(ser, key +
+						   (entry->secondary << 8));
+		end = pci_liveupdate_lower_bound(ser, key +
+						 ((entry->subordinate + 1) << 8));
+		for (j = first; j < end; j++)
+			users += !(ser->devices[j].flags & PCI_DEV_SER_BRIDGE);
+		if (!users || entry->users != users)
+			return "count of a bridge";
+	}
+	return NULL;
+}
+
+/*
+ * Never fails: an error would come back as a warning when Live Update finishes
+ * the object. A bad list is remembered as such, and leaked, because nothing is
+ * known about its memory.
+ */
+static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
+{
+	const unsigned int max_order =
+		get_order(struct_size_t(struct pci_ser, devices,
+					PCI_LIVEUPDATE_MAX));
+	struct pci_ser *ser = NULL;
+	const char *reason;
+	unsigned int order;
+
+	args->obj = &pci_liveupdate;
+
+	for (order = 0; order <= max_order; order++) {
+		if (kho_is_preserved(args->data, order)) {
+			ser = phys_to_virt(args->data);
+			break;
+		}
+	}
+
+	if (!ser)
+		reason = "memory of the list was not preserved";
+	else
+		reason = pci_liveupdate_invalid(ser, ((PAGE_SIZE << order) -
+						      sizeof(*ser)) /
+						     sizeof(ser->devices[0]));
+
+	guard(mutex)(&pci_liveupdate.lock);
+	pci_liveupdate.inherit = true;
+	if (reason) {
+		pr_err("handover at %#llx cannot be used: %s; no device is taken over\n",
+		       args->data, reason);
+		pci_liveupdate.refuse_reason = reason;
+		return 0;
+	}
+
+	pr_info("%u devices and bridges were left running by the previous kernel\n",
+		ser->nr_devices);
+	pci_liveupdate.in = ser;
+	return 0;
+}
+
+static void pci_liveupdate_release(struct pci_dev *dev);
+static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
+
+static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
+{
+	struct pci_dev *dev = NULL;
+	struct pci_ser *ser;
+
+	scoped_guard(mutex, &pci_liveupdate.lock) {
+		for_each_pci_dev(dev)
+			__pci_liveupdate_refuse(dev, "no session had it");
+		/* Bridges above a device that was not there, if any. */
+		for_each_pci_dev(dev) {
+			if (pci_liveupdate_incoming(dev))
+				pci_liveupdate_release(dev);
+		}
+		ser = pci_liveupdate.in;
+		pci_liveupdate.in = NULL;
+	}
+	kho_restore_free(ser);
+}
+
+static const struct liveupdate_flb_ops pci_liveupdate_flb_ops = {
+	.preserve = pci_liveupdate_flb_preserve,
+	.unpreserve = pci_liveupdate_flb_unpreserve,
+	.retrieve = pci_liveupdate_flb_retrieve,
+	.finish = pci_liveupdate_flb_finish,
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_flb pci_liveupdate_flb = {
+	.ops = &pci_liveupdate_flb_ops,
+	.compatible = PCI_LIVEUPDATE_FLB_COMPATIBLE,
+};
+
+/**
+ * pci_liveupdate_register_flb() - Bind the list to the files of a handler
+ * @fh: The file handler, registered, of a driver of PCI devices.
+ *
+ * Return: 0, or the error of liveupdate_register_flb().
+ */
+int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh)
+{
+	return liveupdate_register_flb(fh, &pci_liveupdate_flb);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_register_flb);
+
+/**
+ * pci_liveupdate_unregister_flb() - Undo pci_liveupdate_register_flb()
+ * @fh: The file handler.
+ */
+void pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
+{
+	liveupdate_unregister_flb(fh, &pci_liveupdate_flb);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_unregister_flb);
+
+/* Read the list, once. Not under the lock, which nests inside the FLB's. */
+static void pci_liveupdate_load(void)
+{
+	static DEFINE_MUTEX(load_lock);
+	static bool loaded;
+	void *obj;
+	int ret;
+
+	guard(mutex)(&load_lock);
+	if (loaded)
+		return;
+	loaded = true;
+
+	ret = liveupdate_flb_get_incoming(&pci_liveupdate_flb, &obj);
+	if (!ret) {
+		liveupdate_flb_put_incoming(&pci_liveupdate_flb);
+		return;
+	}
+
+	/* Nothing was preserved, or by a kernel with another kind of list. */
+	if (ret == -ENOENT || ret == -ENODATA)
+		return;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	if (ret == -EOPNOTSUPP) {
+		pci_liveupdate.refuse_reason = "Live Update is switched off";
+		return;
+	}
+	pr_err("handover cannot be read: %pe; no device is taken over\n",
+	       ERR_PTR(ret));
+	pci_liveupdate.refuse_reason = "handover cannot be read";
+}
+
+/**
+ * pci_liveupdate_inherit_buses() - Do bus numbers have to stay as they are?
+ *
+ * Return: true if the previous kernel left devices running; for as long as this
+ * kernel runs.
+ */
+bool pci_liveupdate_inherit_buses(void)
+{
+	if (!is_kho_boot())
+		return false;
+	pci_liveupdate_load();
+	return READ_ONCE(pci_liveupdate.inherit);
+}
+
+/**
+ * pci_liveupdate_claim_config() - Do resources have to stay as they are?
+ *
+ * On x86 what is set up already is claimed as it is in any case, before
+ * anything else is assigned.
+ *
+ * Return: true if the architecture would assign resources anew and must not.
+ */
+bool pci_liveupdate_claim_config(void)
+{
+	return !IS_ENABLED(CONFIG_X86) && pci_liveupdate_inherit_buses();
+}
+
+static void pci_liveupdate_fix_bars(struct pci_dev *dev)
+{
+	struct resource *res;
+	int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		res = &dev->resource[i];
+		if (!res->flags || res->flags & (IORESOURCE_UNSET |
+						 IORESOURCE_PCI_FIXED))
+			continue;
+		res->flags |= IORESOURCE_PCI_FIXED;
+		set_bit(PCI_LIVEUPDATE_BAR0 + i, &dev->liveupdate);
+	}
+}
+
+/* @dev becomes an ordinary device. */
+static void pci_liveupdate_release(struct pci_dev *dev)
+{
+	int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		if (test_and_clear_bit(PCI_LIVEUPDATE_BAR0 + i,
+				       &dev->liveupdate))
+			dev->resource[i].flags &= ~IORESOURCE_PCI_FIXED;
+	}
+	pci_liveupdate_allow_reset(dev);
+	clear_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
+	if (test_and_clear_bit(PCI_LIVEUPDATE_PM, &dev->liveupdate))
+		pm_runtime_put(&dev->dev);
+}
+
+/* Drop one user of each bridge above @dev. */
+static void pci_liveupdate_put_bridges(struct pci_dev *dev)
+{
+	struct pci_dev *bridge;
+
+	for (bridge = pci_upstream_bridge(dev); bridge;
+	     bridge = pci_upstream_bridge(bridge)) {
+		struct pci_dev_ser *entry;
+
+		if (!pci_liveupdate_incoming(bridge) || !pci_liveupdate.in)
+			continue;
+		entry = pci_liveupdate_find(pci_liveupdate.in, bridge);
+		if (!entry || !entry->users || --entry->users)
+			continue;
+		pci_liveupdate_release(bridge);
+		pci_dbg(bridge, "liveupdate: finished\n");
+	}
+}
+
+static void pci_liveupdate_reset_work(struct work_struct *work);
+static DECLARE_WORK(pci_liveupdate_reset_refused, pci_liveupdate_reset_work);
+
+/* @dev is not taken over: stop it here and now, and have it reset. */
+static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
+{
+	pci_clear_master(dev);
+	pci_err(dev, "liveupdate: not taken over, bus mastering is off: %s\n",
+		reason);
+
+	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return;
+	set_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
+	if (pci_dev_is_added(dev))
+		schedule_work(&pci_liveupdate_reset_refused);
+}
+
+/*
+ * The previous kernel switches off bus mastering of all that it does not hand
+ * over. A device with it on either was not shut down at all or belongs to a
+ * handover that this kernel cannot read. Neither may go on.
+ */
+static void pci_liveupdate_stop_stray(struct pci_dev *dev, const char *reason)
+{
+	u16 cmd;
+
+	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL || dev->is_virtfn ||
+	    dev->class >> 8 == PCI_CLASS_BRIDGE_HOST)
+		return;
+
+	pci_read_config_word(dev, PCI_COMMAND, &cmd);
+	if (PCI_POSSIBLE_ERROR(cmd) || !(cmd & PCI_COMMAND_MASTER))
+		return;
+
+	pci_clear_master(dev);
+	pci_read_config_word(dev, PCI_COMMAND, &cmd);
+	if (cmd & PCI_COMMAND_MASTER)
+		return;	/* Hard-wired: says nothing about the device. */
+	pci_liveupdate_stop(dev, reason);
+}
+
+static void pci_liveupdate_inherit_ltr(struct pci_dev *dev)
+{
+#ifdef CONFIG_PCIEASPM
+	u16 ctrl;
+
+	pcie_capability_read_word(dev, PCI_EXP_DEVCTL2, &ctrl);
+	dev->ltr_path = !!(ctrl & PCI_EXP_DEVCTL2_LTR_EN);
+#endif
+}
+
+/* NULL if @dev is incoming from here on, else why not. */
+static const char *pci_liveupdate_take(struct pci_dev *dev,
+				       const struct pci_dev_ser *entry)
+{
+	const char *reason = pci_liveupdate.refuse_reason;
+
+	if (!reason)
+		reason = pci_liveupdate_differs(dev, entry);
+	if (!reason && dev->bus->self && !pci_liveupdate_incoming(dev->bus->self))
+		reason = "the bridge above is not preserved";
+	if (reason)
+		return reason;
+
+	set_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
+	pci_liveupdate_fix_bars(dev);
+
+	/* What would have been noted down when it was configured. */
+	dev->ari_enabled = !!(entry->flags & PCI_DEV_SER_ARI);
+	pci_liveupdate_inherit_ltr(dev);
+	pci_info(dev, "liveupdate: running since the previous kernel\n");
+	return NULL;
+}
+
+/**
+ * pci_liveupdate_setup() - Look up a new device in the handover
+ * @dev: The device, not configured yet.
+ *
+ * Makes it incoming, or refuses it.
+ */
+void pci_liveupdate_setup(struct pci_dev *dev)
+{
+	struct pci_dev_ser *entry = NULL;
+	const char *reason;
+
+	if (!is_kho_boot() || dev->is_virtfn)
+		return;
+	pci_liveupdate_load();
+
+	guard(mutex)(&pci_liveupdate.lock);
+	if (pci_liveupdate.in)
+		entry = pci_liveupdate_find(pci_liveupdate.in, dev);
+	if (entry && !(entry->flags & PCI_DEV_SER_TAKEN)) {
+		reason = pci_liveupdate_take(dev, entry);
+		entry->flags |= PCI_DEV_SER_TAKEN;
+		if (!reason)
+			return;
+		pci_liveupdate_stop(dev, reason);
+		if (!(entry->flags & PCI_DEV_SER_BRIDGE))
+			pci_liveupdate_put_bridges(dev);
+		return;
+	}
+
+	/* Later on it is a device that was plugged in. */
+	if (system_state < SYSTEM_RUNNING)
+		pci_liveupdate_stop_stray(dev, pci_liveupdate.refuse_reason ?:
+					  "running, but not in the handover");
+}
+
+static void pci_liveupdate_reset(struct pci_dev *dev, bool locked)
+{
+	struct pci_dev *bridge;
+	int ret;
+
+	if (!test_and_clear_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
+		return;
+
+	if (!locked) {
+		ret = pci_reset_function(dev);
+	} else {
+		/* Out of order, so try. Who has it will not need it for long. */
+		bridge = pci_upstream_bridge(dev);
+		if (bridge && !pci_dev_trylock(bridge)) {
+			ret = -EAGAIN;
+		} else {
+			ret = pci_reset_function_locked(dev);
+			if (bridge)
+				pci_dev_unlock(bridge);
+		}
+	}
+
+	if (ret)
+		pci_err(dev, "liveupdate: cannot be reset: %pe; it stays off the bus until a driver takes it\n",
+			ERR_PTR(ret));
+	else
+		pci_info(dev, "liveupdate: was reset\n");
+}
+
+static void pci_liveupdate_reset_work(struct work_struct *work)
+{
+	struct pci_dev *dev = NULL;
+
+	for_each_pci_dev(dev) {
+		if (pci_dev_is_added(dev))
+			pci_liveupdate_reset(dev, false);
+	}
+}
+
+/**
+ * pci_liveupdate_add() - A device is about to get a driver
+ * @dev: The device; runtime PM is not enabled yet.
+ *
+ * An incoming device is held in D0, and no reset of its bus includes it. One
+ * that was refused is reset.
+ */
+void pci_liveupdate_add(struct pci_dev *dev)
+{
+	scoped_guard(mutex, &pci_liveupdate.lock) {
+		if (pci_liveupdate_incoming(dev)) {
+			pm_runtime_get_noresume(&dev->dev);
+			set_bit(PCI_LIVEUPDATE_PM, &dev->liveupdate);
+			pci_liveupdate_hold_reset(dev);
+		}
+	}
+	pci_liveupdate_reset(dev, false);
+}
+
+/**
+ * pci_liveupdate_probe() - May this driver have this device?
+ * @drv: The driver.
+ * @dev: The device; locked.
+ *
+ * Return: 0 if it may. -ENODEV if the device is incoming and the driver cannot
+ * take it over.
+ */
+int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
+{
+	pci_liveupdate_reset(dev, true);
+
+	if (!pci_liveupdate_incoming(dev) || drv->liveupdate_takeover)
+		return 0;
+
+	dev_warn_ratelimited(&dev->dev,
+			     "liveupdate: driver %s cannot take over a running device\n",
+			     drv->name);
+	return -ENODEV;
+}
+
+/**
+ * pci_liveupdate_finish() - An incoming device becomes an ordinary one
+ * @dev: The device; an endpoint.
+ *
+ * So do the bridges above with no other incoming device below. Does nothing if
+ * the device is not incoming.
+ *
+ * Context: In the .finish() of the file handler.
+ */
+void pci_liveupdate_finish(struct pci_dev *dev)
+{
+	guard(mutex)(&pci_liveupdate.lock);
+	if (!pci_liveupdate_incoming(dev))
+		return;
+
+	pci_liveupdate_release(dev);
+	pci_liveupdate_put_bridges(dev);
+	pci_info(dev, "liveupdate: finished\n");
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_finish);
+
+static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
+{
+	lockdep_assert_held(&pci_liveupdate.lock);
+	if (!pci_liveupdate_incoming(dev) ||
+	    dev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return;
+
+	/* First: while it is incoming, nothing can be switched off. */
+	pci_liveupdate_release(dev);
+	pci_liveupdate_stop(dev, reason);
+	pci_liveupdate_put_bridges(dev);
+}
+
+/**
+ * pci_liveupdate_refuse() - An incoming device cannot be used
+ * @dev: The device; an endpoint.
+ * @reason: Why; a constant string for the log.
+ *
+ * Bus mastering is off on return, and the device is not incoming any more. It
+ * is reset before a driver gets it. Does nothing if the device is not incoming.
+ *
+ * Context: May sleep. At any time after the device was enumerated.
+ */
+void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
+{
+	guard(mutex)(&pci_liveupdate.lock);
+	__pci_liveupdate_refuse(dev, reason);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_refuse);
+
+/**
+ * pci_liveupdate_refuse_all() - No incoming device can be used
+ * @reason: Why; a constant string for the log.
+ *
+ * As pci_liveupdate_refuse(), for all devices found so far and all to be found
+ * yet.
+ *
+ * Context: May sleep. At any time.
+ */
+void pci_liveupdate_refuse_all(const char *reason)
+{
+	struct pci_dev *dev = NULL;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	if (!pci_liveupdate.refuse_reason)
+		pci_liveupdate.refuse_reason = reason;
+	for_each_pci_dev(dev)
+		__pci_liveupdate_refuse(dev, reason);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_refuse_all);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef __VFIO_LIVEUPDATE_H__
+#define __VFIO_LIVEUPDATE_H__
+
+#include <linux/errno.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+/*
+ * A device that has been working since before a live update is opened through
+ * its session only, that is, with the file that vfio_liveupdate_open() made.
+ */
+static inline int vfio_liveupdate_may_open(struct vfio_device *device,
+					   bool retrieved)
+{
+	if (!retrieved && dev_is_pci(device->dev) &&
+	    pci_liveupdate_incoming(to_pci_dev(device->dev)))
+		return -EBUSY;
+	return 0;
+}
+
+#endif

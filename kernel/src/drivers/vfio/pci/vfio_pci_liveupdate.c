@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: Live update of vfio-pci devices
+ *
+ * The file of a VFIO cdev that is driven by vfio-pci can be preserved in a Live
+ * Update session. The device goes on with its DMA while the kernel is replaced
+ * by kexec. In the next kernel the session gives back a file of the device.
+ *
+ * Happy path:
+ *
+ * 1. User space has opened the cdev, bound it to an iommufd and attached it to
+ *    a HWPT that is marked with a token. It preserves the memory (memfd), then
+ *    the iommufd, then the file of the cdev, all in one session. The device
+ *    can be used on; its mappings are frozen.
+ *
+ * 2. reboot(2): .freeze() checks that all still is as it was. Then the devices
+ *    are shut down, see drivers/pci/liveupdate.c: for this one it means that
+ *    its interrupts are disabled. Interrupts may be configured until then.
+ *    They are not handed over.
+ *
+ * 3. The next kernel: the device is found running. Opening its cdev or its
+ *    group gives -EBUSY. User space retrieves the file from the session;
+ *    vfio-pci is bound to the device at that point if it is not yet. Nobody
+ *    need do that beforehand, and no other driver can have the device.
+ *
+ * 4. User space binds the file to the iommufd that it retrieved from the same
+ *    session; any other gives -EPERM. The device is opened as it is: no reset,
+ *    no bus master clear, no power transition; configuration space and BARs are
+ *    those of the running device, MSI, MSI-X and INTx are off. It is attached
+ *    to the restored HWPT already, so the next VFIO_DEVICE_ATTACH_IOMMUFD_PT is
+ *    a replace. User space sets up interrupts again and looks at the device
+ *    once for what it would have signalled meanwhile.
+ *
+ * 5. User space attaches the HWPT that it has rebuilt, and finishes the
+ *    session. The device is like any other from now on: it can be reset, and is
+ *    reset when the last file is closed.
+ *
+ * Unhappy paths:
+ *
+ * - *Cannot be preserved*: each refusal is told in the log. A group's file, a
+ *   file that is not bound (-EINVAL), a device with virtual functions or that
+ *   is one, a display, exported BARs (dma-buf), a device in a low power state
+ *   or with low power entry engaged (-EBUSY), an iommufd that is not preserved
+ *   in this session (-ENOENT), and what iommufd and the PCI core refuse.
+ * - *Undone before the jump*: closing the session calls .unpreserve(); nothing
+ *   is left.
+ * - *Changed before the jump*: user space has put the device to sleep, exported
+ *   a BAR, detached it or enabled virtual functions since. .freeze() fails,
+ *   reboot(2) gives the error back and nothing has changed. While reboot(2) is
+ *   under way, resets and low power states give -EBUSY.
+ * - *The handover cannot be used*: the PCI core or the IOMMU code has refused
+ *   the device; it is blocked and reset. Retrieving the file gives -ENODEV. The
+ *   session can be finished, since nothing of the device runs any more.
+ * - *The data of the file is damaged*: retrieving it gives -EINVAL. It is not
+ *   known which device was meant, and it may be running. The session cannot be
+ *   finished, so that its memory stays where it is.
+ * - *Asked to do what would stop it*: VFIO_DEVICE_RESET, hot reset, function
+ *   level reset by a write to configuration space and low power states give
+ *   -EBUSY, or do nothing, until the session is finished.
+ * - *User space crashes*: the session holds the file, so the device is not
+ *   closed. It goes on with its DMA to where the restored HWPT says.
+ * - *Opening fails halfway*: the device is let go as it is, running, and can be
+ *   bound again.
+ * - *Finished too early*: as long as the file is not retrieved, or the device is
+ *   still attached to the restored HWPT, finishing the session gives -EBUSY.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": liveupdate: " fmt
+
+#include <linux/cleanup.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/iommu-liveupdate.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/vfio_pci.h>
+#include <linux/liveupdate.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+#include <linux/rwsem.h>
+#include <linux/vfio.h>
+#include <linux/vfio_liveupdate.h>
+
+#include "vfio_pci_liveupdate.h"
+#include "vfio_pci_priv.h"
+
+/* The layout is a contract; see include/linux/kho/abi/vfio_pci.h. */
+static_assert(sizeof(struct vfio_pci_ser) == 16);
+static_assert(offsetof(struct vfio_pci_ser, bdf) == 8);
+
+static struct pci_driver *vfio_pci_liveupdate_driver;
+static const struct vfio_device_ops *vfio_pci_liveupdate_ops;
+static bool vfio_pci_liveupdate_registered;
+
+static struct vfio_pci_core_device *vfio_pci_liveupdate_vdev(struct file *file)
+{
+	return container_of(vfio_liveupdate_device(file),
+			    struct vfio_pci_core_device, vdev);
+}
+
+/* Claims files that cannot be preserved, too, so as to be able to say why. */
+static bool
+vfio_pci_liveupdate_can_preserve(struct liveupdate_file_handler *handler,
+				 struct file *file)
+{
+	struct vfio_device *device = vfio_liveupdate_device(file);
+
+	return device && device->ops == vfio_pci_liveupdate_ops;
+}
+
+/* May the device be handed over in the state that it is in? */
+static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
+				     struct file *file)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	int ret;
+
+	lockdep_assert_held(&vdev->vdev.dev_set->lock);
+
+	ret = vfio_liveupdate_check_bound(file);
+	if (ret || !vdev->vdev.iommufd_device) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: the file is not one of a cdev that is bound to an iommufd\n");
+		return ret ?: -EINVAL;
+	}
+
+	guard(rwsem_read)(&vdev->memory_lock);
+	if (vdev->sriov_active) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: SR-IOV is in use\n");
+		return -EOPNOTSUPP;
+	}
+	if (vdev->vdev.mig_ops) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: the driver supports migration\n");
+		return -EOPNOTSUPP;
+	}
+	if (pci_is_vga(pdev) || vfio_pci_is_intel_display(pdev) ||
+	    vdev->has_vga || vdev->num_regions) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: is a display, or has regions other than its BARs\n");
+		return -EOPNOTSUPP;
+	}
+	if (!list_empty(&vdev->dmabufs)) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: BARs are exported as dma-buf\n");
+		return -EBUSY;
+	}
+	if (vdev->pm_runtime_engaged || pdev->current_state != PCI_D0) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: is in a low power state\n");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
+{
+	struct vfio_pci_core_device *vdev = vfio_pci_liveupdate_vdev(args->file);
+	struct pci_dev *pdev = vdev->pdev;
+	struct iommufd_device *idev;
+	struct vfio_pci_ser *ser;
+	int ret;
+
+	guard(mutex)(&vdev->vdev.dev_set->lock);
+	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	if (ret)
+		return ret;
+
+	ret = iommufd_liveupdate_in_session(vfio_iommufd_device_ictx(&vdev->vdev),
+					    args->session);
+	if (ret) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: preserve its iommufd first, in the same session\n");
+		return ret;
+	}
+
+	ser = kho_alloc_preserve(sizeof(*ser));
+	if (IS_ERR(ser))
+		return PTR_ERR(ser);
+
+	idev = vdev->vdev.iommufd_device;
+	ret = iommufd_device_liveupdate_preserve(idev);
+	if (ret) {
+		pci_warn(pdev, "liveupdate: cannot be preserved: its DMA translation cannot: %pe\n",
+			 ERR_PTR(ret));
+		goto err_free;
+	}
+
+	ret = pci_liveupdate_preserve(pdev);
+	if (ret)
+		goto err_iommufd;
+
+	ser->version = VFIO_PCI_SER_VERSION;
+	ser->segment = pci_domain_nr(pdev->bus);
+	ser->bdf = pci_dev_id(pdev);
+	args->serialized_data = virt_to_phys(ser);
+	args->private_data = ser;
+	return 0;
+
+err_iommufd:
+	iommufd_device_liveupdate_unpreserve(idev);
+err_free:
+	kho_unpreserve_free(ser);
+	return ret;
+}
+
+static void vfio_pci_liveupdate_unpreserve(struct liveupdate_file_op_args *args)
+{
+	struct vfio_pci_core_device *vdev = vfio_pci_liveupdate_vdev(args->file);
+
+	guard(mutex)(&vdev->vdev.dev_set->lock);
+	pci_liveupdate_unpreserve(vdev->pdev);
+	iommufd_device_liveupdate_unpreserve(vdev->vdev.iommufd_device);
+	kho_unpreserve_free(args->private_data);
+}
+
+static int vfio_pci_liveupdate_freeze(struct liveupdate_file_op_args *args)
+{
+	struct vfio_pci_core_device *vdev = vfio_pci_liveupdate_vdev(args->file);
+	int ret;
+
+	guard(mutex)(&vdev->vdev.dev_set->lock);
+	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	if (ret)
+		return ret;
+
+	ret = iommufd_device_liveupdate_freeze(vdev->vdev.iommufd_device);
+	if (ret) {
+		pci_warn(vdev->pdev, "liveupdate: its DMA translation has changed since it was preserved: %pe\n",
+			 ERR_PTR(ret));
+		return ret;
+	}
+
+	return pci_liveupdate_freeze(vdev->pdev);
+}
+
+static void vfio_pci_liveupdate_unfreeze(struct liveupdate_file_op_args *args)
+{
+	pci_liveupdate_unfreeze(vfio_pci_liveupdate_vdev(args->file)->pdev);
+}
+
+/* NULL if the data of a file cannot be used. */
+static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data)
+{
+	struct vfio_pci_ser *ser;
+
+	if (!kho_is_preserved(data, 0)) {
+		pr_err("data of a file at %#llx was not preserved\n", data);
+		return NULL;
+	}
+
+	ser = phys_to_virt(data);
+	if (ser->version != VFIO_PCI_SER_VERSION) {
+		pr_err("data of a file at %#llx has version %u, not %u\n", data,
+		       ser->version, VFIO_PCI_SER_VERSION);
+		return NULL;
+	}
+	if (memchr_inv(ser->reserved, 0, sizeof(ser->reserved))) {
+		pr_err("data of a file at %#llx has reserved fields set\n",
+		       data);
+		return NULL;
+	}
+	return ser;
+}
+
+/* The device that was meant, with a reference; NULL if it is not there. */
+static struct pci_dev *vfio_pci_liveupdate_pdev(const struct vfio_pci_ser *ser)
+{
+	return pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
+					   ser->bdf & 0xff);
+}
+
+/* As writing to driver_override and drivers_probe would. */
+static int vfio_pci_liveupdate_bind(struct pci_dev *pdev)
+{
+	int ret;
+
+	if (READ_ONCE(pdev->dev.driver))
+		return 0;
+
+	ret = device_set_driver_override(&pdev->dev,
+					 vfio_pci_liveupdate_driver->name);
+	if (ret)
+		return ret;
+
+	ret = device_driver_attach(&vfio_pci_liveupdate_driver->driver,
+				   &pdev->dev);
+	/* It does not matter who was first, as long as it is vfio-pci. */
+	return ret == -EBUSY ? 0 : ret;
+}
+
+static int vfio_pci_liveupdate_retrieve(struct liveupdate_file_op_args *args)
+{
+	struct pci_dev *pdev __free(pci_dev_put) = NULL;
+	struct vfio_pci_core_device *vdev;
+	struct vfio_pci_ser *ser;
+	struct file *file;
+	int ret;
+
+	ser = vfio_pci_liveupdate_ser(args->serialized_data);
+	if (!ser)
+		return -EINVAL;
+
+	pdev = vfio_pci_liveupdate_pdev(ser);
+	if (!pdev) {
+		pr_err("%04x:%02x:%02x.%d is not there\n", ser->segment,
+		       PCI_BUS_NUM(ser->bdf), PCI_SLOT(ser->bdf),
+		       PCI_FUNC(ser->bdf));
+		return -ENODEV;
+	}
+	if (!pci_liveupdate_incoming(pdev)) {
+		pci_err(pdev, "liveupdate: cannot be retrieved: was not taken over\n");
+		return -ENODEV;
+	}
+
+	ret = vfio_pci_liveupdate_bind(pdev);
+	if (ret) {
+		pci_err(pdev, "liveupdate: cannot be retrieved: cannot bind %s: %pe\n",
+			vfio_pci_liveupdate_driver->name, ERR_PTR(ret));
+		return ret;
+	}
+
+	guard(device)(&pdev->dev);
+	if (pdev->driver != vfio_pci_liveupdate_driver) {
+		pci_err(pdev, "liveupdate: cannot be retrieved: is not bound to %s\n",
+			vfio_pci_liveupdate_driver->name);
+		return -ENODEV;
+	}
+
+	vdev = dev_get_drvdata(&pdev->dev);
+	file = vfio_liveupdate_open(&vdev->vdev);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	args->file = file;
+	return 0;
+}
+
+static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
+{
+	struct pci_dev *pdev __free(pci_dev_put) = NULL;
+	struct vfio_pci_ser *ser;
+
+	if (!args->retrieve_status)
+		return false;
+
+	if (args->retrieve_status > 0) {
+		struct vfio_pci_core_device *vdev =
+			vfio_pci_liveupdate_vdev(args->file);
+
+		return !iommu_liveupdate_device_restored(&vdev->pdev->dev);
+	}
+
+	/* It can go if the device has gone, or was stopped. */
+	ser = vfio_pci_liveupdate_ser(args->serialized_data);
+	if (!ser)
+		return false;
+	pdev = vfio_pci_liveupdate_pdev(ser);
+	return !pdev || !pci_liveupdate_incoming(pdev);
+}
+
+/*
+ * When the device was opened there was no state that could be restored at
+ * close. There is now, since a reset is allowed again: the settings that the
+ * device has, but not that it is running.
+ */
+static void vfio_pci_liveupdate_save_state(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+
+	lockdep_assert_held(&vdev->vdev.dev_set->lock);
+	if (!vdev->vdev.open_count || vdev->pci_saved_state)
+		return;
+
+	guard(rwsem_write)(&vdev->memory_lock);
+	pci_save_state(pdev);
+	pdev->saved_config_space[PCI_COMMAND / 4] &= ~PCI_COMMAND_MASTER;
+	vdev->pci_saved_state = pci_store_saved_state(pdev);
+	if (!vdev->pci_saved_state)
+		pci_dbg(pdev, "%s: Couldn't store saved state\n", __func__);
+}
+
+static void vfio_pci_liveupdate_finish(struct liveupdate_file_op_args *args)
+{
+	if (args->retrieve_status > 0) {
+		struct vfio_pci_core_device *vdev =
+			vfio_pci_liveupdate_vdev(args->file);
+
+		guard(mutex)(&vdev->vdev.dev_set->lock);
+		if (pci_liveupdate_incoming(vdev->pdev))
+			vfio_pci_liveupdate_save_state(vdev);
+		pci_liveupdate_finish(vdev->pdev);
+	}
+	kho_restore_free(vfio_pci_liveupdate_ser(args->serialized_data));
+}
+
+static const struct liveupdate_file_ops vfio_pci_liveupdate_file_ops = {
+	.can_preserve = vfio_pci_liveupdate_can_preserve,
+	.preserve = vfio_pci_liveupdate_preserve,
+	.unpreserve = vfio_pci_liveupdate_unpreserve,
+	.freeze = vfio_pci_liveupdate_freeze,
+	.unfreeze = vfio_pci_liveupdate_unfreeze,
+	.retrieve = vfio_pci_liveupdate_retrieve,
+	.can_finish = vfio_pci_liveupdate_can_finish,
+	.finish = vfio_pci_liveupdate_finish,
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_file_handler vfio_pci_liveupdate_handler = {
+	.ops = &vfio_pci_liveupdate_file_ops,
+	.compatible = VFIO_PCI_LIVEUPDATE_COMPATIBLE,
+};
+
+/**
+ * vfio_pci_liveupdate_init() - Make files of vfio-pci preservable
+ * @driver: The driver; registered.
+ * @ops: The operations of its VFIO devices.
+ *
+ * vfio-pci works without it, so an error is only told.
+ */
+void vfio_pci_liveupdate_init(struct pci_driver *driver,
+			      const struct vfio_device_ops *ops)
+{
+	int ret;
+
+	vfio_pci_liveupdate_driver = driver;
+	vfio_pci_liveupdate_ops = ops;
+
+	ret = liveupdate_register_file_handler(&vfio_pci_liveupdate_handler);
+	if (ret == -EOPNOTSUPP)
+		return;	/* No liveupdate=on */
+	if (ret)
+		goto err;
+
+	ret = pci_liveupdate_register_flb(&vfio_pci_liveupdate_handler);
+	if (ret)
+		goto err_unregister;
+
+	ret = iommu_liveupdate_register_flb(&vfio_pci_liveupdate_handler);
+	if (ret)
+		goto err_unregister;
+
+	vfio_pci_liveupdate_registered = true;
+	return;
+
+err_unregister:
+	/* Takes the FLBs with it. */
+	liveupdate_unregister_file_handler(&vfio_pci_liveupdate_handler);
+err:
+	pr_warn("devices cannot be preserved: %pe\n", ERR_PTR(ret));
+}
+
+/**
+ * vfio_pci_liveupdate_cleanup() - Undo vfio_pci_liveupdate_init()
+ *
+ * There is no preserved file: each one holds a reference to the module.
+ */
+void vfio_pci_liveupdate_cleanup(void)
+{
+	if (vfio_pci_liveupdate_registered)
+		liveupdate_unregister_file_handler(&vfio_pci_liveupdate_handler);
+}
+
+MODULE_IMPORT_NS("IOMMUFD");

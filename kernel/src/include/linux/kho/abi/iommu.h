@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef _LINUX_KHO_ABI_IOMMU_H
+#define _LINUX_KHO_ABI_IOMMU_H
+
+#include <linux/types.h>
+
+/**
+ * DOC: IOMMU handover format
+ *
+ * What one kernel tells the next about the IOMMUs of the machine, about the
+ * translation tables that go on being used, and about the devices that use
+ * them. The structures below are a contract between kernels of different
+ * versions: a change of layout or of meaning needs a new
+ * %IOMMU_LIVEUPDATE_COMPATIBLE string.
+ *
+ * The root, &struct iommu_ser, is the data of a file-lifecycle-bound (FLB)
+ * object of that compatible string. It points to three arrays. An entry of an
+ * array is named by its index, an entry whose @flags do not have
+ * %IOMMU_SER_USED is free.
+ *
+ * The tables themselves (root, context and PASID tables, translation tables)
+ * are not described here: they are what the hardware is using, in the format
+ * that the hardware specification defines. Every page of them is preserved by
+ * KHO; the incoming kernel asks KHO for each page that it is about to follow.
+ * No field holds a kernel virtual address.
+ */
+
+#define IOMMU_LIVEUPDATE_COMPATIBLE	"iommu-v1"
+
+/* First field of struct iommu_ser; never moves. */
+#define IOMMU_SER_VERSION		1
+
+/* Number of bytes of each of the three arrays. */
+#define IOMMU_SER_ARRAY_SIZE		0x10000
+
+/* Entry is in use. */
+#define IOMMU_SER_USED			(1U << 0)
+
+/**
+ * struct iommu_ser - Root of the IOMMU handover.
+ * @version:    %IOMMU_SER_VERSION.
+ * @reserved:   Zero.
+ * @iommus_pa:  Physical address of the &struct iommu_hw_ser array.
+ * @domains_pa: Physical address of the &struct iommu_domain_ser array.
+ * @devices_pa: Physical address of the &struct iommu_device_ser array.
+ */
+struct iommu_ser {
+	u32 version;
+	u32 reserved;
+	u64 iommus_pa;
+	u64 domains_pa;
+	u64 devices_pa;
+} __packed;
+
+/* Values of iommu_hw_ser.type */
+#define IOMMU_SER_TYPE_VTD		1
+
+/* iommu_hw_ser.flags: the root table is in VT-d scalable mode format. */
+#define IOMMU_SER_VTD_SCALABLE		(1U << 1)
+
+/**
+ * struct iommu_hw_ser - One IOMMU unit.
+ * @flags:   %IOMMU_SER_USED and flags of the type.
+ * @type:    Which hardware it is, %IOMMU_SER_TYPE_VTD.
+ * @reg_pa:  Physical address of its register set, which identifies the unit.
+ * @root_pa: Physical address of its root table.
+ */
+struct iommu_hw_ser {
+	u32 flags;
+	u32 type;
+	u64 reg_pa;
+	u64 root_pa;
+} __packed;
+
+/* Values of iommu_domain_ser.format */
+#define IOMMU_SER_FMT_VTDSS		1
+
+/* iommu_domain_ser.flags */
+#define IOMMU_SER_DOMAIN_INCOHERENT	(1U << 1)	/* walker does not snoop */
+#define IOMMU_SER_DOMAIN_FORCE_SNOOP	(1U << 2)	/* leaves carry SNP */
+
+/**
+ * struct iommu_domain_ser - One translation: a tree of translation tables.
+ * @flags:     %IOMMU_SER_USED and the IOMMU_SER_DOMAIN_* flags.
+ * @format:    Format of the tables, %IOMMU_SER_FMT_VTDSS.
+ * @top_pa:    Physical address of the topmost table.
+ * @top_level: Level of the topmost table; 0 is the level of the smallest leaf.
+ * @vasz_lg2:  Number of IOVA bits.
+ * @reserved:  Zero.
+ */
+struct iommu_domain_ser {
+	u32 flags;
+	u32 format;
+	u64 top_pa;
+	u8 top_level;
+	u8 vasz_lg2;
+	u8 reserved[6];
+} __packed;
+
+/**
+ * struct iommu_device_ser - One device that goes on using a translation.
+ * @flags:     %IOMMU_SER_USED.
+ * @segment:   PCI segment.
+ * @bdf:       PCI bus number and devfn.
+ * @did:       Domain id in the hardware's entry of this device.
+ * @domain:    Index of its &struct iommu_domain_ser.
+ * @iommu:     Index of the &struct iommu_hw_ser in front of it.
+ * @max_pasid: Number of PASIDs that its PASID directory has room for; 0 in
+ *             VT-d legacy mode.
+ * @entry_pa:  Physical address of the page that holds its context entry.
+ * @pasid_pa:  Physical address of its PASID directory; 0 in VT-d legacy mode.
+ */
+struct iommu_device_ser {
+	u32 flags;
+	u32 segment;
+	u16 bdf;
+	u16 did;
+	u32 domain;
+	u32 iommu;
+	u32 max_pasid;
+	u64 entry_pa;
+	u64 pasid_pa;
+} __packed;
+
+#endif /* _LINUX_KHO_ABI_IOMMU_H */

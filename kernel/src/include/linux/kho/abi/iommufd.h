@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef _LINUX_KHO_ABI_IOMMUFD_H
+#define _LINUX_KHO_ABI_IOMMUFD_H
+
+#include <linux/types.h>
+
+/**
+ * DOC: iommufd handover format
+ *
+ * A preserved iommufd carries the tokens of its marked HWPTs and nothing else:
+ * neither object ids, nor the IOAS, nor accounting. User space rebuilds those.
+ *
+ * A change of layout or meaning needs a new %IOMMUFD_LIVEUPDATE_COMPATIBLE.
+ */
+
+#define IOMMUFD_LIVEUPDATE_COMPATIBLE	"iommufd-v1"
+
+/* First field of struct iommufd_ser; never moves. */
+#define IOMMUFD_SER_VERSION		1
+
+/**
+ * struct iommufd_hwpt_ser - One marked HWPT.
+ * @token:    The token that user space marked it with.
+ * @domain:   Index of its &struct iommu_domain_ser.
+ * @reserved: Zero.
+ */
+struct iommufd_hwpt_ser {
+	u64 token;
+	u32 domain;
+	u32 reserved;
+} __packed;
+
+/**
+ * struct iommufd_ser - One iommufd.
+ * @version:  %IOMMUFD_SER_VERSION.
+ * @nr_hwpts: Number of entries in @hwpts.
+ * @hwpts:    The marked HWPTs; their tokens are unique.
+ */
+struct iommufd_ser {
+	u32 version;
+	u32 nr_hwpts;
+	struct iommufd_hwpt_ser hwpts[];
+} __packed;
+
+#endif /* _LINUX_KHO_ABI_IOMMUFD_H */

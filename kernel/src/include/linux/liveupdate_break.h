@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Break one of the live update laws on purpose
+ *
+ * A test that has never been seen to fail proves nothing. The rig runs every
+ * proof a second time with the law that it is about broken, and expects to be
+ * told so by the referee outside of the machine. liveupdate_breaks() is how the
+ * code under test asks whether it is to misbehave.
+ */
+#ifndef _LINUX_LIVEUPDATE_BREAK_H
+#define _LINUX_LIVEUPDATE_BREAK_H
+
+#include <linux/types.h>
+
+/**
+ * enum liveupdate_law - what can be broken with liveupdate.break=
+ * @LIVEUPDATE_LAW_GAP: "gap": replacing the domain of a device blocks the
+ *	device first and sets up the new translation then, as 7.3 does.
+ * @LIVEUPDATE_LAW_NR: number of laws, not a law
+ *
+ * The names are in the table in drivers/iommu/liveupdate_break.c.
+ */
+enum liveupdate_law {
+	LIVEUPDATE_LAW_GAP,
+	LIVEUPDATE_LAW_NR,
+};
+
+#ifdef CONFIG_LIVEUPDATE_BREAK_LAWS
+bool liveupdate_breaks(enum liveupdate_law law);
+#else
+static inline bool liveupdate_breaks(enum liveupdate_law law)
+{
+	return false;
+}
+#endif
+
+#endif /* _LINUX_LIVEUPDATE_BREAK_H */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef _LINUX_PCI_LIVEUPDATE_H
+#define _LINUX_PCI_LIVEUPDATE_H
+
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/pci.h>
+#include <linux/types.h>
+
+struct liveupdate_file_handler;
+
+/**
+ * enum pci_liveupdate_bit - Bits of &struct pci_dev.liveupdate.
+ * @PCI_LIVEUPDATE_OUTGOING: Will be handed over to the next kernel.
+ * @PCI_LIVEUPDATE_FROZEN: Outgoing, and reboot(2) is under way.
+ * @PCI_LIVEUPDATE_INCOMING: Came from the previous kernel and is not finished.
+ * @PCI_LIVEUPDATE_REFUSED: Was a bus master when it came and could not be
+ *	taken over; still to be reset.
+ * @PCI_LIVEUPDATE_PM: Runtime PM is held because of the device being incoming.
+ * @PCI_LIVEUPDATE_NO_BUS_RESET: %PCI_DEV_FLAGS_NO_BUS_RESET is set because of
+ *	the device being incoming or frozen.
+ * @PCI_LIVEUPDATE_BAR0: The first of %PCI_STD_NUM_BARS bits: the BAR is
+ *	%IORESOURCE_PCI_FIXED because of the device being incoming.
+ */
+enum pci_liveupdate_bit {
+	PCI_LIVEUPDATE_OUTGOING,
+	PCI_LIVEUPDATE_FROZEN,
+	PCI_LIVEUPDATE_INCOMING,
+	PCI_LIVEUPDATE_REFUSED,
+	PCI_LIVEUPDATE_PM,
+	PCI_LIVEUPDATE_NO_BUS_RESET,
+	PCI_LIVEUPDATE_BAR0,
+};
+
+#ifdef CONFIG_PCI_LIVEUPDATE
+/**
+ * pci_liveupdate_outgoing() - Will this device be handed over?
+ * @dev: PCI device, bridges included.
+ *
+ * Return: true from pci_liveupdate_preserve() to pci_liveupdate_unpreserve().
+ */
+static inline bool pci_liveupdate_outgoing(const struct pci_dev *dev)
+{
+	return test_bit(PCI_LIVEUPDATE_OUTGOING, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_incoming() - Is this device working since the last kernel?
+ * @dev: PCI device, bridges included.
+ *
+ * Return: true from the device's enumeration to pci_liveupdate_finish(), or
+ * to pci_liveupdate_refuse().
+ */
+static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
+{
+	return test_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_held() - Must this device not be stopped now?
+ * @dev: PCI device, bridges included.
+ *
+ * Return: true while the device is incoming, or outgoing and frozen: it must
+ * not be reset and not leave D0.
+ */
+static inline bool pci_liveupdate_held(const struct pci_dev *dev)
+{
+	return dev->liveupdate & (BIT(PCI_LIVEUPDATE_INCOMING) |
+				  BIT(PCI_LIVEUPDATE_FROZEN));
+}
+
+int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh);
+void pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh);
+
+int pci_liveupdate_preserve(struct pci_dev *dev);
+void pci_liveupdate_unpreserve(struct pci_dev *dev);
+int pci_liveupdate_freeze(struct pci_dev *dev);
+void pci_liveupdate_unfreeze(struct pci_dev *dev);
+
+void pci_liveupdate_finish(struct pci_dev *dev);
+void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
+void pci_liveupdate_refuse_all(const char *reason);
+
+/* Called by the PCI core */
+void pci_liveupdate_setup(struct pci_dev *dev);
+void pci_liveupdate_add(struct pci_dev *dev);
+int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev);
+bool pci_liveupdate_shutdown(struct pci_dev *dev);
+bool pci_liveupdate_inherit_buses(void);
+bool pci_liveupdate_claim_config(void);
+#else
+static inline bool pci_liveupdate_outgoing(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_held(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline int
+pci_liveupdate_register_flb(struct liveupdate_file_handler *fh)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void
+pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
+{
+}
+
+static inline int pci_liveupdate_preserve(struct pci_dev *dev)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void pci_liveupdate_unpreserve(struct pci_dev *dev)
+{
+}
+
+static inline int pci_liveupdate_freeze(struct pci_dev *dev)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void pci_liveupdate_unfreeze(struct pci_dev *dev)
+{
+}
+
+static inline void pci_liveupdate_finish(struct pci_dev *dev)
+{
+}
+
+static inline void pci_liveupdate_refuse(struct pci_dev *dev,
+					 const char *reason)
+{
+}
+
+static inline void pci_liveupdate_refuse_all(const char *reason)
+{
+}
+
+static inline void pci_liveupdate_setup(struct pci_dev *dev)
+{
+}
+
+static inline void pci_liveupdate_add(struct pci_dev *dev)
+{
+}
+
+static inline int pci_liveupdate_probe(const struct pci_driver *drv,
+				       struct pci_dev *dev)
+{
+	return 0;
+}
+
+static inline bool pci_liveupdate_shutdown(struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_inherit_buses(void)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_claim_config(void)
+{
+	return false;
+}
+#endif
+
+#endif /* _LINUX_PCI_LIVEUPDATE_H */
