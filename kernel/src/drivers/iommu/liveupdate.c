@@ -32,7 +32,8 @@
  * A restored domain has one reference for each device that has not left it, and
  * one for the HWPT that stands for it. The last one to go frees the domain; the
  * driver's detach has waited for the hardware by then, and only this frees the
- * tables.
+ * tables. A device leaves by being attached to another translation, and in no
+ * other way: detach, unbind and a bind that fails halfway leave it where it is.
  *
  * Unhappy paths
  * ~~~~~~~~~~~~~
@@ -108,6 +109,7 @@ enum incoming_state {
 
 struct iommu_incoming {
 	struct iommu_handover ho;
+	bool bad;
 	struct iommu_restored *restored[MAX_DOMAINS];
 	u8 state[MAX_DEVICES];
 };
@@ -116,7 +118,10 @@ struct iommu_incoming {
 static DEFINE_MUTEX(iommu_liveupdate_lock);
 /* Set as long as the FLB is preserved. */
 static struct iommu_handover *outgoing;
-/* Set from the first use until the FLB is finished. */
+/*
+ * Set from the first use until the FLB is finished; also if the handover turned
+ * out to be bad, with no entry in use. LUO does not expect a failure there.
+ */
 static struct iommu_incoming *incoming;
 
 static struct liveupdate_flb iommu_flb;
@@ -368,6 +373,7 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 			in->state[i] = DEV_PENDING;
 	}
 
+out:
 	scoped_guard(mutex, &iommu_liveupdate_lock)
 		incoming = in;
 	args->obj = in;
@@ -375,16 +381,19 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 
 err:
 	pr_err("handover refused: %s\n", why);
-	kvfree(in);
-	return -EINVAL;
+	in->bad = true;
+	goto out;
 }
 
 static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 {
 	struct iommu_incoming *in = args->obj;
 
+	/* What could not be verified stays where it is until the next reboot. */
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
 		incoming = NULL;
+		if (in->bad)
+			break;
 		kho_restore_free(in->ho.devices);
 		kho_restore_free(in->ho.domains);
 		kho_restore_free(in->ho.iommus);
@@ -736,8 +745,9 @@ static int incoming_get(void)
 	ret = liveupdate_flb_get_incoming(&iommu_flb, &obj);
 	switch (ret) {
 	case 0:
+		ret = ((struct iommu_incoming *)obj)->bad ? -EINVAL : 0;
 		liveupdate_flb_put_incoming(&iommu_flb);
-		return 0;
+		return ret;
 	case -ENODATA:
 	case -ENOENT:
 	case -EOPNOTSUPP:
@@ -788,7 +798,7 @@ iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev)
 	u32 i;
 
 	guard(mutex)(&iommu_liveupdate_lock);
-	if (!incoming)
+	if (!incoming || incoming->bad)
 		return NULL;
 	for (i = prev ? prev - incoming->ho.devices + 1 : 0; i < MAX_DEVICES; i++) {
 		const struct iommu_device_ser *d = &incoming->ho.devices[i];
@@ -806,7 +816,7 @@ static struct iommu_device_ser *find_incoming(struct device *dev)
 	u32 i;
 
 	lockdep_assert_held(&iommu_liveupdate_lock);
-	if (!incoming || !dev_is_pci(dev))
+	if (!incoming || incoming->bad || !dev_is_pci(dev))
 		return NULL;
 	pdev = to_pci_dev(dev);
 	for (i = 0; i < MAX_DEVICES; i++) {

@@ -587,6 +587,17 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 }
 
 /**
+ * intel_liveupdate_policy_off() - The command line turns the IOMMU off
+ *
+ * Whatever came along has to stop before translation does.
+ */
+void intel_liveupdate_policy_off(void)
+{
+	if (is_kho_boot())
+		pci_liveupdate_refuse_all("the IOMMU is turned off by the command line");
+}
+
+/**
  * intel_liveupdate_adopt_pasid() - Use the PASID directory that came along
  * @dev:  The device, being probed, in scalable mode.
  * @info: Its VT-d data.
