@@ -31,8 +31,8 @@ def basic(machine):
     if totals:
         for name, n in zip(("pass", "fail", "xfail", "xpass", "skip", "error"), totals.groups()):
             machine.figures["tests_" + name] = int(n)
-    if status or not machine.figures.get("tests_pass"):
-        raise Failed(f"the program ended with status {status}")
+    if status or not machine.figures.get("tests_pass") or machine.figures["tests_skip"]:
+        raise Failed(f"the program ended with status {status}, and {totals[0] if totals else 'no totals'}")
 
 
 def across_kexec(name):

@@ -37,9 +37,12 @@ def wall_us():
 
 
 def devices(nic=True, sound=True, bystander=False, behind="bus"):
-    """QEMU's arguments. behind: "bus" (directly on the root bus) or "switch"."""
+    """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch"."""
     out = []
     bus = ""
+    if behind == "port":
+        out += ["-device", "pcie-root-port,id=rp,chassis=1,slot=1,addr=8.0"]
+        bus = ",bus=rp"
     if behind == "switch":
         out += ["-device", "pcie-root-port,id=rp,chassis=1,slot=1,addr=8.0",
                 "-device", "x3130-upstream,id=up,bus=rp",
@@ -385,6 +388,23 @@ def refusals(machine, begin, mode):
 
 
 @guarded
+def refused(machine, begin, mode, reason, **options):
+    """A device that must not be preserved is refused, and the log says why."""
+    run = begin(mode=mode, **options)
+    run.rest(STEADY_S)
+    try:
+        run.update(2)
+    except Failed as error:
+        if "preserve the network device: Operation not supported" not in str(error):
+            raise
+    else:
+        raise Failed("the device was preserved; it must be refused")
+    with open(machine.path("console.log"), encoding="utf-8", errors="replace") as f:
+        if f"cannot be preserved: {reason}" not in f.read():
+            raise Failed(f"the kernel log does not say '{reason}'")
+
+
+@guarded
 def hole(machine, begin, mode):
     """One mapped page left out of the rebuilt IOAS: faults there after the replace, nowhere else."""
     run = begin(mode=mode)
@@ -506,8 +526,11 @@ def _cases():
                bind(update, mode="scalable", updates=3))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, mode="scalable", append="rig.hwpt=each"))
-    yield Case("behind-switch", "live update of a device behind a PCIe switch",
-               bind(update, mode="scalable", behind="switch"))
+    yield Case("behind-port", "live update of a device behind a PCIe root port",
+               bind(update, mode="scalable", behind="port"))
+    yield Case("behind-switch", "a device behind a switch without ACS is refused",
+               bind(refused, mode="scalable", behind="switch",
+                    reason="it shares its IOMMU group"))
     yield Case("demo", "what 'make demo' shows: scalable mode, both devices",
                bind(update, mode="scalable", show=True))
 

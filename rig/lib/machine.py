@@ -40,7 +40,7 @@ SPLAT = re.compile(
     r"|inconsistent lock state|suspicious RCU usage|invalid wait context"
     r"|general protection fault|unable to handle|list_(?:add|del) corruption"
     r"|refcount_t: |kmemleak: \d+ new suspected|unreferenced object 0x"
-    r"|soft lockup|scheduling while atomic|sleeping function called")
+    r"|disabling kexec handover|Disabling liveupdate|soft lockup|scheduling while atomic|sleeping function called")
 
 # A fault as QEMU's emulated IOMMU reports it (trace event vtd_dmar_fault).
 FAULT = re.compile(r"^(?:\d+@)?(?P<time>[\d.]+):vtd_dmar_fault (?P<text>.*)$")
@@ -83,7 +83,7 @@ class Machine:
     # -- starting ---------------------------------------------------------
 
     def prepare(self, devices=(), append="", mode="scalable", iommu="", files=None,
-                memory="2G", cpus=2, trace=(), init_files=None):
+                memory=None, cpus=2, trace=(), init_files=None):
         """Write the initramfs and compose the command; start() without the start.
 
         mode: "legacy", "scalable" or None (no IOMMU at all). devices: further
@@ -94,8 +94,19 @@ class Machine:
         options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
         # does not see its ten ticks in time, and panics.
+        # A debug kernel needs much memory early (KASAN's shadow), which KHO's own
+        # estimate of the scratch area turns into more than there is.
+        debug = self.slow > 1
+        memory = memory or ("3G" if debug else "2G")
+        if debug:
+            options += " kho_scratch=128M,32M,768M"
         common = (f"console=ttyS0 panic=-1 oops=panic no_timer_check kho=on liveupdate=on "
                   f"{options} rig.case={self.case} {append}").strip()
+        if self.slow != 1:
+            # KASAN's shadow takes an eighth of the memory at boot. KHO's own
+            # estimate of its scratch areas, twice of that, finds no room.
+            memory = "3G"
+            common += " kho_scratch=32M,64M,768M"
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
         contents.update(files or {})
