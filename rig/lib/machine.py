@@ -94,19 +94,14 @@ class Machine:
         options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
         # does not see its ten ticks in time, and panics.
-        # A debug kernel needs much memory early (KASAN's shadow), which KHO's own
-        # estimate of the scratch area turns into more than there is.
-        debug = self.slow > 1
-        memory = memory or ("3G" if debug else "2G")
-        if debug:
-            options += " kho_scratch=128M,32M,768M"
         common = (f"console=ttyS0 panic=-1 oops=panic no_timer_check kho=on liveupdate=on "
                   f"{options} rig.case={self.case} {append}").strip()
         if self.slow != 1:
             # KASAN's shadow takes an eighth of the memory at boot. KHO's own
             # estimate of its scratch areas, twice of that, finds no room.
-            memory = "3G"
+            memory = memory or "3G"
             common += " kho_scratch=32M,64M,768M"
+        memory = memory or "2G"
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
         contents.update(files or {})
