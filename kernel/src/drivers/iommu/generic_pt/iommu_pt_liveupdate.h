@@ -129,6 +129,7 @@ static __always_inline int __do_extent(struct pt_range *range, void *arg,
 	}
 	return -ENOENT;
 }
+
 PT_MAKE_LEVELS(__extent, __do_extent);
 
 /**
@@ -226,6 +227,8 @@ static const struct pt_iommu_ops NS(restored_ops) = {
 	.extent = NS(extent),
 
 #define PT_IOMMU_NS(fn) CONCATENATE(CONCATENATE(pt_iommu_, PTPFX), fn)
+/* iommu_pt.h defines pt_iommu_table_cfg after this. */
+#define pt_iommu_restore_cfg CONCATENATE(pt_iommu_table, _cfg)
 
 /**
  * restore() - Make a page table of the tables of the previous kernel
@@ -240,7 +243,7 @@ static const struct pt_iommu_ops NS(restored_ops) = {
  * Return: 0, -EINVAL if @top was not preserved, or what init() returns.
  */
 int PT_IOMMU_NS(restore)(struct pt_iommu_table *fmt_table,
-			 const struct CONCATENATE(pt_iommu_table, _cfg) *cfg,
+			 const struct pt_iommu_restore_cfg *cfg,
 			 phys_addr_t top)
 {
 	struct pt_iommu *iommu_table = &fmt_table->iommu;

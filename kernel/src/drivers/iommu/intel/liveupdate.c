@@ -89,6 +89,9 @@ static void clear_context(struct intel_iommu *iommu, struct context_entry *ctx)
 	__iommu_flush_cache(iommu, ctx, sizeof(*ctx));
 }
 
+typedef void (*context_fn)(struct intel_iommu *iommu, u16 bdf,
+			   struct context_entry *ctx, void *arg);
+
 /**
  * for_each_context() - Visit all context entries behind one root slot
  * @iommu: The unit.
@@ -100,9 +103,7 @@ static void clear_context(struct intel_iommu *iommu, struct context_entry *ctx)
  */
 static void for_each_context(struct intel_iommu *iommu, unsigned int bus,
 			     unsigned int half, struct context_entry *table,
-			     void (*fn)(struct intel_iommu *iommu, u16 bdf,
-					struct context_entry *ctx, void *arg),
-			     void *arg)
+			     context_fn fn, void *arg)
 {
 	unsigned int step = sm_supported(iommu) ? 2 : 1;
 	unsigned int i, n = SZ_4K / sizeof(*table) / step;
@@ -524,7 +525,7 @@ static const char *check_unit(struct intel_iommu *iommu,
 	if (scalable != !!(hw->flags & IOMMU_SER_VTD_SCALABLE))
 		return "hardware is in another mode than the handover";
 	if (scalable != sm_supported(iommu))
-		return "this kernel uses another mode; boot it with intel_iommu=sm_on or sm_off as the previous one";
+		return "this kernel uses another mode; see intel_iommu=sm_on and sm_off";
 	return NULL;
 }
 

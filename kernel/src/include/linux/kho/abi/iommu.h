@@ -3,6 +3,7 @@
 #ifndef _LINUX_KHO_ABI_IOMMU_H
 #define _LINUX_KHO_ABI_IOMMU_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 /**
@@ -35,7 +36,7 @@
 #define IOMMU_SER_ARRAY_SIZE		0x10000
 
 /* Entry is in use. */
-#define IOMMU_SER_USED			(1U << 0)
+#define IOMMU_SER_USED			BIT(0)
 
 /**
  * struct iommu_ser - Root of the IOMMU handover.
@@ -57,7 +58,7 @@ struct iommu_ser {
 #define IOMMU_SER_TYPE_VTD		1
 
 /* iommu_hw_ser.flags: the root table is in VT-d scalable mode format. */
-#define IOMMU_SER_VTD_SCALABLE		(1U << 1)
+#define IOMMU_SER_VTD_SCALABLE		BIT(1)
 
 /**
  * struct iommu_hw_ser - One IOMMU unit.
@@ -77,8 +78,8 @@ struct iommu_hw_ser {
 #define IOMMU_SER_FMT_VTDSS		1
 
 /* iommu_domain_ser.flags */
-#define IOMMU_SER_DOMAIN_INCOHERENT	(1U << 1)	/* walker does not snoop */
-#define IOMMU_SER_DOMAIN_FORCE_SNOOP	(1U << 2)	/* leaves carry SNP */
+#define IOMMU_SER_DOMAIN_INCOHERENT	BIT(1)	/* walker does not snoop */
+#define IOMMU_SER_DOMAIN_FORCE_SNOOP	BIT(2)	/* leaves carry SNP */
 
 /**
  * struct iommu_domain_ser - One translation: a tree of translation tables.
