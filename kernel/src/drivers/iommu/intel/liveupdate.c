@@ -93,7 +93,7 @@ typedef void (*context_fn)(struct intel_iommu *iommu, u16 bdf,
 			   struct context_entry *ctx, void *arg);
 
 /**
- * for_each_context() - Visit all context entries behind one root slot
+ * walk_contexts() - Visit all context entries behind one root slot
  * @iommu: The unit.
  * @bus:   Bus number.
  * @half:  Which of the tables of that bus.
@@ -101,9 +101,9 @@ typedef void (*context_fn)(struct intel_iommu *iommu, u16 bdf,
  * @fn:    Called for each present entry with its requester id.
  * @arg:   Passed to @fn.
  */
-static void for_each_context(struct intel_iommu *iommu, unsigned int bus,
-			     unsigned int half, struct context_entry *table,
-			     context_fn fn, void *arg)
+static void walk_contexts(struct intel_iommu *iommu, unsigned int bus,
+			  unsigned int half, struct context_entry *table,
+			  context_fn fn, void *arg)
 {
 	unsigned int step = sm_supported(iommu) ? 2 : 1;
 	unsigned int i, n = SZ_4K / sizeof(*table) / step;
@@ -334,9 +334,9 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 
 			if (!(*slot & ENTRY_PRESENT))
 				continue;
-			for_each_context(iommu, bus, half,
-					 phys_to_virt(*slot & VTD_PAGE_MASK),
-					 block_foreign, &kept);
+			walk_contexts(iommu, bus, half,
+				      phys_to_virt(*slot & VTD_PAGE_MASK),
+				      block_foreign, &kept);
 			if (kept)
 				continue;
 			WRITE_ONCE(*slot, 0);
@@ -502,8 +502,8 @@ static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
 			table = iommu_pages_restore(*slot & VTD_PAGE_MASK,
 						    SZ_4K);
 			if (table) {
-				for_each_context(iommu, bus, half, table,
-						 adopt_entry, seen);
+				walk_contexts(iommu, bus, half, table,
+					      adopt_entry, seen);
 				continue;
 			}
 			pr_err("%s: context table of bus %02x was not preserved, the bus is blocked\n",
