@@ -238,12 +238,14 @@ static int iommu_flb_preserve(struct liveupdate_flb_op_args *args)
 	if (ret)
 		goto err_free;
 
-	guard(mutex)(&iommu_liveupdate_lock);
-	ret = preserve_iommus(ho);
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		ret = preserve_iommus(ho);
+		if (!ret)
+			outgoing = ho;
+	}
 	if (ret)
 		goto err_handover;
 
-	outgoing = ho;
 	args->obj = ho;
 	args->data = virt_to_phys(ho->ser);
 	return 0;
