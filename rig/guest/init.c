@@ -69,7 +69,7 @@ static void emit_audio(void)
 		     hda_position(&rig.hda), hda_position_written(&rig.hda));
 }
 
-static void report(void)
+static void report(char *args)
 {
 	rig_poll(&rig);
 	if (rig.nic.present) {
@@ -101,19 +101,53 @@ static void update(char *args)
 	kexec_jump();
 }
 
-static void stop(void)
+static void stop(char *args)
 {
 	if (rig.audio.present) {
 		emit_audio();
 		hda_stop(&rig.hda);
 		emit("audio_stopped", "");
 	}
-	report();
+	report(args);
 	kmemleak_check();
 	emit("done", ",\"bad\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.bad : 0ull);
 	power_off();
 }
+
+static void off(char *args)
+{
+	power_off();
+}
+
+static void replace(char *args)
+{
+	rig_replace(&rig, strtoul(args, NULL, 0));
+}
+
+static void undo(char *args)
+{
+	rig_undo(&rig, strtoul(args, NULL, 0));
+}
+
+static void refusals(char *args)
+{
+	rig_refusals(&rig);
+}
+
+/* What the referee can say, and what is done then with what follows the word. */
+static const struct {
+	const char *name;
+	void (*run)(char *args);
+} commands[] = {
+	{ "update", update },
+	{ "replace", replace },
+	{ "undo", undo },
+	{ "refusals", refusals },
+	{ "report", report },
+	{ "stop", stop },
+	{ "off", off },
+};
 
 static void command(char *line)
 {
@@ -123,21 +157,13 @@ static void command(char *line)
 		*args++ = 0;
 	else
 		args = line + strlen(line);
-	if (!strcmp(line, "update"))
-		update(args);
-	else if (!strcmp(line, "replace"))
-		rig_replace(&rig, strtoul(args, NULL, 0));
-	else if (!strcmp(line, "undo"))
-		rig_undo(&rig, strtoul(args, NULL, 0));
-	else if (!strcmp(line, "refusals"))
-		rig_refusals(&rig);
-	else if (!strcmp(line, "report"))
-		report();
-	else if (!strcmp(line, "stop"))
-		stop();
-	else if (!strcmp(line, "off"))
-		power_off();
-	else if (line[0])
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(line, commands[i].name)) {
+			commands[i].run(args);
+			return;
+		}
+	}
+	if (line[0])
 		emit("error", ",\"text\":\"unknown command\"");
 }
 

@@ -17,6 +17,7 @@ class Case:
     description: str
     run: Callable                  # run(machine); see lib/machine.py
     debug: bool = False            # "make test" runs it on the debug kernel too
+    fault: str = ""                # what goes wrong in it on purpose, for the table of faults
 
 
 def load(folder):
@@ -48,7 +49,7 @@ def kernel_release(bzimage: str) -> Optional[str]:
 
 
 def write_result(machine, case, verdict, why, release):
-    result = {"format_version": FORMAT_VERSION, "case": case.name,
+    result = {"format_version": FORMAT_VERSION, "case": case.name, "fault": case.fault,
               "verdict": verdict, "why": why, "kernel_release": release,
               **machine.figures}
     with open(machine.path("result.json"), "w", encoding="utf-8") as f:

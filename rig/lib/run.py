@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+A run with devices that do DMA by themselves, and what the referee has on it:
+what the cases of live updates are made of.
+"""
+
+import os
+import time
+
+from rig.lib.machine import Failed
+from rig.referee import audio, dmalog, frames, phases, summary, timeline
+
+FRAMES_PER_S = 2000
+FRAMES_PER_S_SLOW = 400         # debug kernel: the ring has to last longer
+STEADY_S, AFTER_S = 3, 2
+
+TRACE_LIMIT_BYTES = 1 << 30
+PCI_ON = 0x2 | 0x4              # memory space and bus master
+
+
+def wall_us():
+    return time.time_ns() // 1000
+
+
+def devices(nic=True, sound=True, bystander=False, behind="bus", extra=()):
+    """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch"."""
+    out = list(extra)
+    bus = ""
+    if behind == "port":
+        out += ["-device", "pcie-root-port,id=rp,chassis=1,slot=1,addr=8.0"]
+        bus = ",bus=rp"
+    if behind == "switch":
+        out += ["-device", "pcie-root-port,id=rp,chassis=1,slot=1,addr=8.0",
+                "-device", "x3130-upstream,id=up,bus=rp",
+                "-device", "xio3130-downstream,id=down,bus=up,chassis=2,slot=2"]
+        bus = ",bus=down"
+    if nic:
+        out += ["-netdev", "stream,id=nic,server=on,addr.type=unix,addr.path=nic.sock",
+                "-device", "igb,netdev=nic,mac=52:54:00:c0:00:01" + (bus or ",addr=4.0")]
+    if sound:
+        # The codec's own timer drops a whole buffer when the host is late;
+        # without it the samples follow the backend's clock and none is dropped.
+        out += ["-audiodev", "wav,id=wav,path=audio.wav,timer-period=2000,"
+                             "out.frequency=48000,out.format=s16,out.channels=2",
+                "-device", "intel-hda,addr=5.0",
+                "-device", "hda-output,audiodev=wav,mixer=off,use-timer=off"]
+    if bystander:
+        out += ["-netdev", "stream,id=bystander,server=on,addr.type=unix,addr.path=bystander.sock",
+                "-device", "igb,netdev=bystander,addr=6.0,mac=52:54:00:c0:00:02"]
+    return out
+
+
+class Run:
+    """One machine from start to power-off, and what the referee has on it."""
+
+    def __init__(self, machine, mode, nic=True, sound=True, bystander=False, behind="bus", append="",
+                 extra=(), **options):
+        """extra: more of QEMU's arguments; options: further ones of machine.start()."""
+        self.machine, self.nic, self.sound = machine, nic, sound
+        self.steady, self.updates = [], []          # windows in wall clock us
+        self.spans = []                             # of each update
+        self.senders = {}
+        self.rate = FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW
+        devs = ",".join([*["nic"] * nic, *["audio"] * sound])
+        machine.start(
+            mode=mode, devices=devices(nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
+            append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
+        self.clock = phases.ConsoleClock(machine.path("console.log"))
+        self.ready = machine.wait("ready", timeout_s=60)
+        machine.figures["mode"] = mode
+        machine.figures["uname_release"] = machine.events[0].get("kernel_release")
+        if bystander:
+            self.bystander = machine.wait("bystander")
+            self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4)
+        if nic:
+            self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate)
+            machine.figures["frames_per_s"] = self.rate
+
+    def rest(self, seconds):
+        """DMA goes on and nobody does anything: what steady state is measured from."""
+        time.sleep(0.3)
+        begin, end = wall_us(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.machine.check()
+            time.sleep(0.05)
+            if os.path.getsize(self.machine.path("trace.log")) > TRACE_LIMIT_BYTES:
+                self.machine.trace("vtd_dmar_fault", False)
+                raise Failed(f"more than {TRACE_LIMIT_BYTES >> 20} MB of IOMMU reports: a device is in a loop of faults")
+        self.steady.append((begin, wall_us()))
+
+    def update(self, stage, options="", resumes=True):
+        machine, since, begin = self.machine, len(self.machine.events), wall_us()
+        machine.send(f"update {options}".strip())
+        self.jump = machine.wait("jump", since=since)
+        machine.wait("boot", stage=stage, since=since, timeout_s=60)
+        end = machine.wait("resumed" if resumes else "nothing", since=since, timeout_s=60)
+        self.updates.append((begin, end["host_real_ns"] // 1000))
+        self.spans.append(phases.spans(machine.events, self.clock.lines, since, end["host_ns"]))
+        return end
+
+    def replace(self, n):
+        since = len(self.machine.events)
+        begin = wall_us()
+        self.machine.send(f"replace {n}")
+        done = self.machine.wait("replaced", since=since, timeout_s=100)
+        self.replacing = (begin, done["host_real_ns"] // 1000)
+        self.machine.figures["replaces"] = self.machine.figures.get("replaces", 0) + n
+        self.machine.figures["replace_mean_us"] = round(done["spent_us"] / n, 1)
+        self.machine.figures["replace_longest_us"] = done["longest_us"]
+
+    def stop(self):
+        """Frames first, then the guest; afterwards everything is on file."""
+        for sender in self.senders.values():
+            sender.stop()
+        time.sleep(0.5)
+        self.machine.send("stop")
+        # The kernel switches translation off when it powers off: that is no concern of ours.
+        self.end = self.machine.wait("done")["host_real_ns"] // 1000
+        self.machine.finish()
+        self.clock.stop()
+        self.log = dmalog.DmaLog.read(self.machine.path("trace.log"))
+
+    def judge(self):
+        """Put the figures into the result; return the findings."""
+        machine, log, found = self.machine, self.log, []
+        figures = machine.figures
+        if self.nic:
+            sender = self.senders["nic"]
+            values, said = frames.judge(machine.events, sender.log)
+            figures.update(values)
+            # The guest reports only the first some hundred of them one by one.
+            figures["slots_bad"] = max((e["bad"] for e in machine.events if e["ev"] in ("nic", "done")), default=0)
+            figures["frames_dropped_on_wire"] = sender.dropped
+            figures["sender_latest_ms"] = round(sender.latest_ns / 1e6, 1)
+            found += said
+        if self.sound:
+            stopped = next(e["host_ns"] for e in machine.events if e["ev"] in ("audio_stopped", "done"))
+            expected = (stopped - self.ready["host_ns"]) / 1e9
+            values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected)
+            figures.update(values)
+            found += ["audio: " + text for text in said]
+        self.preserved = {name: dmalog.source_id(self.ready[name])
+                          for name in ("nic", "audio") if self.ready[name]}
+        faults = log.faults_of(self.preserved.values())
+        figures["iommu_faults"] = sum(faults.values())
+        if faults:
+            figures["iommu_fault_kinds"] = dmalog.fault_kinds(faults)
+            found.append(f"{figures['iommu_faults']} IOMMU faults: {figures['iommu_fault_kinds']}")
+        wrong = [m for m in log.misdirected if m[1] in self.preserved.values()]
+        figures["dma_misdirected"] = len(wrong)
+        if wrong:
+            found.append(f"{len(wrong)} DMAs misdirected, the first to {wrong[0][3]:#x} in place of {wrong[0][4]:#x}")
+        off = [t for t in log.switched_off if t < self.end]
+        figures["translation_switched_off"] = len(off)
+        if off:
+            found.append(f"translation was switched off {len(off)} times")
+        if log.unreadable:
+            found.append(f"{log.unreadable} lines of QEMU's trace log were not understood")
+        for event in machine.events:
+            if event["ev"] == "retrieved" and event["pci_command"] & PCI_ON != PCI_ON:
+                found.append(f"{event['what']}: PCI command register {event['pci_command']:#x} after the update, "
+                             "memory or bus mastering is off")
+        with open(machine.path("qemu.log"), encoding="utf-8", errors="replace") as f:
+            said = [line.strip() for line in f if "vtd_" in line]
+        if said and not faults:
+            found.append(f"QEMU complains about the IOMMU: {said[0]}")
+        found += self._gaps()
+        if self.spans:
+            figures["phases_ms"] = phases.phases_ms(self.spans[0])
+            figures["update_ms"] = round((self.updates[0][1] - self.updates[0][0]) / 1e3, 1)
+        for i, spans in enumerate(self.spans[1:], 2):
+            figures[f"phases_{i}_ms"] = phases.phases_ms(spans)
+        return found
+
+    def _gaps(self):
+        """Longest time without a DMA write, per device and for the worst of them."""
+        found, worst = [], None
+        for name, sid in self.preserved.items():
+            within = self.ready[name + "_writes"]
+
+            def longest(windows):
+                return max((self.log.longest_gap_us(sid, *w, within) for w in windows), default=None)
+
+            steady, update = longest(self.steady), longest(self.updates)
+            self.machine.figures[f"{name}_dma_gap_steady_us"] = steady
+            if update is None:
+                continue
+            self.machine.figures[f"{name}_dma_gap_update_us"] = update
+            ratio = round(update / steady, 2)
+            if worst is None or ratio > worst[0]:
+                worst = ratio, steady, update
+            # Times are for the reader: the host is shared. But a device that
+            # stood still for a good part of the jump was stopped.
+            jump_us = min(((end - start) / 1000 for spans in self.spans
+                           for what, start, end in spans if what == "jump"), default=None)
+            if jump_us and update > jump_us / 2:
+                found.append(f"{name}: {update} us without a DMA write during the update, {steady} us in steady state")
+        if worst:
+            figures = self.machine.figures
+            figures["dma_gap_ratio"], figures["dma_gap_steady_us"], figures["dma_gap_update_us"] = worst
+        return found
+
+    def draw(self):
+        if not self.spans:
+            return
+        offset = time.time_ns() - time.monotonic_ns()
+        begin, end = self.updates[0][0] - 500_000, self.updates[-1][1] + 500_000
+        rows = [(f"{name} DMA", self.log.times(sid, begin, end, self.ready[name + "_writes"]))
+                for name, sid in self.preserved.items()]
+        spans = [(name, (a + offset) // 1000, (b + offset) // 1000) for update in self.spans for name, a, b in update]
+        figures = self.machine.figures
+        notes = [f"{figures.get('frames_sent', 0)} frames sent, {figures.get('frames_lost', 0)} lost; "
+                 f"{figures.get('audio_samples', 0)} samples played, "
+                 f"{figures.get('audio_samples_out_of_pattern', 0)} out of pattern; "
+                 f"{figures['iommu_faults']} IOMMU faults"]
+        if "dma_gap_update_us" in figures:
+            notes.append(f"longest time without a DMA write: {figures['dma_gap_update_us'] / 1e3:.1f} ms during the update, "
+                         f"{figures['dma_gap_steady_us'] / 1e3:.1f} ms in steady state")
+        with open(self.machine.path("timeline.svg"), "w", encoding="utf-8") as f:
+            f.write(timeline.svg(f"{self.machine.case}: DMA while the kernel is replaced", spans, rows, begin, end, notes))
+
+    def thin(self):
+        """Drop the translations, tens of megabytes, from a trace log that proved what it had to."""
+        path = self.machine.path("trace.log")
+        with open(path, encoding="utf-8", errors="replace") as f:
+            kept = [line for line in f if ":vtd_dmar_translate " not in line]
+        with open(path, "w", encoding="utf-8") as f:
+            f.writelines(kept)
+
+    def kill(self):
+        for sender in self.senders.values():
+            sender.kill()
+        self.clock.stop()
+
+
+def clean(run):
+    found = run.judge()
+    run.draw()
+    if found:
+        raise Failed("; ".join(found))
+
+
+def must_see(what, condition):
+    if not condition:
+        raise Failed(f"the referee did not see {what}, which this case causes on purpose")
+
+
+def guarded(body):
+    """A case from body(machine, begin): begin(...) makes the Run, which is ended in any event."""
+    def case(machine, **arguments):
+        runs = []
+
+        def begin(**options):
+            # The senders must not outlive a case that fails while it starts.
+            run = Run.__new__(Run)
+            run.senders = {}
+            runs.append(run)
+            run.__init__(machine, **options)
+            return run
+
+        try:
+            body(machine, begin, **arguments)
+            for run in runs:
+                if hasattr(run, "log"):
+                    run.thin()
+        finally:
+            for run in runs:
+                if hasattr(run, "clock"):
+                    run.kill()
+    return case
+
+
+def bind(function, **arguments):
+    return lambda machine: function(machine, **arguments)
