@@ -60,6 +60,7 @@ def no_preserve(machine, begin, mode):
         if late:
             raise Failed(f"{name}: {len(late)} DMAs after an update that did not preserve it")
         must_see(f"the gap of the {name}", figures[f"{name}_dma_gap_update_us"] > 200_000)
+    figures["outcome"] = "the DMA stops at the jump"
 
 
 @guarded
@@ -87,7 +88,8 @@ def undo(machine, begin, mode, n=20):
     since = len(machine.events)
     machine.send(f"undo {n}")
     machine.wait("undone", since=since, timeout_s=60)
-    machine.figures["undone"] = n
+    machine.figures["undone"] = machine.figures["tries"] = n
+    machine.figures["outcome"] = "as before; DMA goes on, and an update works"
     run.rest(1)
     run.replace(100)
     run.update(2)
@@ -130,6 +132,8 @@ def refusals(machine, begin, mode):
     machine.figures["refusals"] = {name: errno.errorcode.get(e["errno"], "none") for name, e in answers.items()}
     if found:
         raise Failed("; ".join(found))
+    machine.figures["tries"] = len(answers)
+    machine.figures["outcome"] = "each is refused by its errno; DMA goes on, and the update works"
 
 
 @guarded
@@ -144,9 +148,11 @@ def refused(machine, begin, mode, reason, **options):
             raise
     else:
         raise Failed("the device was preserved; it must be refused")
+    machine.await_end()
     with open(machine.path("console.log"), encoding="utf-8", errors="replace") as f:
         if f"cannot be preserved: {reason}" not in f.read():
             raise Failed(f"the kernel log does not say '{reason}'")
+    machine.figures["outcome"] = f"refused: {reason}"
 
 
 @guarded
@@ -171,6 +177,7 @@ def hole(machine, begin, mode):
         raise Failed(f"{machine.figures['frames_lost']} frames lost for one page left out")
     if machine.figures["audio_samples_out_of_pattern"]:
         raise Failed("the audio device suffered from a page that is not its own")
+    machine.figures["outcome"] = "faults at that page once the HWPT is replaced, and nowhere else"
 
 
 @guarded
@@ -208,6 +215,8 @@ def replace_with_gap(machine, begin, mode, append=BLOCK_THEN_SET):
     run.stop()
     run.judge()
     must_see(f"IOMMU faults in {REPLACES_NEGATIVE} replaces", machine.figures["iommu_faults"] > 0)
+    machine.figures["tries"] = machine.figures["replaces"]
+    machine.figures["outcome"] = "the referee sees faults"
 
 
 @guarded
@@ -243,6 +252,7 @@ def bystander(machine, begin, mode):
             found.append(f"the device that is not preserved did DMA {late_ms:.0f} ms into the jump")
     if found:
         raise Failed("; ".join(found))
+    machine.figures["outcome"] = "not one DMA of it in the next kernel; the preserved devices go on"
 
 
 def _cases():
@@ -252,14 +262,19 @@ def _cases():
             yield Case(f"{mode}-{kind}", f"live update, {mode} mode, DMA by {kind}",
                        bind(update, mode=mode, **options), debug=kind == "both")
         yield Case(f"{mode}-steady", "DMA and no update at all", bind(steady, mode=mode))
-        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, mode=mode))
-        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, mode=mode))
+        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, mode=mode),
+                   fault="nothing is preserved before the jump")
+        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, mode=mode),
+                   fault="one page is left out of the rebuilt IOAS")
         yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, mode=mode))
         yield Case(f"{mode}-replace-gap", "negative: 7.3's block-then-set attach",
-                   bind(replace_with_gap, mode=mode))
-        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, mode=mode))
-    yield Case("undo", "20 preserves undone under load, then an update", bind(undo, mode="scalable"), debug=True)
-    yield Case("refusals", "what the rules forbid is refused", bind(refusals, mode="scalable"))
+                   bind(replace_with_gap, mode=mode), fault="the domain is replaced as 7.3 does it: block, then set")
+        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, mode=mode),
+                   fault="a device that is not preserved receives frames all through the jump")
+    yield Case("undo", "20 preserves undone under load, then an update", bind(undo, mode="scalable"), debug=True,
+               fault="everything is preserved, and the session closed again")
+    yield Case("refusals", "what the rules forbid is refused", bind(refusals, mode="scalable"),
+               fault="calls in the wrong order or with the wrong object")
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, mode="scalable"))
     yield Case("switch-steady", "DMA of a device behind a PCIe switch, no update",
                bind(steady, mode="scalable", behind="switch"))
@@ -271,7 +286,7 @@ def _cases():
                bind(update, mode="scalable", behind="port"))
     yield Case("behind-switch", "a device behind a switch without ACS is refused",
                bind(refused, mode="scalable", behind="switch",
-                    reason="it shares its IOMMU group"))
+                    reason="it shares its IOMMU group"), fault="a device behind a switch without ACS is preserved")
     yield Case("demo", "what 'make demo' shows: scalable mode, both devices",
                bind(update, mode="scalable", show=True))
 

@@ -321,6 +321,15 @@ class Machine:
                 self._cond.wait(0.5)
             self.check()
 
+    def await_end(self, timeout_s=30):
+        """A guest that gave up powers off; after that all that it wrote is on file."""
+        deadline = time.monotonic() + timeout_s * self.slow
+        with self._cond:
+            while not self._ended and time.monotonic() < deadline:
+                self._cond.wait(0.5)
+        if not self._ended:
+            raise Failed(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
+
     def kill(self):
         if self._process and self._process.poll() is None:
             self._process.kill()
