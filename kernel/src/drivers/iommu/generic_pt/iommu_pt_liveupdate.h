@@ -14,6 +14,8 @@
 #ifndef __GENERIC_PT_IOMMU_PT_LIVEUPDATE_H
 #define __GENERIC_PT_IOMMU_PT_LIVEUPDATE_H
 
+#include "iommu_pt_verify.h"
+
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 
 #include <linux/iommu-liveupdate.h>
@@ -219,12 +221,14 @@ static const struct pt_iommu_ops NS(restored_ops) = {
 	.get_info = NS(get_info),
 	.deinit = NS(restored_deinit),
 	.extent = NS(extent),
+	PT_IOMMU_VERIFY_OPS
 };
 
 #define PT_IOMMU_LIVEUPDATE_OPS         \
 	.preserve = NS(preserve),       \
 	.unpreserve = NS(unpreserve),   \
-	.extent = NS(extent),
+	.extent = NS(extent),           \
+	PT_IOMMU_VERIFY_OPS
 
 #define PT_IOMMU_NS(fn) CONCATENATE(CONCATENATE(pt_iommu_, PTPFX), fn)
 /* iommu_pt.h defines pt_iommu_table_cfg after this. */
@@ -267,7 +271,7 @@ int PT_IOMMU_NS(restore)(struct pt_iommu_table *fmt_table,
 EXPORT_SYMBOL_NS_GPL(PT_IOMMU_NS(restore), "GENERIC_PT_IOMMU");
 
 #else
-#define PT_IOMMU_LIVEUPDATE_OPS
+#define PT_IOMMU_LIVEUPDATE_OPS PT_IOMMU_VERIFY_OPS
 #endif
 
 #endif
