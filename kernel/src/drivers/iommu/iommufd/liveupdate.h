@@ -14,6 +14,7 @@ void iommufd_liveupdate_exit(void);
 int iommufd_liveupdate_bound(struct iommufd_device *idev);
 int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd);
 void iommufd_hwpt_restored_destroy(struct iommufd_object *obj);
 #else
 static inline int iommufd_liveupdate_init(void)
@@ -36,6 +37,11 @@ static inline int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 }
 
 static inline int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
 {
 	return -EOPNOTSUPP;
 }

@@ -54,4 +54,75 @@ struct iommu_hwpt_liveupdate_restore {
 #define IOMMU_HWPT_LIVEUPDATE_RESTORE \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_LIVEUPDATE_RESTORE)
 
+/**
+ * enum iommu_hwpt_liveupdate_translation_flags - Flags of a translation
+ * @IOMMU_HWPT_LIVEUPDATE_PRESENT: There is one
+ */
+enum iommu_hwpt_liveupdate_translation_flags {
+	IOMMU_HWPT_LIVEUPDATE_PRESENT = 1 << 0,
+};
+
+/**
+ * struct iommu_hwpt_liveupdate_translation - What a HWPT says of one IOVA
+ * @flags: IOMMU_HWPT_LIVEUPDATE_PRESENT if there is a translation; else all
+ *	that follows is 0
+ * @lg2_size: Size of the leaf, as an exponent of 2, in bytes
+ * @address: Physical address that the IOVA translates to
+ * @entry: The leaf as hardware reads it, in the format of the IOMMU
+ */
+struct iommu_hwpt_liveupdate_translation {
+	__u32 flags;
+	__u32 lg2_size;
+	__aligned_u64 address;
+	__aligned_u64 entry;
+};
+
+/**
+ * enum iommu_hwpt_liveupdate_verify_result - What the comparison has found
+ * @IOMMU_HWPT_LIVEUPDATE_DIFFERS: There is an IOVA that the two translate
+ *	differently
+ * @IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER: There is a translation, before that
+ *	IOVA, that has leaves of different sizes
+ */
+enum iommu_hwpt_liveupdate_verify_result {
+	IOMMU_HWPT_LIVEUPDATE_DIFFERS = 1 << 0,
+	IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER = 1 << 1,
+};
+
+/**
+ * struct iommu_hwpt_liveupdate_verify - ioctl(IOMMU_HWPT_LIVEUPDATE_VERIFY)
+ * @size: sizeof(struct iommu_hwpt_liveupdate_verify)
+ * @flags: Must be 0
+ * @restored_id: A HWPT that came from the previous kernel
+ * @hwpt_id: A HWPT of an IOAS, to compare it with
+ * @out_result: 0 if they are equal, leaf by leaf; else see enum
+ *	iommu_hwpt_liveupdate_verify_result
+ * @__reserved: Must be 0
+ * @out_iova: The lowest IOVA that they translate differently
+ * @out_size_iova: The lowest IOVA with leaves of different sizes
+ * @out_restored: What the restored HWPT says of @out_iova
+ * @out_rebuilt: What the other HWPT says of @out_iova
+ *
+ * Both are equal if each IOVA has the same physical address and permissions in
+ * both, or none in both, by whatever leaves. Hardware may use both meanwhile;
+ * map and unmap of the IOAS wait. ENOENT: one of them does not exist.
+ * EOPNOTSUPP: they are of different formats. EUCLEAN: the restored HWPT is
+ * damaged.
+ */
+struct iommu_hwpt_liveupdate_verify {
+	__u32 size;
+	__u32 flags;
+	__u32 restored_id;
+	__u32 hwpt_id;
+	__u32 out_result;
+	__u32 __reserved;
+	__aligned_u64 out_iova;
+	__aligned_u64 out_size_iova;
+	struct iommu_hwpt_liveupdate_translation out_restored;
+	struct iommu_hwpt_liveupdate_translation out_rebuilt;
+};
+
+#define IOMMU_HWPT_LIVEUPDATE_VERIFY \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_LIVEUPDATE_VERIFY)
+
 #endif /* _UAPI_IOMMUFD_LIVEUPDATE_H */

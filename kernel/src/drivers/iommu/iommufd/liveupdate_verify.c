@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/*
+ * Does what user space has rebuilt say the same as what hardware is using?
+ *
+ * Replacing a restored HWPT by one that differs is allowed, and is a way to
+ * lose DMA. User space asks first.
+ */
+
+#include <linux/generic_pt/iommu.h>
+#include <linux/iommu-liveupdate.h>
+
+#include "io_pagetable.h"
+#include "iommufd_private.h"
+
+static void describe(const struct pt_iommu_translation *from,
+		     struct iommu_hwpt_liveupdate_translation *to)
+{
+	to->flags = from->present ? IOMMU_HWPT_LIVEUPDATE_PRESENT : 0;
+	to->lg2_size = from->lg2sz;
+	to->address = from->oa;
+	to->entry = from->entry;
+}
+
+static int verify(struct iommu_domain *restored,
+		  struct iommufd_hwpt_paging *hwpt,
+		  struct iommu_hwpt_liveupdate_verify *cmd)
+{
+	struct io_pagetable *iopt = &hwpt->ioas->iopt;
+	struct pt_iommu_difference diff = {};
+	struct pt_iommu *was, *is;
+	int rc;
+
+	/* Tables of one format, of a driver that uses the generic ones */
+	if (hwpt->common.domain->owner != restored->owner)
+		return -EOPNOTSUPP;
+	was = iommupt_from_domain(restored);
+	is = iommupt_from_domain(hwpt->common.domain);
+	if (!was || !is || was->ops->verify != is->ops->verify)
+		return -EOPNOTSUPP;
+
+	/* Held for read, they keep map and unmap out, and nobody else. */
+	down_read(&iopt->domains_rwsem);
+	down_read(&iopt->iova_rwsem);
+	rc = was->ops->verify(was, is, &diff);
+	up_read(&iopt->iova_rwsem);
+	up_read(&iopt->domains_rwsem);
+	if (rc < 0)
+		return rc;
+
+	cmd->out_result = 0;
+	if (diff.sizes_differ) {
+		cmd->out_result |= IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER;
+		cmd->out_size_iova = diff.size_iova;
+	}
+	if (rc) {
+		cmd->out_result |= IOMMU_HWPT_LIVEUPDATE_DIFFERS;
+		cmd->out_iova = diff.iova;
+		describe(&diff.side[0], &cmd->out_restored);
+		describe(&diff.side[1], &cmd->out_rebuilt);
+	}
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_liveupdate_verify() - IOMMU_HWPT_LIVEUPDATE_VERIFY
+ * @ucmd: The ioctl.
+ *
+ * Return: 0 with the result, also if the two differ; -ENOENT if one of the
+ * objects does not exist or is of another type; -EOPNOTSUPP for unknown flags,
+ * or if the tables are of different formats; -EUCLEAN if the restored tables
+ * refer to memory that the previous kernel did not hand over.
+ */
+int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_liveupdate_verify *cmd = ucmd->cmd;
+	struct iommufd_hw_pagetable *restored;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_object *obj;
+	int rc;
+
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	obj = iommufd_get_object(ucmd->ictx, cmd->restored_id,
+				 IOMMUFD_OBJ_HWPT_RESTORED);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	restored = container_of(obj, struct iommufd_hw_pagetable, obj);
+
+	hwpt = iommufd_get_hwpt_paging(ucmd, cmd->hwpt_id);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
+		goto out_restored;
+	}
+
+	rc = verify(restored->domain, hwpt, cmd);
+	if (!rc)
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+out_restored:
+	iommufd_put_object(ucmd->ictx, obj);
+	return rc;
+}
