@@ -62,6 +62,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_show.h>
 #include <linux/memfd.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -107,11 +108,21 @@ enum incoming_state {
 	DEV_ATTACHED,	/* attached to the restored domain */
 };
 
+/* For debugfs only; what is not listed was refused, or never there. */
+enum incoming_domain_state {
+	DOM_NONE,
+	DOM_LISTED,
+	DOM_RESTORED,
+	DOM_FREED,
+};
+
 struct iommu_incoming {
 	struct iommu_handover ho;
 	bool bad;
 	struct iommu_restored *restored[MAX_DOMAINS];
 	u8 state[MAX_DEVICES];
+	u8 domain_state[MAX_DOMAINS];
+	DECLARE_BITMAP(adopted, MAX_IOMMUS);
 };
 
 /* Protects the handover in both directions, and all struct iommu_restored. */
@@ -358,8 +369,11 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 		why = check_domain(ho, i);
 		if (why) {
 			pr_err("domain %u refused: %s\n", i, why);
+			liveupdate_refused("domain", "iommu", why, "index=%u", i);
 			ho->domains[i].flags = 0;
+			continue;
 		}
+		in->domain_state[i] = DOM_LISTED;
 	}
 	for (i = 0; i < MAX_DEVICES; i++) {
 		const struct iommu_device_ser *d = &ho->devices[i];
@@ -367,12 +381,15 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 		if (!(d->flags & IOMMU_SER_USED))
 			continue;
 		why = check_device(ho, i);
-		if (why)
-			pr_err("%04x:%02x:%02x.%d refused: %s\n", d->segment,
-			       PCI_BUS_NUM(d->bdf), PCI_SLOT(d->bdf),
-			       PCI_FUNC(d->bdf), why);
-		else
+		if (!why) {
 			in->state[i] = DEV_PENDING;
+			continue;
+		}
+		pr_err("%04x:%02x:%02x.%d refused: %s\n", d->segment,
+		       PCI_BUS_NUM(d->bdf), PCI_SLOT(d->bdf), PCI_FUNC(d->bdf),
+		       why);
+		liveupdate_refused_pci(d->segment, d->bdf, "device", "iommu",
+				       why);
 	}
 
 out:
@@ -383,6 +400,8 @@ out:
 
 err:
 	pr_err("handover refused: %s\n", why);
+	liveupdate_refused("list", "iommu", why, "name=%s",
+			   IOMMU_LIVEUPDATE_COMPATIBLE);
 	in->bad = true;
 	goto out;
 }
@@ -788,6 +807,16 @@ const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 }
 
 /**
+ * iommu_liveupdate_adopted() - Note that a driver goes on with a unit
+ * @hw: From iommu_liveupdate_incoming_hw().
+ */
+void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	__set_bit(hw - incoming->ho.iommus, incoming->adopted);
+}
+
+/**
  * iommu_liveupdate_next_incoming() - Iterate over the devices of a unit
  * @reg_pa: Physical address of the unit's registers.
  * @prev:   NULL for the first, else what the previous call returned.
@@ -862,8 +891,10 @@ static void restored_put(struct iommu_restored *r)
 	lockdep_assert_held(&iommu_liveupdate_lock);
 	if (--r->refs)
 		return;
-	if (incoming)
+	if (incoming) {
 		incoming->restored[r->index] = NULL;
+		incoming->domain_state[r->index] = DOM_FREED;
+	}
 	r->domain->restored = NULL;
 	r->domain->ops->free(r->domain);
 	kfree(r);
@@ -918,6 +949,7 @@ static struct iommu_restored *restored_get(u32 index)
 		}
 	ser->flags = 0;
 	incoming->restored[index] = r;
+	incoming->domain_state[index] = DOM_RESTORED;
 	return r;
 }
 
@@ -951,6 +983,7 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 	pr_err("%04x:%02x:%02x.%d refused: %s\n", ser->segment,
 	       PCI_BUS_NUM(ser->bdf), PCI_SLOT(ser->bdf), PCI_FUNC(ser->bdf),
 	       why);
+	liveupdate_refused_pci(ser->segment, ser->bdf, "device", "iommu", why);
 	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
 					   ser->bdf & 0xff);
 	if (pdev) {
@@ -1140,3 +1173,5 @@ bool iommu_liveupdate_device_restored(struct device *dev)
 	return find_incoming(dev);
 }
 EXPORT_SYMBOL_GPL(iommu_liveupdate_device_restored);
+
+#include "liveupdate_show.h"

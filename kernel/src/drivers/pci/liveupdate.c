@@ -98,6 +98,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_show.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
@@ -719,6 +720,8 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 	if (reason) {
 		pr_err("handover at %#llx cannot be used: %s; no device is taken over\n",
 		       args->data, reason);
+		liveupdate_refused("list", "pci", reason, "name=%s",
+				   PCI_LIVEUPDATE_FLB_COMPATIBLE);
 		pci_liveupdate.refuse_reason = reason;
 		return 0;
 	}
@@ -812,11 +815,15 @@ static void pci_liveupdate_load(void)
 	guard(mutex)(&pci_liveupdate.lock);
 	if (ret == -EOPNOTSUPP) {
 		pci_liveupdate.refuse_reason = "Live Update is switched off";
+		liveupdate_refused("list", "pci", pci_liveupdate.refuse_reason,
+				   "name=%s", PCI_LIVEUPDATE_FLB_COMPATIBLE);
 		return;
 	}
 	pr_err("handover cannot be read: %pe; no device is taken over\n",
 	       ERR_PTR(ret));
 	pci_liveupdate.refuse_reason = "handover cannot be read";
+	liveupdate_refused("list", "pci", pci_liveupdate.refuse_reason,
+			   "name=%s", PCI_LIVEUPDATE_FLB_COMPATIBLE);
 }
 
 /**
@@ -905,10 +912,15 @@ static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
 	pci_clear_master(dev);
 	pci_err(dev, "liveupdate: not taken over, bus mastering is off: %s\n",
 		reason);
+	liveupdate_refused_pci(pci_domain_nr(dev->bus), pci_dev_id(dev),
+			       pci_is_bridge(dev) ? "bridge" : "device", "pci",
+			       reason);
 
 	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return;
 	set_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
+	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev),
+				 false, 0);
 	if (pci_dev_is_added(dev))
 		schedule_work(&pci_liveupdate_reset_refused);
 }
@@ -1027,6 +1039,8 @@ static void pci_liveupdate_reset(struct pci_dev *dev, bool locked)
 		}
 	}
 
+	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev), true,
+				 ret);
 	if (ret)
 		pci_err(dev, "liveupdate: cannot be reset: %pe; it stays off the bus until a driver takes it\n",
 			ERR_PTR(ret));
@@ -1155,3 +1169,60 @@ void pci_liveupdate_refuse_all(const char *reason)
 		__pci_liveupdate_refuse(dev, reason);
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_refuse_all);
+
+/* For debugfs */
+
+static void pci_liveupdate_look(const struct pci_dev_ser *entry, bool incoming,
+				struct liveupdate_pci_state *state)
+{
+	struct pci_dev *dev;
+	u16 cmd = 0;
+
+	*state = (struct liveupdate_pci_state){
+		.segment = entry->segment,
+		.bdf = entry->bdf,
+		.bridge = entry->flags & PCI_DEV_SER_BRIDGE,
+		.pending = incoming && !(entry->flags & PCI_DEV_SER_TAKEN),
+		.users = entry->users,
+		.secondary = entry->secondary,
+		.subordinate = entry->subordinate,
+	};
+	dev = pci_get_domain_bus_and_slot(entry->segment,
+					  PCI_BUS_NUM(entry->bdf),
+					  entry->bdf & 0xff);
+	if (!dev)
+		return;
+	state->present = incoming ? pci_liveupdate_incoming(dev) :
+				    pci_liveupdate_outgoing(dev);
+	state->frozen = test_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+	if (state->present)
+		pci_read_config_word(dev, PCI_COMMAND, &cmd);
+	state->master = cmd & PCI_COMMAND_MASTER;
+	pci_dev_put(dev);
+}
+
+/**
+ * pci_liveupdate_list() - Look at the list of one side
+ * @incoming: The incoming one, else the outgoing one.
+ *
+ * Return: the list, to be freed with kvfree(); NULL if there is none; or
+ * ERR_PTR(-ENOMEM).
+ */
+struct liveupdate_pci_list *pci_liveupdate_list(bool incoming)
+{
+	struct liveupdate_pci_list *list;
+	struct pci_ser *ser;
+	u32 i;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	ser = incoming ? pci_liveupdate.in : pci_liveupdate.out;
+	if (!ser)
+		return NULL;
+	list = kvzalloc_flex(*list, dev, ser->nr_devices);
+	if (!list)
+		return ERR_PTR(-ENOMEM);
+	list->nr = ser->nr_devices;
+	for (i = 0; i < list->nr; i++)
+		pci_liveupdate_look(&ser->devices[i], incoming, &list->dev[i]);
+	return list;
+}

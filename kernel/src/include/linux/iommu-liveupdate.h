@@ -87,6 +87,7 @@ bool iommu_liveupdate_entry_shared(const struct iommu_device_ser *ser);
 
 /* Incoming: called by drivers */
 const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa);
+void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw);
 const struct iommu_device_ser *
 iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev);
 const struct iommu_device_ser *
@@ -104,6 +105,9 @@ void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
 				void *owner);
 bool iommu_liveupdate_frozen(struct device *dev);
+
+/* Called by iommufd */
+unsigned int iommu_liveupdate_domain_devices(bool incoming, u32 index);
 
 /* Incoming: called by iommufd and VFIO */
 struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner);

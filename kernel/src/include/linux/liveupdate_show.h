@@ -5,15 +5,160 @@
 
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/sched.h>
+#include <linux/types.h>
 
 struct dentry;
+struct seq_file;
 
-#if defined(CONFIG_LIVEUPDATE) && defined(CONFIG_DEBUG_FS)
+/**
+ * enum liveupdate_wait - What an object is still waited for, in this order.
+ * @LIVEUPDATE_WAIT_RESET: The kernel resets a device that was refused.
+ * @LIVEUPDATE_WAIT_PROBE: The kernel finds the device, or the IOMMU unit.
+ * @LIVEUPDATE_WAIT_RETRIEVE: User space gets a session or a file back.
+ * @LIVEUPDATE_WAIT_BIND: User space binds a cdev to its iommufd.
+ * @LIVEUPDATE_WAIT_RESTORE: User space asks for a HWPT by its token.
+ * @LIVEUPDATE_WAIT_REPLACE: User space attaches devices to HWPTs built anew.
+ * @LIVEUPDATE_WAIT_FINISH: User space finishes the session.
+ * @LIVEUPDATE_WAIT_CLOSE: User space closes the session.
+ * @LIVEUPDATE_WAIT_NR: Number of them.
+ */
+enum liveupdate_wait {
+	LIVEUPDATE_WAIT_RESET,
+	LIVEUPDATE_WAIT_PROBE,
+	LIVEUPDATE_WAIT_RETRIEVE,
+	LIVEUPDATE_WAIT_BIND,
+	LIVEUPDATE_WAIT_RESTORE,
+	LIVEUPDATE_WAIT_REPLACE,
+	LIVEUPDATE_WAIT_FINISH,
+	LIVEUPDATE_WAIT_CLOSE,
+	LIVEUPDATE_WAIT_NR,
+};
+
+/**
+ * struct liveupdate_view - One look at one side of a live update.
+ * @m:        Where it goes.
+ * @incoming: Which side: what came, or what will go.
+ * @open:     A record was begun and not ended.
+ * @waits:    Bits of &enum liveupdate_wait for the record that is open.
+ * @session:  Name of the session whose files are shown.
+ * @token:    Token of the file that is shown.
+ */
+struct liveupdate_view {
+	struct seq_file *m;
+	bool incoming;
+	bool open;
+	unsigned int waits;
+	const char *session;
+	u64 token;
+};
+
+/**
+ * struct liveupdate_task - Who did something, as it was at that moment.
+ * @pid:   Process id in the initial namespace; 0 for nobody.
+ * @start: When the process was started; tells it from a later one of that id.
+ * @comm:  Its name.
+ */
+struct liveupdate_task {
+	pid_t pid;
+	u64 start;
+	char comm[TASK_COMM_LEN];
+};
+
+/**
+ * struct liveupdate_pci_state - A PCI device of one side's list.
+ * @segment: PCI segment.
+ * @bdf:     Bus number and devfn.
+ * @bridge:  It is a bridge.
+ * @present: There is such a device, and it is in the state that the list says:
+ *	     outgoing, or incoming.
+ * @pending: Incoming: the device was not found yet.
+ * @frozen:  Outgoing: reboot(2) is under way.
+ * @master:  Its bus mastering is on.
+ * @shown:   For who shows the list.
+ * @users:   Bridge: number of listed endpoints below.
+ * @secondary: Bridge: first bus number below.
+ * @subordinate: Bridge: last bus number below.
+ */
+struct liveupdate_pci_state {
+	u32 segment;
+	u16 bdf;
+	bool bridge;
+	bool present;
+	bool pending;
+	bool frozen;
+	bool master;
+	bool shown;
+	u32 users;
+	u8 secondary;
+	u8 subordinate;
+};
+
+/**
+ * struct liveupdate_pci_list - What pci_liveupdate_list() found.
+ * @nr: Number of @dev.
+ * @dev: The devices, in ascending order of segment and bdf.
+ */
+struct liveupdate_pci_list {
+	u32 nr;
+	struct liveupdate_pci_state dev[] __counted_by(nr);
+};
+
+#ifdef CONFIG_LIVEUPDATE
 struct dentry *liveupdate_debugfs_dir(void);
+
+/* What was refused stays on show for as long as the kernel runs. */
+__printf(4, 5)
+void liveupdate_refused(const char *type, const char *by, const char *why,
+			const char *id, ...);
+void liveupdate_refused_pci(u32 segment, u16 bdf, const char *type,
+			    const char *by, const char *why);
+void liveupdate_refused_reset(u32 segment, u16 bdf, bool done, int err);
+bool liveupdate_was_refused_pci(u32 segment, u16 bdf);
+__printf(1, 2)
+bool liveupdate_was_refused(const char *id, ...);
+
+void liveupdate_note_task(struct liveupdate_task *task);
+
+/* For those who show something */
+void liveupdate_show_record(struct liveupdate_view *v, const char *type);
+void liveupdate_show_word(struct liveupdate_view *v, const char *key,
+			  const char *word);
+void liveupdate_show_text(struct liveupdate_view *v, const char *key,
+			  const char *text);
+void liveupdate_show_num(struct liveupdate_view *v, const char *key, u64 num);
+void liveupdate_show_hex(struct liveupdate_view *v, const char *key, u64 num);
+void liveupdate_show_bdf(struct liveupdate_view *v, const char *key,
+			 u32 segment, u16 bdf);
+void liveupdate_show_task(struct liveupdate_view *v,
+			  const struct liveupdate_task *task);
+void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait);
+
+/* Those who show something */
+int luo_session_show(struct liveupdate_view *v);
 #else
 static inline struct dentry *liveupdate_debugfs_dir(void)
 {
 	return ERR_PTR(-ENODEV);
+}
+#endif
+
+#ifdef CONFIG_PCI_LIVEUPDATE
+struct liveupdate_pci_list *pci_liveupdate_list(bool incoming);
+#else
+static inline struct liveupdate_pci_list *pci_liveupdate_list(bool incoming)
+{
+	return NULL;
+}
+#endif
+
+#ifdef CONFIG_IOMMU_LIVEUPDATE
+void iommu_liveupdate_show(struct liveupdate_view *v,
+			   struct liveupdate_pci_list *pci);
+#else
+static inline void iommu_liveupdate_show(struct liveupdate_view *v,
+					 struct liveupdate_pci_list *pci)
+{
 }
 #endif
 

@@ -35,6 +35,7 @@
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
+#include <linux/liveupdate_show.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 
@@ -546,11 +547,18 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 
 	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
 	if (!hw) {
-		if (is_kho_boot())
+		if (is_kho_boot()) {
+			liveupdate_refused("iommu", "intel",
+					   "translation is on, but was not handed over",
+					   "registers=%#llx", iommu->reg_phys);
 			pci_liveupdate_refuse_all("translation is on, but was not handed over");
+		}
 		return false;
 	}
 	if (IS_ERR(hw)) {
+		liveupdate_refused("iommu", "intel",
+				   "the IOMMU handover cannot be used",
+				   "registers=%#llx", iommu->reg_phys);
 		pci_liveupdate_refuse_all("the IOMMU handover cannot be used");
 		return false;
 	}
@@ -568,6 +576,8 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 	}
 	if (why) {
 		pr_err("%s: handover refused: %s\n", iommu->name, why);
+		liveupdate_refused("iommu", "intel", why, "registers=%#llx",
+				   iommu->reg_phys);
 		while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, NULL)))
 			iommu_liveupdate_drop_incoming(ser, why);
 		bitmap_free(seen);
@@ -583,6 +593,7 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 	flush_all(iommu);
 
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
+	iommu_liveupdate_adopted(hw);
 	pr_info("%s: adopted, translation stayed on\n", iommu->name);
 	return true;
 }

@@ -77,6 +77,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_show.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
@@ -390,6 +391,29 @@ static void vfio_pci_liveupdate_finish(struct liveupdate_file_op_args *args)
 	kho_restore_free(vfio_pci_liveupdate_ser(args->serialized_data));
 }
 
+static void vfio_pci_liveupdate_show(struct liveupdate_view *v,
+				     const struct liveupdate_file_op_args *args)
+{
+	const struct vfio_pci_ser *ser = args->private_data;
+	bool bound;
+
+	if (v->incoming)
+		ser = vfio_pci_liveupdate_ser(args->serialized_data);
+	if (!ser)
+		return;
+	liveupdate_show_bdf(v, "device", ser->segment, ser->bdf);
+	if (!args->file) {
+		if (!args->retrieve_status)
+			liveupdate_show_wait(v, LIVEUPDATE_WAIT_BIND);
+		return;
+	}
+	/* May change any moment; that is all that this lets one see. */
+	bound = READ_ONCE(vfio_pci_liveupdate_vdev(args->file)->vdev.iommufd_device);
+	liveupdate_show_word(v, "bound", bound ? "yes" : "no");
+	if (v->incoming && !bound)
+		liveupdate_show_wait(v, LIVEUPDATE_WAIT_BIND);
+}
+
 static const struct liveupdate_file_ops vfio_pci_liveupdate_file_ops = {
 	.can_preserve = vfio_pci_liveupdate_can_preserve,
 	.preserve = vfio_pci_liveupdate_preserve,
@@ -399,6 +423,7 @@ static const struct liveupdate_file_ops vfio_pci_liveupdate_file_ops = {
 	.retrieve = vfio_pci_liveupdate_retrieve,
 	.can_finish = vfio_pci_liveupdate_can_finish,
 	.finish = vfio_pci_liveupdate_finish,
+	.show = vfio_pci_liveupdate_show,
 	.owner = THIS_MODULE,
 };
 
