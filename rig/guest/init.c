@@ -8,6 +8,7 @@
  *	replace N		replace the HWPT N times under load
  *	undo N			preserve and undo it N times
  *	refusals		do what is forbidden and report the answers
+ *	view WHEN		pass on what debugfs shows of an update
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -135,6 +136,11 @@ static void refusals(char *args)
 	rig_refusals(&rig);
 }
 
+static void view(char *args)
+{
+	view_emit(args);
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -144,6 +150,7 @@ static const struct {
 	{ "replace", replace },
 	{ "undo", undo },
 	{ "refusals", refusals },
+	{ "view", view },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },
@@ -186,6 +193,8 @@ int main(void)
 		if (opt_num("bystander", 0))
 			bystander_start();
 		rig_start(&rig);
+	} else if (opt_num("idle", 0)) {
+		emit("idle", "");
 	} else if (rig_preserves()) {
 		rig_resume(&rig);
 	} else {

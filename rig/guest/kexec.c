@@ -3,7 +3,8 @@
  * The jump. /next holds the next kernel, its initramfs and its command line.
  * That initramfs does not hold /next itself (it would have to hold itself),
  * so that for an update after this one it is given a second archive that does:
- * the kernel unpacks archives that follow each other.
+ * the kernel unpacks archives that follow each other. The option next=PARAMETER
+ * gives that kernel one more parameter.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -120,6 +121,10 @@ static void next_cmdline(char *line, size_t len)
 	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1) + 1);
 	opt_set(stage);
 	opt_append_all(line, len);
+	/* The later one of two parameters wins. */
+	if (strlen(line) + strlen(opt("next", "")) + 2 > len)
+		die("the next kernel's command line is too long");
+	strcat(strcat(line, " "), opt("next", ""));
 }
 
 void kexec_load_next(void)

@@ -10,7 +10,8 @@
  * preserve=iommufd stop after that file (steps on the way to a kernel that can
  * do it all; the devices' DMA ends then); hole=1 leaves one
  * page that a device is about to use out of the rebuilt IOAS; hwpt=each gives
- * each device a HWPT of its own (they share one otherwise).
+ * each device a HWPT of its own (they share one otherwise); view=1 passes on
+ * what debugfs shows after each step.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -302,6 +303,7 @@ void rig_preserve(struct rig *r)
 	must(r->session, "create a live update session");
 	preserve_files(r, preserve_level());
 	phase("preserve", "end");
+	view_step("preserved");
 }
 
 static int must_retrieve(int session, uint64_t token, const char *what)
@@ -364,6 +366,7 @@ static void rig_finish(struct rig *r, uint64_t hole)
 {
 	phase("finish", "begin");
 	must(luo_finish(r->session), "finish the session");
+	view_step("finished");
 	close(r->session);
 	r->session = -1;
 	phase("finish", "end");
@@ -378,9 +381,11 @@ void rig_resume(struct rig *r)
 	int nic, audio, old_nic = -1, old_audio = -1;
 	uint64_t hole;
 
+	view_step("came");
 	phase("retrieve", "begin");
 	r->session = luo_session_retrieve(SESSION);
 	must(r->session, "retrieve the live update session");
+	view_step("session");
 	r->memfd = must_retrieve(r->session, TOKEN_MEMFD, "memfd");
 	if (preserve_level() >= LEVEL_IOMMUFD)
 		r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD,
@@ -395,12 +400,14 @@ void rig_resume(struct rig *r)
 		return;
 	}
 	rig_wire(r);
+	view_step("retrieved");
 	if (opt_num("refusals", 0))
 		resume_refusals(r);
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
 	if (r->st->has_hda)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
+	view_step("bound");
 	if (r->nic.present) {
 		old_nic = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC);
 		must(old_nic, "restore the network device's HWPT");
@@ -412,6 +419,7 @@ void rig_resume(struct rig *r)
 		must(old_audio, "restore the audio device's HWPT");
 	}
 	phase("retrieve", "end");
+	view_step("restored");
 
 	phase("rebuild", "begin");
 	hole = choose_hole(r);
@@ -422,8 +430,10 @@ void rig_resume(struct rig *r)
 	phase("replace", "begin");
 	attach_all(r, nic, audio);
 	phase("replace", "end");
+	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
+	view_step("destroyed");
 	rig_finish(r, hole);
 }
 

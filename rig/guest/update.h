@@ -45,6 +45,10 @@ void rig_undo(struct rig *r, unsigned long n);
 /* Does what the rules forbid before a jump, and reports how it was refused. */
 void rig_refusals(struct rig *r);
 
+/* Pass on what debugfs shows of an update; view_step() only with view=1. */
+void view_emit(const char *at);
+void view_step(const char *at);
+
 /* A device that does DMA and is not preserved. */
 void bystander_start(void);
 void bystander_poll(void);

@@ -64,6 +64,11 @@ static void show_domain_state(struct liveupdate_view *v, u32 i)
 	const struct iommu_restored *r = incoming->restored[i];
 
 	if (incoming->domain_state[i] == DOM_LISTED) {
+		/* Without a device that was not refused, nobody will ask. */
+		if (!domain_devices(true, i)) {
+			liveupdate_show_word(v, "state", "unused");
+			return;
+		}
 		liveupdate_show_word(v, "state", "pending");
 		liveupdate_show_wait(v, LIVEUPDATE_WAIT_PROBE);
 		return;

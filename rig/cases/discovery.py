@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Discovery: what debugfs shows of an update at each of its steps is what is the
+case, in the words that docs/discovery.md has for it, and what was refused stays
+on show with its reason.
+
+How the checks were seen to fail, each by one line changed by hand:
+
+- discovery-*: DEV_NONE shown as "attached" (show_device_state() in
+  drivers/iommu/liveupdate_show.h): "replaced: device ... attached, expected
+  left"; found->reclaimed not set in iommufd_hwpt_liveupdate_restore(): the hwpt
+  of "restored"; no liveupdate_show_wait() for bind in vfio_pci_liveupdate_show().
+- discovery-other-mode, discovery-iommu-off: liveupdate_refused_pci() left out of
+  iommu_liveupdate_drop_incoming(), and of pci_liveupdate_stop().
+- discovery-update-off: liveupdate_refused() left out of pci_liveupdate_load().
+"""
+
+import errno
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, bind, clean, guarded
+from rig.referee import discovery
+
+# As rig/guest/update.c has them.
+SESSION = "continuo"
+MEMFD, IOMMUFD, NIC, AUDIO = 0x6d656d, 0x696f, 0x6e6963, 0x617564
+ROOT_PORT = "0000:00:08.0"      # as rig/lib/run.py places it
+HWPT_NIC, HWPT_AUDIO = 0x11000000000001, 0x11000000000002
+
+# Of each step after the jump: state and what is waited for, of the session, the
+# memfd and the iommufd, the HWPTs, the domains, the cdevs and the devices.
+F, RF, XF = ("finish",), ("retrieve", "finish"), ("replace", "finish")
+NOT_ON = ("not-retrieved", ("retrieve", "restore", "replace", "finish"))
+OFF_CDEV = ("not-retrieved", ("retrieve", "bind", "finish"))
+NOBODYS, OWNED, EMPTY = ("restored", ("retrieve", "replace")), ("restored", ("replace",)), ("restored", ())
+ON, LEFT = ("attached", XF), ("left", F)
+STEPS = {
+    "session": (("retrieved", F), ("not-retrieved", RF), NOT_ON, NOBODYS, OFF_CDEV, ON),
+    "retrieved": (("retrieved", F), ("retrieved", F), ("restored", ("restore", *XF)), OWNED, OFF_CDEV, ON),
+    "bound": (("retrieved", F), ("retrieved", F), ("restored", ("restore", *XF)), OWNED, ("retrieved", F), ON),
+    "restored": (("retrieved", F), ("retrieved", F), ("reclaimed", XF), OWNED, ("retrieved", F), ON),
+    "replaced": (("retrieved", F), ("retrieved", F), ("reclaimed", F), EMPTY, ("retrieved", F), LEFT),
+    "destroyed": (("retrieved", F), ("retrieved", F), ("left", F), ("freed", ()), ("retrieved", F), LEFT),
+}
+
+
+class Look:
+    """The views of one step, and what is wrong with them."""
+
+    def __init__(self, machine, at):
+        self.at, self.found = at, []
+        done = next(e for e in machine.events if e["ev"] == "viewed" and e["at"] == at)
+        texts = discovery.texts(machine.events).get(at, {})
+        self.views = {}
+        for name in ("outgoing", "incoming"):
+            text = texts.get(name, "")
+            with open(machine.path(f"{at}.{name}"), "w", encoding="ascii") as f:
+                f.write(text)
+            if len(text) != done[name]:
+                raise Failed(f"{at}: {name} has {done[name]} bytes, {len(text)} arrived")
+            try:
+                self.views[name] = discovery.parse(text)
+            except discovery.Malformed as error:
+                raise Failed(f"{at}: {name}: {error}") from None
+            self.found += [f"{at}: {name}: {text}" for text in
+                           discovery.contradictions(self.views[name], name == "incoming")]
+        self.outgoing, self.incoming = self.views["outgoing"], self.views["incoming"]
+        if done["mode"] != 0o400:
+            self.found.append(f"{at}: the files have mode {done['mode']:o}, not 400")
+
+    def expect(self, what, records, *expected):
+        """The records are these: (state, waits) each, in any order."""
+        got = sorted((r["state"], r.waits) for r in records)
+        if got != sorted(expected):
+            self.found.append(f"{self.at}: {what}: {got}, expected {sorted(expected)}")
+
+    def expect_keys(self, what, records, key, expected):
+        got = sorted(r.get(key, "") for r in records)
+        if got != sorted(expected):
+            self.found.append(f"{self.at}: {what}: {key} {got}, expected {sorted(expected)}")
+
+    def empty(self, name):
+        if self.views[name].records:
+            self.found.append(f"{self.at}: {name} has {[r.type for r in self.views[name].records]}, expected nothing")
+
+
+def named(look, view, bdfs, hwpts):
+    """The objects are those of this rig: not one more, not one less."""
+    look.expect_keys("sessions", view.of("session"), "name", [SESSION])
+    look.expect_keys("files", view.of("file"), "token", [MEMFD, IOMMUFD, NIC, AUDIO])
+    look.expect_keys("hwpts", view.of("hwpt"), "token", hwpts)
+    for token, bdf in zip((NIC, AUDIO), bdfs):
+        look.expect_keys(f"cdev {token:#x}", view.of("file", token=token), "device", [bdf])
+
+
+def devices(look, view, mode, bdfs, hwpts, bridges):
+    look.expect_keys("bridges", view.of("bridge", devices=1, bus_master="on"), "bdf", bridges)
+    look.expect_keys("devices", view.of("device"), "bdf", bdfs)
+    look.expect_keys("domains", view.of("domain"), "index", range(len(hwpts)))
+    look.expect_keys("iommus", view.of("iommu"), "mode", [mode])
+
+
+def each(look, at, hwpts):
+    session, files, hwpt, domain, cdev, device = STEPS[at]
+    view = look.incoming
+    look.expect("session", view.of("session"), session)
+    look.expect("memfd and iommufd", view.of("file", token=MEMFD) + view.of("file", token=IOMMUFD), files, files)
+    look.expect("hwpts", view.of("hwpt"), *[hwpt] * len(hwpts))
+    look.expect("domains", view.of("domain"), *[domain] * len(hwpts))
+    look.expect("cdevs", view.of("file", token=NIC) + view.of("file", token=AUDIO), cdev, cdev)
+    look.expect("devices", view.of("device"), device, device)
+    look.expect("bridges", view.of("bridge"), *[("running", F)] * len(view.of("bridge")))
+    look.expect("iommu", view.of("iommu"), ("adopted", ()))
+    for record in view.of("session") + view.of("file", state="retrieved"):
+        if (record.get("pid"), record.get("comm"), record.get("alive")) != (1, "init", "yes"):
+            look.found.append(f"{at}: {record.type} is not held by init")
+
+
+@guarded
+def steps(machine, begin, mode, shared, behind="bus"):
+    """Each step of an update with two devices; then the clean run's own verdict."""
+    run = begin(mode=mode, behind=behind, append=f"rig.view=1{'' if shared else ' rig.hwpt=each'}")
+    bdfs = [run.ready["nic"], run.ready["audio"]]
+    bridges = [ROOT_PORT] if behind == "port" else []
+    hwpts = [HWPT_NIC] if shared else [HWPT_NIC, HWPT_AUDIO]
+    machine.send("view before")
+    machine.wait("viewed", at="before")
+    run.rest(1)
+    run.update(2)
+    machine.send("view after")
+    machine.wait("viewed", at="after")
+    run.rest(AFTER_S)
+    run.stop()
+
+    looks = {at: Look(machine, at) for at in ("before", "preserved", "came", *STEPS, "finished", "after")}
+    for at in looks:
+        if at != "preserved":
+            looks[at].empty("outgoing")
+    for at in ("before", "preserved", "after"):
+        looks[at].empty("incoming")
+
+    look = looks["preserved"]
+    named(look, look.outgoing, bdfs, hwpts)
+    devices(look, look.outgoing, mode, bdfs, hwpts, bridges)
+    look.expect("session", look.outgoing.of("session"), ("outgoing", ()))
+    for kind in ("file", "hwpt", "domain", "iommu", "device", "bridge"):
+        records = look.outgoing.of(kind)
+        look.expect(kind, records, *[("preserved", ())] * len(records))
+
+    look = looks["came"]
+    devices(look, look.incoming, mode, bdfs, hwpts, bridges)
+    look.expect_keys("sessions", look.incoming.of("session", files=4), "name", [SESSION])
+    look.expect("session", look.incoming.of("session"), ("not-read", RF))
+    look.expect("files", look.incoming.of("file"))
+    look.expect("devices", look.incoming.of("device"), ON, ON)
+    for at in STEPS:
+        look = looks[at]
+        named(look, look.incoming, bdfs, hwpts)
+        devices(look, look.incoming, mode, bdfs, hwpts, bridges)
+        each(look, at, hwpts)
+        before, after = discovery.carried(looks["preserved"].outgoing), discovery.carried(look.incoming)
+        look.found += [f"{at}: {kind}: {after[kind]}, but preserved was {before[kind]}"
+                       for kind in before if before[kind] != after[kind]]
+
+    look = looks["finished"]
+    look.expect("session", look.incoming.of("session"), ("finished", ("close",)))
+    look.expect("others", [r for r in look.incoming.records if r.type != "session"])
+    found = [text for look in looks.values() for text in look.found]
+    machine.figures["views"] = len(looks)
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+@guarded
+def refused(machine, begin, parameter, by, why, lists=(), iommus=(), domains=()):
+    """The next kernel refuses what came: the devices stand still, and the view says why."""
+    run = begin(mode="scalable", append="rig.view=1 rig.idle=1")
+    bdfs = [run.ready["nic"], run.ready["audio"]]
+    since = len(machine.events)
+    machine.send(f"update next={parameter}")
+    machine.wait("jump", since=since)
+    machine.wait("idle", since=since, timeout_s=60)
+    # The devices are reset before user space starts.
+    machine.send("view refused")
+    machine.wait("viewed", at="refused")
+    machine.send("off")
+    machine.finish()
+
+    look = Look(machine, "refused")
+    view = look.incoming
+    look.empty("outgoing")
+    look.expect_keys("refused devices", view.of("device", state="refused", bus_master="off", by=by, why=why),
+                     "bdf", bdfs)
+    # QEMU's igb can be reset, its intel-hda on the root bus cannot: the log says so, too.
+    look.expect_keys("devices that were reset", view.of("device", reset="done"), "bdf", bdfs[:1])
+    look.expect_keys("devices that cannot be reset", view.of("device", reset="failed", errno=errno.ENOTTY),
+                     "bdf", bdfs[1:])
+    look.expect_keys("devices in all", view.of("device"), "bdf", bdfs)
+    look.expect_keys("lists", view.of("list"), "name", lists)
+    look.expect_keys("iommus", view.of("iommu", state="refused"), "why", iommus)
+    look.expect("domains", view.of("domain"), *domains)
+    console = machine.console()
+    for bdf in bdfs:
+        if not any(bdf in line and why in line for line in console.splitlines()):
+            look.found.append(f"the log does not say of {bdf} that '{why}'")
+    if look.found:
+        raise Failed("; ".join(look.found))
+
+
+OTHER_MODE = "this kernel uses another mode; see intel_iommu=sm_on and sm_off"
+IOMMU_OFF = "the IOMMU is turned off by the command line"
+UPDATE_OFF = "Live Update is switched off"
+
+CASES = [
+    Case("discovery-scalable", "debugfs at each step of an update, scalable mode, a HWPT for each device",
+         bind(steps, mode="scalable", shared=False), debug=True),
+    Case("discovery-legacy", "debugfs at each step of an update, legacy mode, one HWPT for both devices, a bridge",
+         bind(steps, mode="legacy", shared=True, behind="port")),
+    Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
+         bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],
+              domains=[("unused", ())]),
+         fault="the next kernel has the IOMMU in another mode"),
+    Case("discovery-iommu-off", "debugfs says why a next kernel without IOMMU refused all",
+         bind(refused, parameter="intel_iommu=off", by="pci", why=IOMMU_OFF),
+         fault="the next kernel has the IOMMU off"),
+    Case("discovery-update-off", "debugfs says why a next kernel without live update refused all",
+         bind(refused, parameter="liveupdate=off", by="pci", why=UPDATE_OFF, lists=["pci-v1"],
+              iommus=["translation is on, but was not handed over"]),
+         fault="the next kernel has live update off"),
+]

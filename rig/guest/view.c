@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel shows of a live update in debugfs, passed on to the referee
+ * in pieces: events "view" with the text of a file, then one "viewed". With the
+ * option view=1 that is done at each step of an update, too.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rig.h"
+#include "update.h"
+
+#define VIEW_DIR	"/sys/kernel/debug/liveupdate"
+/* Bytes of a file in one event, which has room for each as \u00xx. */
+#define PIECE		512
+#define VIEW_MAX	(256 * 1024)
+
+static void emit_piece(const char *at, const char *name, const char *text,
+		       size_t len)
+{
+	char quoted[PIECE * 6 + 1];
+	size_t used = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = text[i];
+
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+			quoted[used++] = c;
+		else
+			used += sprintf(quoted + used, "\\u%04x", c);
+	}
+	quoted[used] = 0;
+	emit("view", ",\"at\":\"%s\",\"file\":\"%s\",\"text\":\"%s\"", at, name,
+	     quoted);
+}
+
+static ssize_t emit_file(const char *at, const char *name, char *text)
+{
+	char path[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), VIEW_DIR "/%s", name);
+	len = read_file(path, text, VIEW_MAX);
+	for (ssize_t from = 0; from < len; from += PIECE)
+		emit_piece(at, name, text + from,
+			   len - from < PIECE ? len - from : PIECE);
+	return len;
+}
+
+void view_emit(const char *at)
+{
+	char *text = malloc(VIEW_MAX);
+	struct stat st = {};
+	ssize_t outgoing, incoming;
+
+	if (!text)
+		die("allocate memory for a view");
+	outgoing = emit_file(at, "outgoing", text);
+	incoming = emit_file(at, "incoming", text);
+	free(text);
+	stat(VIEW_DIR "/incoming", &st);
+	emit("viewed", ",\"at\":\"%s\",\"outgoing\":%zd,\"incoming\":%zd,\"mode\":%u",
+	     at, outgoing, incoming, st.st_mode & 07777);
+}
+
+void view_step(const char *at)
+{
+	if (opt_num("view", 0))
+		view_emit(at);
+}
