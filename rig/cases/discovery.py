@@ -4,15 +4,18 @@ Discovery: what debugfs shows of an update at each of its steps is what is the
 case, in the words that docs/discovery.md has for it, and what was refused stays
 on show with its reason.
 
-How the checks were seen to fail, each by one line changed by hand:
+How the checks were seen to fail, each by a line of the kernel changed by hand:
 
-- discovery-*: DEV_NONE shown as "attached" (show_device_state() in
-  drivers/iommu/liveupdate_show.h): "replaced: device ... attached, expected
-  left"; found->reclaimed not set in iommufd_hwpt_liveupdate_restore(): the hwpt
-  of "restored"; no liveupdate_show_wait() for bind in vfio_pci_liveupdate_show().
-- discovery-other-mode, discovery-iommu-off: liveupdate_refused_pci() left out of
-  iommu_liveupdate_drop_incoming(), and of pci_liveupdate_stop().
-- discovery-update-off: liveupdate_refused() left out of pci_liveupdate_load().
+- discovery-scalable, discovery-legacy: "attached" in place of "left" in
+  show_device_state() (replaced: devices, and the domain contradicts them);
+  reclaimed always false in hwpt_find_restored() (restored: hwpts); no bind to
+  wait for in vfio_pci_liveupdate_show() (session: cdevs).
+- discovery-other-mode: no liveupdate_refused_pci() in
+  iommu_liveupdate_drop_incoming(): no device is refused by the IOMMU code.
+- discovery-iommu-off: no schedule_work() in pci_liveupdate_stop(): no reset.
+- discovery-update-off: no liveupdate_refused() in pci_liveupdate_load(): no list.
+- discovery-holder: still_runs() without the check of a process of that id:
+  orphaned is alive; ESCAPE_NAP left out of liveupdate_show_text(): malformed.
 """
 
 import errno
@@ -209,6 +212,31 @@ def refused(machine, begin, parameter, by, why, lists=(), iommus=(), domains=())
         raise Failed("; ".join(look.found))
 
 
+ODD_NAME = 'a "b" \\c\nü=\udcff'        # as rig/guest/view.c has it
+
+
+def holder(machine):
+    """Whose a session is, and whether it still lives; a name of odd bytes."""
+    machine.start(append="rig.devs=none")
+    machine.wait("ready")
+    machine.send("holder")
+    machine.wait("viewed", at="closed")
+    machine.send("off")
+    machine.finish()
+    pid = next(e["pid"] for e in machine.events if e["ev"] == "holder")
+    looks = {at: Look(machine, at) for at in ("held", "orphaned", "closed")}
+    for at, alive in (("held", "yes"), ("orphaned", "no")):
+        expected = {"name": ODD_NAME, "state": "outgoing", "files": 0, "pid": pid, "comm": "holder x", "alive": alive}
+        got = [dict(r) for r in looks[at].outgoing.records]
+        if got != [expected]:
+            looks[at].found.append(f"{at}: {got}, expected {[expected]}")
+        looks[at].empty("incoming")
+    looks["closed"].empty("outgoing")
+    found = [text for look in looks.values() for text in look.found]
+    if found:
+        raise Failed("; ".join(found))
+
+
 OTHER_MODE = "this kernel uses another mode; see intel_iommu=sm_on and sm_off"
 IOMMU_OFF = "the IOMMU is turned off by the command line"
 UPDATE_OFF = "Live Update is switched off"
@@ -218,6 +246,7 @@ CASES = [
          bind(steps, mode="scalable", shared=False), debug=True),
     Case("discovery-legacy", "debugfs at each step of an update, legacy mode, one HWPT for both devices, a bridge",
          bind(steps, mode="legacy", shared=True, behind="port")),
+    Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder, debug=True),
     Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
          bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],
               domains=[("unused", ())]),

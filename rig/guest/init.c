@@ -9,6 +9,7 @@
  *	undo N			preserve and undo it N times
  *	refusals		do what is forbidden and report the answers
  *	view WHEN		pass on what debugfs shows of an update
+ *	holder			views of a session that another process made
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -141,6 +142,11 @@ static void view(char *args)
 	view_emit(args);
 }
 
+static void holder(char *args)
+{
+	view_holder();
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -151,6 +157,7 @@ static const struct {
 	{ "undo", undo },
 	{ "refusals", refusals },
 	{ "view", view },
+	{ "holder", holder },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

@@ -48,6 +48,8 @@ void rig_refusals(struct rig *r);
 /* Pass on what debugfs shows of an update; view_step() only with view=1. */
 void view_emit(const char *at);
 void view_step(const char *at);
+/* The same while another process holds a session, after it died, and after. */
+void view_holder(void);
 
 /* A device that does DMA and is not preserved. */
 void bystander_start(void);

@@ -4,12 +4,20 @@
  * in pieces: events "view" with the text of a file, then one "viewed". With the
  * option view=1 that is done at each step of an update, too.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "luo.h"
 #include "rig.h"
 #include "update.h"
 
@@ -70,4 +78,45 @@ void view_step(const char *at)
 {
 	if (opt_num("view", 0))
 		view_emit(at);
+}
+
+/* All that a name may have in it. */
+#define ODD_NAME	"a \"b\" \\c\n\303\274=\377"
+
+/* Makes the session for whoever shares its descriptors, and stays. */
+static void __attribute__((noreturn)) holder(int out)
+{
+	int fd;
+
+	prctl(PR_SET_NAME, "holder x");
+	fd = luo_session_create(ODD_NAME);
+	if (write(out, &fd, sizeof(fd)) != sizeof(fd))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+void view_holder(void)
+{
+	int fd = -1, channel[2];
+	pid_t pid;
+
+	if (pipe(channel))
+		die("make a pipe: %s", strerror(errno));
+	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (pid < 0)
+		die("clone: %s", strerror(errno));
+	if (!pid)
+		holder(channel[1]);
+	if (read(channel[0], &fd, sizeof(fd)) != sizeof(fd) || fd < 0)
+		die("create the session of another process: %d", fd);
+	emit("holder", ",\"pid\":%d", pid);
+	view_emit("held");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	view_emit("orphaned");
+	close(fd);
+	close(channel[0]);
+	close(channel[1]);
+	view_emit("closed");
 }
