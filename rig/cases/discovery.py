@@ -14,8 +14,8 @@ How the checks were seen to fail, each by a line of the kernel changed by hand:
   iommu_liveupdate_drop_incoming(): no device is refused by the IOMMU code.
 - discovery-iommu-off: no schedule_work() in pci_liveupdate_stop(): no reset.
 - discovery-update-off: no liveupdate_refused() in pci_liveupdate_load(): no list.
-- discovery-holder: still_runs() without the check of a process of that id:
-  orphaned is alive; ESCAPE_NAP left out of liveupdate_show_text(): malformed.
+- discovery-holder: still_runs() always true: "orphaned" is alive; seq_puts() in
+  place of the escape in liveupdate_show_text(): malformed.
 """
 
 import errno
@@ -58,7 +58,7 @@ class Look:
         self.views = {}
         for name in ("outgoing", "incoming"):
             text = texts.get(name, "")
-            with open(machine.path(f"{at}.{name}"), "w", encoding="ascii") as f:
+            with open(machine.path(f"{at}.{name}"), "w", encoding="utf-8", errors="backslashreplace") as f:
                 f.write(text)
             if len(text) != done[name]:
                 raise Failed(f"{at}: {name} has {done[name]} bytes, {len(text)} arrived")
