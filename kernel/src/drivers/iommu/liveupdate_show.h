@@ -4,7 +4,7 @@
 #define __IOMMU_LIVEUPDATE_SHOW_H
 
 /*
- * The end of liveupdate.c, and included there: what debugfs says of IOMMU
+ * A part of liveupdate.c, and included there: what debugfs says of IOMMU
  * units, domains and devices. See kernel/liveupdate/liveupdate_show.c.
  */
 
