@@ -19,6 +19,7 @@
 
 static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_GAP]	= "gap",
+	[LIVEUPDATE_LAW_HOLD]	= "hold",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

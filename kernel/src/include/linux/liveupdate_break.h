@@ -16,12 +16,15 @@
  * enum liveupdate_law - what can be broken with liveupdate.break=
  * @LIVEUPDATE_LAW_GAP: "gap": replacing the domain of a device blocks the
  *	device first and sets up the new translation then, as 7.3 does.
+ * @LIVEUPDATE_LAW_HOLD: "hold": the devices of a session are stopped when it
+ *	cannot be finished, as it happens when the process that has it dies.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
  */
 enum liveupdate_law {
 	LIVEUPDATE_LAW_GAP,
+	LIVEUPDATE_LAW_HOLD,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -31,6 +31,12 @@
  *
  * Finish too early: refused as long as a HWPT was not restored by its token, or
  * a device is still attached to a restored domain.
+ *
+ * Destroyed too early: a restored HWPT answers EBUSY as long as a device has not
+ * left it, whether or not the device is bound.
+ *
+ * A process dies: the session holds the iommufd, and with it all objects. The
+ * next process retrieves the same iommufd and goes on.
  */
 
 #define pr_fmt(fmt) "iommufd: liveupdate: " fmt
@@ -42,7 +48,9 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_break.h>
 #include <linux/pagemap.h>
+#include <linux/pci_liveupdate.h>
 #include <linux/slab.h>
 
 #include "io_pagetable.h"
@@ -500,6 +508,38 @@ void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
 	iommu_restored_domain_put(hwpt->common.domain);
 }
 
+/**
+ * iommufd_liveupdate_in_use() - May this object not be destroyed yet?
+ * @ictx: The iommufd.
+ * @id:   Any id.
+ *
+ * A device that is on a restored HWPT need not be attached to it as far as
+ * iommufd knows: it may not be bound yet, or was detached. If the HWPT went,
+ * nobody could claim the device any more. Once all devices have left, none
+ * comes back, so that the answer does not change to true.
+ *
+ * Return: true if it is a restored HWPT with a device on it.
+ */
+bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_object *obj;
+	bool in_use;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (!obj || obj->type != IOMMUFD_OBJ_HWPT_RESTORED ||
+	    !iommufd_lock_obj(obj)) {
+		xa_unlock(&ictx->objects);
+		return false;
+	}
+	xa_unlock(&ictx->objects);
+	hwpt = container_of(obj, struct iommufd_hw_pagetable, obj);
+	in_use = iommu_restored_domain_users(hwpt->domain);
+	iommufd_put_object(ictx, obj);
+	return in_use;
+}
+
 static int restore_hwpt(struct iommufd_ctx *ictx,
 			const struct iommufd_hwpt_ser *ser)
 {
@@ -589,7 +629,7 @@ err_put:
 	return rc;
 }
 
-static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
+static bool check_finish(struct liveupdate_file_op_args *args)
 {
 	struct iommufd_hwpt_restored *hwpt;
 	struct iommufd_object *obj;
@@ -635,6 +675,15 @@ static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
 			return false;
 		index++;
 	}
+}
+
+static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
+{
+	bool ok = check_finish(args);
+
+	if (!ok && liveupdate_breaks(LIVEUPDATE_LAW_HOLD))
+		pci_liveupdate_refuse_all("the law \"hold\" is broken");
+	return ok;
 }
 
 static void iommufd_finish(struct liveupdate_file_op_args *args)

@@ -15,6 +15,7 @@ int iommufd_liveupdate_bound(struct iommufd_device *idev);
 int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd);
+bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id);
 void iommufd_hwpt_restored_destroy(struct iommufd_object *obj);
 #else
 static inline int iommufd_liveupdate_init(void)
@@ -47,6 +48,11 @@ static inline int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
 }
 
 /* There are no such objects then. */
+static inline bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id)
+{
+	return false;
+}
+
 static inline void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
 {
 }
