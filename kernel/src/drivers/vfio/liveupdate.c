@@ -15,7 +15,9 @@
 #include <linux/export.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/iommufd.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vfio_liveupdate.h>
 
@@ -97,3 +99,39 @@ err_put_registration:
 	return file;
 }
 EXPORT_SYMBOL_GPL(vfio_liveupdate_open);
+
+/**
+ * vfio_liveupdate_rebind() - VFIO_DEVICE_BIND_IOMMUFD of a bound file
+ * @df:      The file; it is bound.
+ * @iommufd: File descriptor of an iommufd.
+ * @devid:   Where the id of the device in that iommufd goes to.
+ *
+ * A process that has retrieved a file which another process had bound before it
+ * died asks for the same once more, and is given what the other one was given.
+ *
+ * Context: The caller holds the lock of the device's set.
+ * Return: 0; -EINVAL if the file was not retrieved or the live update of its
+ * device is finished; -EPERM if @iommufd is not the one that it is bound to;
+ * -EFAULT; or what iommufd_ctx_from_fd() returns.
+ */
+int vfio_liveupdate_rebind(struct vfio_device_file *df, int iommufd,
+			   u32 __user *devid)
+{
+	struct device *dev = df->device->dev;
+	struct iommufd_ctx *ictx;
+	bool same;
+
+	lockdep_assert_held(&df->device->dev_set->lock);
+	if (!df->retrieved || !dev_is_pci(dev) ||
+	    !pci_liveupdate_incoming(to_pci_dev(dev)))
+		return -EINVAL;
+
+	ictx = iommufd_ctx_from_fd(iommufd);
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	same = ictx == df->iommufd;
+	iommufd_ctx_put(ictx);
+	if (!same)
+		return -EPERM;
+	return put_user(df->devid, devid);
+}

@@ -9,6 +9,19 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
+struct vfio_device_file;
+
+#ifdef CONFIG_VFIO_PCI_LIVEUPDATE
+int vfio_liveupdate_rebind(struct vfio_device_file *df, int iommufd,
+			   u32 __user *devid);
+#else
+static inline int vfio_liveupdate_rebind(struct vfio_device_file *df,
+					 int iommufd, u32 __user *devid)
+{
+	return -EINVAL;
+}
+#endif
+
 /*
  * A device that has been working since before a live update is opened through
  * its session only, that is, with the file that vfio_liveupdate_open() made.

@@ -60,7 +60,13 @@
  *   level reset by a write to configuration space and low power states give
  *   -EBUSY, or do nothing, until the session is finished.
  * - *User space crashes*: the session holds the file, so the device is not
- *   closed. It goes on with its DMA to where the restored HWPT says.
+ *   closed. It goes on with its DMA to where the restored HWPT says, or the one
+ *   that the process had attached. The next process retrieves the session and
+ *   the same file, and starts over: binding a bound file to the same iommufd
+ *   gives the same id. Once nothing is waited for any more, the end of the
+ *   process finishes the session, and the device is closed as any other.
+ * - *Removed*: waits for the file to be closed, if there is one. Otherwise see
+ *   drivers/pci/liveupdate.c.
  * - *Opening fails halfway*: the device is let go as it is, running, and can be
  *   bound again.
  * - *Finished too early*: as long as the file is not retrieved, or the device is
