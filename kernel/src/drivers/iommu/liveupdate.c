@@ -30,10 +30,12 @@
  * ~~~~~~~~~~~~~~~~~~~~~~~~~~~
  *
  * A restored domain has one reference for each device that has not left it, and
- * one for the HWPT that stands for it. The last one to go frees the domain; the
+ * one for the HWPT that stands for it, also as long as the HWPT was not asked
+ * for: the iommufd can be retrieved when all devices are gone. The last one to go frees the domain; the
  * driver's detach has waited for the hardware by then, and only this frees the
- * tables. A device leaves by being attached to another translation, and in no
- * other way: detach, unbind and a bind that fails halfway leave it where it is.
+ * tables. A device leaves by being attached to another translation or by being
+ * removed, and in no other way: detach, unbind and a bind that fails halfway
+ * leave it where it is.
  *
  * Unhappy paths
  * ~~~~~~~~~~~~~
@@ -50,6 +52,9 @@
  *
  * User space never comes back: the device goes on using the restored domain,
  * whose memory stays preserved. Nothing else can use the device.
+ *
+ * The device is removed: the PCI core has stopped it. It is blocked, and leaves
+ * the restored domain.
  */
 
 #define pr_fmt(fmt) "iommu: liveupdate: " fmt
@@ -92,12 +97,14 @@ struct iommu_handover {
  * @owner:  The iommufd that holds the HWPT, NULL until it is retrieved.
  * @index:  Index in the handover.
  * @refs:   One for each device that has not left, one for the HWPT.
+ * @claimed: The HWPT has got its reference.
  * @devices: Number of devices that have not left.
  */
 struct iommu_restored {
 	struct iommu_domain *domain;
 	void *owner;
 	u32 index;
+	bool claimed;
 	unsigned int refs;
 	unsigned int devices;
 };
@@ -406,12 +413,19 @@ err:
 	goto out;
 }
 
+static void restored_put(struct iommu_restored *r);
+
 static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 {
 	struct iommu_incoming *in = args->obj;
+	u32 i;
 
 	/* What could not be verified stays where it is until the next reboot. */
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		/* No iommufd has asked for these, and none can any more. */
+		for (i = 0; i < MAX_DOMAINS; i++)
+			if (in->restored[i] && !in->restored[i]->claimed)
+				restored_put(in->restored[i]);
 		incoming = NULL;
 		if (in->bad)
 			break;
@@ -939,7 +953,8 @@ static struct iommu_restored *restored_get(u32 index)
 	r->domain->owner = iommu->ops;
 	r->domain->restored = r;
 	r->index = index;
-	r->refs = 1;
+	/* The caller's, and that of the HWPT. */
+	r->refs = 2;
 	/* The tables now belong to the domain; they cannot be restored twice. */
 	for (i = 0; i < MAX_DEVICES; i++)
 		if (incoming->state[i] == DEV_PENDING &&
@@ -1085,6 +1100,39 @@ void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 }
 
 /**
+ * iommu_liveupdate_removed() - A device is taken out of its group
+ * @dev: The device; it has no driver, and cannot do DMA by itself any more.
+ * @default_domain: Default domain of the group.
+ * @domain:    Current domain of the group.
+ * @owner:     Current owner of the group.
+ * @owner_cnt: Number of times that it is owned.
+ *
+ * If it came with a handover and did not leave its restored domain, it is blocked
+ * and leaves. The group then looks as one that nobody uses.
+ *
+ * Context: Under the mutex of the group.
+ */
+void iommu_liveupdate_removed(struct device *dev,
+			      struct iommu_domain *default_domain,
+			      struct iommu_domain **domain, void **owner,
+			      unsigned int *owner_cnt)
+{
+	struct iommu_domain *restored = *domain, *blocked;
+
+	if (!restored || !restored->restored)
+		return;
+	*domain = default_domain;
+	*owner = NULL;
+	*owner_cnt = 0;
+
+	blocked = dev_iommu_ops(dev)->blocked_domain;
+	/* What hardware can still reach is not freed; it is for the next boot. */
+	if (WARN_ON(!blocked || blocked->ops->attach_dev(blocked, dev, restored)))
+		return;
+	iommu_liveupdate_domain_left(restored, dev);
+}
+
+/**
  * iommu_liveupdate_may_claim() - Who may take over an incoming device?
  * @domain: Current domain of the device's group.
  * @holder: Current owner of the group.
@@ -1128,6 +1176,11 @@ struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner)
 	if (r->owner) {
 		restored_put(r);
 		return ERR_PTR(-EBUSY);
+	}
+	if (!r->claimed) {
+		/* The reference that was kept for it */
+		r->claimed = true;
+		r->refs--;
 	}
 	r->owner = owner;
 	return r->domain;

@@ -74,7 +74,12 @@
  *   driver core goes on quietly, and with one line in the log.
  * - *User space never finishes*: the device stays incoming. It does DMA into
  *   memory that is preserved, and nobody but the owner of the session can get
- *   at it.
+ *   at it. When the machine is shut down, and it is not handed over once more,
+ *   its bus mastering is switched off before its translation is.
+ * - *Removed while incoming*: if its file was retrieved, removing waits until the
+ *   file is closed, that is, for the end of the update. Otherwise bus mastering is
+ *   switched off, the IOMMU code blocks it, then it is reset. What is found
+ *   there later is an ordinary device.
  *
  * Quirks run for an incoming device as for any other, because later code needs
  * what they note down. Those that touch a device of a generic class, and so
@@ -572,6 +577,19 @@ void pci_liveupdate_unfreeze(struct pci_dev *dev)
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
 
+/*
+ * A device that nobody has finished, and that is not handed over once more. It
+ * is still doing DMA; its translation is switched off soon.
+ */
+static void pci_liveupdate_end(struct pci_dev *dev)
+{
+	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
+	    !test_and_clear_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate))
+		return;
+	pci_clear_master(dev);
+	pci_warn(dev, "liveupdate: stopped: its session was not finished, and it is not handed over again\n");
+}
+
 /**
  * pci_liveupdate_shutdown() - Shut down a device, if it is preserved
  * @dev: The device, or a bridge.
@@ -580,14 +598,16 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
  * is such that the device cannot fall back from one kind to another.
  *
  * Return: true if that was all that may be done to the device; false if it is
- * an ordinary device, and untouched.
+ * an ordinary device, and untouched but for being stopped if it is incoming.
  */
 bool pci_liveupdate_shutdown(struct pci_dev *dev)
 {
 	u16 val;
 
-	if (!kexec_in_progress || !pci_liveupdate_outgoing(dev))
+	if (!kexec_in_progress || !pci_liveupdate_outgoing(dev)) {
+		pci_liveupdate_end(dev);
 		return false;
+	}
 
 	pci_read_config_word(dev, PCI_COMMAND, &val);
 	if (!(val & PCI_COMMAND_INTX_DISABLE))
@@ -1171,3 +1191,32 @@ void pci_liveupdate_refuse_all(const char *reason)
 		__pci_liveupdate_refuse(dev, reason);
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_refuse_all);
+
+/**
+ * pci_liveupdate_remove() - A device is about to be removed
+ * @dev: The device; it has no driver any more.
+ *
+ * Nobody has the file of an incoming device at this point: the driver would have
+ * waited for it. Bus mastering is off on return, and the device is not incoming
+ * any more. Its translation goes next, as that of any device.
+ */
+void pci_liveupdate_remove(struct pci_dev *dev)
+{
+	guard(mutex)(&pci_liveupdate.lock);
+	__pci_liveupdate_refuse(dev, "it was removed");
+	/* A bridge; what was below it is gone. */
+	if (pci_liveupdate_incoming(dev))
+		pci_liveupdate_release(dev);
+}
+
+/**
+ * pci_liveupdate_removed() - A device is gone for all others
+ * @dev: The device; blocked, and out of its IOMMU group.
+ *
+ * It is reset if pci_liveupdate_remove() stopped it, so that it does not go on
+ * when somebody finds it again.
+ */
+void pci_liveupdate_removed(struct pci_dev *dev)
+{
+	pci_liveupdate_reset(dev, false);
+}

@@ -102,6 +102,10 @@ void *iommu_pages_restore(phys_addr_t phys, size_t size);
 struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev);
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev);
+void iommu_liveupdate_removed(struct device *dev,
+			      struct iommu_domain *default_domain,
+			      struct iommu_domain **domain, void **owner,
+			      unsigned int *owner_cnt);
 bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
 				void *owner);
 bool iommu_liveupdate_frozen(struct device *dev);
@@ -147,6 +151,14 @@ iommu_liveupdate_first_domain(struct device *dev)
 
 static inline void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 						struct device *dev)
+{
+}
+
+static inline void
+iommu_liveupdate_removed(struct device *dev,
+			 struct iommu_domain *default_domain,
+			 struct iommu_domain **domain, void **owner,
+			 unsigned int *owner_cnt)
 {
 }
 

@@ -86,6 +86,8 @@ void pci_liveupdate_refuse_all(const char *reason);
 void pci_liveupdate_setup(struct pci_dev *dev);
 void pci_liveupdate_add(struct pci_dev *dev);
 int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev);
+void pci_liveupdate_remove(struct pci_dev *dev);
+void pci_liveupdate_removed(struct pci_dev *dev);
 bool pci_liveupdate_shutdown(struct pci_dev *dev);
 bool pci_liveupdate_inherit_buses(void);
 bool pci_liveupdate_claim_config(void);
@@ -159,6 +161,14 @@ static inline int pci_liveupdate_probe(const struct pci_driver *drv,
 				       struct pci_dev *dev)
 {
 	return 0;
+}
+
+static inline void pci_liveupdate_remove(struct pci_dev *dev)
+{
+}
+
+static inline void pci_liveupdate_removed(struct pci_dev *dev)
+{
 }
 
 static inline bool pci_liveupdate_shutdown(struct pci_dev *dev)
