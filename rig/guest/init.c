@@ -10,6 +10,7 @@
  *	refusals		do what is forbidden and report the answers
  *	view WHEN		pass on what debugfs shows of an update
  *	holder			views of a session that another process made
+ *	uncoop WHAT		do not co-operate; see uncoop.c
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "uncoop.h"
 #include "update.h"
 
 #define POLL_MS 4
@@ -147,6 +149,11 @@ static void holder(char *args)
 	view_holder();
 }
 
+static void uncooperative(char *args)
+{
+	uncoop(&rig, args);
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -158,6 +165,7 @@ static const struct {
 	{ "refusals", refusals },
 	{ "view", view },
 	{ "holder", holder },
+	{ "uncoop", uncooperative },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

@@ -26,21 +26,7 @@
 #include "rig.h"
 #include "update.h"
 
-#define SESSION		"continuo"
-
-enum token {
-	TOKEN_MEMFD	= 0x6d656d,
-	TOKEN_IOMMUFD	= 0x696f,
-	TOKEN_NIC	= 0x6e6963,
-	TOKEN_AUDIO	= 0x617564,
-	TOKEN_HWPT_NIC	= 0x11000000000001,
-	TOKEN_HWPT_AUDIO = 0x11000000000002,
-};
-
-#define ID_INTEL	0x8086
-#define ID_IGB		0x10c9
-#define ID_HDA_ICH6	0x2668
-#define ID_HDA_ICH9	0x293e
+void (*rig_reached)(struct rig *r, const char *step);
 
 /* How far ahead of the receive ring's head the page left out is. */
 #define HOLE_AHEAD	600u
@@ -54,6 +40,12 @@ static void must(int ret, const char *what)
 {
 	if (ret < 0)
 		die("%s: %s", what, strerror(-ret));
+}
+
+static void reached(struct rig *r, const char *step)
+{
+	if (rig_reached)
+		rig_reached(r, step);
 }
 
 enum level { LEVEL_NONE, LEVEL_MEMFD, LEVEL_IOMMUFD, LEVEL_ALL };
@@ -164,6 +156,7 @@ static void attach_all(struct rig *r, int nic, int audio)
 	if (r->nic.present) {
 		must(vfio_attach(&r->nic.v, nic), "attach the network device");
 		r->nic.hwpt = nic;
+		reached(r, "replace-nic");
 	}
 	if (r->audio.present) {
 		must(vfio_attach(&r->audio.v, audio), "attach the audio device");
@@ -319,6 +312,7 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 			  const char *what)
 {
 	d->v.fd = must_retrieve(r->session, token, what);
+	reached(r, d == &r->nic ? "cdev-nic" : "cdev-audio");
 	if (opt_num("refusals", 0)) {
 		int other = iommufd_open();
 
@@ -332,6 +326,7 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 	/* Before anything of ours: is it as the old kernel left it? */
 	emit("retrieved", ",\"what\":\"%s\",\"pci_command\":%u", what,
 	     vfio_config_read16(&d->v, 4));
+	reached(r, d == &r->nic ? "bind-nic" : "bind-audio");
 }
 
 /* Before the devices are back: they are their session's, and so is its end. */
@@ -367,6 +362,7 @@ static void rig_finish(struct rig *r, uint64_t hole)
 	phase("finish", "begin");
 	must(luo_finish(r->session), "finish the session");
 	view_step("finished");
+	reached(r, "finish");
 	close(r->session);
 	r->session = -1;
 	phase("finish", "end");
@@ -386,7 +382,9 @@ void rig_resume(struct rig *r)
 	r->session = luo_session_retrieve(SESSION);
 	must(r->session, "retrieve the live update session");
 	view_step("session");
+	reached(r, "session");
 	r->memfd = must_retrieve(r->session, TOKEN_MEMFD, "memfd");
+	reached(r, "memfd");
 	if (preserve_level() >= LEVEL_IOMMUFD)
 		r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD,
 					   "iommufd");
@@ -403,6 +401,7 @@ void rig_resume(struct rig *r)
 	view_step("retrieved");
 	if (opt_num("refusals", 0))
 		resume_refusals(r);
+	reached(r, "iommufd");
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
 	if (r->st->has_hda)
@@ -418,22 +417,27 @@ void rig_resume(struct rig *r)
 		old_audio = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_AUDIO);
 		must(old_audio, "restore the audio device's HWPT");
 	}
+	reached(r, "restore");
 	phase("retrieve", "end");
 	view_step("restored");
 
 	phase("rebuild", "begin");
 	hole = choose_hole(r);
 	build_ioas(r, hole);
+	reached(r, "ioas");
 	build_hwpts(r, &nic, &audio);
+	reached(r, "hwpt");
 	phase("rebuild", "end");
 
 	phase("replace", "begin");
 	attach_all(r, nic, audio);
+	reached(r, "replace");
 	phase("replace", "end");
 	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
 	view_step("destroyed");
+	reached(r, "destroy");
 	rig_finish(r, hole);
 }
 

@@ -8,6 +8,22 @@
 #include "hda.h"
 #include "igb.h"
 
+#define SESSION		"continuo"
+
+enum token {
+	TOKEN_MEMFD	= 0x6d656d,
+	TOKEN_IOMMUFD	= 0x696f,
+	TOKEN_NIC	= 0x6e6963,
+	TOKEN_AUDIO	= 0x617564,
+	TOKEN_HWPT_NIC	= 0x11000000000001,
+	TOKEN_HWPT_AUDIO = 0x11000000000002,
+};
+
+#define ID_INTEL	0x8086
+#define ID_IGB		0x10c9
+#define ID_HDA_ICH6	0x2668
+#define ID_HDA_ICH9	0x293e
+
 /* A device of one kind with what belongs to it. */
 struct device {
 	bool present;
@@ -28,6 +44,9 @@ struct rig {
 	struct igb igb;
 	struct hda hda;
 };
+
+/* If set, rig_resume() calls it after each of its steps. */
+extern void (*rig_reached)(struct rig *r, const char *step);
 
 /* Stage 1: take the devices from reset to DMA. */
 void rig_start(struct rig *r);

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+User space that does not co-operate in a live update: it does not come back, dies
+halfway, asks for the wrong thing, or has the devices taken away.
+
+What has to happen is in docs/states.md; these cases read it there. Unless the
+table says that the DMA ends, not one frame may be lost, and no sample.
+"""
+
+import errno
+import time
+
+from rig.lib import states
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, PCI_ON, STEADY_S, bind, clean, guarded, must_see, wall_us
+from rig.referee import phases
+
+# After all of these but the last the session cannot be finished yet.
+STEPS = ("session", "memfd", "iommufd", "cdev-nic", "bind-nic", "cdev-audio", "bind-audio",
+         "restore", "ioas", "hwpt", "replace-nic")
+# From here on closing the session finishes it.
+LATE_STEPS = ("replace", "destroy", "finish")
+
+TABLES_SPARE = 8        # IOMMU pages that a domain more or less does not explain
+LATE_S = 10             # the receive ring lasts for 24
+
+
+def idle_update(run, stage, options=""):
+    """Jump into a kernel in which nobody resumes for the time being."""
+    machine = run.machine
+    run.idle_since, run.idle_begin = len(machine.events), wall_us()
+    machine.send(f"update idle=1 {options}".strip())
+    run.jump = machine.wait("jump", since=run.idle_since)
+    machine.wait("boot", stage=stage, since=run.idle_since, timeout_s=60)
+    machine.wait("idle", since=run.idle_since)
+
+
+def ask(run, command, event, timeout_s=30, **match):
+    since = len(run.machine.events)
+    run.machine.send(f"uncoop {command}")
+    return run.machine.wait(event, since=since, timeout_s=timeout_s, **match)
+
+
+def resume(run, how="resume"):
+    """The update ends: what happened since idle_update() is judged as one update."""
+    end = ask(run, how, "resumed", timeout_s=60)
+    run.updates.append((run.idle_begin, end["host_real_ns"] // 1000))
+    run.spans.append(phases.spans(run.machine.events, run.clock.lines, run.idle_since, end["host_ns"]))
+
+
+def check_cells(run, letter):
+    """Each answer that the guest got is the one in the table, and each that the table
+    says this case tests was asked for."""
+    asked, found = {}, []
+    for e in run.machine.events:
+        if e["ev"] == "cell":
+            asked.setdefault((e["event"], e["state"]), []).append(e["errno"])
+    table = states.cells()
+    for (event, state), cell in table.items():
+        if letter not in cell.letters or cell.seen_otherwise:
+            continue
+        numbers = asked.pop((event, state), None)
+        if not numbers:
+            found.append(f"'{event}' in state '{state}' was not tried")
+            continue
+        for number in numbers:
+            said = errno.errorcode.get(number, "ok") if number else "ok"
+            if said != cell.answer:
+                found.append(f"'{event}' in state '{state}': {said}, the table says {cell.answer}")
+    found += [f"'{event}' in state '{state}' is not in the table" for event, state in asked
+              if (event, state) not in table]
+    run.machine.figures["tries"] = sum(e["ev"] == "cell" for e in run.machine.events)
+    return found
+
+
+def fail_if(found):
+    if found:
+        raise Failed("; ".join(found))
+
+
+def dma_after(run, name, begin):
+    return run.log.times(run.preserved[name], begin)
+
+
+def must_go_on(run, begin, end, found):
+    """DMA of each device all through a window, at the pace of the steady state."""
+    for name, sid in run.preserved.items():
+        within = run.ready[name + "_writes"]
+        gap = run.log.longest_gap_us(sid, begin, end, within)
+        run.machine.figures[f"{name}_dma_gap_alone_us"] = gap
+        if gap > (end - begin) / 2:
+            found.append(f"{name}: {gap} us without a DMA write with nobody there, of {end - begin}")
+
+
+@guarded
+def every_answer(machine, begin, mode):
+    """All that can be asked of a device, in each state.
+
+    Seen to fail: without iommufd_liveupdate_in_use() 'destroy' is granted in state
+    iommufd, and then nobody can bind the device.
+    """
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    ask(run, "incoming", "uncoop")
+    resume(run, "states")
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge() + check_cells(run, "a")
+    run.draw()
+    machine.figures["outcome"] = "refused, or granted with no effect; DMA goes on"
+    fail_if(found)
+
+
+@guarded
+def killed(machine, begin, mode):
+    """SIGKILL after each step: the next process starts over, the last one finishes.
+
+    Seen to fail: without the line in luo_session_release() nobody gets the session
+    after the first one; without vfio_liveupdate_rebind() nobody gets on after 'bind-nic'.
+    """
+    run = begin(mode=mode, append="rig.updates=2")
+    before = ask(run, "memory", "memory")
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    for step in STEPS:
+        ask(run, f"kill {step}", "killed", step=step)
+    resume(run)
+    run.rest(AFTER_S)
+    after = ask(run, "memory", "memory")
+    # What it took over can be handed on.
+    run.update(3, "idle=0")
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge()
+    run.draw()
+    machine.figures["tries"] = len(STEPS)
+    machine.figures["swept_objects"] = sum(e["n"] for e in machine.events if e["ev"] == "swept")
+    machine.figures["iommu_pages"] = [before["iommu_pages"], after["iommu_pages"]]
+    machine.figures["outcome"] = "DMA goes on, the next process resumes"
+    if after["iommu_pages"] > before["iommu_pages"] + TABLES_SPARE:
+        found.append(f"{after['iommu_pages']} IOMMU pages after all, {before['iommu_pages']} before")
+    must_see("anything left behind by the dead", machine.figures["swept_objects"])
+    fail_if(found)
+
+
+@guarded
+def let_go(machine, begin, mode):
+    """SIGKILL once the devices have left their restored HWPT: closing the session
+    finishes it, and the device goes the way of every dead process's device.
+
+    Seen to fail: with 'hwpt' among the LATE_STEPS, after which the session holds all, the
+    device is still a bus master and the memory is not back.
+    """
+    run = begin(mode=mode, sound=False, append="rig.flush=1 rig.updates=4")
+    base = ask(run, "memory", "memory")
+    run.rest(STEADY_S)
+    found, sender, senders = [], run.senders["nic"], run.senders
+    for stage, step in enumerate(LATE_STEPS, 2):
+        idle_update(run, stage)
+        if stage == 2:
+            # All that was sent is in the memory of a process that says so and dies.
+            sender.stop()
+            run.senders = {}
+            time.sleep(0.5)
+        held = ask(run, "memory", "memory")
+        end = ask(run, f"kill {step}", "killed", step=step)
+        if stage == 2:
+            run.updates.append((run.idle_begin, end["host_real_ns"] // 1000))
+        seen = ask(run, "look nic", "look")
+        if not seen["there"] or seen["command"] & 0x4:
+            found.append(f"after '{step}' the device is still a bus master ({seen})")
+        free = ask(run, "memory", "memory")
+        if held["shmem_kb"] - free["shmem_kb"] < 32 << 10 and free["shmem_kb"] > 32 << 10:
+            found.append(f"after '{step}' the memory is not back: {held}, {free}")
+        if free["iommu_pages"] >= base["iommu_pages"]:
+            found.append(f"after '{step}' there are {free['iommu_pages']} IOMMU pages, {base['iommu_pages']} with the device in use")
+        machine.figures[f"memory_after_{step}"] = {k: free[k] for k in ("free_kb", "shmem_kb", "iommu_pages")}
+        if step != LATE_STEPS[-1]:
+            ask(run, "start", "ready", timeout_s=60)
+    run.stop()
+    run.senders = senders
+    found += run.judge()
+    machine.figures["tries"] = len(LATE_STEPS)
+    machine.figures["outcome"] = "session finished; device stopped and reset, memory back"
+    fail_if(found)
+
+
+@guarded
+def late(machine, begin, mode):
+    """Processes that retrieve in odd orders, other work that needs all the memory, and
+    an agent that comes back much later.
+
+    Seen to fail: without the line in luo_session_release(), since the session is gone
+    after the first of them.
+    """
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    alone = wall_us()
+    ask(run, "order", "uncoop", what="order")
+    worked = ask(run, "work", "worked")
+    run.rest(max(0, LATE_S - (wall_us() - alone) / 1e6))
+    back = wall_us()
+    resume(run)
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge() + check_cells(run, "c")
+    run.draw()
+    must_go_on(run, alone, back, found)
+    machine.figures["alone_s"] = round((back - alone) / 1e6, 1)
+    machine.figures["outcome"] = "DMA goes on, resumed"
+    if worked["bad"]:
+        found.append(f"{worked['bad']} words of another process's memory were written to")
+    fail_if(found)
+
+
+@guarded
+def never(machine, begin, mode):
+    """Nobody comes back, and at last the machine is rebooted with nothing preserved:
+    the devices are stopped before their translation goes.
+
+    Seen to fail: without the stop in pci_liveupdate_shutdown() the kernel after that
+    finds both devices running.
+    """
+    run = begin(mode=mode, append="rig.updates=2")
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    alone = wall_us()
+    run.rest(5)
+    gone = wall_us()
+    since = len(machine.events)
+    machine.send("uncoop leave")
+    machine.wait("jump", since=since)
+    boot = machine.wait("boot", stage=3, since=since, timeout_s=60)
+    machine.wait("idle", since=since)
+    looks = [ask(run, f"look {name}", "look") for name in ("nic", "audio")]
+    run.nic = run.sound = False         # what they receive and play ends here
+    run.stop()
+    found = run.judge()
+    # Translation was on when the devices were stopped, and goes off then, as in 7.3.
+    found = [text for text in found if not text.startswith("translation was switched off")]
+    must_go_on(run, alone, gone, found)
+    for name in run.preserved:
+        after = dma_after(run, name, boot["host_real_ns"] // 1000)
+        if after:
+            found.append(f"{name}: {len(after)} DMAs in a kernel that it was not handed over to")
+    for look in looks:
+        if look["command"] & 0x4:
+            found.append(f"{look['dev']} is a bus master in a kernel that it was not handed over to")
+    if "running, but not in the handover" in machine.console():
+        found.append("a device was running when the kernel after that found it")
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = "DMA goes on; stopped by the reboot"
+    fail_if(found)
+
+
+@guarded
+def removed(machine, begin, mode):
+    """A device nobody has retrieved yet is removed: it is stopped, the other one goes on,
+    and the session can be finished without it.
+
+    Seen to fail: without iommu_liveupdate_removed() the kernel warns in
+    __iommu_group_free_device(); without the reference that is kept for the HWPT the
+    iommufd cannot be retrieved any more, and the other device is lost with it.
+    """
+    run = begin(mode=mode, append="rig.hwpt=each")
+    base = ask(run, "memory", "memory")
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    gone = ask(run, "remove nic", "removed")
+    away = ask(run, "look nic", "look")
+    ask(run, "rescan", "uncoop")
+    again = ask(run, "look nic", "look")
+    resume(run, "resume nic")
+    run.rest(AFTER_S)
+    after = ask(run, "memory", "memory")
+    run.stop()
+    run.nic = False
+    run.ready = {**run.ready, "audio": run.ready["audio"]}
+    found = run.judge()
+    found = [text for text in found if not text.startswith("nic: ")]
+    found += check_cells(run, "f")
+    if gone["errno"]:
+        found.append(f"the removal failed: {errno.errorcode[gone['errno']]}")
+    if away["there"] or not again["there"] or again["command"] & 0x4:
+        found.append(f"removed: {away}; found again: {again}")
+    late_dma = dma_after(run, "nic", gone["host_real_ns"] // 1000)
+    if late_dma:
+        found.append(f"{len(late_dma)} DMAs of a device that was removed")
+    must_see("the device do DMA until then", dma_after(run, "nic", run.idle_begin))
+    if after["iommu_pages"] >= base["iommu_pages"]:
+        found.append(f"{after['iommu_pages']} IOMMU pages with one device, {base['iommu_pages']} with both")
+    if "not taken over, bus mastering is off: it was removed" not in machine.console() \
+            or "liveupdate: was reset" not in machine.console():
+        found.append("the log does not say that the device was stopped and reset")
+    machine.figures["outcome"] = "stopped, blocked, reset; the others go on, finished without it"
+    fail_if(found)
+
+
+@guarded
+def removed_held(machine, begin, mode):
+    """A device whose file a session holds is removed: that waits, as for each VFIO file.
+
+    Seen to fail: with nobody holding the file (no 'kill cdev-nic') the device goes at once.
+    """
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    ask(run, "kill cdev-nic", "killed")
+    ask(run, "remove nic", "removing")
+    time.sleep(2)
+    resume(run)
+    run.rest(AFTER_S)
+    early = [e for e in machine.events if e["ev"] == "removed"]
+    for sender in run.senders.values():
+        sender.stop()
+    senders, run.senders = run.senders, {}
+    time.sleep(0.5)
+    since = len(machine.events)
+    ask(run, "close nic", "closed")
+    gone = machine.wait("removed", since=since)
+    away = ask(run, "look nic", "look")
+    run.stop()
+    run.senders = senders
+    found = run.judge()
+    run.draw()
+    if early:
+        found.append("the device was removed while its file was held")
+    if gone["errno"] or away["there"]:
+        found.append(f"not removed when its file was closed: {gone}, {away}")
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = "waits until the file is closed; DMA goes on until then"
+    fail_if(found)
+
+
+@guarded
+def outgoing(machine, begin, mode):
+    """Between preserve and jump: what stops the device is seen by the freeze at the latest.
+
+    Seen to fail: without the trylock of pci_liveupdate_freeze() the jump is not refused,
+    and hangs, as the shutdown waits for the lock; and with a removing process that has
+    inherited the file, since the device is not removed when the file is closed.
+    """
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    ask(run, "preserve", "uncoop")
+    ask(run, "preserved", "uncoop", what="preserved")
+    run.rest(1)
+    for sender in run.senders.values():
+        sender.stop()
+    senders, run.senders = run.senders, {}
+    time.sleep(0.5)
+    ask(run, "stopped", "uncoop", what="stopped")
+    ask(run, "preserve", "uncoop")
+    ask(run, "remove nic", "removing")
+    time.sleep(1)
+    answer = ask(run, "reboot", "reboot")
+    ask(run, "undo", "uncoop")
+    since = len(machine.events)
+    ask(run, "close nic", "closed")
+    gone = machine.wait("removed", since=since)
+    ask(run, "rescan", "uncoop")
+    again = ask(run, "look nic", "look")
+    run.stop()
+    run.senders = senders
+    found = run.judge() + check_cells(run, "h")
+    if answer["errno"] != errno.EBUSY or "is being reset or unbound" not in machine.console():
+        found.append(f"the jump was not refused because of the removal: {answer}")
+    if gone["errno"] or not again["there"]:
+        found.append(f"not removed in the end: {gone}, {again}")
+    machine.figures["outcome"] = "reset allowed; detach and removal refuse the jump; undone"
+    fail_if(found)
+
+
+@guarded
+def hold_broken(machine, begin, mode):
+    """Negative: the devices are let go when a process dies."""
+    run = begin(mode=mode, append="liveupdate.break=hold")
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    end = ask(run, "kill iommufd", "killed")
+    time.sleep(AFTER_S)
+    run.nic = run.sound = False
+    run.stop()
+    run.judge()
+    for name in run.preserved:
+        late_dma = dma_after(run, name, end["host_real_ns"] // 1000 + 300_000)
+        must_see(f"the {name} stop", not late_dma)
+        must_see(f"the {name} do DMA before", dma_after(run, name, run.idle_begin))
+
+
+CASES = [
+    Case("uncoop-states", "all that can be asked of a device, in each state", bind(every_answer, mode="scalable"),
+         debug=True, fault="every request in every state"),
+    Case("uncoop-kill", "SIGKILL after each step of retrieve, rebuild and replace", bind(killed, mode="scalable"),
+         debug=True, fault="process killed after each step"),
+    Case("uncoop-kill-legacy", "the same with the IOMMU in legacy mode", bind(killed, mode="legacy"),
+         fault="process killed after each step, legacy mode"),
+    Case("uncoop-let-go", "SIGKILL after the replace: finished by closing, and let go", bind(let_go, mode="scalable"),
+         fault="process killed after replace, destroy, finish"),
+    Case("uncoop-late", "odd orders, other work, and an agent that comes back late", bind(late, mode="scalable"),
+         fault="agent comes back late, retrieves in odd orders"),
+    Case("uncoop-never", "nobody comes back, and the machine is rebooted", bind(never, mode="scalable"),
+         fault="agent never comes back"),
+    Case("uncoop-remove", "a device that nobody has retrieved is removed", bind(removed, mode="scalable"),
+         fault="device removed before it is retrieved"),
+    Case("uncoop-remove-legacy", "the same with the IOMMU in legacy mode", bind(removed, mode="legacy"),
+         fault="device removed before it is retrieved, legacy mode"),
+    Case("uncoop-remove-held", "a device that a session holds is removed", bind(removed_held, mode="scalable"),
+         fault="device removed while a session holds it"),
+    Case("uncoop-outgoing", "reset, detach, removal between preserve and jump", bind(outgoing, mode="scalable"),
+         fault="device reset, detached, removed before the jump"),
+    Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, mode="scalable"),
+         fault=""),
+]
