@@ -67,6 +67,9 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_break.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/memfd.h>
 #include <linux/mutex.h>
@@ -78,9 +81,9 @@
 #include "iommu-priv.h"
 
 enum {
-	MAX_IOMMUS = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_hw_ser),
-	MAX_DOMAINS = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_domain_ser),
-	MAX_DEVICES = IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_device_ser),
+	MAX_IOMMUS = IOMMU_SER_MAX_IOMMUS,
+	MAX_DOMAINS = IOMMU_SER_MAX_DOMAINS,
+	MAX_DEVICES = IOMMU_SER_MAX_DEVICES,
 };
 
 /* What both directions know of a handover. */
@@ -125,6 +128,8 @@ enum incoming_domain_state {
 
 struct iommu_incoming {
 	struct iommu_handover ho;
+	struct iommu_ser_view view;
+	struct liveupdate_kho_mem mem;
 	bool bad;
 	struct iommu_restored *restored[MAX_DOMAINS];
 	u8 state[MAX_DEVICES];
@@ -288,106 +293,41 @@ static void iommu_flb_unpreserve(struct liveupdate_flb_op_args *args)
 
 /* --- incoming: checks. Nothing of the handover is used before. --- */
 
-static void *incoming_array(u64 pa)
+/* Each kind is checked before what refers to it; what fails is taken out. */
+static void check_entries(struct iommu_incoming *in)
 {
-	if (!kho_is_preserved(pa, get_order(IOMMU_SER_ARRAY_SIZE)))
-		return NULL;
-	return phys_to_virt(pa);
-}
-
-static const char *check_domain(const struct iommu_handover *ho, u32 i)
-{
-	const struct iommu_domain_ser *d = &ho->domains[i];
-	u32 j;
-
-	if (d->format != IOMMU_SER_FMT_VTDSS)
-		return "unknown table format";
-	if (d->top_level < 2 || d->top_level > 4 ||
-	    d->vasz_lg2 < 30 || d->vasz_lg2 > 57)
-		return "impossible table geometry";
-	if (!kho_is_preserved(d->top_pa, 0))
-		return "topmost table was not preserved";
-	for (j = 0; j < i; j++)
-		if ((ho->domains[j].flags & IOMMU_SER_USED) &&
-		    ho->domains[j].top_pa == d->top_pa)
-			return "topmost table is that of another domain, too";
-	return NULL;
-}
-
-static const char *check_device(const struct iommu_handover *ho, u32 i)
-{
-	const struct iommu_device_ser *d = &ho->devices[i];
-	u32 j;
-
-	if (d->domain >= MAX_DOMAINS ||
-	    !(ho->domains[d->domain].flags & IOMMU_SER_USED))
-		return "domain does not exist";
-	if (d->iommu >= MAX_IOMMUS ||
-	    !(ho->iommus[d->iommu].flags & IOMMU_SER_USED))
-		return "IOMMU does not exist";
-	for (j = 0; j < i; j++) {
-		const struct iommu_device_ser *o = &ho->devices[j];
-
-		if (!(o->flags & IOMMU_SER_USED))
-			continue;
-		if (o->segment == d->segment && o->bdf == d->bdf)
-			return "device is listed twice";
-		if (o->iommu == d->iommu && o->did == d->did &&
-		    o->domain != d->domain)
-			return "domain id is that of another domain, too";
-	}
-	return NULL;
-}
-
-static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
-{
-	struct iommu_handover *ho;
-	struct iommu_incoming *in;
+	struct iommu_handover *ho = &in->ho;
 	const char *why;
 	u32 i;
 
-	in = kvzalloc_obj(*in);
-	if (!in)
-		return -ENOMEM;
-	ho = &in->ho;
-
-	why = "root was not preserved";
-	if (!kho_is_preserved(args->data, 0))
-		goto err;
-	ho->ser = phys_to_virt(args->data);
-	why = "unknown version";
-	if (ho->ser->version != IOMMU_SER_VERSION)
-		goto err;
-	why = "array was not preserved";
-	ho->iommus = incoming_array(ho->ser->iommus_pa);
-	ho->domains = incoming_array(ho->ser->domains_pa);
-	ho->devices = incoming_array(ho->ser->devices_pa);
-	if (!ho->iommus || !ho->domains || !ho->devices)
-		goto err;
-	why = "arrays overlap";
-	if (ho->iommus == (void *)ho->domains ||
-	    ho->iommus == (void *)ho->devices ||
-	    ho->domains == (void *)ho->devices)
-		goto err;
-
+	for (i = 0; i < MAX_IOMMUS; i++) {
+		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
+			continue;
+		why = iommu_ser_check_iommu(&in->view, i);
+		if (!why)
+			continue;
+		pr_err("IOMMU %u refused: %s\n", i, why);
+		liveupdate_refused("iommu", "iommu", why, "index=%u", i);
+		ho->iommus[i].flags = 0;
+	}
 	for (i = 0; i < MAX_DOMAINS; i++) {
 		if (!(ho->domains[i].flags & IOMMU_SER_USED))
 			continue;
-		why = check_domain(ho, i);
-		if (why) {
-			pr_err("domain %u refused: %s\n", i, why);
-			liveupdate_refused("domain", "iommu", why, "index=%u", i);
-			ho->domains[i].flags = 0;
+		why = liveupdate_verdict(iommu_ser_check_domain(&in->view, i));
+		if (!why) {
+			in->domain_state[i] = DOM_LISTED;
 			continue;
 		}
-		in->domain_state[i] = DOM_LISTED;
+		pr_err("domain %u refused: %s\n", i, why);
+		liveupdate_refused("domain", "iommu", why, "index=%u", i);
+		ho->domains[i].flags = 0;
 	}
 	for (i = 0; i < MAX_DEVICES; i++) {
 		const struct iommu_device_ser *d = &ho->devices[i];
 
 		if (!(d->flags & IOMMU_SER_USED))
 			continue;
-		why = check_device(ho, i);
+		why = iommu_ser_check_device(&in->view, i);
 		if (!why) {
 			in->state[i] = DEV_PENDING;
 			continue;
@@ -398,7 +338,27 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 		liveupdate_refused_pci(d->segment, d->bdf, "device", "iommu",
 				       why);
 	}
+}
 
+static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_incoming *in;
+	const char *why;
+
+	in = kvzalloc_obj(*in);
+	if (!in)
+		return -ENOMEM;
+
+	liveupdate_kho_mem_init(&in->mem);
+	why = iommu_ser_check(&in->mem.mem, args->data, &in->view);
+	if (why)
+		goto err;
+
+	in->ho.ser = phys_to_virt(args->data);
+	in->ho.iommus = phys_to_virt(in->ho.ser->iommus_pa);
+	in->ho.domains = phys_to_virt(in->ho.ser->domains_pa);
+	in->ho.devices = phys_to_virt(in->ho.ser->devices_pa);
+	check_entries(in);
 out:
 	scoped_guard(mutex, &iommu_liveupdate_lock)
 		incoming = in;
@@ -434,6 +394,7 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 		kho_restore_free(in->ho.iommus);
 		kho_restore_free(in->ho.ser);
 	}
+	liveupdate_kho_mem_destroy(&in->mem);
 	kvfree(in);
 }
 
@@ -898,6 +859,17 @@ const struct iommu_domain_ser *
 iommu_liveupdate_incoming_domain(const struct iommu_device_ser *ser)
 {
 	return &incoming->ho.domains[ser->domain];
+}
+
+/**
+ * iommu_liveupdate_incoming_view() - All of the handover, for its checks
+ *
+ * Return: the handover; only after iommu_liveupdate_incoming_hw() has found a
+ * unit.
+ */
+const struct iommu_ser_view *iommu_liveupdate_incoming_view(void)
+{
+	return &incoming->view;
 }
 
 static void restored_put(struct iommu_restored *r)

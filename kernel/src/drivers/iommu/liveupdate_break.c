@@ -20,6 +20,7 @@
 static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_GAP]	= "gap",
 	[LIVEUPDATE_LAW_HOLD]	= "hold",
+	[LIVEUPDATE_LAW_TRUST]	= "trust",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

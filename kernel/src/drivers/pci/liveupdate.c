@@ -103,6 +103,8 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
@@ -123,9 +125,6 @@
 
 /* In pci_dev_ser.flags of the incoming list only, never in a handover. */
 #define PCI_DEV_SER_TAKEN	BIT(31)
-
-#define PCI_DEV_SER_FLAGS \
-	(PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
 
 #define PCI_LIVEUPDATE_BARS \
 	GENMASK(PCI_LIVEUPDATE_BAR0 + PCI_STD_NUM_BARS - 1, PCI_LIVEUPDATE_BAR0)
@@ -162,42 +161,20 @@ static_assert(offsetof(struct pci_dev_ser, hdr_type) == 24);
 
 /* The list */
 
-static u64 pci_liveupdate_key(u32 segment, u16 bdf)
-{
-	return (u64)segment << 16 | bdf;
-}
-
 static u64 pci_liveupdate_dev_key(struct pci_dev *dev)
 {
-	return pci_liveupdate_key(pci_domain_nr(dev->bus), pci_dev_id(dev));
-}
-
-/* Index of the first entry that is not before @key. */
-static u32 pci_liveupdate_lower_bound(const struct pci_ser *ser, u64 key)
-{
-	u32 first = 0, end = ser->nr_devices;
-
-	while (first < end) {
-		u32 mid = first + (end - first) / 2;
-
-		if (pci_liveupdate_key(ser->devices[mid].segment,
-				       ser->devices[mid].bdf) < key)
-			first = mid + 1;
-		else
-			end = mid;
-	}
-	return first;
+	return pci_ser_key(pci_domain_nr(dev->bus), pci_dev_id(dev));
 }
 
 static struct pci_dev_ser *pci_liveupdate_find(struct pci_ser *ser,
 					       struct pci_dev *dev)
 {
 	u64 key = pci_liveupdate_dev_key(dev);
-	u32 index = pci_liveupdate_lower_bound(ser, key);
+	u32 index = pci_ser_lower_bound(ser, key);
 	struct pci_dev_ser *entry = &ser->devices[index];
 
 	if (index == ser->nr_devices ||
-	    pci_liveupdate_key(entry->segment, entry->bdf) != key)
+	    pci_ser_key(entry->segment, entry->bdf) != key)
 		return NULL;
 	return entry;
 }
@@ -328,7 +305,7 @@ static void pci_liveupdate_flb_unpreserve(struct liveupdate_flb_op_args *args)
 /* The caller made sure that there is room. */
 static void pci_liveupdate_insert(struct pci_ser *ser, struct pci_dev *dev)
 {
-	u32 index = pci_liveupdate_lower_bound(ser, pci_liveupdate_dev_key(dev));
+	u32 index = pci_ser_lower_bound(ser, pci_liveupdate_dev_key(dev));
 	struct pci_dev_ser *entry = &ser->devices[index];
 
 	memmove(entry + 1, entry, sizeof(*entry) * (ser->nr_devices - index));
@@ -641,72 +618,6 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev)
 
 /* Incoming */
 
-/* NULL if @ser, with room for @max devices, can be used, else why not. */
-static const char *pci_liveupdate_invalid(const struct pci_ser *ser, u32 max)
-{
-	u64 key, last = 0;
-	u32 i, j, first, end;
-
-	if (ser->version != PCI_SER_VERSION)
-		return "version of the list is not known";
-	if (ser->reserved)
-		return "reserved field of the list is not zero";
-	if (ser->nr_devices > max || ser->nr_devices > PCI_LIVEUPDATE_MAX)
-		return "list is longer than its memory";
-
-	for (i = 0; i < ser->nr_devices; i++) {
-		const struct pci_dev_ser *entry = &ser->devices[i];
-		bool bridge = entry->flags & PCI_DEV_SER_BRIDGE;
-
-		key = pci_liveupdate_key(entry->segment, entry->bdf);
-		if (i && key <= last)
-			return "devices are out of order or twice in the list";
-		last = key;
-
-		if (entry->reserved || entry->flags & ~PCI_DEV_SER_FLAGS)
-			return "unknown flags or reserved field of a device";
-		if (entry->hdr_type != (bridge ? PCI_HEADER_TYPE_BRIDGE :
-						 PCI_HEADER_TYPE_NORMAL))
-			return "header type of a device";
-		if (!(entry->flags & PCI_DEV_SER_ACS) && entry->acs_ctrl)
-			return "ACS control of a device without ACS";
-		if (!bridge) {
-			if (entry->users != 1)
-				return "count of a device";
-			if (entry->primary || entry->secondary ||
-			    entry->subordinate ||
-			    entry->flags & PCI_DEV_SER_ARI)
-				return "bridge settings of a device that is none";
-			continue;
-		}
-
-		if (entry->primary != PCI_BUS_NUM(entry->bdf) ||
-		    entry->secondary <= entry->primary ||
-		    entry->subordinate < entry->secondary)
-			return "bus numbers of a bridge";
-	}
-
-	/* In order now, so what is below a bridge is found by its bus numbers. */
-	for (i = 0; i < ser->nr_devices; i++) {
-		const struct pci_dev_ser *entry = &ser->devices[i];
-		u32 users = 0;
-
-		if (!(entry->flags & PCI_DEV_SER_BRIDGE))
-			continue;
-
-		key = pci_liveupdate_key(entry->segment, 0);
-		first = pci_liveupdate_lower_bound(ser, key +
-						   (entry->secondary << 8));
-		end = pci_liveupdate_lower_bound(ser, key +
-						 ((entry->subordinate + 1) << 8));
-		for (j = first; j < end; j++)
-			users += !(ser->devices[j].flags & PCI_DEV_SER_BRIDGE);
-		if (!users || entry->users != users)
-			return "count of a bridge";
-	}
-	return NULL;
-}
-
 /*
  * Never fails: an error would come back as a warning when Live Update finishes
  * the object. A bad list is remembered as such, and leaked, because nothing is
@@ -714,28 +625,15 @@ static const char *pci_liveupdate_invalid(const struct pci_ser *ser, u32 max)
  */
 static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 {
-	const unsigned int max_order =
-		get_order(struct_size_t(struct pci_ser, devices,
-					PCI_LIVEUPDATE_MAX));
-	struct pci_ser *ser = NULL;
+	struct liveupdate_kho_mem kho;
+	const struct pci_ser *ser;
 	const char *reason;
-	unsigned int order;
 
 	args->obj = &pci_liveupdate;
 
-	for (order = 0; order <= max_order; order++) {
-		if (kho_is_preserved(args->data, order)) {
-			ser = phys_to_virt(args->data);
-			break;
-		}
-	}
-
-	if (!ser)
-		reason = "memory of the list was not preserved";
-	else
-		reason = pci_liveupdate_invalid(ser, ((PAGE_SIZE << order) -
-						      sizeof(*ser)) /
-						     sizeof(ser->devices[0]));
+	liveupdate_kho_mem_init(&kho);
+	reason = pci_ser_check(&kho.mem, args->data, PCI_LIVEUPDATE_MAX, &ser);
+	liveupdate_kho_mem_destroy(&kho);
 
 	guard(mutex)(&pci_liveupdate.lock);
 	pci_liveupdate.inherit = true;
@@ -750,7 +648,7 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 
 	pr_info("%u devices and bridges were left running by the previous kernel\n",
 		ser->nr_devices);
-	pci_liveupdate.in = ser;
+	pci_liveupdate.in = (struct pci_ser *)ser;
 	return 0;
 }
 

@@ -12,6 +12,7 @@ struct file;
 struct iommu_device_ser;
 struct iommu_domain_ser;
 struct iommu_hw_ser;
+struct iommu_ser_view;
 struct iommufd_ctx;
 struct iommufd_device;
 struct liveupdate_file_handler;
@@ -94,6 +95,7 @@ const struct iommu_device_ser *
 iommu_liveupdate_incoming_device(struct device *dev);
 const struct iommu_domain_ser *
 iommu_liveupdate_incoming_domain(const struct iommu_device_ser *ser);
+const struct iommu_ser_view *iommu_liveupdate_incoming_view(void);
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why);
 void *iommu_pages_restore(phys_addr_t phys, size_t size);

@@ -10,6 +10,7 @@
 #ifndef _LINUX_LIVEUPDATE_BREAK_H
 #define _LINUX_LIVEUPDATE_BREAK_H
 
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 /**
@@ -18,6 +19,8 @@
  *	device first and sets up the new translation then, as 7.3 does.
  * @LIVEUPDATE_LAW_HOLD: "hold": the devices of a session are stopped when it
  *	cannot be finished, as it happens when the process that has it dies.
+ * @LIVEUPDATE_LAW_TRUST: "trust": domains, and entries of the hardware, are
+ *	used although their check has found them wrong.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -25,6 +28,7 @@
 enum liveupdate_law {
 	LIVEUPDATE_LAW_GAP,
 	LIVEUPDATE_LAW_HOLD,
+	LIVEUPDATE_LAW_TRUST,
 	LIVEUPDATE_LAW_NR,
 };
 
@@ -36,5 +40,11 @@ static inline bool liveupdate_breaks(enum liveupdate_law law)
 	return false;
 }
 #endif
+
+/* What a check of the handover has found; see linux/liveupdate_check.h. */
+static inline const char *liveupdate_verdict(const char *why)
+{
+	return liveupdate_breaks(LIVEUPDATE_LAW_TRUST) ? NULL : why;
+}
 
 #endif /* _LINUX_LIVEUPDATE_BREAK_H */

@@ -35,26 +35,20 @@
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
+#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_show.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 
 #include "iommu.h"
+#include "liveupdate_check.h"
 #include "pasid.h"
 #include "../iommu-pages.h"
 
 enum {
 	ROOT_ENTRIES = 256,
 	ENTRY_PRESENT = 1,
-	/* Context entry, legacy mode, low and high 64 bits */
-	CTX_TT = GENMASK(3, 2),
-	CTX_AW = GENMASK(2, 0),
-	/* PASID entry, first 64 bits */
-	PASID_AW = GENMASK(4, 2),
 };
-
-/* Scalable-mode context entry: the directory has 2^(PDTS + 7) entries. */
-#define CTX_SM_PDTS	GENMASK_ULL(11, 9)
 
 static struct intel_iommu *to_intel_iommu(struct iommu_device *dev)
 {
@@ -350,75 +344,23 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 
 /* --- incoming --- */
 
-static const char *check_legacy_entry(struct intel_iommu *iommu,
-				      const struct context_entry *ctx,
-				      const struct iommu_device_ser *ser,
-				      const struct iommu_domain_ser *dom)
+static struct vtd_unit describe_unit(struct intel_iommu *iommu)
 {
-	if (FIELD_GET(CTX_TT, ctx->lo) != CONTEXT_TT_MULTI_LEVEL)
-		return "its context entry is of an unknown translation type";
-	if ((ctx->lo & VTD_PAGE_MASK) != dom->top_pa)
-		return "its context entry refers to other tables";
-	if (FIELD_GET(CTX_AW, ctx->hi) != dom->top_level - 1)
-		return "its context entry has another address width";
-	if (context_domain_id((struct context_entry *)ctx) != ser->did)
-		return "its context entry has another domain id";
-	return NULL;
-}
-
-static const char *check_pasid_tables(const struct iommu_device_ser *ser,
-				      const struct iommu_domain_ser *dom)
-{
-	struct pasid_dir_entry *dir = phys_to_virt(ser->pasid_pa);
-	struct pasid_entry *pte;
-	unsigned int i;
-
-	for (i = 0; i < max_pde(ser->max_pasid); i++)
-		if (pasid_pde_is_present(&dir[i]) &&
-		    !kho_is_preserved(dir[i].val & PDE_PFN_MASK, 0))
-			return "a PASID table of it was not preserved";
-	if (other_pasids(dir, ser->max_pasid))
-		return "it has a PASID that was not handed over";
-	pte = get_pasid_table_from_pde(&dir[0]);
-	if (!pte || !pasid_pte_is_present(pte))
-		return "its PASID entry is not present";
-	if (pasid_pte_get_pgtt(pte) != PASID_ENTRY_PGTT_SL_ONLY)
-		return "its PASID entry is of an unknown translation type";
-	if ((pte->val[0] & VTD_PAGE_MASK) != dom->top_pa)
-		return "its PASID entry refers to other tables";
-	if (FIELD_GET(PASID_AW, pte->val[0]) != dom->top_level - 1)
-		return "its PASID entry has another address width";
-	if (pasid_get_domain_id(pte) != ser->did)
-		return "its PASID entry has another domain id";
-	return NULL;
-}
-
-static const char *check_scalable_entry(const struct context_entry *ctx,
-					const struct iommu_device_ser *ser,
-					const struct iommu_domain_ser *dom)
-{
-	/* PASID_PDE_SHIFT PASIDs a directory entry, 8 bytes each */
-	size_t size = max_pde(ser->max_pasid) * sizeof(struct pasid_dir_entry);
-
-	if (!is_power_of_2(ser->max_pasid) || size < SZ_4K ||
-	    ser->max_pasid > PASID_MAX)
-		return "its number of PASIDs is impossible";
-	if ((ctx->lo & VTD_PAGE_MASK) != ser->pasid_pa)
-		return "its context entry refers to another PASID directory";
-	if ((BIT(7) << FIELD_GET(CTX_SM_PDTS, ctx->lo)) >
-	    max_pde(ser->max_pasid))
-		return "its context entry reaches beyond its PASID directory";
-	if (!kho_is_preserved(ser->pasid_pa, get_order(size)))
-		return "its PASID directory was not preserved";
-	return check_pasid_tables(ser, dom);
+	return (struct vtd_unit) {
+		.scalable = sm_supported(iommu),
+		.haw = boot_cpu_data.x86_phys_bits,
+		.sagaw = cap_sagaw(iommu->cap),
+		.large_pages = cap_super_page_val(iommu->cap),
+		.first_did = IDA_START_DID,
+		.end_did = iommu->max_domain_id,
+	};
 }
 
 static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
 			       const struct context_entry *ctx,
 			       const struct iommu_device_ser *ser)
 {
-	const struct iommu_domain_ser *dom =
-		iommu_liveupdate_incoming_domain(ser);
+	const struct vtd_unit unit = describe_unit(iommu);
 	struct pci_dev *pdev;
 	bool incoming;
 
@@ -428,16 +370,10 @@ static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
 	pci_dev_put(pdev);
 	if (!incoming)
 		return "the PCI device is gone or was refused";
-	if (ser->entry_pa !=
-	    virt_to_phys((void *)((unsigned long)ctx & VTD_PAGE_MASK)))
-		return "its context entry is elsewhere";
-	if (ser->did < IDA_START_DID || ser->did >= iommu->max_domain_id)
-		return "its domain id is out of range";
-	if (!(cap_sagaw(iommu->cap) & BIT(dom->top_level - 1)))
-		return "the IOMMU does not support its table depth";
-	if (sm_supported(iommu))
-		return check_scalable_entry(ctx, ser, dom);
-	return check_legacy_entry(iommu, ctx, ser, dom);
+	return liveupdate_verdict(vtd_check_device(iommu_liveupdate_incoming_view(),
+						   &unit, ser,
+						   __pa(ctx) & VTD_PAGE_MASK,
+						   &ctx->lo));
 }
 
 /* KHO was asked for each of these pages before. */
@@ -491,24 +427,29 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 
 static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
 {
+	struct liveupdate_mem *mem = iommu_liveupdate_incoming_view()->mem;
+	const struct vtd_unit unit = describe_unit(iommu);
 	unsigned int bus, half;
 
 	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
 		for (half = 0; half < tables_per_root_entry(iommu); half++) {
 			u64 *slot = root_slot(iommu, bus, half);
+			const char *why;
 			void *table;
 
 			if (!(*slot & ENTRY_PRESENT))
 				continue;
-			table = iommu_pages_restore(*slot & VTD_PAGE_MASK,
-						    SZ_4K);
-			if (table) {
+			why = vtd_check_root_slot(mem, &unit, *slot);
+			if (!why) {
+				table = iommu_pages_restore(*slot & VTD_PAGE_MASK,
+							    SZ_4K);
 				walk_contexts(iommu, bus, half, table,
 					      adopt_entry, seen);
 				continue;
 			}
-			pr_err("%s: context table of bus %02x was not preserved, the bus is blocked\n",
-			       iommu->name, bus);
+			pr_err("%s: bus %02x is blocked: %s\n", iommu->name,
+			       bus, why);
+			liveupdate_refused("bus", "intel", why, "bus=%#x", bus);
 			WRITE_ONCE(*slot, 0);
 			__iommu_flush_cache(iommu, slot, sizeof(*slot));
 		}

@@ -48,6 +48,9 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_show.h>
 #include <linux/liveupdate_break.h>
 #include <linux/pagemap.h>
 #include <linux/pci_liveupdate.h>
@@ -563,43 +566,26 @@ static int restore_hwpt(struct iommufd_ctx *ictx,
 	return 0;
 }
 
-static struct iommufd_ser *incoming_ser(u64 pa)
+static const struct iommufd_ser *incoming_ser(u64 pa)
 {
-	struct iommufd_ser *ser = phys_to_virt(pa);
-	unsigned int order;
-	u32 i, j;
+	const struct iommufd_ser *ser;
+	struct liveupdate_kho_mem kho;
+	const char *why;
 
-	/* The order tells how much there is; the header is in the first page. */
-	for (order = 0; order <= MAX_PAGE_ORDER; order++)
-		if (kho_is_preserved(pa, order))
-			break;
-	if (order > MAX_PAGE_ORDER) {
-		pr_err("handover refused: it was not preserved\n");
-		return NULL;
-	}
-	if (ser->version != IOMMUFD_SER_VERSION) {
-		pr_err("handover refused: unknown version %u\n", ser->version);
-		return NULL;
-	}
-	if (!ser->nr_hwpts ||
-	    struct_size(ser, hwpts, ser->nr_hwpts) > PAGE_SIZE << order) {
-		pr_err("handover refused: %u HWPTs do not fit\n",
-		       ser->nr_hwpts);
-		return NULL;
-	}
-	for (i = 0; i < ser->nr_hwpts; i++)
-		for (j = 0; j < i; j++)
-			if (ser->hwpts[i].token == ser->hwpts[j].token) {
-				pr_err("handover refused: token %#llx is there twice\n",
-				       ser->hwpts[i].token);
-				return NULL;
-			}
-	return ser;
+	liveupdate_kho_mem_init(&kho);
+	why = iommufd_ser_check(&kho.mem, pa, IOMMUFD_SER_VERSION, &ser);
+	liveupdate_kho_mem_destroy(&kho);
+	if (!why)
+		return ser;
+	pr_err("handover refused: %s\n", why);
+	liveupdate_refused("list", "iommufd", why, "name=%s",
+			   IOMMUFD_LIVEUPDATE_COMPATIBLE);
+	return NULL;
 }
 
 static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 {
-	struct iommufd_ser *ser = incoming_ser(args->serialized_data);
+	const struct iommufd_ser *ser = incoming_ser(args->serialized_data);
 	struct file *file;
 	int rc;
 	u32 i;

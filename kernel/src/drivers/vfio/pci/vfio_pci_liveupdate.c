@@ -83,6 +83,8 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -246,25 +248,17 @@ static void vfio_pci_liveupdate_unfreeze(struct liveupdate_file_op_args *args)
 /* NULL if the data of a file cannot be used. */
 static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data)
 {
-	struct vfio_pci_ser *ser;
+	const struct vfio_pci_ser *ser;
+	struct liveupdate_kho_mem kho;
+	const char *why;
 
-	if (!kho_is_preserved(data, 0)) {
-		pr_err("data of a file at %#llx was not preserved\n", data);
-		return NULL;
-	}
-
-	ser = phys_to_virt(data);
-	if (ser->version != VFIO_PCI_SER_VERSION) {
-		pr_err("data of a file at %#llx has version %u, not %u\n", data,
-		       ser->version, VFIO_PCI_SER_VERSION);
-		return NULL;
-	}
-	if (memchr_inv(ser->reserved, 0, sizeof(ser->reserved))) {
-		pr_err("data of a file at %#llx has reserved fields set\n",
-		       data);
-		return NULL;
-	}
-	return ser;
+	liveupdate_kho_mem_init(&kho);
+	why = vfio_pci_ser_check(&kho.mem, data, &ser);
+	liveupdate_kho_mem_destroy(&kho);
+	if (!why)
+		return (struct vfio_pci_ser *)ser;
+	pr_err("data of a file at %#llx refused: %s\n", data, why);
+	return NULL;
 }
 
 /* The device that was meant, with a reference; NULL if it is not there. */

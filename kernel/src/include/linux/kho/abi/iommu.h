@@ -124,4 +124,12 @@ struct iommu_device_ser {
 	u64 pasid_pa;
 } __packed;
 
+/* Numbers of entries of the arrays */
+#define IOMMU_SER_MAX_IOMMUS \
+	(IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_hw_ser))
+#define IOMMU_SER_MAX_DOMAINS \
+	(IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_domain_ser))
+#define IOMMU_SER_MAX_DEVICES \
+	(IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_device_ser))
+
 #endif /* _LINUX_KHO_ABI_IOMMU_H */

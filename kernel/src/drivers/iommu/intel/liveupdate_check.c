@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/*
+ * See include/linux/liveupdate_check.h for what may and may not be done here.
+ *
+ * References are to the "Intel Virtualization Technology for Directed I/O
+ * Architecture Specification". A bit that is reserved there is refused if it is
+ * set; so is one that has a meaning which no kernel of this version makes use
+ * of, because then the entry does not say what the handover says.
+ */
+
+#include <linux/bits.h>
+#include <linux/bitfield.h>
+#include <linux/kho/abi/iommu.h>
+#include <linux/mm.h>
+
+#include "liveupdate_check.h"
+
+#define ENTRY_PRESENT		BIT_ULL(0)
+#define ENTRY_FPD		BIT_ULL(1)	/* fault processing disable */
+#define ENTRY_ADDR		GENMASK_ULL(63, 12)
+
+/* "9.1 Root Entry", "9.2 Scalable-Mode Root Entry" */
+#define ROOT_RESERVED		GENMASK_ULL(11, 1)
+
+/* "9.3 Context Entry", low and high 64 bits */
+#define CTX_TT			GENMASK_ULL(3, 2)
+#define CTX_LO_RESERVED		GENMASK_ULL(11, 4)
+#define CTX_AW			GENMASK_ULL(2, 0)
+#define CTX_DID			GENMASK_ULL(23, 8)
+#define CTX_HI_RESERVED		(GENMASK_ULL(63, 24) | BIT_ULL(7))
+
+/* "9.4 Scalable-Mode Context-Entry"; DTE and PRE are not in use. */
+#define CTX_SM_PDTS		GENMASK_ULL(11, 9)
+#define CTX_SM_LO_RESERVED	(GENMASK_ULL(8, 4) | BIT_ULL(2))
+
+/* "9.5 Scalable-Mode PASID Directory Entry" */
+#define PDE_RESERVED		GENMASK_ULL(11, 2)
+
+/* "9.6 Scalable-Mode PASID Table Entry", first and second 64 bits */
+#define PTE_AW			GENMASK_ULL(4, 2)
+#define PTE_PGTT		GENMASK_ULL(8, 6)
+#define PTE_LO_RESERVED		(GENMASK_ULL(11, 10) | BIT_ULL(5))
+#define PTE_DID			GENMASK_ULL(15, 0)
+#define PTE_PWSNP		BIT_ULL(23)
+#define PTE_PGSNP		BIT_ULL(24)
+
+/* "9.8 Second-Stage Paging Entries"; DMA tables have no X */
+#define SS_ACCESS		GENMASK_ULL(1, 0)
+#define SS_PS			BIT_ULL(7)
+#define SS_SNP			BIT_ULL(11)
+#define SS_LEAF_RESERVED	BIT_ULL(62)
+
+enum {
+	TT_MULTI_LEVEL = 0,
+	PGTT_SECOND_STAGE = 2,
+	PASIDS_PER_PDE = 64,
+	PASID_ENTRY_WORDS = 8,
+	TABLE_ITEMS = 512,
+	/* PDTS: the directory has 2^(PDTS + 7) entries. */
+	PDTS_OFFSET = 7,
+};
+
+static bool beyond_haw(const struct vtd_unit *unit, u64 entry)
+{
+	return (entry & ENTRY_ADDR) >> unit->haw;
+}
+
+/**
+ * vtd_check_root_slot() - Check one present slot of the root table
+ * @mem: How to get at memory.
+ * @unit: The hardware.
+ * @slot: Root entry, or half of one in scalable mode.
+ *
+ * Claims the page of the context table.
+ *
+ * Return: NULL, or the rule that it breaks.
+ */
+const char *vtd_check_root_slot(struct liveupdate_mem *mem,
+				const struct vtd_unit *unit, u64 slot)
+{
+	if (slot & ROOT_RESERVED)
+		return "reserved bits of the root entry are set";
+	if (beyond_haw(unit, slot) || !mem->get(mem, slot & ENTRY_ADDR, 0))
+		return "context table was not preserved";
+	if (!mem->claim(mem, slot & ENTRY_ADDR))
+		return "context table is used for something else, too";
+	return NULL;
+}
+
+static const char *check_legacy(const struct iommu_device_ser *ser,
+				const struct iommu_domain_ser *dom,
+				const u64 *ctx)
+{
+	if (ctx[0] & CTX_LO_RESERVED || ctx[1] & CTX_HI_RESERVED)
+		return "reserved bits of its context entry are set";
+	if (FIELD_GET(CTX_TT, ctx[0]) != TT_MULTI_LEVEL)
+		return "its context entry is of an unknown translation type";
+	if ((ctx[0] & ENTRY_ADDR) != dom->top_pa)
+		return "its context entry refers to other tables";
+	if (FIELD_GET(CTX_AW, ctx[1]) != dom->top_level - 1U)
+		return "its context entry has another address width";
+	if (FIELD_GET(CTX_DID, ctx[1]) != ser->did)
+		return "its context entry has another domain id";
+	return NULL;
+}
+
+static const char *check_pasid_entry(const struct iommu_device_ser *ser,
+				     const struct iommu_domain_ser *dom,
+				     const u64 *pte)
+{
+	unsigned int i;
+	u64 rest = 0;
+
+	for (i = 2; i < PASID_ENTRY_WORDS; i++)
+		rest |= pte[i];
+	if (rest || pte[0] & PTE_LO_RESERVED ||
+	    pte[1] & ~(PTE_DID | PTE_PWSNP | PTE_PGSNP))
+		return "reserved bits of its PASID entry are set";
+	if (FIELD_GET(PTE_PGTT, pte[0]) != PGTT_SECOND_STAGE)
+		return "its PASID entry is of an unknown translation type";
+	if ((pte[0] & ENTRY_ADDR) != dom->top_pa)
+		return "its PASID entry refers to other tables";
+	if (FIELD_GET(PTE_AW, pte[0]) != dom->top_level - 1U)
+		return "its PASID entry has another address width";
+	if (FIELD_GET(PTE_DID, pte[1]) != ser->did)
+		return "its PASID entry has another domain id";
+	return NULL;
+}
+
+/* All PASID tables of a device: only the first PASID is in use. */
+static const char *check_pasid_tables(struct liveupdate_mem *mem,
+				      const struct vtd_unit *unit,
+				      const struct iommu_device_ser *ser,
+				      const struct iommu_domain_ser *dom,
+				      const u64 *dir)
+{
+	unsigned int i, j, n = ser->max_pasid / PASIDS_PER_PDE;
+	const u64 *table;
+	const char *why;
+
+	if (!(dir[0] & ENTRY_PRESENT))
+		return "its PASID entry is not present";
+	for (i = 0; i < n; i++) {
+		if (!(dir[i] & ENTRY_PRESENT))
+			continue;
+		if (dir[i] & PDE_RESERVED)
+			return "reserved bits of its PASID directory are set";
+		table = beyond_haw(unit, dir[i]) ? NULL :
+			mem->get(mem, dir[i] & ENTRY_ADDR, 0);
+		if (!table)
+			return "a PASID table of it was not preserved";
+		if (!mem->claim(mem, dir[i] & ENTRY_ADDR))
+			return "a PASID table of it is used for something else, too";
+		for (j = 0; j < PASIDS_PER_PDE; j++, table += PASID_ENTRY_WORDS) {
+			bool present = table[0] & ENTRY_PRESENT;
+
+			if (i || j) {
+				if (present)
+					return "it has a PASID that was not handed over";
+				continue;
+			}
+			if (!present)
+				return "its PASID entry is not present";
+			why = check_pasid_entry(ser, dom, table);
+			if (why)
+				return why;
+		}
+	}
+	return NULL;
+}
+
+static const char *check_scalable(const struct iommu_ser_view *view,
+				  const struct vtd_unit *unit,
+				  const struct iommu_device_ser *ser,
+				  const struct iommu_domain_ser *dom,
+				  const u64 *ctx)
+{
+	unsigned int entries = ser->max_pasid / PASIDS_PER_PDE;
+
+	/* The second word holds RID_PASID, 0, and RID_PRIV; then nothing. */
+	if (ctx[0] & CTX_SM_LO_RESERVED || ctx[1] || ctx[2] || ctx[3])
+		return "reserved bits of its context entry are set";
+	if ((ctx[0] & ENTRY_ADDR) != ser->pasid_pa)
+		return "its context entry refers to another PASID directory";
+	if (1U << (FIELD_GET(CTX_SM_PDTS, ctx[0]) + PDTS_OFFSET) > entries)
+		return "its context entry reaches beyond its PASID directory";
+	return check_pasid_tables(view->mem, unit, ser, dom,
+				  view->mem->get(view->mem, ser->pasid_pa,
+						 get_order(entries * sizeof(u64))));
+}
+
+/**
+ * vtd_check_device() - Does hardware's entry say what the handover says?
+ * @view: The handover.
+ * @unit: The hardware.
+ * @ser: The device; iommu_ser_check_device() found no fault with it.
+ * @table_pa: Physical address of the context table that the entry is in.
+ * @context: The context entry, which is present: 2 words, 4 in scalable mode.
+ *
+ * Return: NULL, or the rule that it breaks.
+ */
+const char *vtd_check_device(const struct iommu_ser_view *view,
+			     const struct vtd_unit *unit,
+			     const struct iommu_device_ser *ser,
+			     u64 table_pa, const u64 *context)
+{
+	const struct iommu_domain_ser *dom = &view->domains[ser->domain];
+
+	if (ser->entry_pa != table_pa)
+		return "its context entry is elsewhere";
+	if (ser->did < unit->first_did || ser->did >= unit->end_did)
+		return "its domain id is out of range";
+	if (!(unit->sagaw & BIT(dom->top_level - 1)))
+		return "the IOMMU does not support its table depth";
+	if (unit->scalable)
+		return check_scalable(view, unit, ser, dom, context);
+	return check_legacy(ser, dom, context);
+}
+
+static const char *check_table(struct liveupdate_mem *mem,
+			       const struct vtd_unit *unit, u64 pa,
+			       unsigned int level)
+{
+	const u64 *item = mem->get(mem, pa, 0);
+	unsigned int i;
+	const char *why;
+
+	for (i = 0; i < TABLE_ITEMS; i++) {
+		u64 entry = item[i];
+		bool leaf = !level || entry & SS_PS;
+
+		if (!(entry & SS_ACCESS))
+			continue;
+		if (beyond_haw(unit, entry & GENMASK_ULL(51, 12)))
+			return "an address in its tables is beyond what the IOMMU can have";
+		if (leaf) {
+			if (level > 2 || (level &&
+					  !(unit->large_pages & BIT(level - 1))))
+				return "a leaf in its tables is of an impossible size";
+			/* Of a large leaf the lower address bits are reserved. */
+			if (entry & SS_LEAF_RESERVED ||
+			    (level && entry & GENMASK_ULL(11 + 9 * level, 12)))
+				return "reserved bits of a leaf in its tables are set";
+			continue;
+		}
+		if (entry & (SS_SNP | SS_LEAF_RESERVED))
+			return "reserved bits of an entry in its tables are set";
+		pa = entry & GENMASK_ULL(51, 12);
+		if (!mem->get(mem, pa, 0))
+			return "one of its tables was not preserved";
+		/* A cycle, too, comes back to a page that is claimed. */
+		if (!mem->claim(mem, pa))
+			return "one of its tables is used for something else, too";
+		why = check_table(mem, unit, pa, level - 1);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+/**
+ * vtd_check_tables() - Check all second-stage tables of a domain
+ * @mem: How to get at memory.
+ * @unit: The hardware.
+ * @domain: The domain; iommu_ser_check_domain() found no fault with it.
+ *
+ * The time that this takes grows with the number of tables: one of four levels
+ * that maps 1 TiB with leaves of 4 KiB has half a million. No table is visited
+ * twice, and the descent is not deeper than the domain has levels.
+ *
+ * Return: NULL, or the rule that they break.
+ */
+const char *vtd_check_tables(struct liveupdate_mem *mem,
+			     const struct vtd_unit *unit,
+			     const struct iommu_domain_ser *domain)
+{
+	return check_table(mem, unit, domain->top_pa, domain->top_level);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+#ifndef _INTEL_LIVEUPDATE_CHECK_H
+#define _INTEL_LIVEUPDATE_CHECK_H
+
+#include <linux/liveupdate_check.h>
+
+/**
+ * struct vtd_unit - What the hardware says of itself
+ * @scalable: Its root table is in scalable mode.
+ * @haw: Number of physical address bits.
+ * @sagaw: Supported second-stage depths: bit n for n + 2 levels ("11.4.2
+ *	Capability Register", SAGAW).
+ * @large_pages: Bit 0: leaves of 2 MiB, bit 1: of 1 GiB (SLLPS).
+ * @first_did: The lowest domain id that a preserved device can have.
+ * @end_did: One more than the highest.
+ */
+struct vtd_unit {
+	bool scalable;
+	unsigned int haw;
+	unsigned int sagaw;
+	unsigned int large_pages;
+	u32 first_did;
+	u32 end_did;
+};
+
+const char *vtd_check_root_slot(struct liveupdate_mem *mem,
+				const struct vtd_unit *unit, u64 slot);
+const char *vtd_check_device(const struct iommu_ser_view *view,
+			     const struct vtd_unit *unit,
+			     const struct iommu_device_ser *ser,
+			     u64 table_pa, const u64 *context);
+const char *vtd_check_tables(struct liveupdate_mem *mem,
+			     const struct vtd_unit *unit,
+			     const struct iommu_domain_ser *domain);
+
+#endif /* _INTEL_LIVEUPDATE_CHECK_H */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+/*
+ * Checks of what the previous kernel has handed over
+ *
+ * The functions below, and those in the *_check.h of the IOMMU drivers, decide
+ * whether a handover can be used. They know nothing of the running kernel: all
+ * they see is memory that they ask for by its physical address. So they are
+ * compiled into the tests in tests/handover, too, which feed them with damaged
+ * handovers and with those that a fuzzer makes up.
+ *
+ * Each returns NULL if what it looked at can be used, else a constant string:
+ * the rule that is broken. None writes to the handover, none reads memory that
+ * was not preserved, and each does an amount of work that does not depend on
+ * what the handover says: linear in the size of the memory that it is in, and
+ * in the square of the number of entries that claim to be in use.
+ */
+#ifndef _LINUX_LIVEUPDATE_CHECK_H
+#define _LINUX_LIVEUPDATE_CHECK_H
+
+#include <linux/types.h>
+
+struct iommu_device_ser;
+struct iommu_domain_ser;
+struct iommu_hw_ser;
+struct iommu_ser;
+struct iommufd_ser;
+struct pci_dev_ser;
+struct pci_ser;
+struct vfio_pci_ser;
+
+/**
+ * struct liveupdate_mem - Access to what the previous kernel has preserved
+ * @get: Returns the memory at physical address @pa if just this, 2^@order
+ *	pages from @pa on, was preserved; else NULL.
+ * @claim: Says that the page at @pa is used for one purpose. False if it was
+ *	claimed before.
+ */
+struct liveupdate_mem {
+	const void *(*get)(struct liveupdate_mem *mem, u64 pa,
+			   unsigned int order);
+	bool (*claim)(struct liveupdate_mem *mem, u64 pa);
+};
+
+/* Most pages that a root structure of variable length may have, as exponent */
+#define LIVEUPDATE_CHECK_MAX_ORDER	10
+
+const void *liveupdate_check_sized(struct liveupdate_mem *mem, u64 pa,
+				   size_t *size);
+
+/* drivers/pci/liveupdate_check.c */
+u32 pci_ser_lower_bound(const struct pci_ser *ser, u64 key);
+const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
+			  const struct pci_ser **serp);
+
+/* One device of the list, by its key */
+static inline u64 pci_ser_key(u32 segment, u16 bdf)
+{
+	return (u64)segment << 16 | bdf;
+}
+
+/**
+ * struct iommu_ser_view - Where the parts of an IOMMU handover are
+ * @mem: How to get at memory.
+ * @ser: The root.
+ * @iommus: IOMMU_SER_MAX_IOMMUS entries.
+ * @domains: IOMMU_SER_MAX_DOMAINS entries.
+ * @devices: IOMMU_SER_MAX_DEVICES entries.
+ */
+struct iommu_ser_view {
+	struct liveupdate_mem *mem;
+	const struct iommu_ser *ser;
+	const struct iommu_hw_ser *iommus;
+	const struct iommu_domain_ser *domains;
+	const struct iommu_device_ser *devices;
+};
+
+/* drivers/iommu/liveupdate_check.c */
+const char *iommu_ser_check(struct liveupdate_mem *mem, u64 pa,
+			    struct iommu_ser_view *view);
+const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i);
+const char *iommu_ser_check_domain(const struct iommu_ser_view *view, u32 i);
+const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i);
+const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
+			      const struct iommufd_ser **serp);
+const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
+			       const struct vfio_pci_ser **serp);
+
+#endif /* _LINUX_LIVEUPDATE_CHECK_H */

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommufd.h>
+#include <linux/kho/abi/pci.h>
+#include <linux/kho/abi/vfio_pci.h>
+#include <linux/mm.h>
+#include <linux/pci_regs.h>
+
+#include "../../kernel/src/drivers/iommu/intel/liveupdate_check.h"
+#include "image.h"
+
+const char *const page_names[P_NR] = {
+	[P_ROOT] = "root",	[P_IOMMUS] = "iommus",
+	[P_DOMAINS] = "domains", [P_DEVICES] = "devices",
+	[P_UNIT] = "unit",	[P_CTX] = "ctx",
+	[P_DIR0] = "dir0",	[P_DIR1] = "dir1",
+	[P_PT0] = "pt0",	[P_PT1] = "pt1",
+	[P_TOP0] = "top0",	[P_PDP0] = "pdp0",
+	[P_PD0] = "pd0",	[P_LEAF0] = "leaf0",
+	[P_TOP1] = "top1",	[P_PDP1] = "pdp1",
+	[P_PD1] = "pd1",	[P_LEAF1] = "leaf1",
+	[P_PCI] = "pci",	[P_IOMMUFD] = "iommufd",
+	[P_VFIO] = "vfio",	[P_MEMFD] = "memfd",
+	[P_SPARE] = "spare",
+};
+
+/* What has been written since the last reset, so that it is cheap. */
+#define UNDO_MAX	4096
+
+static struct page {
+	u8 *now;		/* what the checks read */
+	u8 *good[2];		/* by mode */
+	size_t touched;		/* nothing beyond was written to */
+	bool preserved;
+	bool claimed;
+} pages[P_NR];
+
+static struct {
+	u8 page;
+	u32 offset;
+} undo[UNDO_MAX];
+static unsigned int nr_undo;
+static bool mode, undo_all = true;
+
+unsigned int image_order(enum page_name page)
+{
+	switch (page) {
+	case P_IOMMUS:
+	case P_DOMAINS:
+	case P_DEVICES:
+		return get_order(IOMMU_SER_ARRAY_SIZE);
+	default:
+		return 0;
+	}
+}
+
+static size_t page_bytes(enum page_name page)
+{
+	return PAGE_SIZE << image_order(page);
+}
+
+static enum page_name page_at(u64 pa)
+{
+	u64 n = (pa - PAGE_PA(0)) / 0x1000000;
+
+	return pa >= PAGE_PA(0) && n < P_NR && pa == PAGE_PA(n) ? n : P_NR;
+}
+
+static const void *mem_get(struct liveupdate_mem *mem, u64 pa,
+			   unsigned int order)
+{
+	enum page_name page = page_at(pa);
+
+	(void)mem;
+	if (page == P_NR || !pages[page].preserved || image_order(page) != order)
+		return NULL;
+	return pages[page].now;
+}
+
+static bool mem_claim(struct liveupdate_mem *mem, u64 pa)
+{
+	enum page_name page = page_at(pa);
+
+	(void)mem;
+	if (page == P_NR)
+		abort();	/* It was never got. */
+	if (pages[page].claimed)
+		return false;
+	pages[page].claimed = true;
+	return true;
+}
+
+static struct liveupdate_mem memory = { mem_get, mem_claim };
+
+static u64 *words(u8 **to, enum page_name page)
+{
+	return (u64 *)to[page];
+}
+
+static void good_device(u8 **to, unsigned int i, bool scalable)
+{
+	static const u16 bdf[] = { DEV0_BDF, DEV1_BDF };
+	static const u16 did[] = { DEV0_DID, DEV1_DID };
+	enum page_name top = i ? P_TOP1 : P_TOP0;
+	struct iommu_domain_ser *dom = (struct iommu_domain_ser *)to[P_DOMAINS] + i;
+	struct iommu_device_ser *dev = (struct iommu_device_ser *)to[P_DEVICES] + i;
+	u64 *ctx, *pte;
+
+	*dom = (struct iommu_domain_ser) {
+		.flags = IOMMU_SER_USED,
+		.format = IOMMU_SER_FMT_VTDSS,
+		.top_pa = PAGE_PA(top),
+		.top_level = 3,
+		.vasz_lg2 = 48,
+	};
+	*dev = (struct iommu_device_ser) {
+		.flags = IOMMU_SER_USED,
+		.bdf = bdf[i],
+		.did = did[i],
+		.domain = i,
+		.entry_pa = PAGE_PA(P_CTX),
+	};
+	for (unsigned int level = 3; level; level--)
+		words(to, top + 3 - level)[i] = PAGE_PA(top + 4 - level) | 3;
+	/* 4 KiB at the end, 2 MiB in the middle, nothing else */
+	words(to, top + 3)[511] = 0x5000 | 3;
+	words(to, top + 2)[256] = 0x40000000 | 0x80 | 1;
+
+	ctx = words(to, P_CTX) + bdf[i] * (scalable ? 4 : 2);
+	if (!scalable) {
+		ctx[0] = PAGE_PA(top) | 1;
+		ctx[1] = (u64)did[i] << 8 | 2;
+		return;
+	}
+	dev->max_pasid = 512 * 64;
+	dev->pasid_pa = PAGE_PA(i ? P_DIR1 : P_DIR0);
+	ctx[0] = dev->pasid_pa | 2 << 9 | 1;
+	words(to, i ? P_DIR1 : P_DIR0)[0] = PAGE_PA(i ? P_PT1 : P_PT0) | 1;
+	pte = words(to, i ? P_PT1 : P_PT0);
+	pte[0] = PAGE_PA(top) | 2 << 6 | 2 << 2 | 1;
+	pte[1] = did[i];
+}
+
+static void good_pci(u8 *page)
+{
+	struct pci_ser *ser = (struct pci_ser *)page;
+
+	ser->version = PCI_SER_VERSION;
+	ser->nr_devices = 3;
+	ser->devices[0] = (struct pci_dev_ser) {
+		.bdf = 0x0010, .vendor = 0x1b36, .device = 0x000c,
+		.flags = PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ACS, .acs_ctrl = 0x1d,
+		.users = 1, .hdr_type = PCI_HEADER_TYPE_BRIDGE,
+		.secondary = 1, .subordinate = 2,
+	};
+	ser->devices[1] = (struct pci_dev_ser) {
+		.bdf = DEV0_BDF, .vendor = 0x8086, .device = 0x10c9, .users = 1,
+	};
+	ser->devices[2] = (struct pci_dev_ser) {
+		.bdf = 0x0100, .vendor = 0x8086, .device = 0x2668, .users = 1,
+	};
+}
+
+static void good_image(u8 **to, bool scalable)
+{
+	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
+	struct iommu_hw_ser *hw = (struct iommu_hw_ser *)to[P_IOMMUS];
+	struct iommufd_ser *fd = (struct iommufd_ser *)to[P_IOMMUFD];
+	struct vfio_pci_ser *vfio = (struct vfio_pci_ser *)to[P_VFIO];
+
+	*root = (struct iommu_ser) {
+		.version = IOMMU_SER_VERSION,
+		.iommus_pa = PAGE_PA(P_IOMMUS),
+		.domains_pa = PAGE_PA(P_DOMAINS),
+		.devices_pa = PAGE_PA(P_DEVICES),
+	};
+	*hw = (struct iommu_hw_ser) {
+		.flags = IOMMU_SER_USED | (scalable ? IOMMU_SER_VTD_SCALABLE : 0),
+		.type = IOMMU_SER_TYPE_VTD,
+		.reg_pa = 0xfed90000,
+		.root_pa = PAGE_PA(P_UNIT),
+	};
+	words(to, P_UNIT)[0] = PAGE_PA(P_CTX) | 1;
+	good_device(to, 0, scalable);
+	good_device(to, 1, scalable);
+	good_pci(to[P_PCI]);
+	fd->version = IOMMUFD_SER_VERSION;
+	fd->nr_hwpts = 2;
+	for (u32 i = 0; i < 2; i++) {
+		fd->hwpts[i].token = 0x11 + i;
+		fd->hwpts[i].domain = i;
+	}
+	vfio->version = VFIO_PCI_SER_VERSION;
+	vfio->bdf = DEV0_BDF;
+	memset(to[P_MEMFD], 0xa5, PAGE_SIZE);
+}
+
+void image_init(void)
+{
+	for (unsigned int m = 0; m < 2; m++) {
+		u8 *to[P_NR];
+
+		for (unsigned int i = 0; i < P_NR; i++) {
+			pages[i].good[m] = calloc(1, page_bytes(i));
+			to[i] = pages[i].good[m];
+		}
+		good_image(to, m);
+	}
+	/* Each on its own: the sanitizer sees what reads beyond it. */
+	for (unsigned int i = 0; i < P_NR; i++)
+		pages[i].now = malloc(page_bytes(i));
+}
+
+void image_reset(bool scalable)
+{
+	bool all = undo_all || mode != scalable;
+
+	for (unsigned int i = 0; i < P_NR; i++) {
+		if (all)
+			memcpy(pages[i].now, pages[i].good[scalable], page_bytes(i));
+		pages[i].preserved = true;
+		pages[i].claimed = false;
+		pages[i].touched = 0;
+	}
+	for (unsigned int i = 0; i < nr_undo && !all; i++)
+		memcpy(pages[undo[i].page].now + undo[i].offset,
+		       pages[undo[i].page].good[scalable] + undo[i].offset, 8);
+	nr_undo = 0;
+	undo_all = false;
+	mode = scalable;
+}
+
+bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value)
+{
+	if (page >= P_NR || len > 8 || offset + len > page_bytes(page))
+		return false;
+	memcpy(pages[page].now + offset, &value, len);
+	if (pages[page].touched < offset + len)
+		pages[page].touched = offset + len;
+	if (nr_undo == UNDO_MAX) {
+		undo_all = true;
+		return true;
+	}
+	undo[nr_undo].page = page;
+	undo[nr_undo++].offset = offset + 8 > page_bytes(page) ?
+				 page_bytes(page) - 8 : offset;
+	return true;
+}
+
+void image_drop(enum page_name page)
+{
+	pages[page].preserved = false;
+}
+
+/* --- as the kernel does it, in the same order --- */
+
+/*
+ * How many entries of an array can be in use. The kernel goes through all of
+ * them; here most of the time would go into entries that were never written.
+ */
+static u32 entries(enum page_name page, size_t size)
+{
+	size_t n = (pages[page].touched + size - 1) / size;
+
+	if (n > page_bytes(page) / size)
+		n = page_bytes(page) / size;
+	return n > 2 ? n : 2;
+}
+
+static char *out_at, *out_end;
+
+static void refuse(const char *what, unsigned int i, const char *why)
+{
+	int n;
+
+	if (!why)
+		return;
+	n = i == ~0u ? snprintf(out_at, out_end - out_at, "%s: %s\n", what, why) :
+		       snprintf(out_at, out_end - out_at, "%s %u: %s\n", what, i, why);
+	out_at = out_at + n < out_end ? out_at + n : out_end - 1;
+}
+
+/* The entry of @bdf in a context table, if it is present. */
+static const u64 *context(const u64 *table, unsigned int step, u16 bdf)
+{
+	const u64 *ctx = table + (bdf & (512 / step - 1)) * step;
+
+	return ctx[0] & 1 ? ctx : NULL;
+}
+
+static void judge_unit(const struct iommu_ser_view *view,
+		       const struct vtd_unit *unit, u32 index)
+{
+	const struct iommu_hw_ser *hw = &view->iommus[index];
+	const u64 *root = view->mem->get(view->mem, hw->root_pa, 0);
+	unsigned int step = unit->scalable ? 4 : 2;
+	const u64 *tables[512] = {};
+	unsigned int slot;
+	u32 i;
+
+	/* 256 buses; two halves of a bus in scalable mode, else every other word */
+	for (slot = 0; slot < 512; slot += unit->scalable ? 1 : 2) {
+		const char *why;
+
+		if (!(root[slot] & 1))
+			continue;
+		why = vtd_check_root_slot(view->mem, unit, root[slot]);
+		refuse("bus", slot / 2, why);
+		if (!why)
+			tables[slot] = view->mem->get(view->mem,
+						      root[slot] & ~0xfffull, 0);
+	}
+	for (i = 0; i < entries(P_DEVICES, sizeof(view->devices[0])); i++) {
+		const struct iommu_device_ser *d = &view->devices[i];
+		const u64 *ctx = NULL;
+
+		if (!(d->flags & IOMMU_SER_USED) || d->iommu != index)
+			continue;
+		slot = d->bdf >> 8 << 1 | (unit->scalable && d->bdf & 0x80);
+		if (tables[slot])
+			ctx = context(tables[slot], step, d->bdf);
+		refuse("device", i, ctx ?
+		       vtd_check_device(view, unit, d, root[slot] & ~0xfffull, ctx) :
+		       "it has no context entry");
+	}
+}
+
+static void judge_iommu(const struct vtd_unit *units)
+{
+	struct iommu_ser_view view;
+	const char *why;
+	u32 i;
+
+	why = iommu_ser_check(&memory, PAGE_PA(P_ROOT), &view);
+	refuse("iommu list", ~0u, why);
+	if (why)
+		return;
+	for (i = 0; i < entries(P_IOMMUS, sizeof(view.iommus[0])); i++) {
+		if (!(view.iommus[i].flags & IOMMU_SER_USED))
+			continue;
+		why = iommu_ser_check_iommu(&view, i);
+		refuse("iommu", i, why);
+		if (why)
+			image_put(P_IOMMUS, i * sizeof(view.iommus[0]), 4, 0);
+	}
+	for (i = 0; i < entries(P_DOMAINS, sizeof(view.domains[0])); i++) {
+		if (!(view.domains[i].flags & IOMMU_SER_USED))
+			continue;
+		why = iommu_ser_check_domain(&view, i);
+		refuse("domain", i, why);
+		if (why)
+			image_put(P_DOMAINS, i * sizeof(view.domains[0]), 4, 0);
+	}
+	for (i = 0; i < entries(P_DEVICES, sizeof(view.devices[0])); i++) {
+		if (!(view.devices[i].flags & IOMMU_SER_USED))
+			continue;
+		why = iommu_ser_check_device(&view, i);
+		refuse("device", i, why);
+		if (why)
+			image_put(P_DEVICES, i * sizeof(view.devices[0]), 4, 0);
+	}
+	for (i = 0; i < entries(P_IOMMUS, sizeof(view.iommus[0])); i++)
+		if (view.iommus[i].flags & IOMMU_SER_USED)
+			judge_unit(&view, &units[!!(view.iommus[i].flags &
+						    IOMMU_SER_VTD_SCALABLE)], i);
+	for (i = 0; i < entries(P_DOMAINS, sizeof(view.domains[0])); i++)
+		if (view.domains[i].flags & IOMMU_SER_USED)
+			refuse("tables", i,
+			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
+}
+
+void image_judge(char *out, size_t len)
+{
+	static const struct vtd_unit units[] = {
+		{ .scalable = false, .haw = 39, .sagaw = 6, .large_pages = 1,
+		  .first_did = 2, .end_did = 0x10000 },
+		{ .scalable = true, .haw = 39, .sagaw = 6, .large_pages = 1,
+		  .first_did = 2, .end_did = 0x10000 },
+	};
+	const struct iommufd_ser *fd;
+	const struct vfio_pci_ser *vfio;
+	const struct pci_ser *pci;
+
+	out_at = out;
+	out_end = out + len;
+	*out = 0;
+	judge_iommu(units);
+	refuse("pci list", ~0u, pci_ser_check(&memory, PAGE_PA(P_PCI), 4096, &pci));
+	refuse("iommufd", ~0u, iommufd_ser_check(&memory, PAGE_PA(P_IOMMUFD),
+						 IOMMUFD_SER_VERSION, &fd));
+	refuse("vfio", ~0u, vfio_pci_ser_check(&memory, PAGE_PA(P_VFIO), &vfio));
+}

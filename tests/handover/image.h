@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A little physical memory with a handover in it: good to start with, and then
+ * damaged page by page. What the checks ask for goes through here, so that a
+ * read outside of a preserved page is seen by the address sanitizer.
+ */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include <linux/liveupdate_check.h>
+#include <linux/types.h>
+
+enum page_name {
+	P_ROOT,		/* struct iommu_ser */
+	P_IOMMUS,
+	P_DOMAINS,
+	P_DEVICES,
+	P_UNIT,		/* root table of the unit */
+	P_CTX,		/* context table of bus 0 (devfn 0-127 in scalable mode) */
+	P_DIR0,		/* PASID directories and tables of the two devices */
+	P_DIR1,
+	P_PT0,
+	P_PT1,
+	P_TOP0,		/* the two domains: four levels, one path each */
+	P_PDP0,
+	P_PD0,
+	P_LEAF0,
+	P_TOP1,
+	P_PDP1,
+	P_PD1,
+	P_LEAF1,
+	P_PCI,
+	P_IOMMUFD,
+	P_VFIO,
+	P_MEMFD,	/* preserved, but the data of somebody else */
+	P_SPARE,	/* preserved, for what a damage puts there */
+	P_NR,
+};
+
+/* Physical address of a page: far apart, so that an offset leads nowhere. */
+#define PAGE_PA(n)	(0x100000000ull + (u64)(n) * 0x1000000)
+
+/* The two devices and their domain ids */
+#define DEV0_BDF	0x0020
+#define DEV1_BDF	0x0028
+#define DEV0_DID	2
+#define DEV1_DID	3
+
+extern const char *const page_names[P_NR];
+
+void image_init(void);
+/* Good, and all preserved, again. */
+void image_reset(bool scalable);
+unsigned int image_order(enum page_name page);
+/* @len bytes of @value at @offset of @page; false if that is not inside. */
+bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);
+void image_drop(enum page_name page);
+
+/* One line for each thing that was refused: "device 0: why"; "" if all is well. */
+void image_judge(char *out, size_t len);
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SHIM_BITFIELD_H
+#define SHIM_BITFIELD_H
+
+#define FIELD_GET(mask, value)	(((value) & (mask)) >> __builtin_ctzll(mask))
+
+#endif
