@@ -14,6 +14,8 @@ How the checks were seen to fail, each by a line of the kernel changed by hand:
   iommu_liveupdate_drop_incoming(): no device is refused by the IOMMU code.
 - discovery-iommu-off: no schedule_work() in pci_liveupdate_stop(): no reset.
 - discovery-update-off: no liveupdate_refused() in pci_liveupdate_load(): no list.
+- discovery-watched: no end_record() in show_side(): views that are not whole.
+  What it is for, a wrong order of locks, the debug kernel says.
 - discovery-holder: still_runs() always true: "orphaned" is alive; seq_puts() in
   place of the escape in liveupdate_show_text(): malformed.
 """
@@ -237,6 +239,30 @@ def holder(machine):
         raise Failed("; ".join(found))
 
 
+@guarded
+def watched(machine, begin, mode, n=20):
+    """Somebody reads all the time while preserve is done and undone, and all through an update."""
+    run = begin(mode=mode, nic=False, append="rig.reader=1")
+    run.rest(1)
+    since = len(machine.events)
+    machine.send("reader")
+    machine.send(f"undo {n}")
+    machine.wait("undone", since=since, timeout_s=60)
+    run.update(2)
+    machine.send("reader")
+    read = machine.wait("reader", since=since)
+    run.stop()
+    machine.figures.update({f"views_{key}": read[key] for key in ("reads", "bad", "busy")})
+    # The reader keeps the CPUs of the host busy, too: what is late says nothing here.
+    run.judge()
+    found = [f"{machine.figures[key]} {key}" for key in
+             ("iommu_faults", "dma_misdirected", "translation_switched_off") if machine.figures[key]]
+    if read["bad"]:
+        found.append(f"{read['bad']} of {read['reads']} views are not whole")
+    if found:
+        raise Failed("; ".join(found))
+
+
 OTHER_MODE = "this kernel uses another mode; see intel_iommu=sm_on and sm_off"
 IOMMU_OFF = "the IOMMU is turned off by the command line"
 UPDATE_OFF = "Live Update is switched off"
@@ -246,6 +272,8 @@ CASES = [
          bind(steps, mode="scalable", shared=False), debug=True),
     Case("discovery-legacy", "debugfs at each step of an update, legacy mode, one HWPT for both devices, a bridge",
          bind(steps, mode="legacy", shared=True, behind="port")),
+    Case("discovery-watched", "debugfs read all the time, while preserve is undone and all through an update",
+         bind(watched, mode="scalable"), debug=True),
     Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder, debug=True),
     Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
          bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],

@@ -11,6 +11,7 @@
  *	view WHEN		pass on what debugfs shows of an update
  *	holder			views of a session that another process made
  *	uncoop WHAT		do not co-operate; see uncoop.c
+ *	reader			start or stop reading the same all the time
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -154,6 +155,11 @@ static void uncooperative(char *args)
 	uncoop(&rig, args);
 }
 
+static void reader(char *args)
+{
+	view_reader();
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -164,6 +170,7 @@ static const struct {
 	{ "undo", undo },
 	{ "refusals", refusals },
 	{ "view", view },
+	{ "reader", reader },
 	{ "holder", holder },
 	{ "uncoop", uncooperative },
 	{ "report", report },

@@ -67,6 +67,8 @@ void rig_refusals(struct rig *r);
 /* Pass on what debugfs shows of an update; view_step() only with view=1. */
 void view_emit(const char *at);
 void view_step(const char *at);
+/* Start, or stop, another process that reads it all the time. */
+void view_reader(void);
 /* The same while another process holds a session, after it died, and after. */
 void view_holder(void);
 

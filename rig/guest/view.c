@@ -2,7 +2,8 @@
 /*
  * What the kernel shows of a live update in debugfs, passed on to the referee
  * in pieces: events "view" with the text of a file, then one "viewed". With the
- * option view=1 that is done at each step of an update, too.
+ * option view=1 that is done at each step of an update, too. With reader=1 another
+ * process reads both files all the time, from the first step on in each kernel.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -74,10 +76,79 @@ void view_emit(const char *at)
 	     at, outgoing, incoming, st.st_mode & 07777);
 }
 
+/* Shared with the process that reads all the time; NULL if there is none. */
+static struct reader {
+	unsigned long reads, bad, busy;
+	pid_t pid;
+} *reader;
+
+static void read_one(const char *path, char *text)
+{
+	ssize_t len = read_file(path, text, VIEW_MAX);
+
+	if (len < 9 || memcmp(text, "format=1\n", 9) || text[len - 1] != '\n')
+		reader->bad++;
+	if (len > 0 && strstr(text, " state=busy"))
+		reader->busy++;
+	__atomic_add_fetch(&reader->reads, 1, __ATOMIC_SEQ_CST);
+}
+
+static void __attribute__((noreturn)) read_on(void)
+{
+	char *text = malloc(VIEW_MAX);
+
+	/* Only the parent is to hold what is preserved. */
+	close_range(3, ~0U, 0);
+	if (!text)
+		_exit(1);
+	for (;;) {
+		read_one(VIEW_DIR "/outgoing", text);
+		read_one(VIEW_DIR "/incoming", text);
+		usleep(1000);
+	}
+}
+
+static void reader_start(void)
+{
+	pid_t pid;
+
+	reader = mmap(NULL, sizeof(*reader), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (reader == MAP_FAILED)
+		die("map memory for a reader: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid)
+		read_on();
+	reader->pid = pid;
+	/* It has no file of ours any more once it reads. */
+	while (!__atomic_load_n(&reader->reads, __ATOMIC_SEQ_CST))
+		usleep(1000);
+}
+
+void view_reader(void)
+{
+	int status;
+
+	if (!reader) {
+		reader_start();
+		return;
+	}
+	kill(reader->pid, SIGKILL);
+	waitpid(reader->pid, &status, 0);
+	emit("reader", ",\"reads\":%lu,\"bad\":%lu,\"busy\":%lu",
+	     reader->reads, reader->bad, reader->busy);
+	munmap(reader, sizeof(*reader));
+	reader = NULL;
+}
+
 void view_step(const char *at)
 {
 	if (opt_num("view", 0))
 		view_emit(at);
+	if (opt_num("reader", 0) && !reader)
+		reader_start();
 }
 
 /* All that a name may have in it. */
