@@ -189,8 +189,8 @@ def let_go(machine, begin, mode):
 
 @guarded
 def late(machine, begin, mode):
-    """Processes that retrieve in odd orders, other work that needs all the memory, and
-    an agent that comes back much later.
+    """Processes that retrieve in odd orders, other work that needs all the memory, and an
+    agent that comes back much later, and closes the session where it should finish it.
 
     Seen to fail: without the line in luo_session_release(), since the session is gone
     after the first of them.
@@ -203,7 +203,7 @@ def late(machine, begin, mode):
     worked = ask(run, "work", "worked")
     run.rest(max(0, LATE_S - (wall_us() - alone) / 1e6))
     back = wall_us()
-    resume(run)
+    resume(run, "resume by-closing")
     run.rest(AFTER_S)
     run.stop()
     found = run.judge() + check_cells(run, "c")
@@ -257,7 +257,7 @@ def never(machine, begin, mode):
 
 
 @guarded
-def removed(machine, begin, mode):
+def removed(machine, begin, mode, behind="bus"):
     """A device nobody has retrieved yet is removed: it is stopped, the other one goes on,
     and the session can be finished without it.
 
@@ -265,7 +265,7 @@ def removed(machine, begin, mode):
     __iommu_group_free_device(); without the reference that is kept for the HWPT the
     iommufd cannot be retrieved any more, and the other device is lost with it.
     """
-    run = begin(mode=mode, append="rig.hwpt=each")
+    run = begin(mode=mode, behind=behind, append="rig.hwpt=each")
     base = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
@@ -273,7 +273,7 @@ def removed(machine, begin, mode):
     away = ask(run, "look nic", "look")
     ask(run, "rescan", "uncoop")
     again = ask(run, "look nic", "look")
-    resume(run, "resume nic")
+    resume(run, "resume without-nic")
     run.rest(AFTER_S)
     after = ask(run, "memory", "memory")
     run.stop()
@@ -406,7 +406,8 @@ CASES = [
          fault="agent never comes back"),
     Case("uncoop-remove", "a device that nobody has retrieved is removed", bind(removed, mode="scalable"),
          fault="device removed before it is retrieved"),
-    Case("uncoop-remove-legacy", "the same with the IOMMU in legacy mode", bind(removed, mode="legacy"),
+    Case("uncoop-remove-legacy", "the same behind a root port, with the IOMMU in legacy mode",
+         bind(removed, mode="legacy", behind="port"),
          fault="device removed before it is retrieved, legacy mode"),
     Case("uncoop-remove-held", "a device that a session holds is removed", bind(removed_held, mode="scalable"),
          fault="device removed while a session holds it"),

@@ -10,8 +10,9 @@
  *	uncoop preserve		preserve all, and do not jump
  *	uncoop preserved	what can be asked between preserve and jump
  *	uncoop stopped		the same for what stops the device; undone again
- *	uncoop resume [DEV]	resume, over what dead processes left behind;
- *				without DEV, which was removed
+ *	uncoop resume [HOW]	resume, over what dead processes left behind;
+ *				without-nic: that device was removed;
+ *				by-closing: close the session, do not finish it
  *	uncoop kill STEP	a process resumes up to STEP and gets SIGKILL
  *	uncoop order		processes retrieve in odd orders, and exit
  *	uncoop work		fill and read memory, as other programs would
@@ -38,6 +39,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -135,6 +137,26 @@ static int vfio_detach(struct vdev *v)
 	return ioctl(v->fd, UVFIO_DETACH_PT, &arg) ? -errno : 0;
 }
 
+/* As a driver would; over what another process may have set up before. */
+static int vfio_set_irq(struct vdev *v)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} arg = {
+		.set = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_MSIX_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+
+	return ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &arg) ? -errno : arg.fd;
+}
+
 static unsigned int find_cap(struct vdev *v, unsigned int id)
 {
 	unsigned int at = vfio_config_read16(v, PCI_CAP_PTR) & 0xfc;
@@ -204,6 +226,18 @@ static int other_driver(const char *bdf, const char *driver)
 		ret = try_write(path, bdf);
 	sysfs_write(bdf, "driver_override", "vfio-pci");
 	return ret;
+}
+
+/* 0 if the driver does not have the device then. */
+static int new_id(const char *bdf, const char *driver)
+{
+	char path[160];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/new_id", driver);
+	ret = try_write(path, "8086 10c9");
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver", bdf);
+	return ret || access(path, F_OK) ? ret : -EEXIST;
 }
 
 static int preserve_again(struct vdev *v)
@@ -288,7 +322,7 @@ static void ask_of_file(struct rig *r, const char *name, enum state state)
 	cell(name, "D3", config_d3(&r->nic.v));
 }
 
-/* The last that is asked: the attach that follows goes from there. */
+/* The last that is asked: the attach that follows at the end goes from there. */
 static void ask_detached(struct rig *r, const char *name)
 {
 	int id = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC);
@@ -327,7 +361,8 @@ static void states_reached(struct rig *r, const char *step)
 		ask_of_iommufd(r, name, state);
 		if (state >= CDEV)
 			ask_of_file(r, name, state);
-		if (state == REBUILT)
+		/* For good: detaching it once more does nothing. */
+		if (state == BOUND || state == REBUILT)
 			ask_detached(r, name);
 	}
 }
@@ -339,7 +374,8 @@ static void incoming(struct rig *r, const char *arg)
 
 	if (vfio_find(ID_INTEL, ID_IGB, 0, bdf))
 		die("the network device is not there");
-	/* No driver yet; the last one cannot even be asked. */
+	/* No driver yet, and none is asked for. */
+	cell(name, "new_id", new_id(bdf, "serial"));
 	cell(name, "managing driver", other_driver(bdf, "pcieport"));
 	ask_of_system(name, bdf);
 	/* The open has bound vfio-pci; without a file it can go. */
@@ -428,6 +464,8 @@ static void goal_reached(struct rig *r, const char *step)
 {
 	if (!strcmp(step, "restore"))
 		emit("swept", ",\"n\":%u", sweep(r->iommufd));
+	if (!strcmp(step, "bind-nic") && vfio_set_irq(&r->nic.v) < 0)
+		die("set up an interrupt: %s", strerror(errno));
 	if (strcmp(step, goal))
 		return;
 	/* What has come in is said before the memory goes. */
@@ -538,7 +576,7 @@ static void order(struct rig *r, const char *arg)
 	emit("uncoop", ",\"what\":\"order\"");
 }
 
-static bool without_nic;
+static bool without_nic, by_closing;
 
 static void resume_reached(struct rig *r, const char *step)
 {
@@ -554,11 +592,23 @@ static void resume_reached(struct rig *r, const char *step)
 	if (!strcmp(step, "restore") || !strcmp(step, "finish"))
 		emit("swept", ",\"n\":%u,\"step\":\"%s\"", sweep(r->iommufd),
 		     step);
+	if (!strcmp(step, "bind-nic") && vfio_set_irq(&r->nic.v) < 0)
+		die("set up an interrupt: %s", strerror(errno));
+	if (by_closing && !strcmp(step, "destroy")) {
+		close(r->session);
+		r->session = luo_session_retrieve(SESSION);
+		cell("closed", "retrieve session", r->session);
+		cell_fd("closed", "open", vfio_open_cdev(r->nic.v.bdf));
+		cell("closed", "bind other", bind_other(&r->nic.v));
+	}
 }
 
 static void resume(struct rig *r, const char *arg)
 {
-	without_nic = !strcmp(arg, "nic");
+	without_nic = !strcmp(arg, "without-nic");
+	by_closing = !strcmp(arg, "by-closing");
+	if (!without_nic && vfio_find(ID_INTEL, ID_IGB, 0, r->nic.v.bdf))
+		die("the network device is not there");
 	rig_reached = resume_reached;
 	rig_resume(r);
 	rig_reached = NULL;

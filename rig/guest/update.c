@@ -360,7 +360,9 @@ static uint64_t choose_hole(struct rig *r)
 static void rig_finish(struct rig *r, uint64_t hole)
 {
 	phase("finish", "begin");
-	must(luo_finish(r->session), "finish the session");
+	/* Closing it may have finished it already. */
+	if (r->session >= 0)
+		must(luo_finish(r->session), "finish the session");
 	view_step("finished");
 	reached(r, "finish");
 	close(r->session);

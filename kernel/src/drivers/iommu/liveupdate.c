@@ -31,11 +31,11 @@
  *
  * A restored domain has one reference for each device that has not left it, and
  * one for the HWPT that stands for it, also as long as the HWPT was not asked
- * for: the iommufd can be retrieved when all devices are gone. The last one to go frees the domain; the
- * driver's detach has waited for the hardware by then, and only this frees the
- * tables. A device leaves by being attached to another translation or by being
- * removed, and in no other way: detach, unbind and a bind that fails halfway
- * leave it where it is.
+ * for: the iommufd can be retrieved when all devices are gone. The last one to
+ * go frees the domain; the driver's detach has waited for the hardware by then,
+ * and only this frees the tables. A device leaves by being attached to another
+ * translation or by being removed, and in no other way: detach, unbind and a
+ * bind that fails halfway leave it where it is.
  *
  * Unhappy paths
  * ~~~~~~~~~~~~~
