@@ -15,6 +15,8 @@
  *				by-closing: close the session, do not finish it
  *	uncoop kill STEP	a process resumes up to STEP and gets SIGKILL
  *	uncoop order		processes retrieve in odd orders, and exit
+ *	uncoop punch		a process retrieves the memory, throws out of it what
+ *				the network device writes to, and exits
  *	uncoop work		fill and read memory, as other programs would
  *	uncoop memory		say what the kernel's memory is used for
  *	uncoop remove DEV	have a process remove a device by sysfs, and wait
@@ -560,6 +562,26 @@ static void cdev_first(struct rig *own)
 	cell("order", "finish before replace", luo_finish(own->session));
 }
 
+/* What the device writes to is thrown out of the file while it does. */
+static void punch(struct rig *own)
+{
+	int fd = luo_retrieve(own->session, TOKEN_MEMFD);
+
+	if (fd < 0)
+		die("retrieve the memfd: %s", strerror(-fd));
+	cell("punched", "resize", ftruncate(fd, PAGE) ? -errno : 0);
+	cell("punched", "punch",
+	     fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		       OFF_NIC_BUF, OFF_NIC_END - OFF_NIC_BUF) ? -errno : 0);
+	cell("punched", "finish", luo_finish(own->session));
+}
+
+static void punch_memory(struct rig *r, const char *arg)
+{
+	in_child(punch);
+	emit("uncoop", ",\"what\":\"punch\"");
+}
+
 static void session_alone(struct rig *own)
 {
 	cell("order", "finish with nothing", luo_finish(own->session));
@@ -729,7 +751,8 @@ static void memory(struct rig *r, const char *arg)
 	     free_kb, shmem_kb, tables);
 }
 
-#define WORK_BYTES	(512ul << 20)
+/* Words; no frame is so small that it would fit in between. */
+#define WORK_STEP	8
 
 /*
  * Memory that belongs to others for as long as this runs: if what was preserved
@@ -737,19 +760,24 @@ static void memory(struct rig *r, const char *arg)
  */
 static void work(struct rig *r, const char *arg)
 {
-	uint64_t *mem = mmap(NULL, WORK_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t n = WORK_BYTES / sizeof(*mem), bad = 0;
+	static char text[16384];
+	size_t bytes, n, bad = 0;
+	uint64_t *mem;
 
+	read_file("/proc/meminfo", text, sizeof(text));
+	bytes = (size_t)field(text, "MemAvailable:") * 1024 / 4 * 3;
+	n = bytes / sizeof(*mem);
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		die("mmap memory to work with: %s", strerror(errno));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i += WORK_STEP)
 		mem[i] = i ^ 0x5a5a5a5a5a5aul;
 	sleep(2);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i += WORK_STEP)
 		bad += mem[i] != (i ^ 0x5a5a5a5a5a5aul);
-	munmap(mem, WORK_BYTES);
-	emit("worked", ",\"bad\":%zu", bad);
+	munmap(mem, bytes);
+	emit("worked", ",\"bytes\":%zu,\"bad\":%zu", bytes, bad);
 }
 
 /* The devices are still as they came, and nobody carries them any further. */
@@ -774,6 +802,7 @@ static const struct {
 	{ "resume", resume },
 	{ "kill", kill_at },
 	{ "order", order },
+	{ "punch", punch_memory },
 	{ "work", work },
 	{ "memory", memory },
 	{ "remove", remove_dev },
