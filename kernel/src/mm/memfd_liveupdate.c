@@ -10,12 +10,19 @@
  * the file: seals do not keep it from punching holes. Nor do they matter to
  * reclaim and compaction.
  *
- * So the reference that KHO gives with each folio is kept from the retrieve to
- * the finish of the session, which is possible only when no device is on a
- * restored HWPT any more. A folio that is taken out of the file meanwhile is
- * freed then. A file that is not retrieved is as KHO has preserved it.
+ * So a reference on each folio is kept from the retrieve to the finish of the
+ * session, which is possible only when no device is on a restored HWPT any more.
+ * A folio that is taken out of the file meanwhile is freed then. A file that is
+ * not retrieved is as KHO has preserved it.
+ *
+ * When the retrieve fails (no memory, or the limits of the process do not allow
+ * for the file), it is not known who writes to the folios for how long. They stay
+ * where they are until the next reboot.
  */
 
+#define pr_fmt(fmt) "memfd: liveupdate: " fmt
+
+#include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kho/abi/memfd.h>
@@ -40,30 +47,14 @@ static LIST_HEAD(memfd_held);
 static DEFINE_MUTEX(memfd_held_lock);
 
 /**
- * memfd_liveupdate_put() - Drop the references that were kept
- * @folios: Folios, as they were handed over.
- * @nr:     How many of them.
- */
-void memfd_liveupdate_put(const struct memfd_luo_folio_ser *folios, u64 nr)
-{
-	u64 i;
-
-	for (i = 0; i < nr; i++) {
-		if (folios[i].pfn)
-			folio_put(pfn_folio(folios[i].pfn));
-		cond_resched();
-	}
-}
-
-/**
  * memfd_liveupdate_hold() - Keep the folios of a file that was retrieved
  * @file:   The memfd.
  * @folios: Its folios, from kho_restore_vmalloc(); consumed.
  * @nr:     How many.
- * @err:    What became of putting them into the file; 0 if there is a reference
- *	    on each for the caller.
+ * @err:    What became of putting them into the file. There is a reference on
+ *	    each that was put there, or tried to.
  *
- * Return: 0, or @err, or -ENOMEM with the references dropped.
+ * Return: 0, or @err, or -ENOMEM; then the folios are never freed.
  */
 int memfd_liveupdate_hold(struct file *file,
 			  struct memfd_luo_folio_ser *folios, u64 nr, int err)
@@ -75,7 +66,6 @@ int memfd_liveupdate_hold(struct file *file,
 
 	held = kzalloc_obj(*held);
 	if (!held) {
-		memfd_liveupdate_put(folios, nr);
 		err = -ENOMEM;
 		goto out_free;
 	}
@@ -88,6 +78,8 @@ int memfd_liveupdate_hold(struct file *file,
 	return 0;
 
 out_free:
+	pr_err("file cannot be retrieved: %pe; its memory is not used until the next reboot\n",
+	       ERR_PTR(err));
 	vfree(folios);
 	return err;
 }
@@ -99,6 +91,7 @@ out_free:
 void memfd_liveupdate_release(struct file *file)
 {
 	struct memfd_held *held, *found = NULL;
+	u64 i;
 
 	mutex_lock(&memfd_held_lock);
 	list_for_each_entry(held, &memfd_held, list) {
@@ -112,7 +105,11 @@ void memfd_liveupdate_release(struct file *file)
 	if (!found)
 		return;
 
-	memfd_liveupdate_put(found->folios, found->nr);
+	for (i = 0; i < found->nr; i++) {
+		if (found->folios[i].pfn)
+			folio_put(pfn_folio(found->folios[i].pfn));
+		cond_resched();
+	}
 	vfree(found->folios);
 	kfree(found);
 }

@@ -8,9 +8,14 @@
 struct file;
 struct memfd_luo_folio_ser;
 
+/* How many of the folios of a file that cannot be retrieved may be freed? */
+static inline long memfd_liveupdate_unused(u64 nr)
+{
+	return 0;
+}
+
 int memfd_liveupdate_hold(struct file *file,
 			  struct memfd_luo_folio_ser *folios, u64 nr, int err);
-void memfd_liveupdate_put(const struct memfd_luo_folio_ser *folios, u64 nr);
 void memfd_liveupdate_release(struct file *file);
 
 #endif
