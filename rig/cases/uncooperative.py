@@ -377,22 +377,23 @@ def outgoing(machine, begin, mode):
 
 
 @guarded
-def punched(machine, begin, mode):
+def memory_lost(machine, begin, mode, how, letter):
     """A process throws out of the retrieved memfd what the device is writing to: the pages
     are nobody else's until the device has left its restored HWPT.
 
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
-    process that gets the pages next.
+    process that gets the pages next. The same if the retrieve fails and its folios are
+    freed, with 'starve'.
     """
     run = begin(mode=mode, sound=False)
     run.rest(STEADY_S)
     idle_update(run, 2)
-    ask(run, "punch", "uncoop", what="punch")
+    ask(run, how, "uncoop", what=how)
     alone = wall_us()
     worked = ask(run, "work", "worked", timeout_s=60)
     run.nic = False                     # what it has received is gone with the pages
     run.stop()
-    found = run.judge() + check_cells(run, "k")
+    found = run.judge() + check_cells(run, letter)
     must_see("DMA into what was thrown away", dma_after(run, "nic", alone))
     machine.figures["worked_mb"] = worked["bytes"] >> 20
     machine.figures["outcome"] = "DMA goes on, into pages that nobody else gets"
@@ -440,8 +441,10 @@ CASES = [
          fault="device removed while a session holds it"),
     Case("uncoop-outgoing", "reset, detach, removal between preserve and jump", bind(outgoing, mode="scalable"),
          fault="device reset, detached, removed before the jump"),
-    Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(punched, mode="scalable"),
+    Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(memory_lost, mode="scalable", how="punch", letter="k"),
          fault="memory taken out of the memfd under the device"),
+    Case("uncoop-starve", "the memory that a device writes to cannot be retrieved",
+         bind(memory_lost, mode="scalable", how="starve", letter="l"), fault="no memory to retrieve the memfd"),
     Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, mode="scalable"),
          fault=""),
 ]

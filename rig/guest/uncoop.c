@@ -17,6 +17,7 @@
  *	uncoop order		processes retrieve in odd orders, and exit
  *	uncoop punch		a process retrieves the memory, throws out of it what
  *				the network device writes to, and exits
+ *	uncoop starve		a process cannot retrieve the memory, and exits
  *	uncoop work		fill and read memory, as other programs would
  *	uncoop memory		say what the kernel's memory is used for
  *	uncoop remove DEV	have a process remove a device by sysfs, and wait
@@ -576,6 +577,25 @@ static void punch(struct rig *own)
 	cell("punched", "finish", luo_finish(own->session));
 }
 
+/* The limits of the machine do not allow for the file. */
+static void starve(struct rig *own)
+{
+	write_file("/proc/sys/vm/overcommit_ratio", "0");
+	write_file("/proc/sys/vm/overcommit_memory", "2");
+	cell("starved", "retrieve memfd",
+	     luo_retrieve(own->session, TOKEN_MEMFD));
+	write_file("/proc/sys/vm/overcommit_memory", "0");
+	cell("starved", "retrieve memfd again",
+	     luo_retrieve(own->session, TOKEN_MEMFD));
+	cell("starved", "finish", luo_finish(own->session));
+}
+
+static void starve_memory(struct rig *r, const char *arg)
+{
+	in_child(starve);
+	emit("uncoop", ",\"what\":\"starve\"");
+}
+
 static void punch_memory(struct rig *r, const char *arg)
 {
 	in_child(punch);
@@ -803,6 +823,7 @@ static const struct {
 	{ "kill", kill_at },
 	{ "order", order },
 	{ "punch", punch_memory },
+	{ "starve", starve_memory },
 	{ "work", work },
 	{ "memory", memory },
 	{ "remove", remove_dev },
