@@ -99,6 +99,8 @@ static int NS(preserve)(struct pt_iommu *iommu_table)
 	if (!ret)
 		return 0;
 
+	/* The walk has moved the range to where it ended. */
+	range = pt_all_range(common_from_iommu(iommu_table));
 	args.undo = args.done;
 	if (args.undo)
 		pt_walk_range(&range, __preserve_tables, &args);
