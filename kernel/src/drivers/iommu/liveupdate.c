@@ -61,14 +61,15 @@
 
 #include <linux/err.h>
 #include <linux/fcntl.h>
-#include <linux/iommu.h>
 #include <linux/iommu-liveupdate.h>
+#include <linux/iommu.h>
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/memfd.h>
@@ -231,6 +232,9 @@ static int preserve_iommus(struct iommu_handover *ho)
 			ret = -ENOSPC;
 			goto err;
 		}
+		ret = liveupdate_fault(-ENOSPC);
+		if (ret)
+			goto err;
 		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
 							     &ho->iommus[i]);
 		if (ret == -EOPNOTSUPP)
@@ -464,6 +468,9 @@ int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
 	guard(mutex)(&iommu_liveupdate_lock);
 	if (domain->preserved)
 		return -EBUSY;
+	ret = liveupdate_fault(-ENOSPC);
+	if (ret)
+		return ret;
 	for (i = 0; i < MAX_DOMAINS; i++)
 		if (!(outgoing->domains[i].flags & IOMMU_SER_USED))
 			break;
@@ -556,10 +563,10 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 	if (!dev_is_pci(dev) || !dev->iommu || !dev->iommu->iommu_dev)
 		return refuse_preserve(dev, -EOPNOTSUPP,
 				       "it has no IOMMU translation");
-	if (!alone_in_group(dev))
+	if (!alone_in_group(dev) || liveupdate_should_fail())
 		return refuse_preserve(dev, -EOPNOTSUPP,
 				       "it shares its IOMMU group");
-	if (needs_direct_mapping(dev))
+	if (needs_direct_mapping(dev) || liveupdate_should_fail())
 		return refuse_preserve(dev, -EOPNOTSUPP,
 				       "firmware needs a 1:1 mapping (RMRR) for it");
 
@@ -567,9 +574,9 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 	if (!domain->preserved)
 		return refuse_preserve(dev, -ENOENT,
 				       "its HWPT is not preserved; mark it and preserve the iommufd first");
-	if (dev->iommu->preserved)
+	if (dev->iommu->preserved || liveupdate_should_fail())
 		return refuse_preserve(dev, -EBUSY, "it is preserved already");
-	if (iommu_get_domain_for_dev(dev) != domain)
+	if (iommu_get_domain_for_dev(dev) != domain || liveupdate_should_fail())
 		return refuse_preserve(dev, -EINVAL,
 				       "it is not attached to the HWPT");
 	if (!dev->iommu->iommu_dev->liveupdate_ser)
@@ -579,7 +586,7 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 	for (i = 0; i < MAX_DEVICES; i++)
 		if (!(outgoing->devices[i].flags & IOMMU_SER_USED))
 			break;
-	if (i == MAX_DEVICES)
+	if (i == MAX_DEVICES || liveupdate_should_fail())
 		return refuse_preserve(dev, -ENOSPC,
 				       "too many devices are preserved");
 
@@ -628,7 +635,8 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
 bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain)
 {
 	return dev->iommu && dev->iommu->preserved && alone_in_group(dev) &&
-	       iommu_get_domain_for_dev(dev) == domain;
+	       iommu_get_domain_for_dev(dev) == domain &&
+	       !liveupdate_should_fail();
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_preserved, "IOMMUFD_INTERNAL");
 

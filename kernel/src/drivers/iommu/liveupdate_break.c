@@ -21,6 +21,8 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_GAP]	= "gap",
 	[LIVEUPDATE_LAW_HOLD]	= "hold",
 	[LIVEUPDATE_LAW_TRUST]	= "trust",
+	[LIVEUPDATE_LAW_UNDO]	= "undo",
+	[LIVEUPDATE_LAW_UNDO_PAGE] = "undo-page",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

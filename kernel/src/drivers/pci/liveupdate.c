@@ -104,6 +104,7 @@
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/minmax.h>
@@ -377,16 +378,17 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 			 dev->hdr_type);
 		return -EOPNOTSUPP;
 	}
-	if (pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id)) {
+	if (pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id) ||
+	    liveupdate_should_fail()) {
 		pci_warn(dev, "liveupdate: cannot be preserved: its DMA has a requester ID other than its own\n");
 		return -EOPNOTSUPP;
 	}
 	if (dev->error_state != pci_channel_io_normal ||
-	    !pci_device_is_present(dev)) {
+	    !pci_device_is_present(dev) || liveupdate_should_fail()) {
 		pci_warn(dev, "liveupdate: cannot be preserved: does not respond\n");
 		return -ENODEV;
 	}
-	if (dev->current_state != PCI_D0) {
+	if (dev->current_state != PCI_D0 || liveupdate_should_fail()) {
 		pci_warn(dev, "liveupdate: cannot be preserved: is in %s, not in D0\n",
 			 pci_power_name(dev->current_state));
 		return -EBUSY;
@@ -429,7 +431,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 		pci_warn(dev, "liveupdate: is preserved already\n");
 		return -EEXIST;
 	}
-	if (pci_liveupdate_incoming(dev)) {
+	if (pci_liveupdate_incoming(dev) || liveupdate_should_fail()) {
 		pci_warn(dev, "liveupdate: cannot be preserved: the session that it came with is not finished\n");
 		return -EBUSY;
 	}
@@ -450,7 +452,8 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	for (bridge = pci_upstream_bridge(dev); bridge;
 	     bridge = pci_upstream_bridge(bridge))
 		count += !pci_liveupdate_find(ser, bridge);
-	if (count > pci_liveupdate.max_out - ser->nr_devices) {
+	if (count > pci_liveupdate.max_out - ser->nr_devices ||
+	    liveupdate_should_fail()) {
 		pci_warn(dev, "liveupdate: cannot be preserved: list is full (%u of %u); end all sessions that preserve devices to get a larger one\n",
 			 ser->nr_devices, pci_liveupdate.max_out);
 		ret = -ENOSPC;
@@ -523,6 +526,8 @@ int pci_liveupdate_freeze(struct pci_dev *dev)
 		const char *reason;
 
 		reason = pci_liveupdate_differs(it, pci_liveupdate_find(pci_liveupdate.out, it));
+		if (liveupdate_should_fail())
+			reason = "it is to fail";
 		if (reason) {
 			pci_warn(it, "liveupdate: has changed since it was preserved: %s\n",
 				 reason);
@@ -531,7 +536,7 @@ int pci_liveupdate_freeze(struct pci_dev *dev)
 	}
 
 	/* Who resets holds the lock, and will see the bit. */
-	if (!device_trylock(&dev->dev)) {
+	if (liveupdate_should_fail() || !device_trylock(&dev->dev)) {
 		pci_warn(dev, "liveupdate: is being reset or unbound\n");
 		return -EBUSY;
 	}

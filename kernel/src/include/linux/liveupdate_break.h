@@ -21,6 +21,9 @@
  *	cannot be finished, as it happens when the process that has it dies.
  * @LIVEUPDATE_LAW_TRUST: "trust": domains, and entries of the hardware, are
  *	used although their check has found them wrong.
+ * @LIVEUPDATE_LAW_UNDO: "undo": undoing a preserve leaves the IOAS frozen.
+ * @LIVEUPDATE_LAW_UNDO_PAGE: "undo-page": undoing a preserve leaves the root
+ *	table of each IOMMU with KHO.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -29,6 +32,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_GAP,
 	LIVEUPDATE_LAW_HOLD,
 	LIVEUPDATE_LAW_TRUST,
+	LIVEUPDATE_LAW_UNDO,
+	LIVEUPDATE_LAW_UNDO_PAGE,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -36,6 +36,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate_break.h>
+#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_show.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
@@ -124,13 +125,15 @@ static int intel_preserve_iommu(struct iommu_device *dev,
 	ser->type = IOMMU_SER_TYPE_VTD;
 	ser->reg_pa = iommu->reg_phys;
 	ser->root_pa = virt_to_phys(iommu->root_entry);
-	return kho_preserve_folio(virt_to_folio(iommu->root_entry));
+	return liveupdate_fault(-ENOMEM) ?:
+	       kho_preserve_folio(virt_to_folio(iommu->root_entry));
 }
 
 static void intel_unpreserve_iommu(struct iommu_device *dev,
 				   const struct iommu_hw_ser *ser)
 {
-	kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+	if (!liveupdate_breaks(LIVEUPDATE_LAW_UNDO_PAGE))
+		kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
 }
 
 static int intel_preserve_domain(struct iommu_domain *domain,
@@ -140,7 +143,8 @@ static int intel_preserve_domain(struct iommu_domain *domain,
 	struct pt_common *common = &d->sspt.vtdss_pt.common;
 	struct pt_iommu_vtdss_hw_info pt_info;
 
-	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
+	if (!intel_domain_is_ss_paging(d) || d->nested_parent ||
+	    liveupdate_should_fail())
 		return -EOPNOTSUPP;
 
 	pt_iommu_vtdss_hw_info(&d->sspt, &pt_info);
@@ -201,7 +205,7 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 	unsigned int i;
 	int ret;
 
-	ret = kho_preserve_folio(virt_to_folio(dir));
+	ret = liveupdate_fault(-ENOMEM) ?: kho_preserve_folio(virt_to_folio(dir));
 	if (ret)
 		return ret;
 	for (i = 0; i < max_pde(max_pasid); i++) {
@@ -209,7 +213,8 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 
 		if (!table)
 			continue;
-		ret = kho_preserve_folio(virt_to_folio(table));
+		ret = liveupdate_fault(-ENOMEM) ?:
+		      kho_preserve_folio(virt_to_folio(table));
 		if (ret) {
 			unpreserve_pasid_tables(dir, i);
 			return ret;
@@ -243,14 +248,14 @@ static int intel_preserve_device(struct device *dev,
 
 	if (dev_is_real_dma_subdevice(dev))
 		return refuse_preserve(dev, "another device does its DMA");
-	if (info->ats_supported)
+	if (info->ats_supported || liveupdate_should_fail())
 		return refuse_preserve(dev, "it uses ATS");
 	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);
-	if (aliases != 1)
+	if (aliases != 1 || liveupdate_should_fail())
 		return refuse_preserve(dev, "it has more than one requester id");
 	if (PCI_DEVID(info->bus, info->devfn) != ser->bdf)
 		return refuse_preserve(dev, "its requester id is not its own");
-	if (info->domain != to_dmar_domain(domain))
+	if (info->domain != to_dmar_domain(domain) || liveupdate_should_fail())
 		return -EINVAL;
 
 	ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
@@ -263,7 +268,8 @@ static int intel_preserve_device(struct device *dev,
 	if (sm_supported(iommu)) {
 		struct pasid_table *pasids = info->pasid_table;
 
-		if (other_pasids(pasids->table, pasids->max_pasid))
+		if (other_pasids(pasids->table, pasids->max_pasid) ||
+		    liveupdate_should_fail())
 			return refuse_preserve(dev, "a PASID of it is attached");
 		ret = preserve_pasid_tables(pasids->table, pasids->max_pasid);
 		if (ret)
@@ -274,7 +280,8 @@ static int intel_preserve_device(struct device *dev,
 
 	if (iommu_liveupdate_entry_shared(ser))
 		return 0;
-	ret = kho_preserve_folio(virt_to_folio(table));
+	ret = liveupdate_fault(-ENOMEM) ?:
+	      kho_preserve_folio(virt_to_folio(table));
 	if (ret && ser->pasid_pa)
 		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
 					max_pde(ser->max_pasid));

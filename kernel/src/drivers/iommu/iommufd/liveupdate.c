@@ -48,10 +48,11 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
-#include <linux/liveupdate_break.h>
 #include <linux/pagemap.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/slab.h>
@@ -92,9 +93,12 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 		rc = -EOPNOTSUPP;
 		goto out_put;
 	}
+	rc = liveupdate_fault(-EADDRINUSE);
+	if (rc)
+		goto out_put;
 
 	xa_lock(&ictx->objects);
-	if (ictx->liveupdate_preserved) {
+	if (ictx->liveupdate_preserved || liveupdate_should_fail()) {
 		rc = -EBUSY;
 		goto out_unlock;
 	}
@@ -216,12 +220,15 @@ static int check_area(struct iopt_area *area, struct iommu_domain *domain,
 	if (!pages || pages->type != IOPT_ADDRESS_FILE)
 		return refuse_area(area, iova, -EINVAL,
 				   "it was not mapped from a memfd (IOMMU_IOAS_MAP_FILE)");
-	if (!pages->liveupdate_sealed)
+	if (!pages->liveupdate_sealed || liveupdate_should_fail())
 		return refuse_area(area, iova, -EINVAL,
 				   "its memfd did not have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK when it was mapped");
-	if (liveupdate_outgoing_token(session, pages->file, &token))
+	if (liveupdate_outgoing_token(session, pages->file, &token) ||
+	    liveupdate_should_fail())
 		return refuse_area(area, iova, -ENOENT,
 				   "its memfd is not preserved in this session; preserve it first");
+	if (liveupdate_should_fail())
+		return refuse_area(area, iova, -EINVAL, "it is to fail");
 	return check_area_pages(area, domain);
 }
 
@@ -266,7 +273,8 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
 {
 	int rc;
 
-	if (hwpt->common.fault || hwpt->nest_parent) {
+	if (hwpt->common.fault || hwpt->nest_parent ||
+	    liveupdate_should_fail()) {
 		pr_warn("HWPT %u cannot be preserved: it has a fault queue or is a nesting parent\n",
 			hwpt->common.obj.id);
 		return -EOPNOTSUPP;
@@ -288,7 +296,8 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
 static void unpreserve_hwpt(struct iommufd_hwpt_paging *hwpt)
 {
 	iommu_domain_unpreserve(hwpt->common.domain);
-	thaw_ioas(hwpt->ioas);
+	if (!liveupdate_breaks(LIVEUPDATE_LAW_UNDO))
+		thaw_ioas(hwpt->ioas);
 }
 
 /* Take a reference on each marked HWPT and keep the set from changing. */
@@ -367,7 +376,7 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 		rc = n;
 		goto err_free;
 	}
-	if (!n) {
+	if (!n || liveupdate_should_fail()) {
 		pr_warn("nothing to preserve: no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)\n");
 		rc = -EINVAL;
 		goto err_put;
@@ -428,7 +437,8 @@ int iommufd_liveupdate_in_session(struct iommufd_ctx *ictx,
 {
 	u64 token;
 
-	return liveupdate_outgoing_token(session, ictx->file, &token);
+	return liveupdate_fault(-ENOENT) ?:
+	       liveupdate_outgoing_token(session, ictx->file, &token);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_liveupdate_in_session, "IOMMUFD");
 
@@ -461,7 +471,7 @@ int iommufd_device_liveupdate_preserve(struct iommufd_device *idev)
 	if (!idev->igroup->group)
 		return -EOPNOTSUPP;
 	domain = device_domain(idev);
-	if (!domain) {
+	if (!domain || liveupdate_should_fail()) {
 		dev_warn(idev->dev,
 			 "live update: cannot be preserved: it is not attached to a HWPT\n");
 		return -EINVAL;
@@ -490,7 +500,8 @@ int iommufd_device_liveupdate_freeze(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain = device_domain(idev);
 
-	if (!domain || !iommu_device_preserved(idev->dev, domain))
+	if (!domain || !iommu_device_preserved(idev->dev, domain) ||
+	    liveupdate_should_fail())
 		return -EBUSY;
 	return 0;
 }

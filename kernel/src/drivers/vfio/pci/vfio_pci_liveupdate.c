@@ -84,6 +84,7 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/module.h>
@@ -136,7 +137,7 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 	}
 
 	guard(rwsem_read)(&vdev->memory_lock);
-	if (vdev->sriov_active) {
+	if (vdev->sriov_active || liveupdate_should_fail()) {
 		pci_warn(pdev, "liveupdate: cannot be preserved: SR-IOV is in use\n");
 		return -EOPNOTSUPP;
 	}
@@ -149,11 +150,12 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 		pci_warn(pdev, "liveupdate: cannot be preserved: is a display, or has regions other than its BARs\n");
 		return -EOPNOTSUPP;
 	}
-	if (!list_empty(&vdev->dmabufs)) {
+	if (!list_empty(&vdev->dmabufs) || liveupdate_should_fail()) {
 		pci_warn(pdev, "liveupdate: cannot be preserved: BARs are exported as dma-buf\n");
 		return -EBUSY;
 	}
-	if (vdev->pm_runtime_engaged || pdev->current_state != PCI_D0) {
+	if (vdev->pm_runtime_engaged || pdev->current_state != PCI_D0 ||
+	    liveupdate_should_fail()) {
 		pci_warn(pdev, "liveupdate: cannot be preserved: is in a low power state\n");
 		return -EBUSY;
 	}
