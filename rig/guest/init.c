@@ -12,6 +12,9 @@
  *	holder			views of a session that another process made
  *	uncoop WHAT		do not co-operate; see uncoop.c
  *	reader			start or stop reading the same all the time
+ *	sweep			let each step of a preserve fail, one by one
+ *	late			let the jump fail in each way there is
+ *	memory			say how much memory is used for what
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -29,6 +32,7 @@
 
 #include "rig.h"
 #include "uncoop.h"
+#include "sweep.h"
 #include "update.h"
 
 #define POLL_MS 4
@@ -160,6 +164,21 @@ static void reader(char *args)
 	view_reader();
 }
 
+static void sweep(char *args)
+{
+	rig_sweep(&rig);
+}
+
+static void late(char *args)
+{
+	rig_late(&rig);
+}
+
+static void memory(char *args)
+{
+	emit_memory();
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -173,6 +192,9 @@ static const struct {
 	{ "reader", reader },
 	{ "holder", holder },
 	{ "uncoop", uncooperative },
+	{ "sweep", sweep },
+	{ "late", late },
+	{ "memory", memory },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

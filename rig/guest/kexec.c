@@ -150,10 +150,14 @@ void kexec_load_next(void)
 	close(initrd);
 }
 
+int kexec_try(void)
+{
+	return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
+		       LINUX_REBOOT_CMD_KEXEC, NULL) ? -errno : 0;
+}
+
 void kexec_jump(void)
 {
 	tcdrain(ctl_fd());
-	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
-		LINUX_REBOOT_CMD_KEXEC, NULL);
-	die("reboot into the next kernel: %s", strerror(errno));
+	die("reboot into the next kernel: %s", strerror(-kexec_try()));
 }

@@ -41,6 +41,8 @@ uint32_t crc32_rig(uint32_t crc, const void *data, size_t len);
 /* kexec */
 void kexec_load_next(void);
 void kexec_jump(void) __attribute__((noreturn));
+/* As kexec_jump(), but returns -errno if the kernel refuses. */
+int kexec_try(void);
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -516,6 +516,32 @@ void rig_undo(struct rig *r, unsigned long n)
 	emit("undone", ",\"n\":%lu", n);
 }
 
+int rig_step(struct rig *r, enum rig_step step)
+{
+	switch (step) {
+	case STEP_MARK:
+		return iommufd_hwpt_mark(r->iommufd, r->nic.hwpt,
+					 TOKEN_HWPT_NIC);
+	case STEP_SESSION:
+		r->session = luo_session_create(SESSION);
+		return r->session < 0 ? r->session : 0;
+	case STEP_MEMFD:
+		return luo_preserve(r->session, r->memfd, TOKEN_MEMFD);
+	case STEP_IOMMUFD:
+		return luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD);
+	case STEP_NIC:
+		return luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC);
+	case STEP_AUDIO:
+		return luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO);
+	}
+	return -EINVAL;
+}
+
+int rig_probe(struct rig *r)
+{
+	return probe_map(r) ?: probe_unmap(r);
+}
+
 static int fresh_session(struct rig *r)
 {
 	if (r->session >= 0)

@@ -71,6 +71,15 @@ void view_step(const char *at);
 void view_reader(void);
 /* The same while another process holds a session, after it died, and after. */
 void view_holder(void);
+/* The steps of a preserve, in the order that they have to be done in. */
+enum rig_step {
+	STEP_MARK, STEP_SESSION, STEP_MEMFD, STEP_IOMMUFD, STEP_NIC, STEP_AUDIO,
+};
+
+/* One step: 0 or -errno. */
+int rig_step(struct rig *r, enum rig_step step);
+/* Map and unmap a page that nothing uses: 0 or -errno, -EBUSY if frozen. */
+int rig_probe(struct rig *r);
 
 /* A device that does DMA and is not preserved. */
 void bystander_start(void);

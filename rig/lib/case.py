@@ -18,6 +18,7 @@ class Case:
     run: Callable                  # run(machine); see lib/machine.py
     debug: bool = False            # "make test" runs it on the debug kernel too
     fault: str = ""                # what goes wrong in it on purpose, for the table of faults
+    long: bool = False             # takes many minutes: "make test" leaves it out
 
 
 def load(folder):

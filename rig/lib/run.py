@@ -54,13 +54,13 @@ class Run:
     """One machine from start to power-off, and what the referee has on it."""
 
     def __init__(self, machine, mode, nic=True, sound=True, bystander=False, behind="bus", append="",
-                 extra=(), **options):
-        """extra: more of QEMU's arguments; options: further ones of machine.start()."""
+                 extra=(), rate=None, **options):
+        """extra: more of QEMU's arguments; rate: frames/s; options: further ones of machine.start()."""
         self.machine, self.nic, self.sound = machine, nic, sound
         self.steady, self.updates = [], []          # windows in wall clock us
         self.spans = []                             # of each update
         self.senders = {}
-        self.rate = FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW
+        self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
         devs = ",".join([*["nic"] * nic, *["audio"] * sound])
         machine.start(
             mode=mode, devices=devices(nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,

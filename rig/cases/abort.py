@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Abort before the jump, and updates in a row: whatever fails before the jump
+leaves nothing behind, and nothing adds up over many of them.
+"""
+
+import errno
+import statistics
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed, Skipped
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
+from rig.referee import memory
+
+SECOND_DEVICE = ("-device", "igb,addr=6.0,mac=52:54:00:c0:00:03")
+PARTS = ("mark", "session", "memfd", "iommufd", "nic", "audio",
+         "freeze, audio last", "freeze, nic last", "undo")
+
+
+@guarded
+def sweep(machine, begin, mode):
+    """
+    Each place that can fail does, one by one; then a real update.
+
+    Seen to fail: on a mistake of our own. preserve() in iommu_pt_liveupdate.h
+    undid its work from where its walk had ended, not from the start: "a step
+    that failed: 16476 pages are preserved, 16475 were before it". The twins
+    undo-undo and late-undo-page break what it looks at on purpose.
+    """
+    run = begin(mode=mode, limit_s=240)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("sweep")
+    if machine.wait("sweep_over", since=since, timeout_s=200).get("unswept"):
+        raise Skipped("this kernel has no fault injection; the debug kernel has")
+    run.rest(1)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    parts = {e["step"]: e for e in machine.events if e["ev"] == "swept"}
+    figures = machine.figures
+    figures["swept"] = {name: {key: e[key] for key in ("points", "failed", "enomem", "ebusy", "einval", "other", "ms")}
+                        for name, e in parts.items()}
+    figures["tries"] = figures["points"] = sum(e["points"] for e in parts.values())
+    figures["points_that_failed_the_call"] = sum(e["failed"] for e in parts.values())
+    figures["outcome"] = (f"{figures['points_that_failed_the_call']} calls failed and left nothing behind, "
+                          "the others did without; then a clean update")
+    for name in PARTS:
+        if name not in parts:
+            raise Failed(f"'{name}' was not swept")
+        if name != "undo" and not parts[name]["failed"]:
+            raise Failed(f"'{name}': no fault made it fail, so that nothing was shown")
+    clean(run)
+
+
+# name: what reboot(2) has to return
+LATE = {"no kernel loaded": errno.EINVAL, "kernel is being loaded": errno.EBUSY,
+        "device sleeps": errno.EBUSY, "second session: device sleeps": errno.EBUSY,
+        "second session: device in D3": errno.EBUSY, "second session: device detached": errno.EBUSY,
+        "device of the later session sleeps": errno.EBUSY}
+
+
+@guarded
+def late(machine, begin, mode):
+    """
+    reboot(2) fails after the preserve, in each way there is; then a real update.
+
+    Seen to fail: with liveupdate.break=undo-page (late-undo-page), and by hand
+    with vfio_pci_liveupdate_unfreeze() emptied ("reset of the second device
+    after the jump failed: Device or resource busy").
+    """
+    run = begin(mode=mode, extra=SECOND_DEVICE)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("late")
+    machine.wait("late_over", since=since, timeout_s=60)
+    run.rest(1)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    answers = {e["name"]: e for e in machine.events if e["ev"] == "late"}
+    machine.figures["late"] = {name: errno.errorcode.get(e["errno"], "none") for name, e in answers.items()}
+    machine.figures["tries"] = len(answers)
+    machine.figures["outcome"] = "reboot(2) says why, DMA goes on, undo and the next update work"
+    found = [f"'{name}': {answers[name]['text'] if name in answers else 'not tried'}, expected {errno.errorcode[number]}"
+             for name, number in LATE.items() if name not in answers or answers[name]["errno"] != number]
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+@guarded
+def says_no(machine, begin, mode, law, command, text, extra=()):
+    """With the law about undoing broken, the case that shows it has to say no, and why."""
+    run = begin(mode=mode, extra=extra, append=f"liveupdate.break={law}")
+    run.rest(1)
+    since = len(machine.events)
+    machine.send(command)
+    try:
+        machine.wait("never", since=since, timeout_s=60)
+    except Failed as error:
+        if text not in str(error):
+            raise
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = f"found: {text}"
+
+
+@guarded
+def many_updates(machine, begin, mode, updates, limit_s, rate=500):
+    """
+    Updates in a row with DMA running, and the memory in use after each.
+
+    What decides about the memory is rig/referee/memory.py, whose tests have
+    leaks of all sizes. DMA and frames are judged as in any update.
+    """
+    run = begin(mode=mode, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
+    run.rest(STEADY_S)
+    # Hundreds of megabytes; faults are still there, and frames carry checksums.
+    machine.trace("vtd_dmar_translate", False)
+    samples, took = [], []
+    for stage in range(2, updates + 2):
+        run.update(stage)
+        took.append((run.updates[-1][1] - run.updates[-1][0]) / 1e3)
+        run.rest(0.5)
+        since = len(machine.events)
+        machine.send("memory")
+        samples.append(machine.wait("memory", since=since))
+    run.stop()
+    figures = machine.figures
+    # With no translations in the log there is nothing to say about gaps.
+    run.updates, run.steady, run.spans = [], [], []
+    found = run.judge()
+    figures["updates"] = figures["tries"] = updates
+    figures["update_median_ms"] = round(statistics.median(took), 1)
+    figures["update_longest_ms"] = round(max(took), 1)
+    figures["memory"], leaks = memory.judge(samples, updates)
+    figures["memory_series"] = {name: [s[name] for s in samples] for name in figures["memory"]}
+    done = next(e for e in reversed(machine.events) if e["ev"] == "resumed")["updates_done"]
+    figures["outcome"] = f"{done} updates, {figures.get('frames_lost', '?')} frames lost, memory in use constant"
+    if done != updates:
+        found.append(f"{done} updates were done, not {updates}")
+    if found + leaks:
+        raise Failed("; ".join(found + leaks))
+
+
+CASES = [
+    Case("sweep", "each place that can fail before the jump does, one by one (fail-nth)",
+         bind(sweep, mode="scalable"), debug=True, fault="each allocation and each step of mark, preserve, freeze and undo fails"),
+    Case("sweep-legacy", "the same in legacy mode",
+         bind(sweep, mode="legacy"), debug=True, fault="each allocation and each step fails, legacy mode"),
+    Case("late", "reboot(2) fails after the preserve, in each way",
+         bind(late, mode="scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
+    Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
+         bind(says_no, mode="scalable", law="undo", command="undo 2",
+              text="map after a preserve was undone: Device or resource busy"),
+         fault="law broken: unpreserve leaves the IOAS frozen"),
+    Case("late-undo-page", "negative: unpreserve leaves a page with KHO",
+         bind(says_no, mode="scalable", law="undo-page", command="late",
+              text="pages are preserved", extra=SECOND_DEVICE),
+         fault="law broken: unpreserve leaves a page with KHO"),
+    Case("ten-updates", "10 live updates in a row, memory in use compared",
+         bind(many_updates, mode="scalable", updates=10, limit_s=300)),
+    Case("hundred-updates", "100 live updates in a row, memory in use compared",
+         bind(many_updates, mode="scalable", updates=100, limit_s=3000), long=True),
+]
