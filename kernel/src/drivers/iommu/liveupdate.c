@@ -69,6 +69,7 @@
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -275,6 +276,7 @@ static int iommu_flb_preserve(struct liveupdate_flb_op_args *args)
 
 	args->obj = ho;
 	args->data = virt_to_phys(ho->ser);
+	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_IOMMU, ho->ser);
 	return 0;
 
 err_handover:
@@ -290,6 +292,7 @@ static void iommu_flb_unpreserve(struct liveupdate_flb_op_args *args)
 
 	guard(mutex)(&iommu_liveupdate_lock);
 	outgoing = NULL;
+	liveupdate_corrupt_forget(ho->ser);
 	unpreserve_iommus(ho);
 	handover_free(ho);
 	kfree(ho);

@@ -23,6 +23,9 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_TRUST]	= "trust",
 	[LIVEUPDATE_LAW_UNDO]	= "undo",
 	[LIVEUPDATE_LAW_UNDO_PAGE] = "undo-page",
+	[LIVEUPDATE_LAW_MASTER]	= "master",
+	[LIVEUPDATE_LAW_SCRUB]	= "scrub",
+	[LIVEUPDATE_LAW_FREE]	= "free",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

@@ -24,6 +24,12 @@
  * @LIVEUPDATE_LAW_UNDO: "undo": undoing a preserve leaves the IOAS frozen.
  * @LIVEUPDATE_LAW_UNDO_PAGE: "undo-page": undoing a preserve leaves the root
  *	table of each IOMMU with KHO.
+ * @LIVEUPDATE_LAW_MASTER: "master": bus mastering of devices that are not
+ *	preserved stays on, and the next kernel does not switch it off either.
+ * @LIVEUPDATE_LAW_SCRUB: "scrub": the IOMMU's entries for devices that are not
+ *	preserved stay in place until the next kernel removes them.
+ * @LIVEUPDATE_LAW_FREE: "free": the domain of a device is given up before the
+ *	hardware has stopped using it: nothing is invalidated after a replace.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -34,6 +40,9 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_TRUST,
 	LIVEUPDATE_LAW_UNDO,
 	LIVEUPDATE_LAW_UNDO_PAGE,
+	LIVEUPDATE_LAW_MASTER,
+	LIVEUPDATE_LAW_SCRUB,
+	LIVEUPDATE_LAW_FREE,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -36,6 +36,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate_break.h>
+#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_show.h>
 #include <linux/pci.h>
@@ -304,7 +305,8 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 	bool *kept = arg;
 
 	if (iommu_liveupdate_device_outgoing(iommu->segment, bdf,
-					     iommu->reg_phys))
+					     iommu->reg_phys) ||
+	    liveupdate_breaks(LIVEUPDATE_LAW_SCRUB))
 		*kept = true;
 	else
 		clear_context(iommu, ctx);
@@ -346,6 +348,7 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 		}
 	}
 	flush_all(iommu);
+	liveupdate_corrupt();
 	return true;
 }
 

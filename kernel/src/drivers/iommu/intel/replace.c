@@ -299,6 +299,8 @@ static int replace_context(struct replace *r)
 	spin_unlock(&iommu->lock);
 	if (ret)
 		return ret;
+	if (liveupdate_breaks(LIVEUPDATE_LAW_FREE))
+		return 0;
 
 	walk_aliases(r, context_flush);
 	iommu->flush.flush_iotlb(iommu, r->old_did, 0, 0, DMA_TLB_DSI_FLUSH);
@@ -410,6 +412,8 @@ static void pasid_flush(struct replace *r, u16 did)
 {
 	struct intel_iommu *iommu = r->iommu;
 
+	if (liveupdate_breaks(LIVEUPDATE_LAW_FREE))
+		return;
 	qi_flush_pasid_cache(iommu, did, QI_PC_PASID_SEL, r->pasid);
 	if (intel_domain_is_ss_paging(r->new))
 		iommu->flush.flush_iotlb(iommu, did, 0, 0, DMA_TLB_DSI_FLUSH);

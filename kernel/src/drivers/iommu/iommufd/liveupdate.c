@@ -50,6 +50,7 @@
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -399,6 +400,7 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 
 	args->serialized_data = virt_to_phys(out->ser);
 	args->private_data = out;
+	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_IOMMUFD, out->ser);
 	return 0;
 
 err_hwpts:
@@ -418,6 +420,7 @@ static void iommufd_unpreserve(struct liveupdate_file_op_args *args)
 	struct iommufd_outgoing *out = args->private_data;
 	unsigned int i = out->ser->nr_hwpts;
 
+	liveupdate_corrupt_forget(out->ser);
 	while (i--)
 		unpreserve_hwpt(out->hwpts[i]);
 	put_marked(ictx, out->hwpts, out->ser->nr_hwpts);
