@@ -55,6 +55,22 @@
  *
  * The device is removed: the PCI core has stopped it. It is blocked, and leaves
  * the restored domain.
+ *
+ * Reserved regions
+ * ~~~~~~~~~~~~~~~~
+ *
+ * A device whose firmware demands a 1:1 mapping (RMRR on Intel, unity maps on
+ * AMD, RMR on Arm) is not preserved: user space cannot be trusted to have the
+ * region in its HWPT. With a region that is not relaxable it does not even come
+ * so far, as VFIO cannot have the device.
+ *
+ * If it is not preserved, two demands contradict each other during the jump:
+ * that of the firmware to go on with the region, and that nobody else does DMA.
+ * The second one wins. Its entries are removed with those of all other devices
+ * and bus mastering is cleared, so that what the firmware makes it do faults
+ * and does not land. The mapping is there again when the next kernel probes the
+ * device and gives it its default domain. Where that gap cannot be suffered, the
+ * machine has to be updated by an ordinary reboot.
  */
 
 #define pr_fmt(fmt) "iommu: liveupdate: " fmt
@@ -789,6 +805,8 @@ const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 		    hw->reg_pa == reg_pa)
 			return hw;
 	}
+	/* All devices are stopped then, and none may get a restored domain. */
+	incoming->bad = true;
 	return ERR_PTR(-EINVAL);
 }
 
@@ -913,7 +931,7 @@ static struct iommu_restored *restored_get(u32 index)
 	}
 	ser = &incoming->ho.domains[index];
 	if (!(ser->flags & IOMMU_SER_USED))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(-ENODEV);
 
 	list_for_each_entry(iommu, &iommu_device_list, list) {
 		ops = iommu->ops->liveupdate;
@@ -1021,6 +1039,19 @@ void *iommu_pages_restore(phys_addr_t phys, size_t size)
 }
 EXPORT_SYMBOL_GPL(iommu_pages_restore);
 
+/*
+ * A device that runs since the previous kernel, without a translation that can
+ * be used: refused by the checks above, or not in the handover at all. The
+ * driver has removed its entry. It must not be running when it gets a domain,
+ * which could be the identity.
+ */
+static void refuse_running(struct device *dev)
+{
+	if (dev_is_pci(dev) && pci_liveupdate_incoming(to_pci_dev(dev)))
+		pci_liveupdate_refuse(to_pci_dev(dev),
+				      "its DMA translation was refused or not handed over");
+}
+
 /**
  * iommu_liveupdate_first_domain() - The domain that a new device starts with
  * @dev: A device that is being probed, the first of its group.
@@ -1038,7 +1069,7 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
 		ser = find_incoming(dev);
 		if (!ser)
-			return NULL;
+			break;
 		r = restored_get(ser->domain);
 		if (IS_ERR(r)) {
 			ret = PTR_ERR(r);
@@ -1048,6 +1079,10 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 		r->refs--;
 		incoming->state[ser - incoming->ho.devices] = DEV_ATTACHED;
 		ret = 0;
+	}
+	if (!ser) {
+		refuse_running(dev);
+		return NULL;
 	}
 	if (!ret)
 		ret = r->domain->ops->attach_dev(r->domain, dev, NULL);
@@ -1138,8 +1173,9 @@ bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
  * @index: Index in the handover.
  * @owner: The iommufd, which from now on may claim the domain's devices.
  *
- * Return: the domain, or -ENOENT if there is no handover, -EINVAL if it has
- * no such domain, -EBUSY if the domain is taken, -ENOMEM.
+ * Return: the domain, or -ENOENT if there is no handover, -EINVAL if it cannot
+ * be used or @index is out of range, -ENODEV if the domain was refused or never
+ * was there, -EBUSY if it is taken, -ENOMEM.
  */
 struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner)
 {
@@ -1196,6 +1232,25 @@ unsigned int iommu_restored_domain_users(struct iommu_domain *domain)
 	return domain->restored->devices;
 }
 EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_users, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_restored_index_users() - How many devices use a domain of the handover?
+ * @index: Index in the handover.
+ *
+ * Unlike iommu_restored_domain_users() it can be asked when the HWPT is gone.
+ *
+ * Return: number of devices that have not left it.
+ */
+unsigned int iommu_restored_index_users(u32 index)
+{
+	struct iommu_restored *r = NULL;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (incoming && index < MAX_DOMAINS)
+		r = incoming->restored[index];
+	return r ? r->devices : 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_restored_index_users, "IOMMUFD_INTERNAL");
 
 /**
  * iommu_liveupdate_device_restored() - Is a device on a restored domain?

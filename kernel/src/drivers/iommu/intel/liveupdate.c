@@ -409,6 +409,18 @@ find_device(struct intel_iommu *iommu, u16 bdf)
 	return ser;
 }
 
+/* A device that PCI has taken over, but whose translation was refused. */
+static void stop_stranger(struct intel_iommu *iommu, u16 bdf)
+{
+	struct pci_dev *pdev;
+
+	pdev = pci_get_domain_bus_and_slot(iommu->segment, PCI_BUS_NUM(bdf),
+					   bdf & 0xff);
+	if (pdev)
+		pci_liveupdate_refuse(pdev, "its DMA translation was refused or not handed over");
+	pci_dev_put(pdev);
+}
+
 static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 			struct context_entry *ctx, void *arg)
 {
@@ -427,12 +439,15 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 		return;
 	}
 
-	clear_context(iommu, ctx);
-	if (ser)
+	/* Stopped first: what is running must not run into an entry that is gone. */
+	if (ser) {
 		iommu_liveupdate_drop_incoming(ser, why);
-	else
+	} else {
+		stop_stranger(iommu, bdf);
 		pr_err("%s: entry of %02x:%02x.%d removed: it was not handed over\n",
 		       iommu->name, PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
+	}
+	clear_context(iommu, ctx);
 }
 
 static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)

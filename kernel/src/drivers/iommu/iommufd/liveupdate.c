@@ -615,6 +615,12 @@ static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 		goto err_put;
 	for (i = 0; i < ser->nr_hwpts; i++) {
 		rc = restore_hwpt(file->private_data, &ser->hwpts[i]);
+		/* Its devices were stopped; the others' HWPTs come back. */
+		if (rc == -ENODEV) {
+			pr_err("HWPT with token %#llx is left out: its domain was refused\n",
+			       ser->hwpts[i].token);
+			continue;
+		}
 		if (rc) {
 			pr_err("HWPT with token %#llx cannot be restored: %pe\n",
 			       ser->hwpts[i].token, ERR_PTR(rc));
@@ -631,14 +637,24 @@ err_put:
 
 static bool check_finish(struct liveupdate_file_op_args *args)
 {
+	const struct iommufd_ser *ser = phys_to_virt(args->serialized_data);
 	struct iommufd_hwpt_restored *hwpt;
 	struct iommufd_object *obj;
 	struct iommufd_ctx *ictx;
 	unsigned long index;
 	bool ok = true;
+	u32 i;
 
 	if (args->retrieve_status <= 0) {
 		pr_warn("cannot finish: the iommufd was not retrieved\n");
+		return false;
+	}
+	/* Also if the HWPT is destroyed: the device may be one that nobody got. */
+	for (i = 0; i < ser->nr_hwpts; i++) {
+		if (!iommu_restored_index_users(ser->hwpts[i].domain))
+			continue;
+		pr_warn("cannot finish: a device is still attached to the restored HWPT with token %#llx\n",
+			ser->hwpts[i].token);
 		return false;
 	}
 	ictx = args->file->private_data;
