@@ -15,6 +15,8 @@
  *	sweep			let each step of a preserve fail, one by one
  *	late			let the jump fail in each way there is
  *	memory			say how much memory is used for what
+ *	shrink			replace the HWPTs by ones that lack a page
+ *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -100,6 +102,7 @@ static void update(char *args)
 	     word = strtok_r(NULL, " ", &save))
 		opt_set(word);
 	rig_preserve(&rig);
+	rig_corrupt();
 	rig_poll(&rig);
 	emit_audio();
 	/* With nothing preserved the run would be lost with this memory. */
@@ -179,6 +182,16 @@ static void memory(char *args)
 	emit_memory();
 }
 
+static void shrink(char *args)
+{
+	rig_shrink(&rig);
+}
+
+static void try(char *args)
+{
+	rig_try(&rig, args);
+}
+
 /* What the referee can say, and what is done then with what follows the word. */
 static const struct {
 	const char *name;
@@ -195,6 +208,8 @@ static const struct {
 	{ "sweep", sweep },
 	{ "late", late },
 	{ "memory", memory },
+	{ "shrink", shrink },
+	{ "try", try },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },
@@ -239,6 +254,8 @@ int main(void)
 		rig_start(&rig);
 	} else if (opt_num("idle", 0)) {
 		emit("idle", "");
+	} else if (opt_num("salvage", 0)) {
+		rig_salvage(&rig);
 	} else if (rig_preserves()) {
 		rig_resume(&rig);
 	} else {

@@ -34,12 +34,6 @@
 /* Standing for "more than there can be": a sweep that runs away ends. */
 #define POINTS_MAX	2000
 
-static void must(int ret, const char *what)
-{
-	if (ret < 0)
-		die("%s: %s", what, strerror(-ret));
-}
-
 /* How many pages KHO is told to preserve at the moment. */
 static long kho_pages(void)
 {

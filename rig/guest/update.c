@@ -36,7 +36,7 @@ static void phase(const char *name, const char *edge)
 	emit("phase", ",\"name\":\"%s\",\"edge\":\"%s\"", name, edge);
 }
 
-static void must(int ret, const char *what)
+void must(int ret, const char *what)
 {
 	if (ret < 0)
 		die("%s: %s", what, strerror(-ret));
@@ -76,7 +76,7 @@ static bool one_hwpt(void)
 	return strcmp(opt("hwpt", "shared"), "each");
 }
 
-static void rig_wire(struct rig *r)
+void rig_wire(struct rig *r)
 {
 	r->igb = (struct igb){
 		.dev = &r->nic.v,
@@ -92,7 +92,7 @@ static void rig_wire(struct rig *r)
 	};
 }
 
-static void rig_mmap(struct rig *r)
+void rig_mmap(struct rig *r)
 {
 	r->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_POPULATE, r->memfd, 0);
@@ -110,7 +110,7 @@ static void map_range(struct rig *r, uint64_t from, uint64_t end)
 }
 
 /* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
-static void build_ioas(struct rig *r, uint64_t hole)
+void build_ioas(struct rig *r, uint64_t hole)
 {
 	static const struct {
 		uint64_t from, end;
@@ -172,7 +172,7 @@ static void destroy_hwpts(struct rig *r, int nic, int audio)
 		must(iommufd_destroy(r->iommufd, audio), "destroy a HWPT");
 }
 
-static void take_device(struct rig *r, struct device *d, const char *what)
+void take_device(struct rig *r, struct device *d, const char *what)
 {
 	d->v.fd = vfio_open_cdev(d->v.bdf);
 	if (d->v.fd < 0)
@@ -182,7 +182,7 @@ static void take_device(struct rig *r, struct device *d, const char *what)
 	d->present = true;
 }
 
-static void find_devices(struct rig *r)
+void find_devices(struct rig *r)
 {
 	const char *devs = opt("devs", "nic,audio");
 

@@ -80,6 +80,22 @@ enum rig_step {
 int rig_step(struct rig *r, enum rig_step step);
 /* Map and unmap a page that nothing uses: 0 or -errno, -EBUSY if frozen. */
 int rig_probe(struct rig *r);
+/* Steps of the above. */
+void must(int ret, const char *what);
+void rig_wire(struct rig *r);
+void rig_mmap(struct rig *r);
+void build_ioas(struct rig *r, uint64_t hole);
+void find_devices(struct rig *r);
+void take_device(struct rig *r, struct device *d, const char *what);
+
+/* In place of rig_resume() if the handover may be damaged. */
+void rig_salvage(struct rig *r);
+/* Have the handover damaged as the option "corrupt" says, if it does. */
+void rig_corrupt(void);
+/* Replace all HWPTs by ones that lack a page, and keep the old ones. */
+void rig_shrink(struct rig *r);
+/* See other.c. */
+void rig_try(struct rig *r, char *args);
 
 /* A device that does DMA and is not preserved. */
 void bystander_start(void);

@@ -75,6 +75,7 @@ class Machine:
         self._console_seen = 0
         self._cond = threading.Condition()
         self._process = None
+        self._watcher = None
         self._ended = False
 
     def path(self, name):
@@ -163,7 +164,8 @@ class Machine:
         self.qmp("qmp_capabilities")
         self._reader = threading.Thread(target=self._read_control, daemon=True)
         self._reader.start()
-        threading.Thread(target=self._watch, daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     def _connect(self, name):
         # A path by way of the folder's descriptor is short, whereas the folder's
@@ -348,7 +350,8 @@ class Machine:
             except KeyboardInterrupt:
                 pass
         self.kill()
-        if self._process:
+        # QEMU may have died before there was anything to watch.
+        if self._watcher:
             self._look_at_console_once_more()
         for name in ("control.sock", "qmp.sock"):
             if os.path.exists(self.path(name)):
