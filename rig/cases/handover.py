@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Handovers that are damaged on the way: the outgoing kernel spoils one thing of
+what it hands over (liveupdate.corrupt=, see drivers/iommu/liveupdate_corrupt.c), and
+the next one has to notice: what is meant is refused, blocked and reset, the
+other device goes on without loss, the boot goes on.
+
+One machine goes through many damages. After each the guest uses what came back, begins
+anew what did not, and the next update follows. Seen to fail: with
+liveupdate.break=trust, which the negative twins use; and each damage has its
+own expectation of the log, which no other damage satisfies.
+"""
+
+import errno
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import TRACE_LIMIT_BYTES, bind, guarded, must_see
+from rig.referee import audio, dmalog, frames
+
+BUS_MASTER = 0x4
+KEPT, FRESH, STUCK = "kept", "fresh", "stuck"
+
+
+@dataclass
+class Damage:
+    name: str                   # of liveupdate.corrupt=
+    rule: str                   # what the log has to say, any case
+    mode: str = ""              # only in that mode of the IOMMU
+    faults: bool = False        # the hardware may refuse the device's requests
+    other: str = KEPT           # the device that is not meant; "" if either will do
+    meant: str = FRESH          # the device that is meant
+
+
+# One device is meant. "The other one" is not to notice.
+DEVICE = (
+    Damage("domain_flags", r"domain.*(flag|unknown|reserved)"),
+    Damage("domain_format", r"domain.*(format)"),
+    Damage("domain_level", r"domain.*(geometry|level|depth)"),
+    Damage("domain_bits", r"domain.*(geometry|width|bits|vasz)"),
+    Damage("domain_reserved", r"domain.*reserved"),
+    Damage("domain_top_foreign", r"(table|page|root).*not.*preserved"),
+    Damage("domain_top_mmio", r"(table|page|root).*(not.*preserved|outside|RAM)"),
+    Damage("device_flags", r"(flag|reserved)"),
+    Damage("device_segment", r"(not handed over|no context entry|gone|segment)"),
+    Damage("device_bdf", r"(not handed over|no context entry|gone|does not exist)"),
+    Damage("device_domain", r"domain.*(not exist|range|no such|beyond|unused)"),
+    Damage("device_domain_free", r"domain.*(not exist|range|no such|free|unused|not used|not in use)"),
+    Damage("device_iommu", r"(IOMMU|unit).*(not exist|range|no such|beyond)"),
+    Damage("device_did", r"domain id"),
+    Damage("device_did_range", r"domain id"),
+    Damage("device_entry", r"(context entry|entry page|context table).*(elsewhere|not.*preserved|differ|another|page)"),
+    Damage("device_max_pasid", r"PASID", mode="scalable"),
+    Damage("device_pasid", r"PASID directory", mode="scalable"),
+    Damage("context_rsvd", r"(reserved|context entry)", mode="legacy", faults=True),
+    Damage("context_top", r"context entry.*(other|another|tables)", mode="legacy"),
+    Damage("context_did", r"context entry.*domain id|domain id", mode="legacy"),
+    Damage("context_dir", r"context entry.*PASID directory|PASID directory", mode="scalable"),
+    Damage("dir_foreign", r"PASID.*not.*preserved", mode="scalable"),
+    Damage("pasid_rsvd", r"(reserved|PASID entry)", mode="scalable", faults=True),
+    Damage("pasid_top", r"PASID entry.*(other|another|tables)", mode="scalable"),
+    Damage("pasid_did", r"PASID entry.*domain id|domain id", mode="scalable"),
+    Damage("pasid_second", r"PASID.*(not handed over|second|other|more)", mode="scalable"),
+    Damage("pci_ser_missing", r"not in the handover"),
+    Damage("pci_ser_device", r"device ID"),
+    Damage("pci_ser_class", r"class"),
+)
+
+# Nothing of the handover can be used: all are refused.
+ALL = tuple(replace(damage, other=FRESH) for damage in (
+    Damage("iommu_version", r"version"),
+    Damage("iommu_reserved", r"reserved"),
+    Damage("iommus_mmio", r"array.*(not.*preserved|outside|RAM)"),
+    Damage("iommus_beyond", r"array.*(not.*preserved|outside|RAM|beyond|range)"),
+    Damage("domains_foreign", r"array.*(not.*preserved)"),
+    Damage("devices_misaligned", r"array.*(not.*preserved|align)"),
+    Damage("devices_inside", r"array.*(not.*preserved|overlap)"),
+    Damage("arrays_same", r"overlap|same"),
+    Damage("unit_type", r"handover cannot be used|type|unit"),
+    Damage("unit_flags", r"flag|reserved"),
+    Damage("unit_mode", r"mode"),
+    Damage("unit_reg", r"handover cannot be used|unit"),
+    Damage("unit_root", r"root table|root"),
+    Damage("root_rsvd", r"(root|reserved|bus).*", faults=True),
+    Damage("pci_ser_version", r"version of the list|version"),
+    Damage("pci_ser_reserved", r"reserved"),
+    Damage("pci_ser_count", r"longer|count|too (many|long)"),
+    Damage("pci_ser_order", r"order"),
+    Damage("pci_ser_twice", r"twice|order"),
+    Damage("pci_ser_flags", r"flag"),
+))
+
+# Two entries contradict each other: which one is right is not always known.
+CONTRADICTIONS = (
+    Damage("domain_top_other", r"another domain|two|twice|shared", other=""),
+    Damage("device_did_other", r"domain id", other=""),
+    Damage("device_twice", r"twice", meant=""),
+    Damage("context_stranger", r"not handed over", meant=KEPT),
+)
+
+BRIDGE = (
+    Damage("pci_ser_bridge_bus", r"bus numbers differ"),
+    Damage("pci_ser_bridge_users", r"count of a bridge", other=FRESH),
+)
+
+# The files' own data: the devices are in order and go on, where nobody can have
+# them, until the next kernel stops them.
+FILES = (
+    Damage("iommufd_version", r"iommufd.*version", meant=STUCK, other=STUCK),
+    Damage("iommufd_count", r"iommufd.*(fit|count|HWPTs)", meant=STUCK, other=STUCK),
+    Damage("iommufd_token", r"iommufd.*token.*twice", meant=STUCK, other=STUCK),
+    Damage("iommufd_domain", r"iommufd.*(cannot be restored|domain)", meant=STUCK, other=STUCK),
+    Damage("vfio_version", r"vfio.*version", meant=STUCK),
+    Damage("vfio_reserved", r"vfio.*reserved", meant=STUCK),
+    Damage("vfio_bdf", r"vfio.*(not there|does not)", meant=STUCK),
+)
+
+
+class Stage:
+    """What there is on one update: the events and the console of the new kernel."""
+
+    def __init__(self, run, damage, number, since):
+        self.damage, self.number = damage, number
+        self.events = run.machine.events[since:]
+
+    def first(self, name, **match):
+        return next((e for e in self.events if e["ev"] == name
+                     and all(e.get(k) == v for k, v in match.items())), None)
+
+    def time_us(self, name, **match):
+        event = self.first(name, **match)
+        return event and event["host_real_ns"] // 1000
+
+    def step(self, name):
+        event = self.first("step", name=name)
+        return event and errno.errorcode.get(event["errno"], "ok")
+
+
+def consoles(machine):
+    """Console text by stage: [1] is the first kernel's."""
+    return re.split(r"^.*\] Linux version .*$", machine.console(), flags=re.M)
+
+
+def go(run, number, options):
+    since = len(run.machine.events)
+    run.machine.send("update " + options)
+    deadline = time.monotonic() + 90 * run.machine.slow
+    while not any(e["ev"] == "resumed" for e in run.machine.events[since:]):
+        run.machine.check()
+        # A device whose requests are refused tries its whole ring, for ever.
+        if os.path.getsize(run.machine.path("trace.log")) > TRACE_LIMIT_BYTES:
+            run.machine.trace("vtd_dmar_fault", False)
+            raise Failed(f"update {number - 1}: a device that should have been refused is in a loop of faults")
+        if time.monotonic() > deadline:
+            raise Failed(f"update {number - 1}: the guest does not come back")
+        time.sleep(0.02)
+    return since
+
+
+def refused_line(text, rule):
+    """The line of the log that says it."""
+    for line in text.splitlines():
+        said = re.sub(r"^\[ *[\d.]+\] ", "", line)
+        if re.search(r"refused|not taken over|removed|cannot|not restored|data of a file|is blocked|is not there", said, re.I) \
+                and re.search(rule, said, re.I):
+            return said
+    return None
+
+
+def look(run, stage, text, target):
+    """Findings on one damage."""
+    found, damage = [], stage.damage
+    other = "audio" if target == "nic" else "nic"
+    boot = stage.time_us("boot")
+    end = stage.time_us("resumed")
+    said = refused_line(text, damage.rule)
+    if not said:
+        found.append(f"the log does not say '{damage.rule}'")
+    for name, expected in ((target, damage.meant), (other, damage.other)):
+        got = stage.first("resumed")[name]
+        if expected and got != expected:
+            found.append(f"{name} is {got}, not {expected}")
+        bdf, sid = run.ready[name], run.preserved[name]
+        command = stage.first("found", what=name)["pci_command"]
+        if got == FRESH:
+            fresh = stage.time_us("fresh", what=name)
+            late = run.log.times(sid, boot, fresh)
+            if late:
+                found.append(f"{name}: {len(late)} DMAs after the new kernel refused it")
+            if command & BUS_MASTER:
+                found.append(f"{name}: bus mastering is on")
+            # QEMU's audio device has no way to be reset, and the kernel says so.
+            how = "was reset" if name == "nic" else "(was reset|cannot be reset)"
+            if not re.search(rf"{re.escape(bdf)}: liveupdate: {how}", text):
+                found.append(f"{name}: was not reset")
+        else:
+            if not command & BUS_MASTER:
+                found.append(f"{name}: bus mastering is off")
+            if not run.log.times(sid, boot, end, run.ready[name + "_writes"]):
+                found.append(f"{name}: no DMA in the new kernel")
+    return said, [f"{damage.name}: {text}" for text in found]
+
+
+def faults_of(run, begin, end, name):
+    return [f for f in run.log.faults if begin <= f[0] < end and f[1] == run.preserved[name]]
+
+
+@guarded
+def damaged(machine, begin, mode, damages, target="nic", append="", **options):
+    """One machine, one damage an update; TARGET is the device that is meant."""
+    damages = [d for d in damages if d.mode in ("", mode)]
+    # A device that is stuck is stopped by an update that preserves nothing.
+    updates = len(damages) + sum(STUCK in (d.meant, d.other) for d in damages)
+    run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
+                limit_s=60 + 15 * updates, **options)
+    run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
+    run.rest(1)
+    stages, number, windows = [], 1, []
+    for damage in damages:
+        number += 1
+        start = len(machine.events)
+        since = go(run, number, f"preserve=1 corrupt={damage.name}:{run.ready[target]}")
+        stages.append(Stage(run, damage, number, since))
+        windows.append((machine.events[start]["host_real_ns"] // 1000,
+                        machine.events[-1]["host_real_ns"] // 1000))
+        if STUCK in (damage.meant, damage.other):
+            number += 1
+            go(run, number, "preserve=0 corrupt=")
+        run.rest(0.5)
+    run.stop()
+
+    found, said = [], {}
+    texts = consoles(machine)
+    for stage, window in zip(stages, windows):
+        line, findings = look(run, stage, texts[stage.number], target)
+        said[stage.damage.name] = line
+        found += findings
+        for name in run.preserved:
+            seen = faults_of(run, *window, name)
+            if seen and not stage.damage.faults:
+                found.append(f"{stage.damage.name}: {len(seen)} IOMMU faults of {name}")
+    found += untouched(run, stages, "audio" if target == "nic" else "nic")
+    machine.figures["tries"] = len(stages)
+    machine.figures["refused"] = said
+    machine.figures["steps"] = {s.damage.name: {e["name"]: errno.errorcode.get(e["errno"], "ok")
+                                                for e in s.events if e["ev"] == "step" and e["errno"]} for s in stages}
+    machine.figures["outcome"] = (f"{len(stages) - len({f.split(':')[0] for f in found})} of {len(stages)} "
+                                  "damages refused, nothing else lost")
+    if found:
+        raise Failed("; ".join(found[:12]))
+
+
+@guarded
+def trusted(machine, begin, mode, name, target="nic"):
+    """Negative: a kernel that checks nothing takes the damaged device over, and the referee must see its DMA go on.
+    Hardware does not look at what is damaged, so that nothing else stops it."""
+    run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
+    run.rest(1)
+    machine.expected.append("")         # What else becomes of that kernel is not the point.
+    since = len(machine.events)
+    machine.send(f"update corrupt={name}:{run.ready[target]}")
+    boot = machine.wait("boot", stage=2, since=since, timeout_s=60)
+    machine.wait("found", what=target, since=since)
+    time.sleep(1)
+    machine.kill()
+    log = dmalog.DmaLog.read(machine.path("trace.log"))
+    late = log.times(dmalog.source_id(run.ready[target]), boot["host_real_ns"] // 1000)
+    machine.figures.update(tries=1, outcome=f"{len(late)} DMAs of a device that should have been refused")
+    must_see("DMA of a device that should have been refused", late)
+
+
+def untouched(run, stages, name):
+    """If that device was kept in all updates, nothing of what it did may be lost, from first to last."""
+    if any(s.first("resumed")[name] != KEPT for s in stages):
+        return []
+    machine = run.machine
+    if name == "nic":
+        values, said = frames.judge(machine.events, run.senders["nic"].log)
+    else:
+        stopped = next(e["host_ns"] for e in machine.events if e["ev"] == "audio_stopped")
+        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")),
+                                   (stopped - run.ready["host_ns"]) / 1e9)
+    machine.figures.update(values)
+    return said
+
+
+def _cases():
+    for mode in ("legacy", "scalable"):
+        for target in ("nic", "audio"):
+            yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
+                       bind(damaged, mode=mode, damages=DEVICE, target=target),
+                       fault="one device's part of the handover damaged")
+        yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
+                   bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged")
+        yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
+                   bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged")
+    yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
+               bind(trusted, mode="legacy", name="device_did"))
+    yield Case("damaged-twice", "two entries of the handover contradict each other",
+               bind(damaged, mode="legacy", damages=CONTRADICTIONS, target="audio"),
+               fault="two entries of the handover contradict each other")
+    yield Case("damaged-bridge", "the entry of a bridge is damaged",
+               bind(damaged, mode="scalable", damages=BRIDGE, behind="port"),
+               fault="a bridge's part of the handover damaged")
+
+
+CASES = list(_cases())
