@@ -273,6 +273,10 @@ class Machine:
                     raise Failed(f"waited for '{name}' of the guest, but {reason}; the last it said was '{last}'")
                 self._cond.wait(min(left, 1))
 
+    def ended(self):
+        """Is it over, for better or worse?"""
+        return self._ended
+
     def send(self, line):
         """One line to the guest."""
         self._control.sendall(line.encode() + b"\n")
