@@ -258,8 +258,9 @@ def _cases():
                        + ("its bus mastering left on" if law == "master" else "its IOMMU entry left in place"))
         yield Case(f"{mode}-bystander-free", "negative: a device that is not preserved is not blocked at all",
                    bind(none_of_two, mode=mode))
-        yield Case(f"{mode}-bystander-passthrough", "a device that is not preserved is blocked, iommu.passthrough=1",
-                   bind(passthrough, mode=mode), fault="a device that is not preserved goes on, iommu.passthrough=1")
+    # In scalable mode QEMU does not notice that a device leaves the identity, and there is no DMA at all.
+    yield Case("legacy-bystander-passthrough", "a device that is not preserved is blocked, iommu.passthrough=1",
+               bind(passthrough, mode="legacy"), fault="a device that is not preserved goes on, iommu.passthrough=1")
     yield Case("legacy-bystander-passthrough-master",
                "negative: with iommu.passthrough=1 nothing but bus mastering blocks it",
                bind(passthrough, mode="legacy", law="master"))

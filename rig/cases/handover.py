@@ -231,8 +231,10 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
     damages = [d for d in damages if d.mode in ("", mode)]
     # A device that is stuck is stopped by an update that preserves nothing.
     updates = len(damages) + sum(STUCK in (d.meant, d.other) for d in damages)
+    # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
+    # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
     run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
-                limit_s=60 + 15 * updates, **options)
+                limit_s=60 + 15 * updates, cpus=1, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
     stages, after, number, windows = [], [], 1, []
@@ -286,7 +288,10 @@ def trusted(machine, begin, mode, name, target="nic"):
     time.sleep(1)
     machine.kill()
     log = dmalog.DmaLog.read(machine.path("trace.log"))
-    late = log.times(dmalog.source_id(run.ready[target]), boot["host_real_ns"] // 1000)
+    # A kernel that refuses it has it begun anew: that is another matter.
+    fresh = next((e["host_real_ns"] // 1000 for e in machine.events
+                  if e["ev"] == "fresh" and e["what"] == target), None)
+    late = log.times(dmalog.source_id(run.ready[target]), boot["host_real_ns"] // 1000, fresh)
     machine.figures.update(tries=1, outcome=f"{len(late)} DMAs of a device that should have been refused")
     must_see("DMA of a device that should have been refused", late)
 
