@@ -263,13 +263,18 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
                 found.append(f"{stage.damage.name}: {len(seen)} IOMMU faults of {name}")
     for stage in after:
         found += let_go(run, stage, texts[stage.number])
-    found += untouched(run, stages, "audio" if target == "nic" else "nic")
+    bad = {stage.damage.name for stage in stages if any(stage.damage.name in text for text in found)}
+    if not after:
+        found += untouched(run, stages, "audio" if target == "nic" else "nic")
     machine.figures["tries"] = len(stages)
     machine.figures["refused"] = said
     machine.figures["steps"] = {s.damage.name: {e["name"]: errno.errorcode.get(e["errno"], "ok")
                                                 for e in s.events if e["ev"] == "step" and e["errno"]} for s in stages}
-    machine.figures["outcome"] = (f"{len(stages) - len({f.split(':')[0] for f in found})} of {len(stages)} "
-                                  "damages refused, nothing else lost")
+    machine.figures["outcome"] = (f"{len(stages) - len(bad)} of {len(stages)} damages as specified"
+                                  + (f", the other device: {machine.figures['frames_lost']} frames lost"
+                                     if "frames_lost" in machine.figures else "")
+                                  + (f", the other device: {machine.figures['audio_samples_out_of_pattern']} samples lost"
+                                     if "audio_samples" in machine.figures else ""))
     if found:
         raise Failed("; ".join(found[:12]))
 
@@ -304,9 +309,8 @@ def untouched(run, stages, name):
     if name == "nic":
         values, said = frames.judge(machine.events, run.senders["nic"].log)
     else:
-        stopped = next(e["host_ns"] for e in machine.events if e["ev"] == "audio_stopped")
-        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")),
-                                   (stopped - run.ready["host_ns"]) / 1e9)
+        # How long it took is the host's affair, in a run of minutes: each sample says where it belongs.
+        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")))
     machine.figures.update(values)
     return said
 
