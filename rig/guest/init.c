@@ -32,6 +32,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "irq.h"
 #include "rig.h"
 #include "uncoop.h"
 #include "sweep.h"
@@ -85,11 +86,12 @@ static void report(char *args)
 	rig_poll(&rig);
 	if (rig.nic.present) {
 		igb_flush(&rig.igb);
-		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u",
+		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u,\"interrupts\":%llu",
 		     (unsigned long long)rig.st->nic.next,
 		     (unsigned long long)rig.st->nic.posted,
 		     (unsigned long long)rig.st->nic.bad,
-		     igb_head(&rig.igb));
+		     igb_head(&rig.igb),
+		     irq_count());
 	}
 	emit_audio();
 }
@@ -125,6 +127,11 @@ static void stop(char *args)
 	emit("done", ",\"bad\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.bad : 0ull);
 	power_off();
+}
+
+static void resume(char *args)
+{
+	rig_resume(&rig);
 }
 
 static void off(char *args)
@@ -198,6 +205,7 @@ static const struct {
 	void (*run)(char *args);
 } commands[] = {
 	{ "update", update },
+	{ "resume", resume },
 	{ "replace", replace },
 	{ "undo", undo },
 	{ "refusals", refusals },

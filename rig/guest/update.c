@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "iommufd.h"
+#include "irq.h"
 #include "luo.h"
 #include "rig.h"
 #include "update.h"
@@ -230,7 +231,9 @@ void rig_start(struct rig *r)
 	if (r->nic.present) {
 		must(vfio_map(&r->nic.v), "map the network device's BAR");
 		vfio_enable_dma(&r->nic.v);
+		irq_wire(&r->nic.v);
 		igb_start(&r->igb);
+		irq_program(&r->nic.v);
 		igb_mac(&r->igb, mac);
 	}
 	if (r->audio.present) {
@@ -406,6 +409,8 @@ void rig_resume(struct rig *r)
 	reached(r, "iommufd");
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
+	if (r->nic.present)
+		irq_wire(&r->nic.v);
 	if (r->st->has_hda)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
 	view_step("bound");
@@ -445,7 +450,7 @@ void rig_resume(struct rig *r)
 
 void rig_poll(struct rig *r)
 {
-	if (r->nic.present)
+	if (r->nic.present && irq_due())
 		igb_poll(&r->igb);
 }
 

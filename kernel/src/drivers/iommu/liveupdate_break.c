@@ -26,6 +26,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_MASTER]	= "master",
 	[LIVEUPDATE_LAW_SCRUB]	= "scrub",
 	[LIVEUPDATE_LAW_FREE]	= "free",
+	[LIVEUPDATE_LAW_INTERRUPT] = "interrupt",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

@@ -904,6 +904,7 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 		return reason;
 
 	set_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
+	set_bit(PCI_LIVEUPDATE_LOST_IRQS, &dev->liveupdate);
 	pci_liveupdate_fix_bars(dev);
 
 	/* What would have been noted down when it was configured. */

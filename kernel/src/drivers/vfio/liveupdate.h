@@ -29,9 +29,11 @@ static inline int vfio_liveupdate_rebind(struct vfio_device_file *df,
 static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 					   bool retrieved)
 {
-	if (!retrieved && dev_is_pci(device->dev) &&
-	    pci_liveupdate_incoming(to_pci_dev(device->dev)))
+	if (retrieved || !dev_is_pci(device->dev))
+		return 0;
+	if (pci_liveupdate_incoming(to_pci_dev(device->dev)))
 		return -EBUSY;
+	pci_liveupdate_opened(to_pci_dev(device->dev));
 	return 0;
 }
 

@@ -30,6 +30,8 @@
  *	preserved stay in place until the next kernel removes them.
  * @LIVEUPDATE_LAW_FREE: "free": the domain of a device is given up before the
  *	hardware has stopped using it: nothing is invalidated after a replace.
+ * @LIVEUPDATE_LAW_INTERRUPT: "interrupt": an eventfd is not signalled when it
+ *	is connected to a device that came with a live update.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -43,6 +45,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_MASTER,
 	LIVEUPDATE_LAW_SCRUB,
 	LIVEUPDATE_LAW_FREE,
+	LIVEUPDATE_LAW_INTERRUPT,
 	LIVEUPDATE_LAW_NR,
 };
 

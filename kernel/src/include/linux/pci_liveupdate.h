@@ -20,6 +20,8 @@ struct liveupdate_file_handler;
  * @PCI_LIVEUPDATE_PM: Runtime PM is held because of the device being incoming.
  * @PCI_LIVEUPDATE_NO_BUS_RESET: %PCI_DEV_FLAGS_NO_BUS_RESET is set because of
  *	the device being incoming or frozen.
+ * @PCI_LIVEUPDATE_LOST_IRQS: Its interrupts were off during a live update, and
+ *	nobody has opened it anew since.
  * @PCI_LIVEUPDATE_BAR0: The first of %PCI_STD_NUM_BARS bits: the BAR is
  *	%IORESOURCE_PCI_FIXED because of the device being incoming.
  */
@@ -30,6 +32,7 @@ enum pci_liveupdate_bit {
 	PCI_LIVEUPDATE_REFUSED,
 	PCI_LIVEUPDATE_PM,
 	PCI_LIVEUPDATE_NO_BUS_RESET,
+	PCI_LIVEUPDATE_LOST_IRQS,
 	PCI_LIVEUPDATE_BAR0,
 };
 
@@ -70,6 +73,27 @@ static inline bool pci_liveupdate_held(const struct pci_dev *dev)
 				  BIT(PCI_LIVEUPDATE_FROZEN));
 }
 
+/**
+ * pci_liveupdate_lost_irqs() - May the device have raised interrupts in vain?
+ * @dev: PCI device.
+ *
+ * Return: true from the enumeration of a device that came with a live update
+ * to pci_liveupdate_opened().
+ */
+static inline bool pci_liveupdate_lost_irqs(const struct pci_dev *dev)
+{
+	return test_bit(PCI_LIVEUPDATE_LOST_IRQS, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_opened() - A device begins anew
+ * @dev: PCI device, not incoming.
+ */
+static inline void pci_liveupdate_opened(struct pci_dev *dev)
+{
+	clear_bit(PCI_LIVEUPDATE_LOST_IRQS, &dev->liveupdate);
+}
+
 int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh);
 void pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh);
 
@@ -92,6 +116,15 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev);
 bool pci_liveupdate_inherit_buses(void);
 bool pci_liveupdate_claim_config(void);
 #else
+static inline bool pci_liveupdate_lost_irqs(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline void pci_liveupdate_opened(struct pci_dev *dev)
+{
+}
+
 static inline bool pci_liveupdate_outgoing(const struct pci_dev *dev)
 {
 	return false;

@@ -19,11 +19,20 @@ static inline void vfio_pci_liveupdate_enable(struct vfio_pci_core_device *vdev)
 	pci_intx(vdev->pdev, 0);
 }
 
+struct eventfd_ctx;
+
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
+void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
+			       struct eventfd_ctx *trigger);
 void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
 void vfio_pci_liveupdate_cleanup(void);
 #else
+static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
+					     struct eventfd_ctx *trigger)
+{
+}
+
 static inline void vfio_pci_liveupdate_init(struct pci_driver *driver,
 					    const struct vfio_device_ops *ops)
 {

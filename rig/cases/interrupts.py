@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Interrupts across an update: the guest looks at its receive ring only when the
+eventfd of an MSI-X vector says so.
+
+They have been seen to fail: interrupt-lost is the same with the signal at the
+wiring left out (liveupdate.break=interrupt); "interrupts" fails if irq_wire()
+in rig/guest/update.c's rig_resume() is left out.
+"""
+
+import time
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
+
+NOTICED_S = 20                  # in which a frame that has landed must be noticed
+MISSED_S = 5                    # after which it counts as not noticed
+
+
+@guarded
+def all_through(machine, begin, mode):
+    """Frames and their interrupts before, during and after the update."""
+    run = begin(mode=mode, append="rig.irq=1")
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.replace(100)
+    run.rest(0.5)
+    run.stop()
+    clean(run)
+    counts = [e["interrupts"] for e in machine.events if e["ev"] == "nic"]
+    machine.figures["interrupts"] = counts
+    if not counts or counts[-1] < 100:
+        raise Failed(f"only {counts} interrupts were counted: something else made the guest look")
+
+
+def _noticed(machine, sent, seconds):
+    """Has the guest noticed so many frames, in that time?"""
+    end = time.monotonic() + seconds * machine.slow
+    while time.monotonic() < end:
+        since = len(machine.events)
+        machine.send("report")
+        seen = machine.wait("nic", since=since)
+        if seen["next"] >= sent:
+            return seen
+        time.sleep(0.2)
+    return None
+
+
+@guarded
+def last(machine, begin, mode, lost=False):
+    """
+    The last frames come after the freeze and before there is an eventfd. No
+    other interrupt follows, so theirs must be made up for.
+    """
+    run = begin(mode=mode, sound=False,
+                append="rig.irq=1" + (" liveupdate.break=interrupt" if lost else ""))
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("update idle=1")
+    jump = machine.wait("jump", since=since)
+    machine.wait("idle", since=since, timeout_s=60)
+    run.senders["nic"].stop()
+    time.sleep(0.5)
+    sent = run.senders["nic"].sent - run.senders["nic"].dropped
+    machine.figures["frames_after_the_freeze"] = sent - jump["next"]
+    if sent <= jump["next"]:
+        raise Failed("no frame was sent after the freeze")
+    machine.send("resume")
+    machine.wait("resumed", since=since, timeout_s=60)
+    seen = _noticed(machine, sent, MISSED_S if lost else NOTICED_S)
+    machine.send("off")
+    machine.finish()
+    run.clock.stop()
+    if lost:
+        if seen:
+            raise Failed("the frames were noticed although nothing was signalled at the wiring")
+        machine.figures["outcome"] = "the frames have landed, and nobody notices"
+        return
+    if not seen:
+        raise Failed("frames that landed after the freeze were not noticed: their interrupt was lost")
+    machine.figures["interrupts_after"] = seen["interrupts"]
+    machine.figures["outcome"] = "the eventfd is signalled when it is connected; all frames are found"
+    machine.figures["lost"] = "nothing"
+
+
+CASES = [
+    Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, mode="scalable")),
+    Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, mode="legacy")),
+    Case("interrupt-last", "the last interrupt falls into the jump", bind(last, mode="scalable"),
+         fault="an interrupt is raised while there is no eventfd, and none follows"),
+    Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
+         bind(last, mode="scalable", lost=True)),
+]
