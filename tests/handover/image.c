@@ -384,13 +384,18 @@ void image_judge(char *out, size_t len)
 	const struct iommufd_ser *fd;
 	const struct vfio_pci_ser *vfio;
 	const struct pci_ser *pci;
+	u32 version;
 
 	out_at = out;
 	out_end = out + len;
 	*out = 0;
 	judge_iommu(units);
 	refuse("pci list", ~0u, pci_ser_check(&memory, PAGE_PA(P_PCI), 4096, &pci));
+	/* Each version comes with a handler of its own; so does an unknown one. */
+	memcpy(&version, pages[P_IOMMUFD].now, sizeof(version));
+	if (version != IOMMUFD_SER_VERSION_V1)
+		version = IOMMUFD_SER_VERSION;
 	refuse("iommufd", ~0u, iommufd_ser_check(&memory, PAGE_PA(P_IOMMUFD),
-						 IOMMUFD_SER_VERSION, &fd));
+						 version, &fd));
 	refuse("vfio", ~0u, vfio_pci_ser_check(&memory, PAGE_PA(P_VFIO), &vfio));
 }

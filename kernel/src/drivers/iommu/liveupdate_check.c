@@ -185,6 +185,9 @@ const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i)
 const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			      const struct iommufd_ser **serp)
 {
+	/* In the first version this was a reserved field. */
+	u32 flags = version == IOMMUFD_SER_VERSION_V1 ?
+		    0 : IOMMUFD_SER_HWPT_KEEP_MARK;
 	const struct iommufd_ser *ser;
 	size_t size;
 	u32 i, j;
@@ -201,8 +204,8 @@ const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 	if (ser->nr_hwpts > IOMMU_SER_MAX_DOMAINS)
 		return "its number of HWPTs is impossible";
 	for (i = 0; i < ser->nr_hwpts; i++) {
-		if (ser->hwpts[i].reserved)
-			return "reserved field of a HWPT is not zero";
+		if (ser->hwpts[i].flags & ~flags)
+			return "unknown flags of a HWPT";
 		if (ser->hwpts[i].domain >= IOMMU_SER_MAX_DOMAINS)
 			return "domain of a HWPT is out of range";
 		for (j = 0; j < i; j++) {

@@ -19,6 +19,13 @@
  * IOMMU_HWPT_LIVEUPDATE_RESTORE, attaches the device to a HWPT that it built
  * anew, and destroys the restored one.
  *
+ * A mark made with IOMMU_HWPT_LIVEUPDATE_KEEP_MARK need not be made again. It
+ * goes over with the HWPT, and when a device is moved from the restored HWPT to
+ * another one, that one is marked with the same token and the same flag. In the
+ * same way it goes from HWPT to HWPT within a kernel, when the last device is
+ * moved away. A mark that user space made itself is never replaced by one that
+ * was kept, and a token stays unique: the first HWPT takes it.
+ *
  * Unhappy paths
  * ~~~~~~~~~~~~~
  *
@@ -65,9 +72,53 @@
 struct iommufd_hwpt_restored {
 	struct iommufd_hw_pagetable common;
 	u64 token;
+	/* The mark goes to the HWPT that a device is moved to */
+	bool keep;
 	/* User space asked for it by its token */
 	bool reclaimed;
 };
+
+/* Is a HWPT other than @hwpt marked with @token? */
+static bool token_taken(struct iommufd_ctx *ictx,
+			struct iommufd_hwpt_paging *hwpt, u64 token)
+{
+	struct iommufd_hwpt_paging *other;
+	struct iommufd_object *obj;
+	unsigned long index;
+
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	xa_for_each(&ictx->objects, index, obj) {
+		if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
+			continue;
+		other = container_of(obj, struct iommufd_hwpt_paging,
+				     common.obj);
+		if (other != hwpt && other->liveupdate_marked &&
+		    other->liveupdate_token == token)
+			return true;
+	}
+	return false;
+}
+
+static int change_mark(struct iommufd_ctx *ictx,
+		       struct iommufd_hwpt_paging *hwpt, u64 token, u32 flags)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+	if (ictx->liveupdate_preserved)
+		return -EBUSY;
+	if (flags & IOMMU_HWPT_LIVEUPDATE_UNMARK) {
+		if (!hwpt->liveupdate_marked || hwpt->liveupdate_token != token)
+			return -ENOENT;
+		hwpt->liveupdate_marked = false;
+		hwpt->liveupdate_keep = false;
+		return 0;
+	}
+	if (token_taken(ictx, hwpt, token))
+		return -EADDRINUSE;
+	hwpt->liveupdate_token = token;
+	hwpt->liveupdate_keep = flags & IOMMU_HWPT_LIVEUPDATE_KEEP_MARK;
+	hwpt->liveupdate_marked = true;
+	return 0;
+}
 
 /**
  * iommufd_hwpt_liveupdate_mark() - IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE
@@ -75,16 +126,24 @@ struct iommufd_hwpt_restored {
  *
  * Return: 0; -EADDRINUSE if another HWPT has the token; -EBUSY if the iommufd
  * is preserved at the moment; -EOPNOTSUPP if the HWPT has no hardware behind
- * it; -ENOENT if there is no such paging HWPT.
+ * it, a flag is unknown or a reserved field is not zero; -EINVAL if UNMARK is
+ * not the only flag; -ENOENT if there is no such paging HWPT, or if UNMARK is
+ * to remove a mark that the HWPT does not have.
  */
 int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_liveupdate_mark_preserve *cmd = ucmd->cmd;
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_object *obj;
-	unsigned long index;
-	int rc = 0;
+	int rc;
+
+	if ((cmd->flags & ~(IOMMU_HWPT_LIVEUPDATE_KEEP_MARK |
+			    IOMMU_HWPT_LIVEUPDATE_UNMARK)) ||
+	    cmd->__reserved)
+		return -EOPNOTSUPP;
+	if ((cmd->flags & IOMMU_HWPT_LIVEUPDATE_UNMARK) &&
+	    cmd->flags != IOMMU_HWPT_LIVEUPDATE_UNMARK)
+		return -EINVAL;
 
 	hwpt = iommufd_get_hwpt_paging(ucmd, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
@@ -99,30 +158,90 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 		goto out_put;
 
 	xa_lock(&ictx->objects);
-	if (ictx->liveupdate_preserved || liveupdate_should_fail()) {
-		rc = -EBUSY;
-		goto out_unlock;
-	}
-	xa_for_each(&ictx->objects, index, obj) {
-		struct iommufd_hwpt_paging *other;
-
-		if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
-			continue;
-		other = container_of(obj, struct iommufd_hwpt_paging,
-				     common.obj);
-		if (other != hwpt && other->liveupdate_marked &&
-		    other->liveupdate_token == cmd->hwpt_token) {
-			rc = -EADDRINUSE;
-			goto out_unlock;
-		}
-	}
-	hwpt->liveupdate_token = cmd->hwpt_token;
-	hwpt->liveupdate_marked = true;
-out_unlock:
+	rc = change_mark(ictx, hwpt, cmd->hwpt_token, cmd->flags);
 	xa_unlock(&ictx->objects);
 out_put:
 	iommufd_put_object(ictx, &hwpt->common.obj);
 	return rc;
+}
+
+/* The mark that a device takes along from @from, if there is one. */
+static bool kept_mark(struct iommufd_hw_pagetable *from, u64 *token)
+{
+	struct iommufd_hwpt_restored *restored;
+	struct iommufd_hwpt_paging *paging;
+
+	if (from->obj.type == IOMMUFD_OBJ_HWPT_RESTORED) {
+		restored = container_of(from, struct iommufd_hwpt_restored,
+					common);
+		*token = restored->token;
+		return restored->keep;
+	}
+	if (from->obj.type != IOMMUFD_OBJ_HWPT_PAGING)
+		return false;
+	paging = container_of(from, struct iommufd_hwpt_paging, common);
+	*token = paging->liveupdate_token;
+	/*
+	 * One reference is the object's own, the other that of the device that
+	 * has just left. With more, somebody still uses the HWPT as it is.
+	 */
+	return paging->liveupdate_marked && paging->liveupdate_keep &&
+	       refcount_read(&from->obj.users) == 2;
+}
+
+/**
+ * iommufd_liveupdate_replaced() - A device was moved to another HWPT
+ * @idev:  The device.
+ * @pasid: What of the device was moved; marks follow %IOMMU_NO_PASID only.
+ * @from:  The HWPT that it left; the caller holds the device's reference.
+ * @to:    The HWPT that it is attached to now.
+ *
+ * A kept mark goes along if @to is not marked and nobody has the token.
+ *
+ * Context: With the group's lock held.
+ */
+void iommufd_liveupdate_replaced(struct iommufd_device *idev, ioasid_t pasid,
+				 struct iommufd_hw_pagetable *from,
+				 struct iommufd_hw_pagetable *to)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+	struct iommufd_hwpt_paging *hwpt, *old = NULL;
+	const char *why = NULL;
+	u64 token;
+
+	if (pasid != IOMMU_NO_PASID || to->obj.type != IOMMUFD_OBJ_HWPT_PAGING)
+		return;
+	hwpt = container_of(to, struct iommufd_hwpt_paging, common);
+
+	xa_lock(&ictx->objects);
+	if (!kept_mark(from, &token) ||
+	    (hwpt->liveupdate_marked && hwpt->liveupdate_token == token))
+		goto out_unlock;
+	if (from->obj.type == IOMMUFD_OBJ_HWPT_PAGING)
+		old = container_of(from, struct iommufd_hwpt_paging, common);
+	if (hwpt->liveupdate_marked) {
+		why = "it is marked with another one";
+	} else if (!to->domain->owner || !to->domain->owner->liveupdate) {
+		why = "its IOMMU does not support live update";
+	} else if (ictx->liveupdate_preserved) {
+		why = "the iommufd is preserved at the moment";
+	} else if (!old && token_taken(ictx, hwpt, token)) {
+		why = "another HWPT has it";
+	} else {
+		if (old) {
+			old->liveupdate_marked = false;
+			old->liveupdate_keep = false;
+		}
+		hwpt->liveupdate_token = token;
+		hwpt->liveupdate_keep = true;
+		hwpt->liveupdate_marked = true;
+	}
+out_unlock:
+	xa_unlock(&ictx->objects);
+	if (why)
+		dev_info(idev->dev,
+			 "live update: HWPT %u does not take the kept mark %#llx over: %s\n",
+			 to->obj.id, token, why);
 }
 
 /**
@@ -291,6 +410,7 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
 		return rc;
 	}
 	ser->token = hwpt->liveupdate_token;
+	ser->flags = hwpt->liveupdate_keep ? IOMMUFD_SER_HWPT_KEEP_MARK : 0;
 	return 0;
 }
 
@@ -352,6 +472,32 @@ static void put_marked(struct iommufd_ctx *ictx,
 	xa_unlock(&ictx->objects);
 }
 
+/* Each version of the format has a handler of its own. */
+static u32 handler_version(const struct liveupdate_file_handler *handler)
+{
+	return strcmp(handler->compatible, IOMMUFD_LIVEUPDATE_COMPATIBLE) ?
+		       IOMMUFD_SER_VERSION_V1 : IOMMUFD_SER_VERSION;
+}
+
+/* Is there a mark that only the newer version can tell the next kernel of? */
+static bool any_kept(struct iommufd_ctx *ictx)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_object *obj;
+	unsigned long index;
+
+	guard(spinlock)(&ictx->objects.xa_lock);
+	xa_for_each(&ictx->objects, index, obj) {
+		if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
+			continue;
+		hwpt = container_of(obj, struct iommufd_hwpt_paging,
+				    common.obj);
+		if (hwpt->liveupdate_marked && hwpt->liveupdate_keep)
+			return true;
+	}
+	return false;
+}
+
 /**
  * struct iommufd_outgoing - A preserved iommufd
  * @ser:   The handover.
@@ -377,6 +523,12 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 		rc = n;
 		goto err_free;
 	}
+	if (any_kept(ictx) !=
+	    (handler_version(args->handler) == IOMMUFD_SER_VERSION)) {
+		pr_warn("a mark was changed while the iommufd was preserved; try again\n");
+		rc = -EBUSY;
+		goto err_put;
+	}
 	if (!n || liveupdate_should_fail()) {
 		pr_warn("nothing to preserve: no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)\n");
 		rc = -EINVAL;
@@ -388,7 +540,7 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 		rc = PTR_ERR(out->ser);
 		goto err_put;
 	}
-	out->ser->version = IOMMUFD_SER_VERSION;
+	out->ser->version = handler_version(args->handler);
 	out->ser->nr_hwpts = n;
 
 	for (i = 0; i < n; i++) {
@@ -576,30 +728,32 @@ static int restore_hwpt(struct iommufd_ctx *ictx,
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
 	hwpt->common.domain = domain;
 	hwpt->token = ser->token;
+	hwpt->keep = ser->flags & IOMMUFD_SER_HWPT_KEEP_MARK;
 	iommufd_object_finalize(ictx, &hwpt->common.obj);
 	return 0;
 }
 
-static const struct iommufd_ser *incoming_ser(u64 pa)
+static const struct iommufd_ser *incoming_ser(u64 pa, u32 version)
 {
 	const struct iommufd_ser *ser;
 	struct liveupdate_kho_mem kho;
 	const char *why;
 
 	liveupdate_kho_mem_init(&kho);
-	why = iommufd_ser_check(&kho.mem, pa, IOMMUFD_SER_VERSION, &ser);
+	why = iommufd_ser_check(&kho.mem, pa, version, &ser);
 	liveupdate_kho_mem_destroy(&kho);
 	if (!why)
 		return ser;
 	pr_err("handover refused: %s\n", why);
-	liveupdate_refused("list", "iommufd", why, "name=%s",
-			   IOMMUFD_LIVEUPDATE_COMPATIBLE);
+	liveupdate_refused("list", "iommufd", why, "name=iommufd-v%u", version);
 	return NULL;
 }
 
 static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 {
-	const struct iommufd_ser *ser = incoming_ser(args->serialized_data);
+	const struct iommufd_ser *ser =
+		incoming_ser(args->serialized_data,
+			     handler_version(args->handler));
 	struct file *file;
 	int rc;
 	u32 i;
@@ -768,10 +922,17 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_attached, "IOMMUFD");
 
 #include "liveupdate_show.h"
 
+/*
+ * The oldest version that holds all there is to say is written: so a kernel
+ * from before a feature can be gone back to as long as nobody uses it.
+ */
 static bool iommufd_can_preserve(struct liveupdate_file_handler *handler,
 				 struct file *file)
 {
-	return file->f_op == &iommufd_fops;
+	if (file->f_op != &iommufd_fops)
+		return false;
+	return any_kept(file->private_data) ==
+	       (handler_version(handler) == IOMMUFD_SER_VERSION);
 }
 
 static const struct liveupdate_file_ops iommufd_liveupdate_ops = {
@@ -785,10 +946,28 @@ static const struct liveupdate_file_ops iommufd_liveupdate_ops = {
 	.owner = THIS_MODULE,
 };
 
-static struct liveupdate_file_handler iommufd_handler = {
-	.ops = &iommufd_liveupdate_ops,
-	.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
+static struct liveupdate_file_handler iommufd_handlers[] = {
+	{
+		.ops = &iommufd_liveupdate_ops,
+		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
+	}, {
+		.ops = &iommufd_liveupdate_ops,
+		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE_V1,
+	},
 };
+
+static int register_handler(struct liveupdate_file_handler *handler)
+{
+	int rc;
+
+	rc = liveupdate_register_file_handler(handler);
+	if (rc)
+		return rc;
+	rc = iommu_liveupdate_register_flb(handler);
+	if (rc)
+		liveupdate_unregister_file_handler(handler);
+	return rc;
+}
 
 /**
  * iommufd_liveupdate_init() - Register with the live update orchestrator
@@ -797,15 +976,20 @@ static struct liveupdate_file_handler iommufd_handler = {
  */
 int iommufd_liveupdate_init(void)
 {
+	unsigned int i;
 	int rc;
 
-	rc = liveupdate_register_file_handler(&iommufd_handler);
-	if (rc)
-		return rc == -EOPNOTSUPP ? 0 : rc;
-	rc = iommu_liveupdate_register_flb(&iommufd_handler);
-	if (rc)
-		liveupdate_unregister_file_handler(&iommufd_handler);
-	return rc;
+	for (i = 0; i < ARRAY_SIZE(iommufd_handlers); i++) {
+		rc = register_handler(&iommufd_handlers[i]);
+		if (rc)
+			goto err_unregister;
+	}
+	return 0;
+
+err_unregister:
+	while (i--)
+		liveupdate_unregister_file_handler(&iommufd_handlers[i]);
+	return rc == -EOPNOTSUPP ? 0 : rc;
 }
 
 /**
@@ -813,5 +997,8 @@ int iommufd_liveupdate_init(void)
  */
 void iommufd_liveupdate_exit(void)
 {
-	liveupdate_unregister_file_handler(&iommufd_handler);
+	unsigned int i = ARRAY_SIZE(iommufd_handlers);
+
+	while (i--)
+		liveupdate_unregister_file_handler(&iommufd_handlers[i]);
 }

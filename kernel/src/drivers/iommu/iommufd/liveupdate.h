@@ -17,6 +17,9 @@ int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd);
 bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id);
 void iommufd_hwpt_restored_destroy(struct iommufd_object *obj);
+void iommufd_liveupdate_replaced(struct iommufd_device *idev, ioasid_t pasid,
+				 struct iommufd_hw_pagetable *from,
+				 struct iommufd_hw_pagetable *to);
 #else
 static inline int iommufd_liveupdate_init(void)
 {
@@ -54,6 +57,13 @@ static inline bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id)
 }
 
 static inline void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
+{
+}
+
+static inline void
+iommufd_liveupdate_replaced(struct iommufd_device *idev, ioasid_t pasid,
+			    struct iommufd_hw_pagetable *from,
+			    struct iommufd_hw_pagetable *to)
 {
 }
 #endif

@@ -70,7 +70,9 @@ static void iommufd_show(struct liveupdate_view *v,
 	/* One that is refused stays so, and its content means nothing. */
 	if (args->retrieve_status < 0)
 		return;
-	ser = v->incoming ? incoming_ser(args->serialized_data) : out->ser;
+	ser = v->incoming ? incoming_ser(args->serialized_data,
+					  handler_version(args->handler)) :
+			     out->ser;
 	if (!ser)
 		return;
 	liveupdate_show_num(v, "hwpts", ser->nr_hwpts);

@@ -11,20 +11,37 @@
 #include <linux/types.h>
 
 /**
+ * enum iommu_hwpt_liveupdate_mark_flags - Flags of a mark
+ * @IOMMU_HWPT_LIVEUPDATE_KEEP_MARK: The mark outlives the HWPT: it goes, in this
+ *	kernel and in those that follow, to the unmarked HWPT that the last
+ *	device is moved to by a replace (after an update: the first device)
+ * @IOMMU_HWPT_LIVEUPDATE_UNMARK: Remove the mark with this token; alone
+ */
+enum iommu_hwpt_liveupdate_mark_flags {
+	IOMMU_HWPT_LIVEUPDATE_KEEP_MARK = 1 << 0,
+	IOMMU_HWPT_LIVEUPDATE_UNMARK = 1 << 1,
+};
+
+/**
  * struct iommu_hwpt_liveupdate_mark_preserve - ioctl(IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)
  * @size: sizeof(struct iommu_hwpt_liveupdate_mark_preserve)
  * @hwpt_id: The HWPT, of type HWPT_PAGING
  * @hwpt_token: Name that the HWPT has in the next kernel; any value
+ * @flags: Of enum iommu_hwpt_liveupdate_mark_flags; 0 if left out
+ * @__reserved: Must be 0; 0 if left out
  *
  * The HWPT comes along when the iommufd is preserved in a live update session.
- * A HWPT that is marked already gets the new token. EADDRINUSE: another HWPT of
- * this iommufd has the token. EBUSY: the iommufd is preserved at the moment.
- * EOPNOTSUPP: the IOMMU does not support live update.
+ * A HWPT that is marked already gets the new token and flags. EADDRINUSE:
+ * another HWPT of this iommufd has the token. EBUSY: the iommufd is preserved
+ * at the moment. EOPNOTSUPP: the IOMMU does not support live update, or a flag
+ * is not known. ENOENT: the mark to be removed is not there.
  */
 struct iommu_hwpt_liveupdate_mark_preserve {
 	__u32 size;
 	__u32 hwpt_id;
 	__aligned_u64 hwpt_token;
+	__u32 flags;
+	__u32 __reserved;
 };
 
 #define IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE \

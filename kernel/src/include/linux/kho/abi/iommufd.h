@@ -3,6 +3,7 @@
 #ifndef _LINUX_KHO_ABI_IOMMUFD_H
 #define _LINUX_KHO_ABI_IOMMUFD_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 /**
@@ -14,21 +15,32 @@
  * A change of layout or meaning needs a new %IOMMUFD_LIVEUPDATE_COMPATIBLE.
  */
 
-#define IOMMUFD_LIVEUPDATE_COMPATIBLE	"iommufd-v1"
+#define IOMMUFD_LIVEUPDATE_COMPATIBLE	"iommufd-v2"
 
 /* First field of struct iommufd_ser; never moves. */
-#define IOMMUFD_SER_VERSION		1
+#define IOMMUFD_SER_VERSION		2
+
+/*
+ * The version before: the layout is the same, the flags of a HWPT are zero. It
+ * is what is written as long as no flag is set, so that a kernel that reads
+ * nothing newer can be gone back to.
+ */
+#define IOMMUFD_LIVEUPDATE_COMPATIBLE_V1	"iommufd-v1"
+#define IOMMUFD_SER_VERSION_V1		1
+
+/* The mark goes to the HWPT that a device is moved to. */
+#define IOMMUFD_SER_HWPT_KEEP_MARK	BIT(0)
 
 /**
  * struct iommufd_hwpt_ser - One marked HWPT.
- * @token:    The token that user space marked it with.
- * @domain:   Index of its &struct iommu_domain_ser.
- * @reserved: Zero.
+ * @token:  The token that user space marked it with.
+ * @domain: Index of its &struct iommu_domain_ser.
+ * @flags:  %IOMMUFD_SER_HWPT_KEEP_MARK or zero.
  */
 struct iommufd_hwpt_ser {
 	u64 token;
 	u32 domain;
-	u32 reserved;
+	u32 flags;
 } __packed;
 
 /**
