@@ -99,6 +99,8 @@ def undo(machine, begin, mode, n=20):
 
 
 REFUSALS = {"unmarked hwpt": errno.EINVAL, "token twice": errno.EADDRINUSE,
+            "unknown flag of a mark": errno.EOPNOTSUPP, "keep and unmark": errno.EINVAL,
+            "unmark by another token": errno.ENOENT,
             "iommufd before memfd": errno.ENOENT, "device before iommufd": errno.ENOENT,
             "unmap while preserved": errno.EBUSY, "map while preserved": errno.EBUSY,
             "destroy while preserved": errno.EBUSY,

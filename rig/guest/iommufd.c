@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stddef.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -69,12 +70,14 @@ int iommufd_destroy(int iommufd, uint32_t id)
 	return ioctl(iommufd, UIO_DESTROY, &arg) ? -errno : 0;
 }
 
-int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token)
+int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token,
+		      uint32_t flags)
 {
 	struct uio_hwpt_mark_preserve arg = {
-		.size = sizeof(arg),
+		.size = flags ? sizeof(arg) : offsetof(typeof(arg), flags),
 		.hwpt_id = hwpt,
 		.hwpt_token = token,
+		.flags = flags,
 	};
 
 	return ioctl(iommufd, UIO_HWPT_MARK_PRESERVE, &arg) ? -errno : 0;

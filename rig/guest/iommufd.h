@@ -12,7 +12,9 @@ int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length);
 int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas);
 int iommufd_destroy(int iommufd, uint32_t id);
-int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token);
+/* @flags: UIO_MARK_…; without one the call is as short as it was at first. */
+int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token,
+		      uint32_t flags);
 int iommufd_hwpt_restore(int iommufd, uint64_t token);
 
 #endif

@@ -74,7 +74,11 @@ struct uio_hwpt_mark_preserve {
 	__u32 size;
 	__u32 hwpt_id;
 	__aligned_u64 hwpt_token;
+	__u32 flags;
+	__u32 __reserved;
 };
+#define UIO_MARK_KEEP	(1u << 0)
+#define UIO_MARK_UNMARK	(1u << 1)
 
 struct uio_hwpt_restore {
 	__u32 size;

@@ -11,7 +11,9 @@
  * do it all; the devices' DMA ends then); hole=1 leaves one
  * page that a device is about to use out of the rebuilt IOAS; hwpt=each gives
  * each device a HWPT of its own (they share one otherwise); view=1 passes on
- * what debugfs shows after each step.
+ * what debugfs shows after each step; mark=once marks the HWPTs before the
+ * first update only, and asks the kernel to keep the marks; mark=first does the
+ * same without asking.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,6 +27,7 @@
 #include "irq.h"
 #include "luo.h"
 #include "rig.h"
+#include "uapi.h"
 #include "update.h"
 
 void (*rig_reached)(struct rig *r, const char *step);
@@ -252,15 +255,21 @@ void rig_start(struct rig *r)
 /* A mark stays for the life of the HWPT, whatever becomes of a session. */
 static void mark_hwpts(struct rig *r)
 {
+	const char *mark = opt("mark", "always");
+	uint32_t flags = strcmp(mark, "once") ? 0 : UIO_MARK_KEEP;
+
+	if (strcmp(mark, "always") && r->st->updates_done)
+		return;
 	if (r->nic.present && r->nic.marked != r->nic.hwpt) {
-		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC),
+		must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC,
+				       flags),
 		     "mark the network device's HWPT");
 		r->nic.marked = r->nic.hwpt;
 	}
 	if (r->audio.present && r->audio.hwpt != r->nic.hwpt &&
 	    r->audio.marked != r->audio.hwpt) {
 		must(iommufd_hwpt_mark(r->iommufd, r->audio.hwpt,
-				       TOKEN_HWPT_AUDIO),
+				       TOKEN_HWPT_AUDIO, flags),
 		     "mark the audio device's HWPT");
 		r->audio.marked = r->audio.hwpt;
 	}
@@ -573,11 +582,29 @@ void rig_refusals(struct rig *r)
 	else
 		refusal("unmarked hwpt", -EINVAL);
 
-	must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC), "mark a HWPT");
+	must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC, 0),
+	     "mark a HWPT");
 	r->nic.marked = r->nic.present ? hwpt : 0;
 	r->audio.marked = r->nic.present ? 0 : hwpt;
 	refusal("token twice",
-		iommufd_hwpt_mark(r->iommufd, other, TOKEN_HWPT_NIC));
+		iommufd_hwpt_mark(r->iommufd, other, TOKEN_HWPT_NIC, 0));
+	refusal("unknown flag of a mark",
+		iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC, 1u << 2));
+	refusal("keep and unmark",
+		iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC,
+				  UIO_MARK_KEEP | UIO_MARK_UNMARK));
+	refusal("unmark by another token",
+		iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_AUDIO,
+				  UIO_MARK_UNMARK));
+	/* What is unmarked leaves its token free. */
+	must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC,
+			       UIO_MARK_UNMARK), "unmark a HWPT");
+	must(iommufd_hwpt_mark(r->iommufd, other, TOKEN_HWPT_NIC, 0),
+	     "mark another HWPT with the token that is free again");
+	must(iommufd_hwpt_mark(r->iommufd, other, TOKEN_HWPT_NIC,
+			       UIO_MARK_UNMARK), "unmark the other HWPT");
+	must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_HWPT_NIC, 0),
+	     "mark a HWPT again");
 	must(iommufd_destroy(r->iommufd, other), "destroy the second HWPT");
 
 	fresh_session(r);
