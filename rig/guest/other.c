@@ -147,7 +147,7 @@ void rig_try(struct rig *r, char *args)
 	if (tried("attach", vfio_attach(&v, main->hwpt)) < 0)
 		goto out_close;
 	if (main->marked != main->hwpt) {
-		must(iommufd_hwpt_mark(r->iommufd, main->hwpt, token),
+		must(iommufd_hwpt_mark(r->iommufd, main->hwpt, token, 0),
 		     "mark the HWPT");
 		main->marked = main->hwpt;
 	}
