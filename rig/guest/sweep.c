@@ -401,7 +401,7 @@ static void second_start(void)
 	must(second.hwpt, "allocate the second device's HWPT");
 	must(vfio_attach(&second.v, second.hwpt), "attach the second device");
 	must(vfio_map(&second.v), "map the second device's BAR");
-	must(iommufd_hwpt_mark(second.iommufd, second.hwpt, SECOND_TOKEN),
+	must(iommufd_hwpt_mark(second.iommufd, second.hwpt, SECOND_TOKEN, 0),
 	     "mark the second device's HWPT");
 }
 
