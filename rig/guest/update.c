@@ -535,7 +535,7 @@ int rig_step(struct rig *r, enum rig_step step)
 	switch (step) {
 	case STEP_MARK:
 		return iommufd_hwpt_mark(r->iommufd, r->nic.hwpt,
-					 TOKEN_HWPT_NIC);
+					 TOKEN_HWPT_NIC, 0);
 	case STEP_SESSION:
 		r->session = luo_session_create(SESSION);
 		return r->session < 0 ? r->session : 0;

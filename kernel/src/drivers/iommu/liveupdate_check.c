@@ -13,7 +13,7 @@
 
 /* PASIDs a directory entry stands for, and most that there can be (20 bits) */
 #define PASIDS_PER_PDE	64
-#define MAX_PASIDS	(1U << 20)
+#define MAX_PASIDS	0x100000
 
 /**
  * iommu_ser_check() - Check the root of an IOMMU handover and find its parts
