@@ -12,6 +12,7 @@ help:
 	@echo "make kernel        the rig's kernel, into build/kernel-rig"
 	@echo "make debug-kernel  the one with KASAN, lockdep, kmemleak, into build/kernel-debug"
 	@echo "make guest         the programs that run in the machine, into build/guest"
+	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
 	@echo "make fuzz          the handover's checks against 10,000,000 made-up ones (FUZZ_RUNS=N)"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
@@ -22,6 +23,11 @@ help:
 	@echo
 	@echo "rig/run --list names the cases; rig/run CASE runs one."
 	@echo "KERNEL_TREE=dir takes a Linux 7.3 tree of yours (a copy of it is built)."
+
+# Each case that makes something go wrong, and then the table of docs/faults.md.
+faults: kernel debug-kernel guest
+	@scripts/test $$(rig/faults --names | sed 's|.*|rig/& rig/&-debug|')
+	@rig/faults
 
 fuzz: setup
 	@tests/handover/check --fuzz $(or $(FUZZ_RUNS),10000000)
@@ -60,5 +66,5 @@ clean:
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help setup kernel debug-kernel guest demo test fuzz kernel-stat checkpatch \
+.PHONY: help setup kernel debug-kernel guest demo test faults fuzz kernel-stat checkpatch \
 	sparse warnings kernel-doc clean distclean

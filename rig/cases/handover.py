@@ -102,6 +102,11 @@ CONTRADICTIONS = (
     Damage("context_stranger", r"not handed over", meant=KEPT),
 )
 
+# Below the topmost table: noticed at boot with liveupdate.check_tables=1, else
+# when the tables are freed.
+TABLES = (Damage("tables_stray", r"one of its tables was not preserved"),)
+TABLES_LATE = (Damage("tables_stray", r"none of them can be freed", meant=KEPT),)
+
 BRIDGE = (
     Damage("pci_ser_bridge_bus", r"bus numbers differ"),
     Damage("pci_ser_bridge_users", r"count of a bridge", other=FRESH),
@@ -165,7 +170,7 @@ def refused_line(text, rule):
     """The line of the log that says it."""
     for line in text.splitlines():
         said = re.sub(r"^\[ *[\d.]+\] ", "", line)
-        if re.search(r"refused|not taken over|removed|cannot|not restored|data of a file|is blocked|is not there", said, re.I) \
+        if re.search(r"refused|not taken over|removed|cannot|can be freed|not restored|data of a file|is blocked|is not there", said, re.I) \
                 and re.search(rule, said, re.I):
             return said
     return None
@@ -325,6 +330,11 @@ def _cases():
                    bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged")
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
                    bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged")
+    yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
+               bind(damaged, mode="scalable", damages=TABLES, append="liveupdate.check_tables=1"),
+               fault="an entry of a translation table leads astray, liveupdate.check_tables=1")
+    yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
+               bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray")
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
                bind(trusted, mode="legacy", name="device_did"))
     yield Case("damaged-twice", "two entries of the handover contradict each other",

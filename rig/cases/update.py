@@ -289,6 +289,8 @@ def _cases():
     yield Case("behind-switch", "a device behind a switch without ACS is refused",
                bind(refused, mode="scalable", behind="switch",
                     reason="it shares its IOMMU group"), fault="a device behind a switch without ACS is preserved")
+    yield Case("check-tables", "live update, all translation tables checked at boot",
+               bind(update, mode="scalable", append="liveupdate.check_tables=1"))
     yield Case("demo", "what 'make demo' shows: scalable mode, both devices",
                bind(update, mode="scalable", show=True))
 

@@ -203,6 +203,14 @@ static void domain_top_other(struct victim *v)
 	v->domain->top_pa = v->domains[v->other->domain].top_pa;
 }
 
+/* The highest addresses of a domain, which the rig does not use */
+static void tables_stray(struct victim *v)
+{
+	u64 *top = phys_to_virt(v->domain->top_pa);
+
+	top[511] = foreign_pa() | 3;
+}
+
 /* A device */
 
 static void device_flags(struct victim *v)
@@ -460,6 +468,7 @@ static const struct {
 	DAMAGE(domain_top_foreign),
 	DAMAGE(domain_top_mmio),
 	DAMAGE(domain_top_other),
+	DAMAGE(tables_stray),
 	DAMAGE(device_flags),
 	DAMAGE(device_segment),
 	DAMAGE(device_bdf),

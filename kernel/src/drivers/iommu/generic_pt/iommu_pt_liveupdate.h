@@ -168,11 +168,20 @@ static int NS(extent)(struct pt_iommu *iommu_table, dma_addr_t iova,
 	return 0;
 }
 
+/*
+ * @free_list: Tables that were taken over, to be freed.
+ * @bad: One could not be: it was not preserved, or is there twice.
+ */
+struct pt_iommu_restore_args {
+	struct iommu_pages_list free_list;
+	bool bad;
+};
+
 static int __restore_tables(struct pt_range *range, void *arg,
 			    unsigned int level, struct pt_table_p *table)
 {
 	struct pt_state pts = pt_init(range, level, table);
-	struct iommu_pages_list *free_list = arg;
+	struct pt_iommu_restore_args *args = arg;
 	int ret;
 
 	if (!pt_can_have_table(&pts))
@@ -184,10 +193,10 @@ static int __restore_tables(struct pt_range *range, void *arg,
 			continue;
 		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
-			pr_err_once("iommu: live update: a table that was not preserved is left alone\n");
+			args->bad = true;
 			continue;
 		}
-		iommu_pages_list_add(free_list, pts.table_lower);
+		iommu_pages_list_add(&args->free_list, pts.table_lower);
 		ret = pt_descend(&pts, arg, __restore_tables);
 		if (ret)
 			return ret;
@@ -198,11 +207,19 @@ static int __restore_tables(struct pt_range *range, void *arg,
 static void NS(restored_deinit)(struct pt_iommu *iommu_table)
 {
 	struct pt_range range = pt_all_range(common_from_iommu(iommu_table));
-	struct iommu_pages_list free_list = IOMMU_PAGES_LIST_INIT(free_list);
+	struct pt_iommu_restore_args args = {
+		.free_list = IOMMU_PAGES_LIST_INIT(args.free_list),
+	};
 
-	iommu_pages_list_add(&free_list, range.top_table);
-	pt_walk_range(&range, __restore_tables, &free_list);
-	iommu_put_pages_list(&free_list);
+	iommu_pages_list_add(&args.free_list, range.top_table);
+	pt_walk_range(&range, __restore_tables, &args);
+	if (args.bad) {
+		/* Then any of them can be the memory of somebody else. */
+		pr_err("iommu: live update: the tables below %pap are not whole, none of them can be freed\n",
+		       &(phys_addr_t){ virt_to_phys(range.top_table) });
+		return;
+	}
+	iommu_put_pages_list(&args.free_list);
 }
 
 static int NS(restored_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,

@@ -24,6 +24,10 @@
  * the driver does next, is allowed with translation on for the same pointer
  * ("11.4.4 Global Command Register", SRTP).
  *
+ * The translation tables below the topmost one are checked at boot only if
+ * liveupdate.check_tables=1 says so, because that takes time in proportion to
+ * the memory that is mapped: at most one visit to each table page.
+ *
  * When a unit cannot be adopted, devices are stopped by bus mastering before
  * its translation goes off.
  */
@@ -39,6 +43,7 @@
 #include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_show.h>
+#include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 
@@ -481,6 +486,31 @@ static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
 	}
 }
 
+static bool check_tables;
+
+/*
+ * The tables of a domain, below the topmost one, once. What is wrong with them
+ * is the affair of each of its devices.
+ */
+static void check_all_tables(struct intel_iommu *iommu)
+{
+	static DECLARE_BITMAP(seen, IOMMU_SER_MAX_DOMAINS);
+	static const char *verdict[IOMMU_SER_MAX_DOMAINS];
+	const struct iommu_ser_view *view = iommu_liveupdate_incoming_view();
+	const struct vtd_unit unit = describe_unit(iommu);
+	const struct iommu_device_ser *ser = NULL;
+
+	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser))) {
+		u32 i = ser->domain;
+
+		if (!test_and_set_bit(i, seen))
+			verdict[i] = vtd_check_tables(view->mem, &unit,
+						      &view->domains[i]);
+		if (verdict[i])
+			iommu_liveupdate_drop_incoming(ser, verdict[i]);
+	}
+}
+
 static const char *check_unit(struct intel_iommu *iommu,
 			      const struct iommu_hw_ser *hw)
 {
@@ -550,6 +580,8 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 		return false;
 	}
 
+	if (check_tables)
+		check_all_tables(iommu);
 	adopt_root(iommu, seen);
 	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser)))
 		if (!test_bit(ser->bdf, seen))
@@ -741,3 +773,9 @@ const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.restore_domain = intel_restore_domain,
 	.refuse_device = intel_refuse_device,
 };
+
+/* Not the name of this file, which is of no interest to the user */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "liveupdate."
+module_param(check_tables, bool, 0444);
+MODULE_PARM_DESC(check_tables, "Check all translation tables that are taken over, at boot");
