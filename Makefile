@@ -30,6 +30,7 @@ faults: kernel debug-kernel guest
 	@rig/faults
 
 fuzz: setup
+	@scripts/setup fuzzer
 	@tests/handover/check --fuzz $(or $(FUZZ_RUNS),10000000)
 
 setup:
