@@ -167,6 +167,9 @@ def hole(machine, begin, mode):
     run.stop()
     run.judge()
     page = 0x1000000000 + offset
+    verified = next(e for e in machine.events if e["ev"] == "verified" and e["what"] == "nic")
+    if (verified["result"] & 1, verified["iova"], verified["was"], verified["is"]) != (1, page & ~0xfff, 1, 0):
+        raise Failed(f"the kernel's comparison says {verified}, but {page & ~0xfff:#x} was left out")
     faults = [f for f in run.log.faults if f[1] == run.preserved["nic"]]
     must_see("a fault of the network device", faults)
     must_see("frames that did not land", machine.figures["frames_lost"] > 0)

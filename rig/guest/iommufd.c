@@ -93,3 +93,14 @@ int iommufd_hwpt_restore(int iommufd, uint64_t token)
 	return ioctl(iommufd, UIO_HWPT_RESTORE, &arg) ? -errno :
 							(int)arg.out_hwpt_id;
 }
+
+int iommufd_hwpt_verify(int iommufd, uint32_t restored, uint32_t hwpt,
+			struct uio_hwpt_verify *arg)
+{
+	*arg = (struct uio_hwpt_verify){
+		.size = sizeof(*arg),
+		.restored_id = restored,
+		.hwpt_id = hwpt,
+	};
+	return ioctl(iommufd, UIO_HWPT_VERIFY, arg) ? -errno : 0;
+}

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+struct uio_hwpt_verify;
+
 int iommufd_open(void);
 int iommufd_ioas_alloc(int iommufd);
 int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
@@ -16,5 +18,8 @@ int iommufd_destroy(int iommufd, uint32_t id);
 int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token,
 		      uint32_t flags);
 int iommufd_hwpt_restore(int iommufd, uint64_t token);
+/* Compare a restored HWPT with another one: 0 with the answer in @arg. */
+int iommufd_hwpt_verify(int iommufd, uint32_t restored, uint32_t hwpt,
+			struct uio_hwpt_verify *arg);
 
 #endif

@@ -23,6 +23,7 @@
 #define UIO_IOAS_MAP_FILE	UIO(0x8f)
 #define UIO_HWPT_MARK_PRESERVE	UIO(0x96)	/* Continuo */
 #define UIO_HWPT_RESTORE	UIO(0x97)	/* Continuo */
+#define UIO_HWPT_VERIFY	UIO(0x98)	/* Continuo */
 
 struct uio_destroy {
 	__u32 size;
@@ -86,6 +87,26 @@ struct uio_hwpt_restore {
 	__aligned_u64 hwpt_token;
 	__u32 out_hwpt_id;
 	__u32 __reserved;
+};
+
+struct uio_translation {
+	__u32 flags;		/* bit 0: there is one */
+	__u32 lg2_size;
+	__aligned_u64 address;
+	__aligned_u64 entry;
+};
+
+struct uio_hwpt_verify {
+	__u32 size;
+	__u32 flags;
+	__u32 restored_id;
+	__u32 hwpt_id;
+	__u32 out_result;
+	__u32 __reserved;
+	__aligned_u64 out_iova;
+	__aligned_u64 out_size_iova;
+	struct uio_translation out_restored;
+	struct uio_translation out_rebuilt;
 };
 
 /* ---- VFIO cdev ---- */

@@ -386,6 +386,29 @@ static void rig_finish(struct rig *r, uint64_t hole)
 	     r->st->updates_done, (unsigned long long)hole);
 }
 
+static void verify(struct rig *r, const char *what, int restored, int hwpt)
+{
+	struct uio_hwpt_verify v;
+
+	must(iommufd_hwpt_verify(r->iommufd, restored, hwpt, &v),
+	     "compare a rebuilt HWPT with the restored one");
+	emit("verified", ",\"what\":\"%s\",\"result\":%u,\"iova\":%llu,\"was\":%u,\"is\":%u",
+	     what, v.out_result, (unsigned long long)v.out_iova,
+	     v.out_restored.flags & 1, v.out_rebuilt.flags & 1);
+}
+
+/* While DMA goes on, and before anything depends on what was rebuilt. */
+static void verify_all(struct rig *r, int nic, int audio, int old_nic,
+		       int old_audio)
+{
+	phase("verify", "begin");
+	if (r->nic.present)
+		verify(r, "nic", old_nic, nic);
+	if (r->audio.present && old_audio != old_nic)
+		verify(r, "audio", old_audio, audio);
+	phase("verify", "end");
+}
+
 void rig_resume(struct rig *r)
 {
 	int nic, audio, old_nic = -1, old_audio = -1;
@@ -444,6 +467,7 @@ void rig_resume(struct rig *r)
 	build_hwpts(r, &nic, &audio);
 	reached(r, "hwpt");
 	phase("rebuild", "end");
+	verify_all(r, nic, audio, old_nic, old_audio);
 
 	phase("replace", "begin");
 	attach_all(r, nic, audio);

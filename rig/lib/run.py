@@ -164,6 +164,9 @@ class Run:
             said = [line.strip() for line in f if "vtd_" in line]
         if said and not faults:
             found.append(f"QEMU complains about the IOMMU: {said[0]}")
+        for event in machine.events:
+            if event["ev"] == "verified" and event["result"] & 1:
+                found.append(f"{event['what']}: what was rebuilt differs from what was restored at {event['iova']:#x}")
         found += self._gaps()
         if self.spans:
             figures["phases_ms"] = phases.phases_ms(self.spans[0])

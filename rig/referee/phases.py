@@ -19,6 +19,7 @@ PHASES = (
     ("user space", "console:Run /init as init process", "retrieve.begin"),
     ("retrieve", "retrieve.begin", "retrieve.end"),
     ("rebuild", "rebuild.begin", "rebuild.end"),
+    ("verify", "verify.begin", "verify.end"),
     ("replace", "replace.begin", "replace.end"),
     ("finish", "finish.begin", "finish.end"),
 )
