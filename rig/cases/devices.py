@@ -215,7 +215,7 @@ def given_back(machine, begin, mode, law=""):
     run.stop()
     page = (IOVA_BASE + done["hole"]) & ~(PAGE - 1)
     sid = dmalog.source_id(run.ready["nic"])
-    landed = run.log.times(sid, done["host_real_ns"] // 1000, None, (page, page + PAGE))
+    landed = run.log.covering(sid, page, done["host_real_ns"] // 1000)
     faults = [f for f in run.log.faults if f[1] == sid]
     machine.figures.update(tries=1, dmas_given_back=len(landed), iommu_faults=len(faults),
                            outcome=f"{len(landed)} DMAs to a page that was given back, {len(faults)} refused")

@@ -274,7 +274,7 @@ CASES = [
          bind(steps, mode="legacy", shared=True, behind="port")),
     Case("discovery-watched", "debugfs read all the time, while preserve is undone and all through an update",
          bind(watched, mode="scalable"), debug=True),
-    Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder, debug=True),
+    Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder),
     Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
          bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],
               domains=[("unused", ())]),

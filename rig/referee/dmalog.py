@@ -44,7 +44,7 @@ FAULTS_KEPT = 100_000
 
 class DmaLog:
     def __init__(self, lines):
-        self.dma = {}           # source id: ([time], [iova])
+        self.dma = {}           # source id: ([time], [iova], [mask])
         self.faults = []        # (time, source id, kind, address, is a write), the first of them
         self.fault_counts = Counter()   # (source id, kind): all of them
         self.switched_off = []  # times at which translation was switched off
@@ -63,13 +63,14 @@ class DmaLog:
                 if got:
                     bus, slot, function, iova, gpa, mask = (int(x, 16) for x in got.groups())
                     sid = bus << 8 | slot << 3 | function
-                    times, iovas = self.dma.setdefault(sid, ([], []))
+                    times, iovas, masks = self.dma.setdefault(sid, ([], [], []))
                     # Memory that is preserved stays where it is: so must its translation.
                     first = home.setdefault((sid, iova, mask), gpa)
                     if gpa != first:
                         self.misdirected.append((t, sid, iova, gpa, first))
                     times.append(t)
                     iovas.append(iova)
+                    masks.append(mask)
                     continue
             elif event == "vtd_dmar_fault":
                 got = _FAULT.match(rest)
@@ -100,13 +101,20 @@ class DmaLog:
 
     def times(self, sid, begin=None, end=None, within=None):
         """When that device did DMA (to an address within [from, end) if given)."""
-        times, iovas = self.dma.get(sid, ([], []))
+        times, iovas, _ = self.dma.get(sid, ([], [], []))
         first = 0 if begin is None else bisect.bisect_left(times, begin)
         last = len(times) if end is None else bisect.bisect_right(times, end)
         if within is None:
             return times[first:last]
         low, high = within[0] & ~0xfff, within[1]
         return [times[i] for i in range(first, last) if low <= iovas[i] < high]
+
+    def covering(self, sid, address, begin):
+        """When, from begin on, that device used a translation that covers an address: a large
+        leaf is reported by its beginning, whichever of its pages was meant."""
+        times, iovas, masks = self.dma.get(sid, ([], [], []))
+        first = bisect.bisect_left(times, begin)
+        return [times[i] for i in range(first, len(times)) if iovas[i] <= address <= iovas[i] | masks[i]]
 
     def longest_gap_us(self, sid, begin, end, within=None):
         """The longest time without DMA in [begin, end], its edges included,

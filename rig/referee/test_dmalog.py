@@ -33,6 +33,14 @@ class Log(unittest.TestCase):
         self.assertEqual(log.longest_gap_us(self.sid, *window), 1_000_000)
         self.assertEqual(log.longest_gap_us(self.sid, *window, (0x1003fd0040, 0x1003fe0000)), 2_000_000)
 
+    def test_a_large_leaf_covers_its_pages(self):
+        large = at(11, iova=0x1000a00000).replace("mask 0xfff", "mask 0x1fffff")
+        log = dmalog.DmaLog([at(10), large, at(12)])
+        self.assertEqual(log.covering(self.sid, 0x1000abc123, 0), [11_000_000])
+        self.assertEqual(log.covering(self.sid, 0x1000abc123, 11_500_000), [])
+        self.assertEqual(log.covering(self.sid, 0x1000c00000, 0), [])
+        self.assertEqual(log.covering(self.sid, 0x1003fd0fff, 0), [10_000_000, 12_000_000])
+
     def test_misdirected(self):
         log = dmalog.DmaLog([at(10), at(11), at(12, gpa=0x1000)])
         self.assertEqual([m[3:] for m in log.misdirected], [(0x1000, 0x52aa000)])
