@@ -96,7 +96,7 @@ ALL = tuple(replace(damage, other=FRESH) for damage in (
 
 # Two entries contradict each other: which one is right is not always known.
 CONTRADICTIONS = (
-    Damage("domain_top_other", r"another domain|two|twice|shared", other=""),
+    Damage("domain_top_other", r"another domain|twice|something else", other=""),
     Damage("device_did_other", r"domain id", other=""),
     Damage("device_twice", r"twice", meant=""),
     Damage("context_stranger", r"not handed over", meant=KEPT),
