@@ -25,7 +25,7 @@ help:
 	@echo "KERNEL_TREE=dir takes a Linux 7.3 tree of yours (a copy of it is built)."
 
 # Each case that makes something go wrong, and then the table of docs/faults.md.
-faults: kernel debug-kernel guest
+faults: kernel debug-kernel other-kernels guest
 	@scripts/test $$(rig/faults --names | sed 's|.*|rig/& rig/&-debug|')
 	@rig/faults
 
@@ -38,6 +38,11 @@ setup:
 
 kernel: setup
 	@scripts/build-kernel rig
+
+# With the handover formats of one version before and one after, for the cases "skew-".
+other-kernels: setup
+	@scripts/build-kernel prev
+	@scripts/build-kernel next
 
 debug-kernel: setup
 	@scripts/build-kernel debug
@@ -67,5 +72,5 @@ clean:
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help setup kernel debug-kernel guest demo test faults fuzz kernel-stat checkpatch \
+.PHONY: help setup kernel debug-kernel other-kernels guest demo test faults fuzz kernel-stat checkpatch \
 	sparse warnings kernel-doc clean distclean

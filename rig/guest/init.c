@@ -35,6 +35,7 @@
 #include "irq.h"
 #include "rig.h"
 #include "uncoop.h"
+#include "skew.h"
 #include "sweep.h"
 #include "update.h"
 
@@ -184,6 +185,14 @@ static void late(char *args)
 	rig_late(&rig);
 }
 
+static void skew(char *args)
+{
+	if (!strcmp(args, "kept"))
+		rig_skew_kept(&rig);
+	else
+		rig_skew(&rig);
+}
+
 static void memory(char *args)
 {
 	emit_memory();
@@ -215,6 +224,7 @@ static const struct {
 	{ "uncoop", uncooperative },
 	{ "sweep", sweep },
 	{ "late", late },
+	{ "skew", skew },
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },

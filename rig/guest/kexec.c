@@ -150,6 +150,16 @@ void kexec_load_next(void)
 	close(initrd);
 }
 
+void kexec_load_this_stage(void)
+{
+	char stage[32];
+
+	/* The above takes the options one stage on. */
+	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1));
+	kexec_load_next();
+	opt_set(stage);
+}
+
 int kexec_try(void)
 {
 	return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,

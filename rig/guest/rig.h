@@ -40,6 +40,8 @@ uint32_t crc32_rig(uint32_t crc, const void *data, size_t len);
 
 /* kexec */
 void kexec_load_next(void);
+/* The same kernel, without going one stage on: the jump is not to happen yet. */
+void kexec_load_this_stage(void);
 void kexec_jump(void) __attribute__((noreturn));
 /* As kexec_jump(), but returns -errno if the kernel refuses. */
 int kexec_try(void);

@@ -153,16 +153,6 @@ static void prepare_both(struct rig *r)
 	r->nic.marked = r->nic.hwpt;
 }
 
-/* kexec_load_next() takes the options one stage on, and this stage is not over. */
-static void load(void)
-{
-	char stage[32];
-
-	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1));
-	kexec_load_next();
-	opt_set(stage);
-}
-
 /*
  * A device that may not be preserved as it is: user space says that it does not
  * use it. It stays awake, since a preserved device does, and goes on with its
@@ -347,7 +337,7 @@ void rig_sweep(struct rig *r)
 		return;
 	}
 	prepare_both(r);
-	load();
+	kexec_load_this_stage();
 	pages = kho_pages();
 
 	sweep_step(r, STEP_MARK, "mark", pages);
@@ -536,7 +526,7 @@ void rig_late(struct rig *r)
 	steps(r, STEP_SESSION, STEPS_ALL);
 	back(r, "no kernel loaded", 1, kexec_try());
 	busy_lock(r);
-	load();
+	kexec_load_this_stage();
 
 	back(r, "device sleeps", 1, try_asleep(&r->audio.v));
 

@@ -18,6 +18,8 @@ class Case:
     run: Callable                  # run(machine); see lib/machine.py
     debug: bool = False            # "make test" runs it on the debug kernel too
     fault: str = ""                # what goes wrong in it on purpose, for the table of faults
+    kernel: str = "rig"            # flavour of scripts/build-kernel that it begins with,
+    next_kernel: str = ""          # and that it goes over to, if that is another one
     long: bool = False             # takes many minutes: "make test" leaves it out
 
 

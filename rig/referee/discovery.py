@@ -74,6 +74,8 @@ HOLDER = {"pid": _number, "comm": _text, "alive": YES_NO}
 # Of each type of record: which keys it always has, and which it may have.
 # "name" of "list" and so on are what tells one object of a type from another.
 RECORDS = {
+    "image": ({"state": _one_of("busy", "has-list", "without-list", "without-handover")}, {}),
+    "format": ({"compatible": _text, "state": _one_of("read", "unknown")}, {}),
     "session": ({"name": _text, "state": _one_of("outgoing", "not-read", "not-retrieved", "retrieved", "finished",
                                                  "busy")},
                 {"files": _number, **HOLDER}),
@@ -173,7 +175,7 @@ def parse(text):
 
 
 # What makes two records of a type the same object.
-IDENTITY = {"session": ("name",), "file": ("session", "token"), "hwpt": ("session", "iommufd", "token"),
+IDENTITY = {"image": (), "format": ("compatible",), "session": ("name",), "file": ("session", "token"), "hwpt": ("session", "iommufd", "token"),
             "iommu": ("registers",), "domain": ("index",), "device": ("bdf",), "bridge": ("bdf",), "list": ("name",)}
 NOT_ON_DOMAIN = ("left", "finished", "refused", "running")
 

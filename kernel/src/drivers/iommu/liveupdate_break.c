@@ -27,6 +27,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_SCRUB]	= "scrub",
 	[LIVEUPDATE_LAW_FREE]	= "free",
 	[LIVEUPDATE_LAW_INTERRUPT] = "interrupt",
+	[LIVEUPDATE_LAW_FORMATS] = "formats",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

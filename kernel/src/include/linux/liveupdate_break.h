@@ -32,6 +32,8 @@
  *	hardware has stopped using it: nothing is invalidated after a replace.
  * @LIVEUPDATE_LAW_INTERRUPT: "interrupt": an eventfd is not signalled when it
  *	is connected to a device that came with a live update.
+ * @LIVEUPDATE_LAW_FORMATS: "formats": reboot(2) does not ask whether the loaded
+ *	kernel reads the formats that are about to be written.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -46,6 +48,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_SCRUB,
 	LIVEUPDATE_LAW_FREE,
 	LIVEUPDATE_LAW_INTERRUPT,
+	LIVEUPDATE_LAW_FORMATS,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -62,6 +62,7 @@
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/list.h>
+#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -532,6 +533,8 @@ static int show_side(struct seq_file *m, bool incoming)
 	int ret;
 
 	seq_puts(m, "format=1\n");
+	if (!incoming)
+		luo_formats_show(&v);
 	ret = luo_session_show(&v);
 	if (ret)
 		return ret;

@@ -3,6 +3,7 @@
 #ifndef _LINUX_LUO_HOOKS_H
 #define _LINUX_LUO_HOOKS_H
 
+#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
 
 struct liveupdate_session;

@@ -141,6 +141,9 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 			    IOMMU_HWPT_LIVEUPDATE_UNMARK)) ||
 	    cmd->__reserved)
 		return -EOPNOTSUPP;
+	/* A test build without what the last version of the format was made for. */
+	if (IS_ENABLED(CONFIG_LIVEUPDATE_FORMATS_PREV) && cmd->flags)
+		return -EOPNOTSUPP;
 	if ((cmd->flags & IOMMU_HWPT_LIVEUPDATE_UNMARK) &&
 	    cmd->flags != IOMMU_HWPT_LIVEUPDATE_UNMARK)
 		return -EINVAL;
@@ -949,11 +952,14 @@ static const struct liveupdate_file_ops iommufd_liveupdate_ops = {
 static struct liveupdate_file_handler iommufd_handlers[] = {
 	{
 		.ops = &iommufd_liveupdate_ops,
-		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
-	}, {
-		.ops = &iommufd_liveupdate_ops,
 		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE_V1,
 	},
+#ifndef CONFIG_LIVEUPDATE_FORMATS_PREV
+	{
+		.ops = &iommufd_liveupdate_ops,
+		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
+	},
+#endif
 };
 
 static int register_handler(struct liveupdate_file_handler *handler)

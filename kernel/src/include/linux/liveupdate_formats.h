@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+
+/* Which handover formats the next kernel reads; see luo_formats.c. */
+#ifndef _LINUX_LIVEUPDATE_FORMATS_H
+#define _LINUX_LIVEUPDATE_FORMATS_H
+
+#include <linux/string.h>
+#include <linux/types.h>
+
+struct kimage;
+struct liveupdate_file_handler;
+struct liveupdate_view;
+
+/* What a test build appends to the version strings of its next versions. */
+#define LIVEUPDATE_FORMAT_NEXT		".next"
+
+/**
+ * struct liveupdate_formats_chunk - The list, as it is in a boot image
+ * @magic: LIVEUPDATE_FORMATS_MAGIC.
+ * @size:  Length in bytes of the whole chunk.
+ * @names: The strings.
+ *
+ * On x86 it is one of the parts that follow kernel_info in a bzImage
+ * (Documentation/arch/x86/boot.rst, "The kernel_info").
+ */
+struct liveupdate_formats_chunk {
+	u8 magic[4];
+	__le32 size;
+	char names[];
+};
+
+#define LIVEUPDATE_FORMATS_MAGIC	"LUfm"
+
+#ifdef CONFIG_LIVEUPDATE
+void luo_formats_note(struct kimage *image);
+int luo_formats_ask(struct liveupdate_file_handler *fh);
+int luo_format_ask(const char *format);
+int luo_flb_formats_ask(struct liveupdate_file_handler *fh);
+void luo_formats_show(struct liveupdate_view *v);
+
+#ifdef CONFIG_X86
+const struct liveupdate_formats_chunk *
+luo_formats_find(const void *kernel, size_t len);
+#else
+/* No other boot image has a place for the list yet. */
+static inline const struct liveupdate_formats_chunk *
+luo_formats_find(const void *kernel, size_t len)
+{
+	return NULL;
+}
+#endif
+#else
+static inline void luo_formats_note(struct kimage *image) {}
+#endif
+
+#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
+const char *luo_format_written(const char *format);
+bool luo_format_is(const char *format, const char *came);
+#else
+/* The version string that @format is written with. */
+static inline const char *luo_format_written(const char *format)
+{
+	return format;
+}
+
+/* Does who reads @format read @came, too? */
+static inline bool luo_format_is(const char *format, const char *came)
+{
+	return !strcmp(format, came);
+}
+#endif
+
+#endif /* _LINUX_LIVEUPDATE_FORMATS_H */

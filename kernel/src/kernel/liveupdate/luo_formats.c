@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: Versions that differ
+ *
+ * The next kernel can be newer or older than this one, and may not read each
+ * format that this one writes. When it finds out, it is too late: devices are
+ * blocked and reset. So this kernel asks before the jump.
+ *
+ * What tells it
+ * ~~~~~~~~~~~~~
+ *
+ * A boot image carries the version strings of all handover formats that its
+ * kernel, and the modules built with it, read (luo_formats_list.h).
+ * On x86 they follow kernel_info in the bzImage, outside of what is compressed,
+ * and inside of what is signed. kexec_file_load(2) has the image in its hands as
+ * it came from the file; what it says of the formats that this kernel can write
+ * is kept with the loaded image as one bit for each. debugfs shows it (records
+ * "image" and "format" of liveupdate/outgoing).
+ *
+ * Who asks
+ * ~~~~~~~~
+ *
+ * reboot(2) asks for each file that is preserved, and for what goes with it
+ * (FLBs), before that file is frozen. It fails with ENOEXEC and undoes the
+ * freeze of other files; the log names the format. Remedies: load a kernel that
+ * reads it; or do without what needs the newer format and preserve again. A
+ * handler with more than one format writes the oldest one that can hold what is
+ * there.
+ *
+ * What cannot be asked
+ * ~~~~~~~~~~~~~~~~~~~~
+ *
+ * An image without a list is older than the list. It is taken to read what
+ * was there before: KHO, LUO and memfd, in the versions of this kernel. An image
+ * that kexec_load(2) has loaded is not told of the handover at all, so it reads
+ * nothing. A handler that is not part of the kernel's source has no place in the
+ * list, and is not asked for. Whether the next kernel's command line switches
+ * live update off is not in its image.
+ *
+ * Test builds
+ * ~~~~~~~~~~~
+ *
+ * LIVEUPDATE_FORMATS_PREV makes a kernel as it was before the last change of a
+ * format, LIVEUPDATE_FORMATS_NEXT one with a next version of each of our formats
+ * (another version string; the layout stays), which still reads the present one,
+ * and writes it if the loaded image reads nothing newer.
+ */
+
+#define pr_fmt(fmt) "liveupdate: " fmt
+
+#include <linux/errno.h>
+#include <linux/kexec.h>
+#include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommufd.h>
+#include <linux/kho/abi/kexec_handover.h>
+#include <linux/kho/abi/luo.h>
+#include <linux/kho/abi/memfd.h>
+#include <linux/kho/abi/pci.h>
+#include <linux/kho/abi/vfio_pci.h>
+#include <linux/limits.h>
+#include <linux/liveupdate.h>
+#include <linux/liveupdate_break.h>
+#include <linux/liveupdate_formats.h>
+#include <linux/liveupdate_show.h>
+#include <linux/moduleparam.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+#include "../kexec_internal.h"
+
+/* Of struct kimage.kho.formats: the image has a list. The others are formats. */
+#define IMAGE_HAS_LIST		BIT(BITS_PER_LONG - 1)
+
+/* Each with a NUL behind; the literal's own one ends the list. */
+static const char luo_formats[] =
+#include "luo_formats_list.h"
+;
+
+/* The one after @name. */
+static const char *after(const char *name)
+{
+	return name + strlen(name) + 1;
+}
+
+/* The bit of a format, or 0 if it is not in the list. */
+static unsigned long format_bit(const char *format)
+{
+	unsigned long bit = 1;
+	const char *name;
+
+	for (name = luo_formats; *name; name = after(name)) {
+		if (!strcmp(name, format))
+			return bit;
+		bit <<= 1;
+	}
+	return 0;
+}
+
+/* Older than the list: an image without one reads it, too. */
+static bool is_old(const char *format)
+{
+	return !strcmp(format, KHO_FDT_COMPATIBLE) ||
+	       !strcmp(format, LUO_ABI_COMPATIBLE) ||
+	       !strcmp(format, MEMFD_LUO_FH_COMPATIBLE);
+}
+
+/**
+ * luo_formats_note() - Keep what a boot image says of the formats it reads
+ * @image: The image that is being loaded, with its file in kernel_buf.
+ *
+ * A list that is damaged is no list.
+ *
+ * Context: kexec_file_load(2), under the lock of kexec.
+ */
+void luo_formats_note(struct kimage *image)
+{
+	const struct liveupdate_formats_chunk *chunk;
+	size_t len, n;
+	const char *name;
+
+	chunk = luo_formats_find(image->kernel_buf, image->kernel_buf_len);
+	if (!chunk)
+		return;
+	image->kho.formats = IMAGE_HAS_LIST;
+	name = chunk->names;
+	len = get_unaligned_le32(&chunk->size) - sizeof(*chunk);
+	for (; len; name += n, len -= n) {
+		n = strnlen(name, len) + 1;
+		if (n > len) {
+			pr_warn("the list of handover formats in the image being loaded is cut off: not used\n");
+			image->kho.formats = 0;
+			return;
+		}
+		image->kho.formats |= format_bit(name);
+	}
+}
+
+static bool image_reads(const struct kimage *image, const char *format)
+{
+	if (!image->file_mode)
+		return false;
+	if (image->kho.formats & IMAGE_HAS_LIST)
+		return image->kho.formats & format_bit(format);
+	return is_old(format);
+}
+
+/**
+ * luo_format_ask() - Does the loaded kernel read a format?
+ * @format: Version string of the format, as its handler has it.
+ *
+ * Context: reboot(2), under the lock of kexec.
+ * Return: 0 if it does, or if @format has no place in the list; -ENOEXEC if not.
+ */
+int luo_format_ask(const char *format)
+{
+	format = luo_format_written(format);
+	if (!format_bit(format) || image_reads(kexec_image, format) ||
+	    liveupdate_breaks(LIVEUPDATE_LAW_FORMATS))
+		return 0;
+	if (!kexec_image->file_mode)
+		pr_err("no jump: the next kernel was loaded by kexec_load(2), which hands nothing over; load it with kexec_file_load(2)\n");
+	else if (!(kexec_image->kho.formats & IMAGE_HAS_LIST))
+		pr_err("no jump: the loaded kernel does not say which handover formats it reads, so it may not read \"%s\"; load a newer one\n",
+		       format);
+	else
+		pr_err("no jump: the loaded kernel does not read the handover format \"%s\"; load one that does, or unpreserve what needs it\n",
+		       format);
+	return -ENOEXEC;
+}
+
+/**
+ * luo_formats_ask() - Does the loaded kernel read what a file's handler writes?
+ * @fh: The handler.
+ *
+ * Asks for the handler's own format, for those of what goes with it (FLBs), and
+ * for the two that hold all others.
+ *
+ * Context: reboot(2), under the lock of kexec.
+ * Return: 0, or -ENOEXEC if not.
+ */
+int luo_formats_ask(struct liveupdate_file_handler *fh)
+{
+	return luo_format_ask(KHO_FDT_COMPATIBLE) ?:
+	       luo_format_ask(LUO_ABI_COMPATIBLE) ?:
+	       luo_format_ask(fh->compatible) ?:
+	       luo_flb_formats_ask(fh);
+}
+
+/**
+ * luo_formats_show() - Show what the loaded image says
+ * @v: The view of the outgoing side.
+ *
+ * Shows nothing if there is none. Does not wait for a load that is going on, but
+ * says so.
+ */
+void luo_formats_show(struct liveupdate_view *v)
+{
+	const char *name;
+
+	if (!kexec_trylock()) {
+		liveupdate_show_record(v, "image");
+		liveupdate_show_word(v, "state", "busy");
+		return;
+	}
+	if (!kexec_image)
+		goto out_unlock;
+	liveupdate_show_record(v, "image");
+	liveupdate_show_word(v, "state", !kexec_image->file_mode ?
+			     "without-handover" :
+			     kexec_image->kho.formats & IMAGE_HAS_LIST ?
+			     "has-list" : "without-list");
+	for (name = luo_formats; *name; name = after(name)) {
+		liveupdate_show_record(v, "format");
+		liveupdate_show_text(v, "compatible", name);
+		liveupdate_show_word(v, "state",
+				     image_reads(kexec_image, name) ?
+				     "read" : "unknown");
+	}
+out_unlock:
+	kexec_unlock();
+}
+
+#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
+/* liveupdate.formats_next=1: write the next version whatever the image reads. */
+static bool luo_formats_next;
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "liveupdate."
+module_param_named(formats_next, luo_formats_next, bool, 0444);
+
+/* The next version of a format, or NULL if it has none. */
+static const char *format_next(const char *format)
+{
+	size_t len = strlen(format);
+	const char *name;
+
+	for (name = luo_formats; *name; name = after(name))
+		if (!strncmp(name, format, len) &&
+		    !strcmp(name + len, LIVEUPDATE_FORMAT_NEXT))
+			return name;
+	return NULL;
+}
+
+/**
+ * luo_format_written() - The version string that a format is written with
+ * @format: The version string that its handler has.
+ *
+ * Context: reboot(2), under the lock of kexec.
+ * Return: that of the next version, if the loaded image reads that; else @format.
+ */
+const char *luo_format_written(const char *format)
+{
+	const char *next = format_next(format);
+
+	if (next && (luo_formats_next || image_reads(kexec_image, next)))
+		return next;
+	return format;
+}
+
+/**
+ * luo_format_is() - Does who reads one version read another one, too?
+ * @format: The version string that a handler has.
+ * @came:   The one that came.
+ *
+ * Return: true if it is @format, or the version after it.
+ */
+bool luo_format_is(const char *format, const char *came)
+{
+	const char *next = format_next(format);
+
+	if (!next || strcmp(next, came))
+		return !strcmp(format, came);
+	pr_info("came as \"%s\"\n", next);
+	return true;
+}
+#endif /* CONFIG_LIVEUPDATE_FORMATS_NEXT */

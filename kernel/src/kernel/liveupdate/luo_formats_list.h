@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+
+/*
+ * The version strings of all handover formats that this kernel, or a module
+ * built with it, reads: as one string literal, each with a NUL behind. To be
+ * included where such a literal may stand.
+ *
+ * Whoever adds a format adds it here; one that is missing is not asked for.
+ */
+KHO_FDT_COMPATIBLE "\0"
+LUO_ABI_COMPATIBLE "\0"
+#ifdef CONFIG_LIVEUPDATE_MEMFD
+MEMFD_LUO_FH_COMPATIBLE "\0"
+#endif
+#ifdef CONFIG_PCI_LIVEUPDATE
+PCI_LIVEUPDATE_FLB_COMPATIBLE "\0"
+#endif
+#ifdef CONFIG_IOMMU_LIVEUPDATE
+IOMMU_LIVEUPDATE_COMPATIBLE "\0"
+#if IS_ENABLED(CONFIG_IOMMUFD)
+IOMMUFD_LIVEUPDATE_COMPATIBLE_V1 "\0"
+#ifndef CONFIG_LIVEUPDATE_FORMATS_PREV
+IOMMUFD_LIVEUPDATE_COMPATIBLE "\0"
+#endif
+#endif
+#endif
+#ifdef CONFIG_VFIO_PCI_LIVEUPDATE
+VFIO_PCI_LIVEUPDATE_COMPATIBLE "\0"
+#endif
+#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
+PCI_LIVEUPDATE_FLB_COMPATIBLE LIVEUPDATE_FORMAT_NEXT "\0"
+IOMMU_LIVEUPDATE_COMPATIBLE LIVEUPDATE_FORMAT_NEXT "\0"
+IOMMUFD_LIVEUPDATE_COMPATIBLE_V1 LIVEUPDATE_FORMAT_NEXT "\0"
+IOMMUFD_LIVEUPDATE_COMPATIBLE LIVEUPDATE_FORMAT_NEXT "\0"
+VFIO_PCI_LIVEUPDATE_COMPATIBLE LIVEUPDATE_FORMAT_NEXT "\0"
+#endif
