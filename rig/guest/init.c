@@ -14,6 +14,8 @@
  *	reader			start or stop reading the same all the time
  *	sweep			let each step of a preserve fail, one by one
  *	late			let the jump fail in each way there is
+ *	skew [kept]		load kernels that do not read what this one writes
+ *	tables N		map so much that there are N more tables
  *	memory			say how much memory is used for what
  *	shrink			replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
@@ -193,6 +195,11 @@ static void skew(char *args)
 		rig_skew(&rig);
 }
 
+static void tables(char *args)
+{
+	rig_tables(&rig, strtoul(args, NULL, 10));
+}
+
 static void memory(char *args)
 {
 	emit_memory();
@@ -225,6 +232,7 @@ static const struct {
 	{ "sweep", sweep },
 	{ "late", late },
 	{ "skew", skew },
+	{ "tables", tables },
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },

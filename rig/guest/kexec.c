@@ -169,5 +169,7 @@ int kexec_try(void)
 void kexec_jump(void)
 {
 	tcdrain(ctl_fd());
+	/* In the kernel's own time, for who counts what comes then. */
+	write_file("/dev/kmsg", "rig: reboot into the next kernel");
 	die("reboot into the next kernel: %s", strerror(-kexec_try()));
 }

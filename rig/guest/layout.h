@@ -16,6 +16,10 @@
 /* Beyond the guest's RAM: with translation off this hits no memory. */
 #define IOVA_BASE	0x1000000000ull
 
+/* Where pages are mapped that nobody uses, so far apart that each has its table. */
+#define IOVA_TABLES	0x2000000000ull
+#define TABLE_SPAN	0x200000ull
+
 #define PAGE		4096ul
 #define PAGE_UP(x)	(((x) + PAGE - 1) & ~(PAGE - 1))
 
@@ -64,6 +68,7 @@ struct rig_state {
 	uint32_t has_nic;
 	uint32_t has_hda;
 	struct nic_state nic;
+	uint64_t tables;	/* further pages mapped, each with a table of its own */
 };
 
 #endif

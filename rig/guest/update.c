@@ -113,6 +113,25 @@ static void map_range(struct rig *r, uint64_t from, uint64_t end)
 		     "map the memfd into the IOAS");
 }
 
+/* The same page again and again, so that there are tables and no more memory. */
+static void map_tables(struct rig *r, uint64_t from)
+{
+	for (uint64_t i = from; i < r->st->tables; i++)
+		must(iommufd_map_file(r->iommufd, r->ioas, r->memfd,
+				      OFF_NIC_RING, PAGE,
+				      IOVA_TABLES + i * TABLE_SPAN),
+		     "map a page for its table");
+}
+
+void rig_tables(struct rig *r, uint64_t n)
+{
+	uint64_t from = r->st->tables;
+
+	r->st->tables = n;
+	map_tables(r, from);
+	emit("tables", ",\"tables\":%llu", (unsigned long long)n);
+}
+
 /* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
 void build_ioas(struct rig *r, uint64_t hole)
 {
@@ -135,6 +154,7 @@ void build_ioas(struct rig *r, uint64_t hole)
 			map_range(r, area[i].from, area[i].end);
 		}
 	}
+	map_tables(r, 0);
 }
 
 /* HWPTs for all devices from the current IOAS, not attached yet. */

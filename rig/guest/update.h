@@ -80,6 +80,8 @@ enum rig_step {
 int rig_step(struct rig *r, enum rig_step step);
 /* Map and unmap a page that nothing uses: 0 or -errno, -EBUSY if frozen. */
 int rig_probe(struct rig *r);
+/* Maps pages into the IOAS in use until @n have tables of their own. */
+void rig_tables(struct rig *r, uint64_t n);
 /* Steps of the above. */
 void must(int ret, const char *what);
 void rig_wire(struct rig *r);

@@ -84,13 +84,15 @@ class Machine:
     # -- starting ---------------------------------------------------------
 
     def prepare(self, devices=(), append="", mode="scalable", iommu="", files=None,
-                memory=None, cpus=2, trace=(), init_files=None):
+                memory=None, cpus=2, trace=(), init_files=None, count=False):
         """Write the initramfs and compose the command; start() without the start.
 
         mode: "legacy", "scalable" or None (no IOMMU at all). devices: further
         QEMU arguments. append: further kernel parameters, for both kernels.
         iommu: further properties of intel-iommu. files: {path: bytes} in the
-        guest beside the guest programs; init_files: in place of them.
+        guest beside the guest programs; init_files: in place of them. count:
+        the guest's clock counts instructions, one for a nanosecond, so that it
+        tells how much work something is, however busy the host is.
         """
         options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
@@ -118,8 +120,8 @@ class Machine:
         self.command = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config",
             "-machine", "q35,kernel-irqchip=split",
-            "-accel", "tcg,thread=multi", "-cpu", "max",
-            "-m", memory, "-smp", str(cpus),
+            "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max",
+            "-m", memory, "-smp", "1" if count else str(cpus), *["-icount", "shift=0,sleep=off"] * count,
             "-display", "none", "-no-reboot",
             "-msg", "timestamp=on", "-D", "trace.log",
             "-trace", "enable=vtd_dmar_fault",

@@ -77,6 +77,7 @@
 
 #include <linux/err.h>
 #include <linux/fcntl.h>
+#include <linux/generic_pt/iommu.h>
 #include <linux/iommu-liveupdate.h>
 #include <linux/iommu.h>
 #include <linux/kexec.h>
@@ -641,6 +642,17 @@ void iommu_device_unpreserve(struct device *dev)
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
 
+/* What the freeze must not do: all that the preserve has done, once more. */
+static void break_cost(struct iommu_domain *domain)
+{
+	struct pt_iommu *pt = iommupt_from_domain(domain);
+
+	if (!pt || !liveupdate_breaks(LIVEUPDATE_LAW_COST))
+		return;
+	pt->ops->unpreserve(pt);
+	WARN_ON(pt->ops->preserve(pt));
+}
+
 /**
  * iommu_device_preserved() - Does what was preserved still hold?
  * @dev:    A preserved device.
@@ -653,6 +665,7 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
  */
 bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain)
 {
+	break_cost(domain);
 	return dev->iommu && dev->iommu->preserved && alone_in_group(dev) &&
 	       iommu_get_domain_for_dev(dev) == domain &&
 	       !liveupdate_should_fail();

@@ -28,6 +28,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_FREE]	= "free",
 	[LIVEUPDATE_LAW_INTERRUPT] = "interrupt",
 	[LIVEUPDATE_LAW_FORMATS] = "formats",
+	[LIVEUPDATE_LAW_COST]	= "cost",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

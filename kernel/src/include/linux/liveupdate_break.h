@@ -34,6 +34,8 @@
  *	is connected to a device that came with a live update.
  * @LIVEUPDATE_LAW_FORMATS: "formats": reboot(2) does not ask whether the loaded
  *	kernel reads the formats that are about to be written.
+ * @LIVEUPDATE_LAW_COST: "cost": the freeze of a device preserves all tables of
+ *	its domain once more.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -49,6 +51,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_FREE,
 	LIVEUPDATE_LAW_INTERRUPT,
 	LIVEUPDATE_LAW_FORMATS,
+	LIVEUPDATE_LAW_COST,
 	LIVEUPDATE_LAW_NR,
 };
 
