@@ -18,6 +18,7 @@ help:
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
 	@echo "make sparse        sparse on our kernel files"
 	@echo "make warnings      gcc with W=1 on our kernel files"
+	@echo "make clang         clang with W=1 on them (scripts/setup clang installs one)"
 	@echo "make kernel-doc    kernel-doc on our kernel files"
 	@echo "make clean         remove what was built; distclean: the sources and the cache too"
 	@echo
@@ -63,7 +64,7 @@ test: setup
 kernel-stat:
 	@kernel/overlay stat
 
-checkpatch sparse warnings kernel-doc: setup
+checkpatch sparse warnings clang kernel-doc: setup
 	@scripts/check-style $@
 
 clean:
@@ -73,4 +74,4 @@ distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
 .PHONY: help setup kernel debug-kernel other-kernels guest demo test faults fuzz kernel-stat checkpatch \
-	sparse warnings kernel-doc clean distclean
+	sparse warnings clang kernel-doc clean distclean

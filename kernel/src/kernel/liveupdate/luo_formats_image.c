@@ -14,15 +14,12 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate_formats.h>
 
-/* Only its size is of use. */
-static const char names[] =
-#include "luo_formats_list.h"
-;
-
 static const struct {
 	u8 magic[4];
 	u32 size;
-	char names[sizeof(names) - 1];
+	char names[sizeof(
+#include "luo_formats_list.h"
+		   ) - 1];
 } __packed luo_formats_image __used __section(".luo_formats") = {
 	.magic = LIVEUPDATE_FORMATS_MAGIC,
 	.size = sizeof(luo_formats_image),
