@@ -20,7 +20,8 @@ enum {
 	HDA_ICIS	= 0x68,	/* immediate command status */
 	HDA_DPLBASE	= 0x70,
 	HDA_DPUBASE	= 0x74,
-	HDA_SD		= 0x100, /* first output stream: after 4 input ones */
+	HDA_SD_FIRST	= 0x80,
+	HDA_SD_SIZE	= 0x20,
 	SD_CTL		= 0x00,
 	SD_LPIB		= 0x04,
 	SD_CBL		= 0x08,
@@ -38,8 +39,16 @@ enum {
 #define CTL_STREAM(n)	((n) << 20)
 #define DPLBASE_ENABLE	(1u << 0)
 
+/*
+ * What a guest could do: each position that the device writes is an interrupt
+ * request. That of the third output stream has the bit of the remappable format
+ * in its address, and means an entry that no kernel here comes to use.
+ */
+#define MSI_ADDRESS	0xfee80000ull
+#define SD_INDEX_ATTACK	6u
+
 #define STREAM		1u
-#define SD_INDEX	4u	/* of that stream in the position buffer */
+#define SD_INDEX	4u	/* the first output stream: after 4 input ones */
 #define FMT_48K_S16_2CH	0x0011u
 
 /* QEMU's hda-output: node 2 converts, node 3 is the line-out pin. */
@@ -57,6 +66,17 @@ struct bdl_entry {
 	uint32_t length;
 	uint32_t flags;
 };
+
+static unsigned int sd_index(void)
+{
+	return opt_num("attack", 0) ? SD_INDEX_ATTACK : SD_INDEX;
+}
+
+/* Registers of the stream. */
+static uint32_t stream(void)
+{
+	return HDA_SD_FIRST + sd_index() * HDA_SD_SIZE;
+}
 
 static void hda_verb(struct hda *hda, unsigned int nid, uint32_t verb)
 {
@@ -96,6 +116,8 @@ void hda_start(struct hda *hda)
 	struct vdev *v = hda->dev;
 	int i;
 
+	if (opt_num("attack", 0))
+		pos = MSI_ADDRESS;
 	wr32(v, HDA_GCTL, 0);
 	usleep(1000);
 	wr32(v, HDA_GCTL, GCTL_CRST);
@@ -121,29 +143,29 @@ void hda_start(struct hda *hda)
 
 	wr32(v, HDA_DPUBASE, pos >> 32);
 	wr32(v, HDA_DPLBASE, (uint32_t)pos | DPLBASE_ENABLE);
-	wr32(v, HDA_SD + SD_CTL, CTL_SRST);
+	wr32(v, stream() + SD_CTL, CTL_SRST);
 	usleep(1000);
-	wr32(v, HDA_SD + SD_CTL, 0);
-	wr32(v, HDA_SD + SD_CBL, PCM_BYTES);
-	*(volatile uint16_t *)(v->bar0 + HDA_SD + SD_LVI) = BDL_ENTRIES - 1;
-	*(volatile uint16_t *)(v->bar0 + HDA_SD + SD_FMT) = FMT_48K_S16_2CH;
-	wr32(v, HDA_SD + SD_BDPL, (uint32_t)hda->iova);
-	wr32(v, HDA_SD + SD_BDPU, hda->iova >> 32);
-	wr32(v, HDA_SD + SD_CTL, CTL_STREAM(STREAM) | CTL_RUN);
+	wr32(v, stream() + SD_CTL, 0);
+	wr32(v, stream() + SD_CBL, PCM_BYTES);
+	*(volatile uint16_t *)(v->bar0 + stream() + SD_LVI) = BDL_ENTRIES - 1;
+	*(volatile uint16_t *)(v->bar0 + stream() + SD_FMT) = FMT_48K_S16_2CH;
+	wr32(v, stream() + SD_BDPL, (uint32_t)hda->iova);
+	wr32(v, stream() + SD_BDPU, hda->iova >> 32);
+	wr32(v, stream() + SD_CTL, CTL_STREAM(STREAM) | CTL_RUN);
 }
 
 void hda_stop(struct hda *hda)
 {
-	wr32(hda->dev, HDA_SD + SD_CTL, CTL_STREAM(STREAM));
+	wr32(hda->dev, stream() + SD_CTL, CTL_STREAM(STREAM));
 }
 
 unsigned int hda_position(struct hda *hda)
 {
-	return rd32(hda->dev, HDA_SD + SD_LPIB);
+	return rd32(hda->dev, stream() + SD_LPIB);
 }
 
 unsigned int hda_position_written(struct hda *hda)
 {
 	return *(volatile uint32_t *)(hda->mem + (OFF_HDA_POS - OFF_HDA_BDL) +
-				      8 * SD_INDEX);
+				      8 * sd_index());
 }

@@ -29,6 +29,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_INTERRUPT] = "interrupt",
 	[LIVEUPDATE_LAW_FORMATS] = "formats",
 	[LIVEUPDATE_LAW_COST]	= "cost",
+	[LIVEUPDATE_LAW_REMAP]	= "remap",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

@@ -36,6 +36,7 @@
  *	kernel reads the formats that are about to be written.
  * @LIVEUPDATE_LAW_COST: "cost": the freeze of a device preserves all tables of
  *	its domain once more.
+ * @LIVEUPDATE_LAW_REMAP: "remap": interrupt remapping is off over the jump.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -52,6 +53,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_INTERRUPT,
 	LIVEUPDATE_LAW_FORMATS,
 	LIVEUPDATE_LAW_COST,
+	LIVEUPDATE_LAW_REMAP,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -28,6 +28,8 @@
  * liveupdate.check_tables=1 says so, because that takes time in proportion to
  * the memory that is mapped: at most one visit to each table page.
  *
+ * Interrupt remapping is in liveupdate_ir.c.
+ *
  * When a unit cannot be adopted, devices are stopped by bus mastering before
  * its translation goes off.
  */
@@ -124,6 +126,7 @@ static int intel_preserve_iommu(struct iommu_device *dev,
 				struct iommu_hw_ser *ser)
 {
 	struct intel_iommu *iommu = to_intel_iommu(dev);
+	int ret;
 
 	if (!iommu->root_entry || !(iommu->gcmd & DMA_GCMD_TE))
 		return -EOPNOTSUPP;
@@ -131,8 +134,14 @@ static int intel_preserve_iommu(struct iommu_device *dev,
 	ser->type = IOMMU_SER_TYPE_VTD;
 	ser->reg_pa = iommu->reg_phys;
 	ser->root_pa = virt_to_phys(iommu->root_entry);
-	return liveupdate_fault(-ENOMEM) ?:
-	       kho_preserve_folio(virt_to_folio(iommu->root_entry));
+	ret = intel_liveupdate_preserve_ir(iommu);
+	if (ret)
+		return ret;
+	ret = liveupdate_fault(-ENOMEM) ?:
+	      kho_preserve_folio(virt_to_folio(iommu->root_entry));
+	if (ret)
+		intel_liveupdate_unpreserve_ir(iommu);
+	return ret;
 }
 
 static void intel_unpreserve_iommu(struct iommu_device *dev,
@@ -140,6 +149,7 @@ static void intel_unpreserve_iommu(struct iommu_device *dev,
 {
 	if (!liveupdate_breaks(LIVEUPDATE_LAW_UNDO_PAGE))
 		kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+	intel_liveupdate_unpreserve_ir(to_intel_iommu(dev));
 }
 
 static int intel_preserve_domain(struct iommu_domain *domain,
@@ -353,6 +363,7 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 		}
 	}
 	flush_all(iommu);
+	intel_liveupdate_block_interrupts(iommu);
 	liveupdate_corrupt();
 	return true;
 }

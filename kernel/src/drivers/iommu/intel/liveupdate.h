@@ -14,7 +14,39 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu);
 void intel_liveupdate_policy_off(void);
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
+#endif
+
+#if IS_ENABLED(CONFIG_IOMMU_LIVEUPDATE) && IS_ENABLED(CONFIG_IRQ_REMAP)
+int intel_liveupdate_preserve_ir(struct intel_iommu *iommu);
+void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu);
+void intel_liveupdate_block_interrupts(struct intel_iommu *iommu);
+bool intel_liveupdate_keep_ir(struct intel_iommu *iommu);
+void intel_liveupdate_ir_set(struct intel_iommu *iommu);
 #else
+static inline int intel_liveupdate_preserve_ir(struct intel_iommu *iommu)
+{
+	return 0;
+}
+
+static inline void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu)
+{
+}
+
+static inline void intel_liveupdate_block_interrupts(struct intel_iommu *iommu)
+{
+}
+
+static inline bool intel_liveupdate_keep_ir(struct intel_iommu *iommu)
+{
+	return false;
+}
+
+static inline void intel_liveupdate_ir_set(struct intel_iommu *iommu)
+{
+}
+#endif
+
+#ifndef CONFIG_IOMMU_LIVEUPDATE
 static inline bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 {
 	return false;
