@@ -17,9 +17,9 @@
 static const struct {
 	u8 magic[4];
 	u32 size;
-	char names[sizeof(
+	char names[sizeof
 #include "luo_formats_list.h"
-		   ) - 1];
+];
 } __packed luo_formats_image __used __section(".luo_formats") = {
 	.magic = LIVEUPDATE_FORMATS_MAGIC,
 	.size = sizeof(luo_formats_image),

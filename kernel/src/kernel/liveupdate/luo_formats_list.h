@@ -3,8 +3,8 @@
 
 /*
  * The version strings of all handover formats that this kernel, or a module
- * built with it, reads: as one string literal, each with a NUL behind. To be
- * included where such a literal may stand.
+ * built with it, reads: as one string literal, each with a NUL behind, and one
+ * more at the end. To be included where such a literal may stand.
  *
  * Whoever adds a format adds it here; one that is missing is not asked for.
  */
