@@ -14,6 +14,7 @@ help:
 	@echo "make guest         the programs that run in the machine, into build/guest"
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
 	@echo "make fuzz          the handover's checks against 10,000,000 made-up ones (FUZZ_RUNS=N)"
+	@echo "make bench         how fast tables are compared; figures and plots into build/bench"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
 	@echo "make sparse        sparse on our kernel files"
@@ -29,6 +30,11 @@ help:
 faults: kernel debug-kernel other-kernels guest
 	@scripts/test $$(rig/faults --names | sed 's|.*|rig/& rig/&-debug|')
 	@rig/faults
+
+bench: setup
+	@scripts/setup bench
+	@scripts/build-kernel bench
+	@bench/run
 
 fuzz: setup
 	@scripts/setup fuzzer
@@ -73,5 +79,5 @@ clean:
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help setup kernel debug-kernel other-kernels guest demo test faults fuzz kernel-stat checkpatch \
+.PHONY: help setup kernel debug-kernel other-kernels guest demo test faults fuzz bench kernel-stat checkpatch \
 	sparse warnings clang kernel-doc clean distclean

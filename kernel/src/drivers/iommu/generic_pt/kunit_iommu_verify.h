@@ -381,3 +381,5 @@ static struct kunit_suite NS(verify_suite) = {
 };
 
 kunit_test_suites(&NS(verify_suite));
+
+#include "kunit_iommu_bench.h"
