@@ -89,14 +89,17 @@ static void bench_map(struct kunit *test, struct kunit_iommu_priv *priv,
 {
 	u64 size = (u64)bench_gib << 30, done;
 	size_t mapped;
+	int ret;
 
 	priv->domain.pgsize_bitmap = pgsize;
 	/* In pieces, as user space maps memory. */
 	for (done = 0; done < size; done += mapped) {
 		mapped = 0;
-		KUNIT_ASSERT_NO_ERRNO(test, priv->iommu->ops->map_range(
-			priv->iommu, done, (1ULL << 40) + done, SZ_1G,
-			IOMMU_READ | IOMMU_WRITE, GFP_KERNEL, &mapped));
+		ret = priv->iommu->ops->map_range(priv->iommu, done,
+						  (1ULL << 40) + done, SZ_1G,
+						  IOMMU_READ | IOMMU_WRITE,
+						  GFP_KERNEL, &mapped);
+		KUNIT_ASSERT_NO_ERRNO(test, ret);
 		KUNIT_ASSERT_EQ(test, mapped, SZ_1G);
 		cond_resched();
 	}
