@@ -114,13 +114,13 @@ def every_answer(machine, begin, mode):
 
 
 @guarded
-def killed(machine, begin, mode):
+def killed(machine, begin, mode, append=""):
     """SIGKILL after each step: the next process starts over, the last one finishes.
 
     Seen to fail: without the line in luo_session_release() nobody gets the session
     after the first one; without vfio_liveupdate_rebind() nobody gets on after 'bind-nic'.
     """
-    run = begin(mode=mode, append="rig.updates=2")
+    run = begin(mode=mode, append=f"rig.updates=2 {append}".strip())
     before = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
@@ -141,7 +141,11 @@ def killed(machine, begin, mode):
     machine.figures["outcome"] = "DMA goes on, the next process resumes"
     if after["iommu_pages"] > before["iommu_pages"] + TABLES_SPARE:
         found.append(f"{after['iommu_pages']} IOMMU pages after all, {before['iommu_pages']} before")
-    must_see("anything left behind by the dead", machine.figures["swept_objects"])
+    if "adopt" in append:
+        must_see("what a dead process had adopted",
+                 any(e["ev"] == "adopted" and e["what"] == "found" for e in machine.events))
+    else:
+        must_see("anything left behind by the dead", machine.figures["swept_objects"])
     fail_if(found)
 
 
@@ -424,6 +428,8 @@ CASES = [
          debug=True, fault="every request in every state"),
     Case("uncoop-kill", "SIGKILL after each step of retrieve, rebuild and replace", bind(killed, mode="scalable"),
          debug=True, fault="process killed after each step"),
+    Case("uncoop-kill-adopt", "the same with the restored tables adopted", bind(killed, mode="scalable", append="rig.adopt=1"),
+         fault="process killed after each step, adopting"),
     Case("uncoop-kill-legacy", "the same with the IOMMU in legacy mode", bind(killed, mode="legacy"),
          fault="process killed after each step, legacy mode"),
     Case("uncoop-let-go", "SIGKILL after the replace: finished by closing, and let go", bind(let_go, mode="scalable"),

@@ -22,13 +22,12 @@ int iommufd_ioas_alloc(int iommufd)
 						      (int)arg.out_ioas_id;
 }
 
-int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
-		     uint64_t length, uint64_t iova)
+static int map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		    uint64_t length, uint64_t iova, uint32_t flags)
 {
 	struct uio_ioas_map_file arg = {
 		.size = sizeof(arg),
-		.flags = UIO_MAP_FIXED_IOVA | UIO_MAP_READABLE |
-			 UIO_MAP_WRITEABLE,
+		.flags = UIO_MAP_FIXED_IOVA | UIO_MAP_READABLE | flags,
 		.ioas_id = ioas,
 		.fd = fd,
 		.start = start,
@@ -37,6 +36,19 @@ int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 	};
 
 	return ioctl(iommufd, UIO_IOAS_MAP_FILE, &arg) ? -errno : 0;
+}
+
+int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		     uint64_t length, uint64_t iova)
+{
+	return map_file(iommufd, ioas, fd, start, length, iova,
+			UIO_MAP_WRITEABLE);
+}
+
+int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
+			uint64_t length, uint64_t iova)
+{
+	return map_file(iommufd, ioas, fd, start, length, iova, 0);
 }
 
 int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)

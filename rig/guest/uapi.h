@@ -24,6 +24,7 @@
 #define UIO_HWPT_MARK_PRESERVE	UIO(0x96)	/* Continuo */
 #define UIO_HWPT_RESTORE	UIO(0x97)	/* Continuo */
 #define UIO_HWPT_VERIFY	UIO(0x98)	/* Continuo */
+#define UIO_HWPT_ADOPT	UIO(0x99)	/* Continuo */
 
 struct uio_destroy {
 	__u32 size;
@@ -105,6 +106,22 @@ struct uio_hwpt_verify {
 	__u32 __reserved;
 	__aligned_u64 out_iova;
 	__aligned_u64 out_size_iova;
+	struct uio_translation out_restored;
+	struct uio_translation out_rebuilt;
+};
+
+struct uio_hwpt_adopt {
+	__u32 size;
+	__u32 flags;
+	__u32 restored_id;
+	__u32 ioas_id;
+	__u32 dev_id;
+	__u32 hwpt_flags;
+	__u32 out_hwpt_id;
+	__u32 out_ioas_id;
+	__u32 out_result;
+	__u32 __reserved;
+	__aligned_u64 out_iova;
 	struct uio_translation out_restored;
 	struct uio_translation out_rebuilt;
 };

@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "iommufd.h"
 #include "irq.h"
 #include "luo.h"
@@ -482,12 +483,19 @@ void rig_resume(struct rig *r)
 
 	phase("rebuild", "begin");
 	hole = choose_hole(r);
-	build_ioas(r, hole);
-	reached(r, "ioas");
-	build_hwpts(r, &nic, &audio);
-	reached(r, "hwpt");
+	if (rig_adopts()) {
+		rig_adopt(r, hole, old_nic, old_audio, &nic, &audio);
+		reached(r, "ioas");
+		reached(r, "hwpt");
+	} else {
+		build_ioas(r, hole);
+		reached(r, "ioas");
+		build_hwpts(r, &nic, &audio);
+		reached(r, "hwpt");
+	}
 	phase("rebuild", "end");
-	verify_all(r, nic, audio, old_nic, old_audio);
+	if (!rig_adopts())
+		verify_all(r, nic, audio, old_nic, old_audio);
 
 	phase("replace", "begin");
 	attach_all(r, nic, audio);
@@ -496,6 +504,8 @@ void rig_resume(struct rig *r)
 	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
+	if (rig_adopts())
+		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
 	view_step("destroyed");
 	reached(r, "destroy");
 	rig_finish(r, hole);

@@ -30,6 +30,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_FORMATS] = "formats",
 	[LIVEUPDATE_LAW_COST]	= "cost",
 	[LIVEUPDATE_LAW_REMAP]	= "remap",
+	[LIVEUPDATE_LAW_ADOPT]	= "adopt",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

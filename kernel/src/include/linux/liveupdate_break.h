@@ -37,6 +37,7 @@
  * @LIVEUPDATE_LAW_COST: "cost": the freeze of a device preserves all tables of
  *	its domain once more.
  * @LIVEUPDATE_LAW_REMAP: "remap": interrupt remapping is off over the jump.
+ * @LIVEUPDATE_LAW_ADOPT: "adopt": tables are adopted without being compared.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in drivers/iommu/liveupdate_break.c.
@@ -54,6 +55,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_FORMATS,
 	LIVEUPDATE_LAW_COST,
 	LIVEUPDATE_LAW_REMAP,
+	LIVEUPDATE_LAW_ADOPT,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -246,7 +246,10 @@ static const struct pt_iommu_ops NS(restored_ops) = {
 	PT_IOMMU_VERIFY_OPS
 };
 
+#include "iommu_pt_adopt.h"
+
 #define PT_IOMMU_LIVEUPDATE_OPS         \
+	.adopt = NS(adopt),             \
 	.preserve = NS(preserve),       \
 	.unpreserve = NS(unpreserve),   \
 	.extent = NS(extent),           \

@@ -68,16 +68,6 @@
 #include "io_pagetable.h"
 #include "iommufd_private.h"
 
-/* A HWPT that came from the previous kernel. */
-struct iommufd_hwpt_restored {
-	struct iommufd_hw_pagetable common;
-	u64 token;
-	/* The mark goes to the HWPT that a device is moved to */
-	bool keep;
-	/* User space asked for it by its token */
-	bool reclaimed;
-};
-
 /* Is a HWPT other than @hwpt marked with @token? */
 static bool token_taken(struct iommufd_ctx *ictx,
 			struct iommufd_hwpt_paging *hwpt, u64 token)
@@ -676,6 +666,8 @@ void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
 	struct iommufd_hwpt_restored *hwpt =
 		container_of(obj, struct iommufd_hwpt_restored, common.obj);
 
+	iommufd_liveupdate_adopted(hwpt,
+				   iommu_restored_domain_users(hwpt->common.domain));
 	hwpt->common.domain->iommufd_hwpt = NULL;
 	iommu_restored_domain_put(hwpt->common.domain);
 }
@@ -730,6 +722,7 @@ static int restore_hwpt(struct iommufd_ctx *ictx,
 	domain->iommufd_hwpt = &hwpt->common;
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
 	hwpt->common.domain = domain;
+	mutex_init(&hwpt->adopt_lock);
 	hwpt->token = ser->token;
 	hwpt->keep = ser->flags & IOMMUFD_SER_HWPT_KEEP_MARK;
 	iommufd_object_finalize(ictx, &hwpt->common.obj);

@@ -3,12 +3,36 @@
 #ifndef __IOMMUFD_LIVEUPDATE_H
 #define __IOMMUFD_LIVEUPDATE_H
 
+#include <linux/generic_pt/verify.h>
+
 /* Provided for liveupdate.c */
 extern const struct file_operations iommufd_fops;
 int iommufd_fops_open(struct inode *inode, struct file *filp);
 struct iommufd_hw_pagetable *iommufd_device_hwpt(struct iommufd_device *idev);
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
+/* A HWPT that came from the previous kernel: without an IOAS, and not to be changed */
+struct iommufd_hwpt_restored {
+	struct iommufd_hw_pagetable common;
+	u64 token;
+	/* The mark goes to the HWPT that a device is moved to */
+	bool keep;
+	/* User space asked for it by its token */
+	bool reclaimed;
+	/* Protects adopter, until the object is destroyed */
+	struct mutex adopt_lock;
+	/* Shares the tables, and gets them when this is destroyed */
+	struct iommufd_hwpt_paging *adopter;
+	struct pt_iommu_difference diff;
+};
+
+int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,
+			     struct iommu_domain *domain);
+void iommufd_liveupdate_adopted(struct iommufd_hwpt_restored *restored,
+				unsigned int users);
+int iommufd_hwpt_liveupdate_adopt(struct iommufd_ucmd *ucmd);
+void iommufd_liveupdate_describe(const struct pt_iommu_translation *from,
+				 struct iommu_hwpt_liveupdate_translation *to);
 int iommufd_liveupdate_init(void);
 void iommufd_liveupdate_exit(void);
 int iommufd_liveupdate_bound(struct iommufd_device *idev);
@@ -21,6 +45,17 @@ void iommufd_liveupdate_replaced(struct iommufd_device *idev, ioasid_t pasid,
 				 struct iommufd_hw_pagetable *from,
 				 struct iommufd_hw_pagetable *to);
 #else
+static inline int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,
+					   struct iommu_domain *domain)
+{
+	return 0;
+}
+
+static inline int iommufd_hwpt_liveupdate_adopt(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
+}
+
 static inline int iommufd_liveupdate_init(void)
 {
 	return 0;

@@ -14,8 +14,13 @@
 #include "io_pagetable.h"
 #include "iommufd_private.h"
 
-static void describe(const struct pt_iommu_translation *from,
-		     struct iommu_hwpt_liveupdate_translation *to)
+/**
+ * iommufd_liveupdate_describe() - Say to user space what a table says
+ * @from: What it says.
+ * @to:   The same, as user space gets it.
+ */
+void iommufd_liveupdate_describe(const struct pt_iommu_translation *from,
+				 struct iommu_hwpt_liveupdate_translation *to)
 {
 	to->flags = from->present ? IOMMU_HWPT_LIVEUPDATE_PRESENT : 0;
 	to->lg2_size = from->lg2sz;
@@ -57,8 +62,8 @@ static int verify(struct iommu_domain *restored,
 	if (rc) {
 		cmd->out_result |= IOMMU_HWPT_LIVEUPDATE_DIFFERS;
 		cmd->out_iova = diff.iova;
-		describe(&diff.side[0], &cmd->out_restored);
-		describe(&diff.side[1], &cmd->out_rebuilt);
+		iommufd_liveupdate_describe(&diff.side[0], &cmd->out_restored);
+		iommufd_liveupdate_describe(&diff.side[1], &cmd->out_rebuilt);
 	}
 	return 0;
 }

@@ -100,10 +100,13 @@ struct iommu_hwpt_liveupdate_translation {
  *	differently
  * @IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER: There is a translation, before that
  *	IOVA, that has leaves of different sizes
+ * @IOMMU_HWPT_LIVEUPDATE_MORE: IOMMU_HWPT_LIVEUPDATE_ADOPT only: the restored
+ *	HWPT translates more than the IOAS maps
  */
 enum iommu_hwpt_liveupdate_verify_result {
 	IOMMU_HWPT_LIVEUPDATE_DIFFERS = 1 << 0,
 	IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER = 1 << 1,
+	IOMMU_HWPT_LIVEUPDATE_MORE = 1 << 2,
 };
 
 /**
@@ -141,5 +144,54 @@ struct iommu_hwpt_liveupdate_verify {
 
 #define IOMMU_HWPT_LIVEUPDATE_VERIFY \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_LIVEUPDATE_VERIFY)
+
+/**
+ * struct iommu_hwpt_liveupdate_adopt - ioctl(IOMMU_HWPT_LIVEUPDATE_ADOPT)
+ * @size: sizeof(struct iommu_hwpt_liveupdate_adopt)
+ * @flags: Must be 0
+ * @restored_id: A HWPT that came from the previous kernel
+ * @ioas_id: The IOAS that is to have its tables; with all of its memory mapped.
+ *	Or 0, to find what has adopted them already
+ * @dev_id: A device that is on the restored HWPT
+ * @hwpt_flags: As of IOMMU_HWPT_ALLOC: those that the HWPT was made with in the
+ *	previous kernel
+ * @out_hwpt_id: The new HWPT; 0 if the two differ
+ * @out_ioas_id: Its IOAS
+ * @__reserved: Must be 0
+ * @out_result: 0 if the tables were adopted; IOMMU_HWPT_LIVEUPDATE_DIFFERS or
+ *	IOMMU_HWPT_LIVEUPDATE_MORE if they are not those of the IOAS
+ * @out_iova: With DIFFERS: an IOVA at which they differ, the first of its area
+ * @out_restored: With DIFFERS: what the restored HWPT says of @out_iova
+ * @out_rebuilt: With DIFFERS: what the IOAS has there
+ *
+ * Make a HWPT of the IOAS that has the tables of the restored HWPT, without
+ * building new ones. Memory is pinned and accounted as by any HWPT. Until the
+ * restored HWPT is destroyed, both share the tables, map and unmap of the IOAS
+ * give EBUSY, and so does destroying the new HWPT. Attach the devices to the new
+ * one, then destroy the restored one. A process that comes after one that has
+ * died in between finds both with an ioas_id of 0. EBUSY: the restored HWPT was
+ * adopted already. EINVAL: the device is not on it. ENOENT: an object does not
+ * exist, or nothing has adopted it.
+ * EOPNOTSUPP: the device would get tables of another kind or depth. EUCLEAN:
+ * the restored HWPT is damaged.
+ */
+struct iommu_hwpt_liveupdate_adopt {
+	__u32 size;
+	__u32 flags;
+	__u32 restored_id;
+	__u32 ioas_id;
+	__u32 dev_id;
+	__u32 hwpt_flags;
+	__u32 out_hwpt_id;
+	__u32 out_ioas_id;
+	__u32 out_result;
+	__u32 __reserved;
+	__aligned_u64 out_iova;
+	struct iommu_hwpt_liveupdate_translation out_restored;
+	struct iommu_hwpt_liveupdate_translation out_rebuilt;
+};
+
+#define IOMMU_HWPT_LIVEUPDATE_ADOPT \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_LIVEUPDATE_ADOPT)
 
 #endif /* _UAPI_IOMMUFD_LIVEUPDATE_H */

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Adopt: in place of new tables, the rebuilt IOAS takes over those of the restored
+HWPT, if they say the same.
+"""
+
+import errno
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+
+DIFFERS, MORE = 1, 4
+TABLES, HANDFUL = 1000, 8
+
+
+def adoptions(machine):
+    return [e for e in machine.events if e["ev"] == "adopted"]
+
+
+def shared(machine):
+    """While both have the tables: what was tried, and must be refused."""
+    found = []
+    for e in machine.events:
+        if e["ev"] == "shared":
+            found += [f"{what} while the tables are shared: {errno.errorcode.get(e[what], 'granted')}"
+                      for what in ("map", "destroy") if e[what] != errno.EBUSY]
+        if e["ev"] == "adopted" and e["what"] == "again" and e["errno"] != errno.EBUSY:
+            found.append(f"adopted twice: {errno.errorcode.get(e['errno'], 'granted')}")
+    return found
+
+
+@guarded
+def adopt(machine, begin, mode, hwpt="shared"):
+    """
+    Two updates, each of which adopts; between them the devices are moved to new
+    tables and back, and what was adopted is mapped into, a thousand tables more.
+    Seen to fail: adopt-unchecked; and with adopt=1 left out (1,000 pages are made).
+    """
+    run = begin(mode=mode, append=f"rig.adopt=1 rig.updates=2 rig.hwpt={hwpt}")
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.replace(100)
+    since = len(machine.events)
+    machine.send(f"tables {TABLES}")
+    machine.wait("tables", since=since)
+    run.update(3)
+    run.rest(AFTER_S)
+    run.stop()
+    found = shared(machine)
+    made = [e["pages"] for e in machine.events if e["ev"] == "tables_made"]
+    machine.figures["table_pages_made"] = made
+    if len(made) < 2 or max(made) > HANDFUL:
+        found.append(f"{made} table pages were made to adopt")
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+# name: what the kernel has to say, and what is there: in the restored table, in the IOAS
+WRONG = {"page missing": (MORE, 0, 0), "page too many": (DIFFERS, 0, 1),
+         "other memory": (DIFFERS, 1, 1), "read only": (DIFFERS, 1, 1)}
+
+
+@guarded
+def refused(machine, begin, mode):
+    """
+    IOASes that differ in one page are refused, and nothing has changed; then the
+    right one is adopted.
+    Seen to fail: adopt-unchecked.
+    """
+    run = begin(mode=mode, append="rig.adopt=refused")
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    got = {e["what"]: e for e in adoptions(machine)}
+    machine.figures["tries"] = len(WRONG)
+    machine.figures["outcome"] = "refused, the first difference is named; then the right one is adopted"
+    found = shared(machine)
+    for what, expected in WRONG.items():
+        e = got.get(what)
+        if not e or e["errno"] or (e["result"], e["was"], e["is"]) != expected:
+            found.append(f"{what}: {e}, expected {expected}")
+        elif e["result"] == DIFFERS and not e["iova"]:
+            found.append(f"{what}: no IOVA")
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+@guarded
+def hole(machine, begin, mode):
+    """The process that finds out gives up; nothing has happened to the devices."""
+    run = begin(mode=mode, append="rig.adopt=1")
+    run.rest(1)
+    machine.figures["tries"] = 1
+    machine.figures["lost"] = "not judged"
+    try:
+        run.update(2, "hole=1")
+    except Failed as error:
+        if f"are not adopted: result {MORE}" not in str(error):
+            raise
+        machine.figures["outcome"] = "not adopted"
+    else:
+        raise Failed("an IOAS with a page missing adopted the tables")
+
+
+@guarded
+def unchecked(machine, begin, mode):
+    """Without the comparison a page that the IOAS does not have goes unnoticed, and stays within reach."""
+    run = begin(mode=mode, append="rig.adopt=1 liveupdate.break=adopt")
+    run.rest(1)
+    run.update(2, "hole=1")
+    run.rest(1)
+    run.stop()
+    machine.figures["tries"] = 1
+    machine.figures["lost"] = "not judged"
+    machine.figures["outcome"] = "found: an IOAS without a page that the device reaches was let through"
+    must_see("an IOAS with a page missing that adopted the tables",
+             any(e["what"] == "network" and not e["errno"] and not e["result"] for e in adoptions(machine)))
+
+
+CASES = [
+    *(Case(f"adopt-{mode}", f"the restored tables are adopted, {mode} mode", bind(adopt, mode=mode), debug=mode == "scalable")
+      for mode in ("legacy", "scalable")),
+    Case("adopt-each", "the same, with a HWPT for each device", bind(adopt, mode="scalable", hwpt="each")),
+    Case("adopt-refused", "IOASes that differ are not adopted", bind(refused, mode="scalable"),
+         fault="the rebuilt IOAS differs from the tables to adopt: a page missing, too many, other, read-only"),
+    Case("adopt-hole", "negative: the comparison alone keeps an IOAS with a page missing off", bind(hole, mode="scalable"),
+         fault="one page is left out of the IOAS that is to adopt"),
+    Case("adopt-unchecked", "negative: the same without the comparison", bind(unchecked, mode="scalable"),
+         fault="one page is left out of the IOAS that is to adopt, and nobody compares"),
+]

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The tables of restored HWPTs become those of rebuilt ones. */
+#ifndef RIG_ADOPT_H
+#define RIG_ADOPT_H
+
+#include <stdbool.h>
+#include "update.h"
+
+/* Does this run adopt, in place of building new tables? */
+bool rig_adopts(void);
+/*
+ * Builds the IOAS without the page at offset @hole, if that is not 0, and HWPTs
+ * of it with the tables of the restored ones. Says "adopted" of each try.
+ */
+void rig_adopt(struct rig *r, uint64_t hole, int old_nic, int old_audio,
+	       int *nic, int *audio);
+
+#endif
