@@ -74,7 +74,7 @@ HOLDER = {"pid": _number, "comm": _text, "alive": YES_NO}
 # Of each type of record: which keys it always has, and which it may have.
 # "name" of "list" and so on are what tells one object of a type from another.
 RECORDS = {
-    "image": ({"state": _one_of("busy", "has-list", "without-list", "without-handover")}, {}),
+    "image": ({"state": _one_of("has-list", "without-list", "without-handover")}, {}),
     "format": ({"compatible": _text, "state": _one_of("read", "unknown")}, {}),
     "session": ({"name": _text, "state": _one_of("outgoing", "not-read", "not-retrieved", "retrieved", "finished",
                                                  "busy")},

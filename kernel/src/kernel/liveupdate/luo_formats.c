@@ -50,6 +50,8 @@
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
+#include <linux/array_size.h>
+#include <linux/cleanup.h>
 #include <linux/errno.h>
 #include <linux/kexec.h>
 #include <linux/kho/abi/iommu.h>
@@ -66,9 +68,9 @@
 #include <linux/liveupdate_show.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
-#include "../kexec_internal.h"
 
 /* Of struct kimage.kho.formats: the image has a list. The others are formats. */
 #define IMAGE_HAS_LIST		BIT(BITS_PER_LONG - 1)
@@ -77,6 +79,17 @@
 static const char luo_formats[] =
 #include "luo_formats_list.h"
 ;
+
+/*
+ * What the images said that were loaded last: the present one and one that is on
+ * its way to take its place. For who must not take the lock of kexec, since that
+ * makes a reboot(2) fail. The pointer is compared only.
+ */
+static struct noted_image {
+	const struct kimage *image;
+	unsigned long formats;
+} noted_images[2];
+static DEFINE_SPINLOCK(noted_lock);
 
 /* The one after @name. */
 static const char *after(const char *name)
@@ -106,6 +119,16 @@ static bool is_old(const char *format)
 	       !strcmp(format, MEMFD_LUO_FH_COMPATIBLE);
 }
 
+static void note_image(const struct kimage *image)
+{
+	struct noted_image *n = &noted_images[0];
+
+	guard(spinlock)(&noted_lock);
+	if (n->image != image && n->image == kexec_image)
+		n++;
+	*n = (struct noted_image){ image, image->kho.formats };
+}
+
 /**
  * luo_formats_note() - Keep what a boot image says of the formats it reads
  * @image: The image that is being loaded, with its file in kernel_buf.
@@ -121,29 +144,31 @@ void luo_formats_note(struct kimage *image)
 	const char *name;
 
 	chunk = luo_formats_find(image->kernel_buf, image->kernel_buf_len);
-	if (!chunk)
-		return;
-	image->kho.formats = IMAGE_HAS_LIST;
-	name = chunk->names;
-	len = get_unaligned_le32(&chunk->size) - sizeof(*chunk);
+	image->kho.formats = chunk ? IMAGE_HAS_LIST : 0;
+	name = chunk ? chunk->names : NULL;
+	len = chunk ? get_unaligned_le32(&chunk->size) - sizeof(*chunk) : 0;
 	for (; len; name += n, len -= n) {
 		n = strnlen(name, len) + 1;
 		if (n > len) {
 			pr_warn("the list of handover formats in the image being loaded is cut off: not used\n");
 			image->kho.formats = 0;
-			return;
+			break;
 		}
 		image->kho.formats |= format_bit(name);
 	}
+	note_image(image);
+}
+
+/* Does an image that was loaded from a file read @format? */
+static bool formats_read(unsigned long formats, const char *format)
+{
+	return formats & IMAGE_HAS_LIST ? formats & format_bit(format) :
+					  is_old(format);
 }
 
 static bool image_reads(const struct kimage *image, const char *format)
 {
-	if (!image->file_mode)
-		return false;
-	if (image->kho.formats & IMAGE_HAS_LIST)
-		return image->kho.formats & format_bit(format);
-	return is_old(format);
+	return image->file_mode && formats_read(image->kho.formats, format);
 }
 
 /**
@@ -192,34 +217,37 @@ int luo_formats_ask(struct liveupdate_file_handler *fh)
  * luo_formats_show() - Show what the loaded image says
  * @v: The view of the outgoing side.
  *
- * Shows nothing if there is none. Does not wait for a load that is going on, but
- * says so.
+ * Shows nothing if there is none. Takes no lock that reboot(2) takes.
  */
 void luo_formats_show(struct liveupdate_view *v)
 {
+	const struct kimage *image = READ_ONCE(kexec_image);
+	bool from_file = false;
+	unsigned long formats = 0;
 	const char *name;
+	int i;
 
-	if (!kexec_trylock()) {
-		liveupdate_show_record(v, "image");
-		liveupdate_show_word(v, "state", "busy");
+	if (!image)
 		return;
+	scoped_guard(spinlock, &noted_lock) {
+		for (i = 0; i < ARRAY_SIZE(noted_images); i++) {
+			if (noted_images[i].image != image)
+				continue;
+			from_file = true;
+			formats = noted_images[i].formats;
+		}
 	}
-	if (!kexec_image)
-		goto out_unlock;
 	liveupdate_show_record(v, "image");
-	liveupdate_show_word(v, "state", !kexec_image->file_mode ?
-			     "without-handover" :
-			     kexec_image->kho.formats & IMAGE_HAS_LIST ?
-			     "has-list" : "without-list");
+	liveupdate_show_word(v, "state", !from_file ? "without-handover" :
+			     formats & IMAGE_HAS_LIST ? "has-list" :
+							"without-list");
 	for (name = luo_formats; *name; name = after(name)) {
 		liveupdate_show_record(v, "format");
 		liveupdate_show_text(v, "compatible", name);
-		liveupdate_show_word(v, "state",
-				     image_reads(kexec_image, name) ?
-				     "read" : "unknown");
+		liveupdate_show_word(v, "state", from_file &&
+				     formats_read(formats, name) ? "read" :
+								   "unknown");
 	}
-out_unlock:
-	kexec_unlock();
 }
 
 #ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
