@@ -43,9 +43,9 @@ def mark_first(machine, begin, mode):
             raise
     else:
         raise Failed("the second update went well without a mark; it must be refused")
-    with open(machine.path("console.log"), encoding="utf-8", errors="replace") as f:
-        if "nothing to preserve: no HWPT is marked" not in f.read():
-            raise Failed("the log does not say that no HWPT is marked")
+    machine.await_end()
+    if "nothing to preserve: no HWPT is marked" not in machine.console():
+        raise Failed("the log does not say that no HWPT is marked")
     machine.figures["outcome"] = "refused before the jump: no HWPT is marked"
 
 

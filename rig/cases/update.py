@@ -151,9 +151,8 @@ def refused(machine, begin, mode, reason, **options):
     else:
         raise Failed("the device was preserved; it must be refused")
     machine.await_end()
-    with open(machine.path("console.log"), encoding="utf-8", errors="replace") as f:
-        if f"cannot be preserved: {reason}" not in f.read():
-            raise Failed(f"the kernel log does not say '{reason}'")
+    if f"cannot be preserved: {reason}" not in machine.console():
+        raise Failed(f"the kernel log does not say '{reason}'")
     machine.figures["outcome"] = f"refused: {reason}"
 
 

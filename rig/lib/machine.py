@@ -317,6 +317,8 @@ class Machine:
         return out
 
     def console(self):
+        """All that the console said. It lags behind what the guest says over the
+        control channel: who looks for a line waits for the end first."""
         with open(self.path("console.log"), encoding="utf-8", errors="replace") as f:
             return f.read()
 
