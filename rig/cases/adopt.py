@@ -10,7 +10,7 @@ from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
 
-DIFFERS, MORE = 1, 4
+DIFFERS, SIZES, MORE = 1, 2, 4
 TABLES, HANDFUL = 1000, 8
 
 
@@ -122,6 +122,48 @@ def unchecked(machine, begin, mode):
              any(e["what"] == "network" and not e["errno"] and not e["result"] for e in adoptions(machine)))
 
 
+@guarded
+def sizes(machine, begin, mode, adopt, before, **options):
+    """
+    Memory in folios of 2 MiB that was mapped in pieces, so that all leaves are small,
+    is mapped at once now. adopt: None, "1", or "sizes". before: what the
+    comparison finds before the devices are moved.
+    Seen to fail: sizes-unasked, which is the same without the flag.
+    """
+    run = begin(mode=mode, append=f"rig.huge=1 rig.pieces=1 {f'rig.adopt={adopt}' if adopt else ''}".strip(), **options)
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    results = {e["result"] for e in machine.events if e["ev"] == "verified"}
+    machine.figures["verify"] = sorted(results)
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = "found: the leaves have other sizes" if before else ""
+    if results != ({before} if before is not None else set()):
+        raise Failed(f"the comparison says {results}, expected {before}")
+    clean(run)
+
+
+@guarded
+def cut(machine, begin, mode, adopt):
+    """
+    A large leaf cannot be that of two areas, nor can two areas have a large leaf.
+    Seen to fail: with the result of check_leaves() ignored.
+    """
+    run = begin(mode=mode, append=f"rig.huge=1 rig.pieces=2 rig.adopt={adopt}")
+    run.rest(1)
+    machine.figures["tries"] = 1
+    machine.figures["lost"] = "not judged"
+    try:
+        run.update(2)
+    except Failed as error:
+        if f"are not adopted: result {SIZES}" not in str(error):
+            raise
+        machine.figures["outcome"] = "not adopted: a leaf reaches over the end of an area"
+    else:
+        raise Failed("areas adopted leaves that reach over their ends")
+
+
 CASES = [
     *(Case(f"adopt-{mode}", f"the restored tables are adopted, {mode} mode", bind(adopt, mode=mode), debug=mode == "scalable")
       for mode in ("legacy", "scalable")),
@@ -130,6 +172,18 @@ CASES = [
          fault="the rebuilt IOAS differs from the tables to adopt: a page missing, too many, other, read-only"),
     Case("adopt-hole", "negative: the comparison alone keeps an IOAS with a page missing off", bind(hole, mode="scalable"),
          fault="one page is left out of the IOAS that is to adopt"),
+    Case("adopt-small", "tables with smaller leaves than the IOAS would make are adopted",
+         bind(sizes, mode="scalable", adopt="1", before=None)),
+    Case("adopt-cut", "leaves that reach over the end of an area are not adopted", bind(cut, mode="scalable", adopt="1"),
+         fault="what had been mapped at once is mapped in pieces, smaller than the leaves to adopt"),
+    Case("sizes", "new tables, with the leaf sizes of the restored ones",
+         bind(sizes, mode="scalable", adopt="sizes", before=0)),
+    Case("sizes-legacy", "new tables, with the leaf sizes of the restored ones, legacy mode",
+         bind(sizes, mode="legacy", adopt="sizes", before=0)),
+    Case("sizes-unasked", "negative: without asking, the leaf sizes differ",
+         bind(sizes, mode="scalable", adopt=None, before=SIZES), fault="leaf sizes change at the replace"),
+    Case("sizes-cut", "leaf sizes that areas cannot have are refused", bind(cut, mode="scalable", adopt="sizes"),
+         fault="the same, and only the sizes of the leaves are to be adopted"),
     Case("adopt-unchecked", "negative: the same without the comparison", bind(unchecked, mode="scalable"),
          fault="one page is left out of the IOAS that is to adopt, and nobody compares"),
 ]

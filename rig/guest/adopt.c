@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Adopt: the tables of the restored HWPT become those of a HWPT of the rebuilt
- * IOAS. With adopt=refused, IOASes that say something else are tried first.
+ * IOAS. With adopt=refused, IOASes that say something else are tried first. With
+ * adopt=sizes it gets tables of its own, with leaves of the same sizes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,11 +22,17 @@ bool rig_adopts(void)
 	return strcmp(opt("adopt", "no"), "no");
 }
 
+bool rig_shares(void)
+{
+	return rig_adopts() && strcmp(opt("adopt", ""), "sizes");
+}
+
 static int adopt(struct rig *r, uint32_t ioas, struct vdev *v, int restored,
 		 struct uio_hwpt_adopt *arg)
 {
 	*arg = (struct uio_hwpt_adopt){
 		.size = sizeof(*arg),
+		.flags = ioas && !rig_shares() ? UIO_ADOPT_SIZES : 0,
 		.restored_id = restored,
 		.ioas_id = ioas,
 		.dev_id = v->devid,
@@ -118,7 +125,10 @@ static int adopt_one(struct rig *r, struct vdev *v, int restored,
 	if (arg.out_result)
 		die("the tables of the %s device are not adopted: result %u at %llx",
 		    what, arg.out_result, (unsigned long long)arg.out_iova);
-	shared(r, v, restored, arg.out_hwpt_id);
+	if (rig_shares())
+		shared(r, v, restored, arg.out_hwpt_id);
+	else
+		must(rig_probe(r), "map and unmap in the IOAS");
 	return arg.out_hwpt_id;
 }
 

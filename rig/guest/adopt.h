@@ -8,6 +8,8 @@
 
 /* Does this run adopt, in place of building new tables? */
 bool rig_adopts(void);
+/* Are tables adopted, and not the sizes of their leaves alone? */
+bool rig_shares(void);
 /*
  * Builds the IOAS without the page at offset @hole, if that is not 0, and HWPTs
  * of it with the tables of the restored ones. Says "adopted" of each try.

@@ -110,6 +110,8 @@ struct uio_hwpt_verify {
 	struct uio_translation out_rebuilt;
 };
 
+#define UIO_ADOPT_SIZES		(1u << 0)
+
 struct uio_hwpt_adopt {
 	__u32 size;
 	__u32 flags;

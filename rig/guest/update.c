@@ -106,12 +106,22 @@ void rig_mmap(struct rig *r)
 	r->st = (struct rig_state *)(r->mem + OFF_STATE);
 }
 
+/* With pieces=N, in the Nth kernel, so that no large leaf fits into one of them. */
+#define PIECE	(1ul << 20)
+
 static void map_range(struct rig *r, uint64_t from, uint64_t end)
 {
-	if (from < end)
+	bool pieces = opt_num("pieces", 0) == opt_num("stage", 1);
+	uint64_t upto;
+
+	for (; from < end; from = upto) {
+		upto = pieces ? (from + PIECE) & ~(PIECE - 1) : end;
+		if (upto > end)
+			upto = end;
 		must(iommufd_map_file(r->iommufd, r->ioas, r->memfd, from,
-				      end - from, IOVA_BASE + from),
+				      upto - from, IOVA_BASE + from),
 		     "map the memfd into the IOAS");
+	}
 }
 
 /* The same page again and again, so that there are tables and no more memory. */
@@ -227,6 +237,9 @@ void rig_start(struct rig *r)
 
 	r->session = -1;
 	find_devices(r);
+	if (opt_num("huge", 0))
+		write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+			   "force");
 	r->memfd = memfd_create("rig-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (r->memfd < 0 || ftruncate(r->memfd, MEM_SIZE))
 		die("make the memfd for DMA: %s", strerror(errno));
@@ -494,7 +507,7 @@ void rig_resume(struct rig *r)
 		reached(r, "hwpt");
 	}
 	phase("rebuild", "end");
-	if (!rig_adopts())
+	if (!rig_shares())
 		verify_all(r, nic, audio, old_nic, old_audio);
 
 	phase("replace", "begin");
@@ -504,7 +517,7 @@ void rig_resume(struct rig *r)
 	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
-	if (rig_adopts())
+	if (rig_shares())
 		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
 	view_step("destroyed");
 	reached(r, "destroy");

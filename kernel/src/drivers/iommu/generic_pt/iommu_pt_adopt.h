@@ -15,6 +15,11 @@
  * of the new one leaves them alone. The commit is for when no hardware uses the
  * restored one any more: then the pages become those of the new table, which
  * from then on is like any other.
+ *
+ * Or the sizes of the leaves alone are taken over, for hardware that must not see
+ * a translation change its size: then map_range() compares in the same way, and
+ * writes each translation into the new table with a leaf as large as the restored
+ * one's. Nothing is shared, and the commit merely ends this.
  */
 #ifndef __GENERIC_PT_IOMMU_PT_ADOPT_H
 #define __GENERIC_PT_IOMMU_PT_ADOPT_H
@@ -31,7 +36,8 @@ static void NS(get_info)(struct pt_iommu *iommu_table,
  * struct pt_iommu_adoption - A table that was taken over, but is not owned yet
  * @ops: The operations of the new table meanwhile.
  * @restored: The table that the pages belong to.
- * @own_top: The topmost page that the new table came with, which is empty.
+ * @own_top: The topmost page that the new table came with, which is empty. NULL
+ *	if only the sizes of the leaves are taken over.
  * @diff: Where to say what differs.
  * @compared: Number of bytes of IOVA that were found to be as they have to be.
  */
@@ -105,6 +111,134 @@ static __always_inline int __do_adopt_compare(struct pt_range *range, void *arg,
 
 PT_MAKE_LEVELS(__adopt_compare, __do_adopt_compare);
 
+/*
+ * A run of leaves that follow each other, of one size, is mapped together.
+ *
+ * @want: What the range that the walk goes through has to translate to.
+ * @to: The table to map it into.
+ * @mapped: Number of bytes at the begin of the range that were mapped.
+ * @run_lg2sz: Size of the leaves of the run, which begins there; 0 without one.
+ */
+struct pt_iommu_adopt_sizes {
+	struct pt_iommu_adopt_args want;
+	struct pt_iommu *to;
+	unsigned int prot;
+	gfp_t gfp;
+	size_t mapped;
+	unsigned int run_lg2sz;
+};
+
+/* Map the run, which ends before @va. */
+static int NS(adopt_sizes_flush)(struct pt_iommu_adopt_sizes *sizes,
+				 pt_vaddr_t va)
+{
+	unsigned long *pgsizes = &sizes->to->domain.pgsize_bitmap;
+	pt_vaddr_t begin = sizes->want.va + sizes->mapped;
+	unsigned long all = *pgsizes;
+	int ret;
+
+	if (!sizes->run_lg2sz || va == begin)
+		return 0;
+	/* The table is under construction: nobody else asks for its sizes. */
+	*pgsizes &= GENMASK(sizes->run_lg2sz, 0);
+	ret = NS(map_range)(sizes->to, begin,
+				sizes->want.oa + sizes->mapped, va - begin,
+				sizes->prot, sizes->gfp, &sizes->mapped);
+	*pgsizes = all;
+	return ret;
+}
+
+static __always_inline int __do_adopt_sizes(struct pt_range *range, void *arg,
+					    unsigned int level,
+					    struct pt_table_p *table,
+					    pt_level_fn_t descend_fn)
+{
+	struct pt_state pts = pt_init(range, level, table);
+	struct pt_iommu_adopt_sizes *sizes = arg;
+	struct pt_iommu_adopt_args *want = &sizes->want;
+	unsigned int lg2sz;
+	int ret;
+
+	for_each_pt_level_entry(&pts) {
+		if (pts.type == PT_ENTRY_TABLE) {
+			if (!kho_is_preserved(virt_to_phys(pts.table_lower), 0))
+				return -EUCLEAN;
+			ret = pt_descend(&pts, arg, descend_fn);
+			if (ret)
+				return ret;
+			continue;
+		}
+		if (pts.type != PT_ENTRY_OA ||
+		    pt_entry_oa_exact(&pts) !=
+			    want->oa + (range->va - want->va) ||
+		    NS(verify_leaf_bits)(&pts) != want->bits)
+			return __adopt_differs(&pts, want);
+
+		/* A part of a leaf cannot be a leaf of that size. */
+		lg2sz = pt_entry_oa_lg2sz(&pts);
+		if (log2_mod(range->va, lg2sz) ||
+		    range->last_va - range->va < log2_to_max_int(lg2sz) ||
+		    !(sizes->to->domain.pgsize_bitmap & BIT(lg2sz))) {
+			want->diff->sizes_differ = true;
+			want->diff->size_iova = range->va;
+			return __adopt_differs(&pts, want);
+		}
+		if (lg2sz != sizes->run_lg2sz) {
+			ret = NS(adopt_sizes_flush)(sizes, range->va);
+			if (ret)
+				return ret;
+			sizes->run_lg2sz = lg2sz;
+		}
+	}
+	return 0;
+}
+
+PT_MAKE_LEVELS(__adopt_sizes, __do_adopt_sizes);
+
+static int NS(adopt_sizes_map_range)(struct pt_iommu *iommu_table,
+				     dma_addr_t iova, phys_addr_t paddr,
+				     dma_addr_t len, unsigned int prot,
+				     gfp_t gfp, size_t *mapped)
+{
+	struct pt_iommu_adoption *adoption = NS(adoption)(iommu_table);
+	struct pt_iommu_adopt_sizes sizes = {
+		.want = { .diff = adoption->diff, .oa = paddr },
+		.to = iommu_table,
+		.prot = prot,
+		.gfp = gfp,
+	};
+	struct pt_write_attrs attrs = {};
+	struct pt_range range;
+	int ret;
+
+	ret = pt_iommu_set_prot(common_from_iommu(iommu_table), &attrs, prot);
+	if (ret)
+		return ret;
+	ret = make_range(common_from_iommu(adoption->restored), &range, iova,
+			 len);
+	if (ret)
+		return ret;
+	sizes.want.va = range.va;
+	sizes.want.bits = attrs.descriptor_bits & PT_VERIFY_BITS;
+	ret = pt_walk_range(&range, __adopt_sizes, &sizes);
+	if (!ret)
+		ret = NS(adopt_sizes_flush)(&sizes, sizes.want.va + len);
+	adoption->compared += sizes.mapped;
+	*mapped += sizes.mapped;
+	return ret;
+}
+
+static size_t NS(adopt_sizes_unmap_range)(struct pt_iommu *iommu_table,
+					  dma_addr_t iova, dma_addr_t len,
+					  struct iommu_iotlb_gather *gather)
+{
+	size_t unmapped;
+
+	unmapped = NS(unmap_range)(iommu_table, iova, len, gather);
+	NS(adoption)(iommu_table)->compared -= unmapped;
+	return unmapped;
+}
+
 static int NS(adopt_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,
 			       phys_addr_t paddr, dma_addr_t len,
 			       unsigned int prot, gfp_t gfp, size_t *mapped)
@@ -149,7 +283,8 @@ static void NS(adopt_deinit)(struct pt_iommu *iommu_table)
 	struct pt_iommu_adoption *adoption = NS(adoption)(iommu_table);
 	struct pt_common *common = common_from_iommu(iommu_table);
 
-	pt_top_set(common, adoption->own_top, pt_top_get_level(common));
+	if (adoption->own_top)
+		pt_top_set(common, adoption->own_top, pt_top_get_level(common));
 	iommu_table->ops = &NS(ops);
 	kfree(adoption);
 	NS(deinit)(iommu_table);
@@ -192,14 +327,16 @@ static int __adopt_count(struct pt_range *range, void *arg, unsigned int level,
  */
 static int NS(adopt_check)(struct pt_iommu *iommu_table)
 {
-	struct pt_range range = pt_all_range(common_from_iommu(iommu_table));
+	struct pt_iommu_adoption *adoption = NS(adoption)(iommu_table);
+	struct pt_range range;
 	u64 bytes = 0;
 	int ret;
 
+	range = pt_all_range(common_from_iommu(adoption->restored));
 	ret = pt_walk_range(&range, __adopt_count, &bytes);
 	if (ret)
 		return ret;
-	return bytes != NS(adoption)(iommu_table)->compared &&
+	return bytes != adoption->compared &&
 	       !liveupdate_breaks(LIVEUPDATE_LAW_ADOPT);
 }
 
@@ -255,6 +392,9 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
 	struct pt_range range = pt_all_range(common);
 	struct pt_iommu_take_args args = { .dev = iommu_table->iommu_device };
 
+	if (!adoption->own_top)
+		goto out_own;
+
 	pt_walk_range(&range, __adopt_take, &args);
 	if (args.bad) {
 		/* A page in two tables. Never written to, and never freed. */
@@ -267,6 +407,7 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
 						     args.dev));
 	iommu_free_pages(adoption->own_top);
 	adoption->restored->ops = &NS(given_ops);
+out_own:
 	iommu_table->ops = &NS(ops);
 	kfree(adoption);
 	return 0;
@@ -278,6 +419,7 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
  * @restored: A table of the same format, from restore().
  * @diff: Filled in when a map_range() fails with -EILSEQ: what the restored table
  *	says (side 0) and what was to be mapped. Valid until the commit.
+ * @sizes: Take over the sizes of the leaves alone.
  *
  * From here to the commit, map_range() of @iommu_table compares, and returns
  * -EILSEQ if what it would write is not what is there. adopt_check() returns 1 if
@@ -285,18 +427,22 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
  * that KHO did not keep. adopt_commit() makes the pages those of @iommu_table;
  * nothing may use @restored then.
  *
+ * With @sizes map_range() writes, too, and the commit only makes @iommu_table a
+ * table like any other. A leaf that cannot have its size, because a map_range()
+ * covers a part of it, gives -EILSEQ with @diff->sizes_differ.
+ *
  * Return: 0; -EOPNOTSUPP if the tables are not of the same kind and depth, or
  * @restored cannot be taken; -ENOMEM.
  */
 static int NS(adopt)(struct pt_iommu *iommu_table, struct pt_iommu *restored,
-		     struct pt_iommu_difference *diff)
+		     struct pt_iommu_difference *diff, bool sizes)
 {
 	struct pt_common *common = common_from_iommu(iommu_table);
 	struct pt_common *from = common_from_iommu(restored);
 	struct pt_iommu_adoption *adoption;
 
 	if (restored->ops != &NS(restored_ops) ||
-	    pt_top_get_level(common) != pt_top_get_level(from) ||
+	    (!sizes && pt_top_get_level(common) != pt_top_get_level(from)) ||
 	    common->max_vasz_lg2 != from->max_vasz_lg2 ||
 	    pt_feature(common, PT_FEAT_SIGN_EXTEND) !=
 		    pt_feature(from, PT_FEAT_SIGN_EXTEND))
@@ -305,8 +451,10 @@ static int NS(adopt)(struct pt_iommu *iommu_table, struct pt_iommu *restored,
 	if (!adoption)
 		return -ENOMEM;
 	adoption->ops = (struct pt_iommu_ops) {
-		.map_range = NS(adopt_map_range),
-		.unmap_range = NS(adopt_unmap_range),
+		.map_range = sizes ? NS(adopt_sizes_map_range) :
+				     NS(adopt_map_range),
+		.unmap_range = sizes ? NS(adopt_sizes_unmap_range) :
+				       NS(adopt_unmap_range),
 		.get_info = NS(get_info),
 		.deinit = NS(adopt_deinit),
 		.preserve = NS(adopt_preserve),
@@ -316,10 +464,13 @@ static int NS(adopt)(struct pt_iommu *iommu_table, struct pt_iommu *restored,
 		PT_IOMMU_VERIFY_OPS
 	};
 	adoption->restored = restored;
-	adoption->own_top = pt_top_range(common).top_table;
 	adoption->diff = diff;
-	pt_top_set(common, pt_top_range(from).top_table,
-		   pt_top_get_level(common));
+	*diff = (struct pt_iommu_difference){};
+	if (!sizes) {
+		adoption->own_top = pt_top_range(common).top_table;
+		pt_top_set(common, pt_top_range(from).top_table,
+			   pt_top_get_level(common));
+	}
 	iommu_table->ops = &adoption->ops;
 	return 0;
 }

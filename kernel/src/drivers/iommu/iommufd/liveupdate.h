@@ -19,8 +19,10 @@ struct iommufd_hwpt_restored {
 	bool keep;
 	/* User space asked for it by its token */
 	bool reclaimed;
-	/* Protects adopter, until the object is destroyed */
+	/* Protects what follows, until the object is destroyed */
 	struct mutex adopt_lock;
+	/* This time only the sizes of the leaves are adopted */
+	bool adopt_sizes;
 	/* Shares the tables, and gets them when this is destroyed */
 	struct iommufd_hwpt_paging *adopter;
 	struct pt_iommu_difference diff;

@@ -17,6 +17,10 @@
  * 3. IOMMU_DESTROY of the restored HWPT, which needs that all devices have left
  *    it, makes the tables those of the new one and thaws the IOAS.
  *
+ * With IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES the HWPT gets tables of its own, with
+ * leaves of the same sizes as in the restored ones. It is a HWPT like any other
+ * at once, and the restored one goes on as if nothing had been asked.
+ *
  * Unhappy paths
  * ~~~~~~~~~~~~~
  *
@@ -66,7 +70,8 @@ int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,
 	if (!from || !to || from->ops->verify != to->ops->verify ||
 	    !to->ops->adopt)
 		return -EOPNOTSUPP;
-	return to->ops->adopt(to, from, &restored->diff);
+	return to->ops->adopt(to, from, &restored->diff,
+			      restored->adopt_sizes);
 }
 
 /**
@@ -96,17 +101,44 @@ static void found(struct iommufd_hwpt_restored *restored,
 	cmd->out_ioas_id = restored->adopter->ioas->obj.id;
 }
 
+/*
+ * What was mapped by itself is unmapped by itself, and half a leaf cannot be. No
+ * leaf goes on behind the end of an area; then none begins before one, either.
+ */
+static int check_leaves(struct io_pagetable *iopt, struct pt_iommu *pt,
+			u64 *iova)
+{
+	struct iopt_area *area;
+	phys_addr_t paddr;
+	size_t left;
+	int rc;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area;
+	     area = iopt_area_iter_next(area, 0, ULONG_MAX)) {
+		*iova = iopt_area_last_iova(area);
+		rc = pt->ops->extent(pt, *iova, &paddr, &left);
+		if (rc)
+			return rc;
+		if (left > 1)
+			return 1;
+	}
+	return 0;
+}
+
 static int adopt(struct iommufd_ctx *ictx,
 		 struct iommufd_hwpt_restored *restored,
 		 struct iommufd_ioas *ioas, struct iommufd_device *idev,
 		 struct iommu_hwpt_liveupdate_adopt *cmd)
 {
+	bool sizes = cmd->flags & IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES;
 	struct iommufd_hwpt_paging *hwpt;
 	struct pt_iommu *pt;
 	int rc;
 
 	guard(mutex)(&ioas->mutex);
 	freeze(&ioas->iopt, 1);
+	restored->adopt_sizes = sizes;
 	ioas->liveupdate_adopt = restored;
 	hwpt = iommufd_hwpt_paging_alloc(ictx, ioas, idev, IOMMU_NO_PASID,
 					 cmd->hwpt_flags, false, NULL);
@@ -115,7 +147,9 @@ static int adopt(struct iommufd_ctx *ictx,
 		rc = PTR_ERR(hwpt);
 		if (rc != -EILSEQ)
 			goto out_thaw;
-		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_DIFFERS;
+		cmd->out_result = restored->diff.sizes_differ ?
+					  IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER :
+					  IOMMU_HWPT_LIVEUPDATE_DIFFERS;
 		cmd->out_iova = restored->diff.iova;
 		iommufd_liveupdate_describe(&restored->diff.side[0],
 					    &cmd->out_restored);
@@ -127,11 +161,24 @@ static int adopt(struct iommufd_ctx *ictx,
 
 	pt = iommupt_from_domain(hwpt->common.domain);
 	rc = pt->ops->adopt_check(pt);
-	if (rc) {
+	if (rc > 0) {
+		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
+	} else if (!rc) {
+		rc = check_leaves(&ioas->iopt, pt, &cmd->out_iova);
 		if (rc > 0)
-			cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
+			cmd->out_result = IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER;
+	}
+	if (!rc && sizes)
+		rc = pt->ops->adopt_commit(pt);
+	if (rc) {
 		rc = min(rc, 0);
 		iommufd_object_abort_and_destroy(ictx, &hwpt->common.obj);
+		goto out_thaw;
+	}
+	if (sizes) {
+		cmd->out_hwpt_id = hwpt->common.obj.id;
+		cmd->out_ioas_id = ioas->obj.id;
+		iommufd_object_finalize(ictx, &hwpt->common.obj);
 		goto out_thaw;
 	}
 	/* Pairs with iommufd_liveupdate_adopted() */
@@ -180,8 +227,9 @@ out_device:
  * Return: 0 with the result, also if the two differ; -EBUSY if the restored HWPT
  * was adopted already; -ENOENT if one of the objects does not exist or is of
  * another type, or if nothing has adopted the HWPT and that was asked for;
- * -EINVAL if the device is not on the restored HWPT; -EOPNOTSUPP for unknown
- * flags, or if the hardware would get tables of another kind for the device;
+ * -EINVAL if the device is not on the restored HWPT, or if sizes are asked for
+ * without an IOAS; -EOPNOTSUPP for unknown flags, or if the hardware would get
+ * tables of another kind for the device;
  * -EUCLEAN if the restored tables refer to memory that the previous kernel did
  * not hand over; -EINTR; and what IOMMU_HWPT_ALLOC returns.
  */
@@ -192,8 +240,10 @@ int iommufd_hwpt_liveupdate_adopt(struct iommufd_ucmd *ucmd)
 	struct iommufd_object *obj;
 	int rc = 0;
 
-	if (cmd->flags || cmd->__reserved)
+	if (cmd->flags & ~IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES || cmd->__reserved)
 		return -EOPNOTSUPP;
+	if (cmd->flags && !cmd->ioas_id)
+		return -EINVAL;
 	obj = iommufd_get_object(ucmd->ictx, cmd->restored_id,
 				 IOMMUFD_OBJ_HWPT_RESTORED);
 	if (IS_ERR(obj))

@@ -146,9 +146,20 @@ struct iommu_hwpt_liveupdate_verify {
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_LIVEUPDATE_VERIFY)
 
 /**
+ * enum iommu_hwpt_liveupdate_adopt_flags - Flags of an adoption
+ * @IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES: Adopt the sizes of the leaves alone. The
+ *	new HWPT gets tables of its own, which translate each IOVA by a leaf as
+ *	large as that of the restored HWPT. For hardware that must not see a
+ *	translation in use change its size
+ */
+enum iommu_hwpt_liveupdate_adopt_flags {
+	IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES = 1 << 0,
+};
+
+/**
  * struct iommu_hwpt_liveupdate_adopt - ioctl(IOMMU_HWPT_LIVEUPDATE_ADOPT)
  * @size: sizeof(struct iommu_hwpt_liveupdate_adopt)
- * @flags: Must be 0
+ * @flags: See enum iommu_hwpt_liveupdate_adopt_flags
  * @restored_id: A HWPT that came from the previous kernel
  * @ioas_id: The IOAS that is to have its tables; with all of its memory mapped.
  *	Or 0, to find what has adopted them already
@@ -159,8 +170,11 @@ struct iommu_hwpt_liveupdate_verify {
  * @out_ioas_id: Its IOAS
  * @__reserved: Must be 0
  * @out_result: 0 if the tables were adopted; IOMMU_HWPT_LIVEUPDATE_DIFFERS or
- *	IOMMU_HWPT_LIVEUPDATE_MORE if they are not those of the IOAS
- * @out_iova: With DIFFERS: an IOVA at which they differ, the first of its area
+ *	IOMMU_HWPT_LIVEUPDATE_MORE if they are not those of the IOAS;
+ *	IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER if a leaf reaches over the end of what
+ *	was mapped at once, so that the two parts could not be unmapped apart
+ * @out_iova: With DIFFERS: an IOVA at which they differ, the first of its area;
+ *	with SIZES_DIFFER: an IOVA that the leaf translates
  * @out_restored: With DIFFERS: what the restored HWPT says of @out_iova
  * @out_rebuilt: With DIFFERS: what the IOAS has there
  *
@@ -169,8 +183,10 @@ struct iommu_hwpt_liveupdate_verify {
  * restored HWPT is destroyed, both share the tables, map and unmap of the IOAS
  * give EBUSY, and so does destroying the new HWPT. Attach the devices to the new
  * one, then destroy the restored one. A process that comes after one that has
- * died in between finds both with an ioas_id of 0. EBUSY: the restored HWPT was
- * adopted already. EINVAL: the device is not on it. ENOENT: an object does not
+ * died in between finds both with an ioas_id of 0. With
+ * IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES nothing is shared, and nothing waits. EBUSY:
+ * the restored HWPT was adopted already. EINVAL: the device is not on it.
+ * ENOENT: an object does not
  * exist, or nothing has adopted it.
  * EOPNOTSUPP: the device would get tables of another kind or depth. EUCLEAN:
  * the restored HWPT is damaged.
