@@ -148,7 +148,7 @@ def sizes(machine, begin, mode, adopt, before, **options):
 def cut(machine, begin, mode, adopt):
     """
     A large leaf cannot be that of two areas, nor can two areas have a large leaf.
-    Seen to fail: with the result of check_leaves() ignored.
+    Seen to fail: with the last byte of each area not looked at in check() of liveupdate_adopt.c.
     """
     run = begin(mode=mode, append=f"rig.huge=1 rig.pieces=2 rig.adopt={adopt}")
     run.rest(1)

@@ -7,9 +7,9 @@
  * A new, empty table takes the topmost page of a restored one for its own, and
  * then is mapped into as any other. Meanwhile map_range() writes nothing: it
  * compares what is there with what it would have written. When all of what is
- * to be mapped was compared, and the table translates nothing more, the two say
- * the same, and hardware can be moved from the one to the other: it reads the
- * same pages before and after.
+ * to be mapped was compared, and the table translates nothing in the gaps between,
+ * the two say the same, and hardware can be moved from the one to the other: it
+ * reads the same pages before and after.
  *
  * Up to the commit the pages are the restored table's. Without a commit deinit
  * of the new one leaves them alone. The commit is for when no hardware uses the
@@ -39,14 +39,12 @@ static void NS(get_info)(struct pt_iommu *iommu_table,
  * @own_top: The topmost page that the new table came with, which is empty. NULL
  *	if only the sizes of the leaves are taken over.
  * @diff: Where to say what differs.
- * @compared: Number of bytes of IOVA that were found to be as they have to be.
  */
 struct pt_iommu_adoption {
 	struct pt_iommu_ops ops;
 	struct pt_iommu *restored;
 	struct pt_table_p *own_top;
 	struct pt_iommu_difference *diff;
-	u64 compared;
 };
 
 static struct pt_iommu_adoption *NS(adoption)(struct pt_iommu *iommu_table)
@@ -61,6 +59,20 @@ struct pt_iommu_adopt_args {
 	pt_oaddr_t oa;
 	u64 bits;
 };
+
+/* Does a leaf, from where the walk is, translate to what was asked for? */
+static __always_inline bool NS(adopt_right)(const struct pt_state *pts,
+					    const struct pt_iommu_adopt_args *args)
+{
+	u64 bits;
+
+	if (pts->type != PT_ENTRY_OA)
+		return false;
+	bits = NS(verify_leaf_bits)(pts);
+	return bits == args->bits &&
+	       pt_entry_oa_exact(pts) ==
+		       args->oa + (pts->range->va - args->va);
+}
 
 static int __adopt_differs(struct pt_state *pts,
 			   struct pt_iommu_adopt_args *args)
@@ -85,9 +97,9 @@ static __always_inline int __do_adopt_compare(struct pt_range *range, void *arg,
 					      pt_level_fn_t descend_fn)
 {
 	struct pt_state pts = pt_init(range, level, table);
+	const u64 *item = pt_cur_table(&pts, u64);
 	struct pt_iommu_adopt_args *args = arg;
-	pt_oaddr_t want;
-	u64 have;
+	u64 before = 0, now;
 	int ret;
 
 	for_each_pt_level_entry(&pts) {
@@ -97,14 +109,25 @@ static __always_inline int __do_adopt_compare(struct pt_range *range, void *arg,
 			ret = pt_descend(&pts, arg, descend_fn);
 			if (ret)
 				return ret;
+			before = 0;
 			continue;
 		}
-		want = args->oa + (range->va - args->va);
-		if (pts.type != PT_ENTRY_OA || pt_entry_oa_exact(&pts) != want)
+		if (!NS(adopt_right)(&pts, args))
 			return __adopt_differs(&pts, args);
-		have = NS(verify_leaf_bits)(&pts);
-		if (have != args->bits)
-			return __adopt_differs(&pts, args);
+
+		/* Two neighbours that are right stand for a run: see verify. */
+		now = pts.entry & PT_VERIFY_BITS;
+		if (pt_entry_num_contig_lg2(&pts)) {
+			before = 0;
+		} else if (!before) {
+			before = now;
+		} else {
+			pts.index = NS(verify_run)(item, pts.index + 1,
+						   pts.end_index,
+						   2 * now - before,
+						   now - before) - 1;
+			before = 0;
+		}
 	}
 	return 0;
 }
@@ -141,9 +164,9 @@ static int NS(adopt_sizes_flush)(struct pt_iommu_adopt_sizes *sizes,
 		return 0;
 	/* The table is under construction: nobody else asks for its sizes. */
 	*pgsizes &= GENMASK(sizes->run_lg2sz, 0);
-	ret = NS(map_range)(sizes->to, begin,
-				sizes->want.oa + sizes->mapped, va - begin,
-				sizes->prot, sizes->gfp, &sizes->mapped);
+	ret = NS(map_range)(sizes->to, begin, sizes->want.oa + sizes->mapped,
+			    va - begin, sizes->prot, sizes->gfp,
+			    &sizes->mapped);
 	*pgsizes = all;
 	return ret;
 }
@@ -168,10 +191,7 @@ static __always_inline int __do_adopt_sizes(struct pt_range *range, void *arg,
 				return ret;
 			continue;
 		}
-		if (pts.type != PT_ENTRY_OA ||
-		    pt_entry_oa_exact(&pts) !=
-			    want->oa + (range->va - want->va) ||
-		    NS(verify_leaf_bits)(&pts) != want->bits)
+		if (!NS(adopt_right)(&pts, want))
 			return __adopt_differs(&pts, want);
 
 		/* A part of a leaf cannot be a leaf of that size. */
@@ -223,20 +243,8 @@ static int NS(adopt_sizes_map_range)(struct pt_iommu *iommu_table,
 	ret = pt_walk_range(&range, __adopt_sizes, &sizes);
 	if (!ret)
 		ret = NS(adopt_sizes_flush)(&sizes, sizes.want.va + len);
-	adoption->compared += sizes.mapped;
 	*mapped += sizes.mapped;
 	return ret;
-}
-
-static size_t NS(adopt_sizes_unmap_range)(struct pt_iommu *iommu_table,
-					  dma_addr_t iova, dma_addr_t len,
-					  struct iommu_iotlb_gather *gather)
-{
-	size_t unmapped;
-
-	unmapped = NS(unmap_range)(iommu_table, iova, len, gather);
-	NS(adoption)(iommu_table)->compared -= unmapped;
-	return unmapped;
 }
 
 static int NS(adopt_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,
@@ -264,7 +272,6 @@ static int NS(adopt_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,
 		if (ret)
 			return ret;
 	}
-	adoption->compared += len;
 	*mapped += len;
 	return 0;
 }
@@ -273,7 +280,6 @@ static size_t NS(adopt_unmap_range)(struct pt_iommu *iommu_table,
 				    dma_addr_t iova, dma_addr_t len,
 				    struct iommu_iotlb_gather *iotlb_gather)
 {
-	NS(adoption)(iommu_table)->compared -= len;
 	return len;
 }
 
@@ -295,11 +301,13 @@ static int NS(adopt_preserve)(struct pt_iommu *iommu_table)
 	return -EBUSY;
 }
 
-static int __adopt_count(struct pt_range *range, void *arg, unsigned int level,
-			 struct pt_table_p *table)
+static __always_inline int __do_adopt_nothing(struct pt_range *range, void *arg,
+					      unsigned int level,
+					      struct pt_table_p *table,
+					      pt_level_fn_t descend_fn)
 {
 	struct pt_state pts = pt_init(range, level, table);
-	u64 *bytes = arg;
+	const u64 *item = pt_cur_table(&pts, u64);
 	int ret;
 
 	/* Whatever is in there, it can be given up. */
@@ -308,36 +316,45 @@ static int __adopt_count(struct pt_range *range, void *arg, unsigned int level,
 		return -EINTR;
 	for_each_pt_level_entry(&pts) {
 		if (pts.type == PT_ENTRY_OA)
-			*bytes += log2_to_int(pt_entry_oa_lg2sz(&pts));
-		if (pts.type != PT_ENTRY_TABLE)
+			return 1;
+		if (pts.type == PT_ENTRY_EMPTY) {
+			pts.index = NS(verify_run)(item, pts.index + 1,
+						   pts.end_index, 0, 0) - 1;
 			continue;
+		}
 		if (!kho_is_preserved(virt_to_phys(pts.table_lower), 0))
 			return -EUCLEAN;
-		ret = pt_descend(&pts, arg, __adopt_count);
+		ret = pt_descend(&pts, arg, descend_fn);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-/*
- * The ranges that were compared do not overlap, and all of them were there. So
- * there is something more if the leaves are more than these, and a leaf that
- * begins before or ends behind them is.
- */
-static int NS(adopt_check)(struct pt_iommu *iommu_table)
+PT_MAKE_LEVELS(__adopt_nothing, __do_adopt_nothing);
+
+/* What is mapped was compared. What is not must not be translated. */
+static int NS(adopt_check)(struct pt_iommu *iommu_table, u64 first, u64 last)
 {
-	struct pt_iommu_adoption *adoption = NS(adoption)(iommu_table);
-	struct pt_range range;
-	u64 bytes = 0;
+	struct pt_common *common =
+		common_from_iommu(NS(adoption)(iommu_table)->restored);
+	struct pt_range half[] = { pt_top_range(common),
+				   pt_upper_range(common) };
+	unsigned int i;
 	int ret;
 
-	range = pt_all_range(common_from_iommu(adoption->restored));
-	ret = pt_walk_range(&range, __adopt_count, &bytes);
-	if (ret)
-		return ret;
-	return bytes != adoption->compared &&
-	       !liveupdate_breaks(LIVEUPDATE_LAW_ADOPT);
+	if (liveupdate_breaks(LIVEUPDATE_LAW_ADOPT))
+		return 0;
+	for (i = 0; i <= pt_feature(common, PT_FEAT_SIGN_EXTEND); i++) {
+		half[i].va = max_t(u64, half[i].va, first);
+		half[i].last_va = min_t(u64, half[i].last_va, last);
+		if (half[i].va > half[i].last_va)
+			continue;
+		ret = pt_walk_range(&half[i], __adopt_nothing, NULL);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 struct pt_iommu_take_args {
@@ -351,6 +368,9 @@ static int __adopt_take(struct pt_range *range, void *arg, unsigned int level,
 	struct pt_state pts = pt_init(range, level, table);
 	struct pt_iommu_take_args *args = arg;
 	int ret;
+
+	if (!pt_can_have_table(&pts))
+		return 0;
 
 	cond_resched();
 	for_each_pt_level_entry(&pts) {
@@ -405,7 +425,8 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
 	if (pt_feature(common, PT_FEAT_DMA_INCOHERENT))
 		WARN_ON(iommu_pages_start_incoherent(pt_top_range(common).top_table,
 						     args.dev));
-	iommu_free_pages(adoption->own_top);
+	iommu_pages_free_incoherent(adoption->own_top,
+				    iommu_table->iommu_device);
 	adoption->restored->ops = &NS(given_ops);
 out_own:
 	iommu_table->ops = &NS(ops);
@@ -422,9 +443,10 @@ out_own:
  * @sizes: Take over the sizes of the leaves alone.
  *
  * From here to the commit, map_range() of @iommu_table compares, and returns
- * -EILSEQ if what it would write is not what is there. adopt_check() returns 1 if
- * the table translates more than was compared, -EUCLEAN if it refers to a page
- * that KHO did not keep. adopt_commit() makes the pages those of @iommu_table;
+ * -EILSEQ if what it would write is not what is there. adopt_check() is for the
+ * gaps: it returns 1 if the restored table translates an IOVA from @first to @last,
+ * -EUCLEAN if it refers to a page that KHO did not keep, -EINTR if the caller is
+ * about to die. adopt_commit() makes the pages those of @iommu_table;
  * nothing may use @restored then.
  *
  * With @sizes map_range() writes, too, and the commit only makes @iommu_table a
@@ -453,8 +475,7 @@ static int NS(adopt)(struct pt_iommu *iommu_table, struct pt_iommu *restored,
 	adoption->ops = (struct pt_iommu_ops) {
 		.map_range = sizes ? NS(adopt_sizes_map_range) :
 				     NS(adopt_map_range),
-		.unmap_range = sizes ? NS(adopt_sizes_unmap_range) :
-				       NS(adopt_unmap_range),
+		.unmap_range = sizes ? NS(unmap_range) : NS(adopt_unmap_range),
 		.get_info = NS(get_info),
 		.deinit = NS(adopt_deinit),
 		.preserve = NS(adopt_preserve),

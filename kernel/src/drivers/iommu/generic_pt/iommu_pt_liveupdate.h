@@ -16,12 +16,13 @@
 
 #include "iommu_pt_verify.h"
 
-#ifdef CONFIG_IOMMU_LIVEUPDATE
+#ifdef CONFIG_IOMMU_PT_LIVEUPDATE
 
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/sched.h>
+#include <linux/kho_native.h>
 
 /*
  * @done: Number of tables below the top that were preserved.
@@ -288,7 +289,8 @@ int PT_IOMMU_NS(restore)(struct pt_iommu_table *fmt_table,
 		pt_iommu_deinit(iommu_table);
 		return -EINVAL;
 	}
-	iommu_free_pages(pt_top_range(common).top_table);
+	iommu_pages_free_incoherent(pt_top_range(common).top_table,
+				    iommu_table->iommu_device);
 	pt_top_set(common, table, pt_top_get_level(common));
 	iommu_table->ops = &NS(restored_ops);
 	return 0;

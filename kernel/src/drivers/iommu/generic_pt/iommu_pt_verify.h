@@ -29,8 +29,9 @@
 #include <linux/generic_pt/verify.h>
 #include <linux/kexec_handover.h>
 #include <linux/sched.h>
+#include <linux/kho_native.h>
 
-#ifdef CONFIG_IOMMU_LIVEUPDATE
+#ifdef CONFIG_IOMMU_PT_LIVEUPDATE
 static const struct pt_iommu_ops NS(restored_ops);
 
 /* Does the table come from the previous kernel? */

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The Continuo authors */
 
 /*
- * How fast are comparison and building of page tables, beside memcmp() and
- * memcpy() of the same tables?
+ * How fast are comparison and building of page tables, and how fast are they
+ * preserved, restored and adopted, beside memcmp() and memcpy() of the same tables?
  *
  * A benchmark, not a test: it says what it measured, one line of JSON after
  * "bench: ", and judges nothing. bench_gib= says how many GiB of IOVA space
@@ -167,6 +167,15 @@ static u64 bench_time(struct kunit *test, struct bench *b, enum bench_what what)
 	return spent / n;
 }
 
+/* @ns: or what else was measured */
+static void bench_say(const char *what, unsigned long pgsize,
+		      unsigned long unlike, unsigned long pages, u64 ns)
+{
+	pr_info("bench: {\"format\":\"%s\",\"gib\":%u,\"leaf\":%lu,\"unlike\":%lu,\"pages\":%lu,\"what\":\"%s\",\"ns\":%llu}\n",
+		__stringify(PTPFX_RAW), bench_gib, pgsize, unlike, pages, what,
+		ns);
+}
+
 static void bench_pair(struct kunit *test, unsigned long pgsize,
 		       unsigned long unlike)
 {
@@ -203,21 +212,99 @@ static void bench_pair(struct kunit *test, unsigned long pgsize,
 						    "verify", "verify_unlike" };
 
 		for (round = 0; round < BENCH_ROUNDS; round++)
-			pr_info("bench: {\"format\":\"%s\",\"gib\":%u,\"leaf\":%lu,\"unlike\":%lu,\"pages\":%lu,\"what\":\"%s\",\"ns\":%llu}\n",
-				__stringify(PTPFX_RAW), bench_gib, pgsize,
-				unlike, b->pages[0].n, name[what],
-				ns[what][round]);
+			bench_say(name[what], pgsize, unlike, b->pages[0].n,
+				  ns[what][round]);
 	}
 	for (i = 0; i < 2 && !unlike; i++)
-		pr_info("bench: {\"format\":\"%s\",\"gib\":%u,\"leaf\":%lu,\"unlike\":0,\"pages\":%lu,\"what\":\"map\",\"ns\":%llu}\n",
-			__stringify(PTPFX_RAW), bench_gib, pgsize,
-			b->pages[0].n, map_ns[i]);
+		bench_say("map", pgsize, 0, b->pages[0].n, map_ns[i]);
 
 	for (i = 0; i < ARRAY_SIZE(b->vt); i++)
 		verify_end(b->vt[i]);
 	vfree(b->pages[0].page);
 	vfree(b->pages[1].page);
 }
+
+#ifdef CONFIG_KHO_NATIVE_TEST
+/*
+ * One table goes from kernel to kernel: preserved, restored, adopted by an empty
+ * one, which is the next to go. A second one is built anew each time.
+ */
+static void bench_liveupdate(struct kunit *test, unsigned long pgsize)
+{
+	struct kunit_iommu_priv *priv = test->priv;
+	struct kunit_iommu_priv *restored;
+	struct verify_test *vt, *anew;
+	struct pt_iommu_difference diff;
+	struct kunit_iommu_priv *old;
+	struct bench b = {};
+	unsigned int round;
+	unsigned long n;
+	u64 t;
+	int ret;
+
+	vt = kunit_kzalloc(test, sizeof(*vt), GFP_KERNEL);
+	anew = kunit_kzalloc(test, sizeof(*anew), GFP_KERNEL);
+	old = kunit_kzalloc(test, sizeof(*old), GFP_KERNEL);
+	restored = kunit_kzalloc(test, sizeof(*restored), GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, vt && anew && old && restored);
+	verify_init_peer(test, vt, &priv->cfg);
+	bench_map(test, &vt->peer, pgsize);
+	bench_collect(test, vt->peer.iommu, &b.pages[0]);
+	n = b.pages[0].n;
+
+	for (round = 0; round < BENCH_ROUNDS; round++) {
+		/* By value: the table is not referred to from elsewhere. */
+		*old = vt->peer;
+		old->iommu = &old->fmt_table.iommu;
+
+		t = ktime_get_ns();
+		bench_memcpy(&b);
+		bench_say("lu_memcpy", pgsize, 0, n, ktime_get_ns() - t);
+
+		verify_init_peer(test, anew, &priv->cfg);
+		t = ktime_get_ns();
+		bench_map(test, &anew->peer, pgsize);
+		bench_say("lu_map", pgsize, 0, n, ktime_get_ns() - t);
+		t = ktime_get_ns();
+		ret = old->iommu->ops->verify(old->iommu, anew->peer.iommu, &diff);
+		bench_say("lu_verify", pgsize, 0, n, ktime_get_ns() - t);
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		verify_end(anew);
+
+		t = ktime_get_ns();
+		ret = old->iommu->ops->preserve(old->iommu);
+		bench_say("preserve", pgsize, 0, n, ktime_get_ns() - t);
+		KUNIT_ASSERT_NO_ERRNO(test, ret);
+		bench_say("kho_nodes", pgsize, 0, n, kho_native_nodes());
+		t = ktime_get_ns();
+		old->iommu->ops->unpreserve(old->iommu);
+		bench_say("unpreserve", pgsize, 0, n, ktime_get_ns() - t);
+
+		KUNIT_ASSERT_TRUE(test, liveupdate_jump(test, vt, old, restored));
+		bench_say("restore", pgsize, 0, n, liveupdate_restore_ns);
+		pt_iommu_deinit(old->iommu);
+
+		verify_init_peer(test, vt, &priv->cfg);
+		t = ktime_get_ns();
+		ret = vt->peer.iommu->ops->adopt(vt->peer.iommu, restored->iommu,
+						 &diff, false);
+		KUNIT_ASSERT_NO_ERRNO(test, ret);
+		bench_map(test, &vt->peer, pgsize);
+		ret = vt->peer.iommu->ops->adopt_check(vt->peer.iommu,
+						       (u64)bench_gib << 30,
+						       U64_MAX);
+		bench_say("adopt", pgsize, 0, n, ktime_get_ns() - t);
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		t = ktime_get_ns();
+		ret = vt->peer.iommu->ops->adopt_commit(vt->peer.iommu);
+		bench_say("commit", pgsize, 0, n, ktime_get_ns() - t);
+		KUNIT_ASSERT_NO_ERRNO(test, ret);
+		pt_iommu_deinit(restored->iommu);
+	}
+	verify_end(vt);
+	vfree(b.pages[0].page);
+}
+#endif
 
 static void bench_tables(struct kunit *test)
 {
@@ -239,6 +326,10 @@ static void bench_tables(struct kunit *test)
 	if (priv->info.pgsize_bitmap & SZ_1G)
 		bench_pair(test, SZ_1G, 0);
 	bench_pair(test, SZ_4K, SZ_2M);
+#ifdef CONFIG_KHO_NATIVE_TEST
+	bench_liveupdate(test, SZ_4K);
+	bench_liveupdate(test, SZ_2M);
+#endif
 }
 
 static struct kunit_case bench_cases[] = {

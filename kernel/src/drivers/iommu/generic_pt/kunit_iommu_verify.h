@@ -382,4 +382,5 @@ static struct kunit_suite NS(verify_suite) = {
 
 kunit_test_suites(&NS(verify_suite));
 
+#include "kunit_iommu_liveupdate.h"
 #include "kunit_iommu_bench.h"

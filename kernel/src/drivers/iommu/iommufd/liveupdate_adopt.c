@@ -102,28 +102,47 @@ static void found(struct iommufd_hwpt_restored *restored,
 }
 
 /*
- * What was mapped by itself is unmapped by itself, and half a leaf cannot be. No
- * leaf goes on behind the end of an area; then none begins before one, either.
+ * All that is mapped was compared. What is between must not be translated. And no
+ * leaf may go on behind the end of an area (then none begins before one, either):
+ * what was mapped by itself is unmapped by itself, and half a leaf cannot be.
  */
-static int check_leaves(struct io_pagetable *iopt, struct pt_iommu *pt,
-			u64 *iova)
+static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
+		 struct iommu_hwpt_liveupdate_adopt *cmd)
 {
 	struct iopt_area *area;
 	phys_addr_t paddr;
+	u64 next = 0;
 	size_t left;
 	int rc;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area;
 	     area = iopt_area_iter_next(area, 0, ULONG_MAX)) {
-		*iova = iopt_area_last_iova(area);
-		rc = pt->ops->extent(pt, *iova, &paddr, &left);
+		u64 first = iopt_area_iova(area);
+		u64 last = iopt_area_last_iova(area);
+
+		if (next < first) {
+			rc = pt->ops->adopt_check(pt, next, first - 1);
+			if (rc)
+				goto out_more;
+		}
+		rc = pt->ops->extent(pt, last, &paddr, &left);
 		if (rc)
 			return rc;
-		if (left > 1)
+		if (left > 1) {
+			cmd->out_result = IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER;
+			cmd->out_iova = last;
 			return 1;
+		}
+		next = last + 1;
+		if (!next)
+			return 0;
 	}
-	return 0;
+	rc = pt->ops->adopt_check(pt, next, U64_MAX);
+out_more:
+	if (rc > 0)
+		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
+	return rc;
 }
 
 static int adopt(struct iommufd_ctx *ictx,
@@ -160,14 +179,7 @@ static int adopt(struct iommufd_ctx *ictx,
 	}
 
 	pt = iommupt_from_domain(hwpt->common.domain);
-	rc = pt->ops->adopt_check(pt);
-	if (rc > 0) {
-		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
-	} else if (!rc) {
-		rc = check_leaves(&ioas->iopt, pt, &cmd->out_iova);
-		if (rc > 0)
-			cmd->out_result = IOMMU_HWPT_LIVEUPDATE_SIZES_DIFFER;
-	}
+	rc = check(&ioas->iopt, pt, cmd);
 	if (!rc && sizes)
 		rc = pt->ops->adopt_commit(pt);
 	if (rc) {
