@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "irq.h"
+#include "many.h"
 #include "rig.h"
 #include "uncoop.h"
 #include "skew.h"
@@ -106,6 +107,11 @@ static void update(char *args)
 	for (word = strtok_r(args, " ", &save); word;
 	     word = strtok_r(NULL, " ", &save))
 		opt_set(word);
+	if (many_wanted()) {
+		many_preserve();
+		emit("jump", "");
+		kexec_jump();
+	}
 	rig_preserve(&rig);
 	rig_corrupt();
 	rig_poll(&rig);
@@ -274,7 +280,12 @@ int main(void)
 	emit("boot", ",\"stage\":%ld,\"kernel_release\":\"%s\"", stage,
 	     uts.release);
 
-	if (stage == 1) {
+	if (many_wanted()) {
+		if (stage == 1)
+			many_start();
+		else
+			many_resume();
+	} else if (stage == 1) {
 		if (opt_num("bystander", 0))
 			bystander_start();
 		rig_start(&rig);

@@ -36,7 +36,7 @@ void (*rig_reached)(struct rig *r, const char *step);
 /* How far ahead of the receive ring's head the page left out is. */
 #define HOLE_AHEAD	600u
 
-static void phase(const char *name, const char *edge)
+void phase(const char *name, const char *edge)
 {
 	emit("phase", ",\"name\":\"%s\",\"edge\":\"%s\"", name, edge);
 }

@@ -82,6 +82,8 @@ int rig_step(struct rig *r, enum rig_step step);
 int rig_probe(struct rig *r);
 /* Maps pages into the IOAS in use until @n have tables of their own. */
 void rig_tables(struct rig *r, uint64_t n);
+/* Says "phase": @edge is "begin" or "end". */
+void phase(const char *name, const char *edge);
 /* Steps of the above. */
 void must(int ret, const char *what);
 void rig_wire(struct rig *r);

@@ -1100,7 +1100,7 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 	if (!ret)
 		ret = r->domain->ops->attach_dev(r->domain, dev, NULL);
 	if (!ret) {
-		dev_info(dev, "live update: goes on with its restored domain\n");
+		dev_dbg(dev, "live update: goes on with its restored domain\n");
 		return r->domain;
 	}
 

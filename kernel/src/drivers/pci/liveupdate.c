@@ -623,7 +623,7 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev)
 					      val & ~PCI_MSI_FLAGS_ENABLE);
 	}
 
-	pci_info(dev, "liveupdate: left running for the next kernel\n");
+	pci_dbg(dev, "liveupdate: left running for the next kernel\n");
 	return true;
 }
 
@@ -910,7 +910,7 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 	/* What would have been noted down when it was configured. */
 	dev->ari_enabled = !!(entry->flags & PCI_DEV_SER_ARI);
 	pci_liveupdate_inherit_ltr(dev);
-	pci_info(dev, "liveupdate: running since the previous kernel\n");
+	pci_dbg(dev, "liveupdate: running since the previous kernel\n");
 	return NULL;
 }
 

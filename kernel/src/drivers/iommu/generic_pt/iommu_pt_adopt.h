@@ -401,7 +401,7 @@ static const struct pt_iommu_ops NS(given_ops) = {
 	.unmap_range = NS(restored_unmap_range),
 	.get_info = NS(get_info),
 	.deinit = NS(given_deinit),
-	.extent = NS(extent),
+	.leaves = NS(leaves),
 	PT_IOMMU_VERIFY_OPS
 };
 
@@ -479,7 +479,7 @@ static int NS(adopt)(struct pt_iommu *iommu_table, struct pt_iommu *restored,
 		.get_info = NS(get_info),
 		.deinit = NS(adopt_deinit),
 		.preserve = NS(adopt_preserve),
-		.extent = NS(extent),
+		.leaves = NS(leaves),
 		.adopt_check = NS(adopt_check),
 		.adopt_commit = NS(adopt_commit),
 		PT_IOMMU_VERIFY_OPS

@@ -112,61 +112,69 @@ static int NS(preserve)(struct pt_iommu *iommu_table)
 	return ret;
 }
 
-struct pt_iommu_extent_args {
-	pt_oaddr_t oa;
-	unsigned int lg2sz;
+struct pt_iommu_leaves_args {
+	pt_iommu_leaf_fn_t fn;
+	void *arg;
 };
 
-static __always_inline int __do_extent(struct pt_range *range, void *arg,
+static __always_inline int __do_leaves(struct pt_range *range, void *arg,
 				       unsigned int level,
 				       struct pt_table_p *table,
 				       pt_level_fn_t descend_fn)
 {
 	struct pt_state pts = pt_init(range, level, table);
-	struct pt_iommu_extent_args *args = arg;
+	struct pt_iommu_leaves_args *args = arg;
+	unsigned int lg2sz;
+	int ret;
 
-	switch (pt_load_single_entry(&pts)) {
-	case PT_ENTRY_TABLE:
-		return pt_descend(&pts, arg, descend_fn);
-	case PT_ENTRY_OA:
-		args->oa = pt_entry_oa_exact(&pts);
-		args->lg2sz = pt_entry_oa_lg2sz(&pts);
-		return 0;
-	case PT_ENTRY_EMPTY:
-		break;
+	for_each_pt_level_entry(&pts) {
+		switch (pts.type) {
+		case PT_ENTRY_TABLE:
+			ret = pt_descend(&pts, arg, descend_fn);
+			break;
+		case PT_ENTRY_OA:
+			lg2sz = pt_entry_oa_lg2sz(&pts);
+			ret = args->fn(args->arg, range->va,
+				       pt_entry_oa_exact(&pts),
+				       log2_to_int(lg2sz) -
+					       log2_mod(range->va, lg2sz));
+			break;
+		default:
+			return -ENOENT;
+		}
+		if (ret)
+			return ret;
 	}
-	return -ENOENT;
+	return 0;
 }
 
-PT_MAKE_LEVELS(__extent, __do_extent);
+PT_MAKE_LEVELS(__leaves, __do_leaves);
 
 /**
- * extent() - Translate an IOVA, and tell how far the translation goes
+ * leaves() - Go through the leaves of a range
  * @iommu_table: Table to query
- * @iova: IO virtual address
- * @paddr: Output address of @iova
- * @len: Number of bytes from @iova on that the same leaf translates
+ * @first: First IO virtual address
+ * @last: Last one
+ * @fn: Called for each leaf in turn, see pt_iommu_leaf_fn_t
+ * @arg: For @fn
  *
- * Context: The caller must hold a read range lock that includes @iova.
- * Return: 0, or -ENOENT if there is no translation, -ERANGE and the like if
- * @iova is outside of the table.
+ * Context: The caller must hold a read range lock that includes the range.
+ * Return: 0, or what @fn returned last, if not 0; -ENOENT at the first address
+ * that has no translation; -ERANGE and the like if the range is outside of the
+ * table.
  */
-static int NS(extent)(struct pt_iommu *iommu_table, dma_addr_t iova,
-		      phys_addr_t *paddr, size_t *len)
+static int NS(leaves)(struct pt_iommu *iommu_table, u64 first, u64 last,
+		      pt_iommu_leaf_fn_t fn, void *arg)
 {
-	struct pt_iommu_extent_args args = {};
+	struct pt_iommu_leaves_args args = { .fn = fn, .arg = arg };
 	struct pt_range range;
 	int ret;
 
-	ret = make_range(common_from_iommu(iommu_table), &range, iova, 1);
+	ret = make_range(common_from_iommu(iommu_table), &range, first,
+			 last - first + 1);
 	if (ret)
 		return ret;
-	ret = pt_walk_range(&range, __extent, &args);
-	if (ret)
-		return ret;
-	*paddr = args.oa;
-	*len = log2_to_int(args.lg2sz) - log2_mod(iova, args.lg2sz);
-	return 0;
+	return pt_walk_range(&range, __leaves, &args);
 }
 
 /*
@@ -243,7 +251,7 @@ static const struct pt_iommu_ops NS(restored_ops) = {
 	.unmap_range = NS(restored_unmap_range),
 	.get_info = NS(get_info),
 	.deinit = NS(restored_deinit),
-	.extent = NS(extent),
+	.leaves = NS(leaves),
 	PT_IOMMU_VERIFY_OPS
 };
 
@@ -253,7 +261,7 @@ static const struct pt_iommu_ops NS(restored_ops) = {
 	.adopt = NS(adopt),             \
 	.preserve = NS(preserve),       \
 	.unpreserve = NS(unpreserve),   \
-	.extent = NS(extent),           \
+	.leaves = NS(leaves),           \
 	PT_IOMMU_VERIFY_OPS
 
 #define PT_IOMMU_NS(fn) CONCATENATE(CONCATENATE(pt_iommu_, PTPFX), fn)

@@ -283,42 +283,91 @@ static int refuse_area(struct iopt_area *area, unsigned long iova, int err,
 }
 
 /*
- * Is the page that the hardware translates @iova to still the one in the file?
- * It could have been punched out of the file after it was mapped and pinned.
- * Goes on in steps of what one leaf and one folio have in common.
+ * The comparison of an area with its file.
+ * @xas: Where in the file's pages it is.
+ * @iova: Where in the area: all before is right.
+ * @last: Last IOVA to look at this time.
+ * @pos: Where in the file.
+ * @folio_end: End of the folio that was looked at last, as an offset in the file.
+ * @folio_paddr: Physical address of that end.
+ * @why: What is wrong.
+ */
+struct area_check {
+	struct xa_state xas;
+	u64 iova, last;
+	u64 pos;
+	u64 folio_end, folio_paddr;
+	const char *why;
+};
+
+static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
+{
+	struct area_check *c = arg;
+
+	len = min(len, c->last - iova + 1);
+	while (len) {
+		u64 n;
+
+		if (c->pos >= c->folio_end) {
+			struct folio *folio;
+			unsigned int order;
+
+			do {
+				xas_set(&c->xas, c->pos >> PAGE_SHIFT);
+				folio = xas_load(&c->xas);
+			} while (xas_retry(&c->xas, folio));
+			if (!folio || xa_is_value(folio)) {
+				c->why = "its page is no longer in the file";
+				return -EINVAL;
+			}
+			order = PAGE_SHIFT + xas_get_order(&c->xas);
+			c->folio_end = ((c->pos >> order) + 1) << order;
+			c->folio_paddr = PFN_PHYS(folio_pfn(folio)) +
+					 BIT_ULL(order);
+		}
+		if (c->folio_paddr - (c->folio_end - c->pos) != paddr) {
+			c->why = "the file has another page there now";
+			return -EINVAL;
+		}
+		n = min(len, c->folio_end - c->pos);
+		c->iova += n;
+		c->pos += n;
+		paddr += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* So many at a time: nothing else runs meanwhile. */
+#define CHECK_BYTES	SZ_64M
+
+/*
+ * Are the pages that the hardware translates the area to still those in the
+ * file? One could have been punched out of the file after it was mapped and
+ * pinned. The file has been preserved, so that none can be from now on.
  */
 static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
 {
 	struct pt_iommu *pt = iommupt_from_domain(domain);
 	struct address_space *mapping = area->pages->file->f_mapping;
-	unsigned long iova = iopt_area_iova(area);
-	unsigned long last = iopt_area_last_iova(area);
+	struct area_check c = {
+		.xas = __XA_STATE(&mapping->i_pages, 0, 0, 0),
+		.iova = iopt_area_iova(area),
+		.pos = area->pages->start +
+		       iopt_area_start_byte(area, iopt_area_iova(area)),
+	};
+	int rc;
 
 	for (;;) {
-		u64 pos = area->pages->start + iopt_area_start_byte(area, iova);
-		size_t len, in_folio;
-		struct folio *folio;
-		phys_addr_t paddr;
-		u64 file_paddr;
-
-		if (pt->ops->extent(pt, iova, &paddr, &len))
-			return refuse_area(area, iova, -EINVAL,
-					   "it is not mapped");
-		folio = filemap_get_folio(mapping, pos >> PAGE_SHIFT);
-		if (IS_ERR(folio))
-			return refuse_area(area, iova, -EINVAL,
-					   "its page is no longer in the file");
-		file_paddr = PFN_PHYS(folio_pfn(folio)) +
-			     offset_in_folio(folio, pos);
-		in_folio = folio_size(folio) - offset_in_folio(folio, pos);
-		folio_put(folio);
-		if (file_paddr != paddr)
-			return refuse_area(area, iova, -EINVAL,
-					   "the file has another page there now");
-		len = min(len, in_folio);
-		if (len > last - iova)
+		c.last = min_t(u64, iopt_area_last_iova(area),
+			       c.iova | (CHECK_BYTES - 1));
+		scoped_guard(rcu)
+			rc = pt->ops->leaves(pt, c.iova, c.last, check_leaf, &c);
+		if (rc)
+			return refuse_area(area, c.iova, -EINVAL,
+					   c.why ?: "it is not mapped");
+		if (c.last == iopt_area_last_iova(area))
 			return 0;
-		iova += len;
 		cond_resched();
 	}
 }
@@ -358,7 +407,7 @@ static void thaw_ioas(struct iommufd_ioas *ioas)
  * With both locks held for write no map or unmap is half done, and each that
  * comes later sees liveupdate_frozen.
  */
-static int freeze_ioas(struct iommufd_hwpt_paging *hwpt,
+static int freeze_ioas(struct iommufd_hwpt_paging *hwpt, bool checked,
 		       struct liveupdate_session *session)
 {
 	struct io_pagetable *iopt = &hwpt->ioas->iopt;
@@ -367,7 +416,8 @@ static int freeze_ioas(struct iommufd_hwpt_paging *hwpt,
 
 	down_write(&iopt->domains_rwsem);
 	down_write(&iopt->iova_rwsem);
-	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area;
+	/* All HWPTs of an IOAS translate the same. */
+	for (area = iopt_area_iter_first(iopt, 0, ULONG_MAX); area && !checked;
 	     area = iopt_area_iter_next(area, 0, ULONG_MAX)) {
 		rc = check_area(area, hwpt->common.domain, session);
 		if (rc)
@@ -380,7 +430,8 @@ static int freeze_ioas(struct iommufd_hwpt_paging *hwpt,
 	return rc;
 }
 
-static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
+/* @checked: Another HWPT of its IOAS was preserved before. */
+static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt, bool checked,
 			 struct iommufd_hwpt_ser *ser,
 			 struct liveupdate_session *session)
 {
@@ -392,7 +443,7 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt,
 			hwpt->common.obj.id);
 		return -EOPNOTSUPP;
 	}
-	rc = freeze_ioas(hwpt, session);
+	rc = freeze_ioas(hwpt, checked, session);
 	if (rc)
 		return rc;
 	rc = iommu_domain_preserve(hwpt->common.domain, &ser->domain);
@@ -537,7 +588,12 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 	out->ser->nr_hwpts = n;
 
 	for (i = 0; i < n; i++) {
-		rc = preserve_hwpt(out->hwpts[i], &out->ser->hwpts[i],
+		bool checked = false;
+		int j;
+
+		for (j = 0; j < i && !checked; j++)
+			checked = out->hwpts[j]->ioas == out->hwpts[i]->ioas;
+		rc = preserve_hwpt(out->hwpts[i], checked, &out->ser->hwpts[i],
 				   args->session);
 		if (rc)
 			goto err_hwpts;

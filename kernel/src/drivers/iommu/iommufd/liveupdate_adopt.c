@@ -101,6 +101,14 @@ static void found(struct iommufd_hwpt_restored *restored,
 	cmd->out_ioas_id = restored->adopter->ioas->obj.id;
 }
 
+static int note_len(void *arg, u64 iova, u64 paddr, u64 len)
+{
+	u64 *left = arg;
+
+	*left = len;
+	return 0;
+}
+
 /*
  * All that is mapped was compared. What is between must not be translated. And no
  * leaf may go on behind the end of an area (then none begins before one, either):
@@ -110,9 +118,7 @@ static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
 		 struct iommu_hwpt_liveupdate_adopt *cmd)
 {
 	struct iopt_area *area;
-	phys_addr_t paddr;
-	u64 next = 0;
-	size_t left;
+	u64 next = 0, left;
 	int rc;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
@@ -126,7 +132,7 @@ static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
 			if (rc)
 				goto out_more;
 		}
-		rc = pt->ops->extent(pt, last, &paddr, &left);
+		rc = pt->ops->leaves(pt, last, last, note_len, &left);
 		if (rc)
 			return rc;
 		if (left > 1) {

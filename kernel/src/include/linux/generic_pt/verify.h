@@ -35,4 +35,16 @@ struct pt_iommu_difference {
 	bool sizes_differ;
 };
 
+/**
+ * typedef pt_iommu_leaf_fn_t - What to do with a leaf
+ * @arg: Of the caller.
+ * @iova: Where the leaf begins, or where the caller's range begins in it.
+ * @paddr: What @iova translates to.
+ * @len: Number of bytes from @iova to the end of the leaf, which can be behind
+ *	the end of the range.
+ *
+ * Return: 0 to go on.
+ */
+typedef int (*pt_iommu_leaf_fn_t)(void *arg, u64 iova, u64 paddr, u64 len);
+
 #endif

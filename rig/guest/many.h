@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* An update of many idle devices, in place of rig_start() and what follows. */
+#ifndef RIG_MANY_H
+#define RIG_MANY_H
+
+#include <stdbool.h>
+
+bool many_wanted(void);
+void many_start(void);
+/* Load the next kernel and preserve all; what follows is kexec_jump(). */
+void many_preserve(void);
+void many_resume(void);
+
+#endif
