@@ -373,9 +373,7 @@ static int __adopt_take(struct pt_range *range, void *arg, unsigned int level,
 		return 0;
 
 	cond_resched();
-	for_each_pt_level_entry(&pts) {
-		if (pts.type != PT_ENTRY_TABLE)
-			continue;
+	for_each_pt_table(&pts) {
 		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;

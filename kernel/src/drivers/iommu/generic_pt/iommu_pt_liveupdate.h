@@ -24,6 +24,24 @@
 #include <linux/sched.h>
 #include <linux/kho_native.h>
 
+/* Go on to the next item that refers to a table. */
+static __always_inline bool NS(next_table)(struct pt_state *pts)
+{
+	for (; pts->index < pts->end_index; pts->index++) {
+		pts->type = pt_load_entry_raw(pts);
+		if (pts->type != PT_ENTRY_TABLE)
+			continue;
+		pts->table_lower = pt_table_ptr(pts);
+		pt_index_to_va(pts);
+		return true;
+	}
+	return false;
+}
+
+/* Of a walk through all of a table; leaves cost next to nothing. */
+#define for_each_pt_table(pts) \
+	for (_pt_iter_first(pts); NS(next_table)(pts); (pts)->index++)
+
 /*
  * @done: Number of tables below the top that were preserved.
  * @undo: Number of them that are to be unpreserved; 0 while preserving. The
@@ -45,12 +63,9 @@ static int __preserve_tables(struct pt_range *range, void *arg,
 		return 0;
 
 	cond_resched();
-	for_each_pt_level_entry(&pts) {
-		struct folio *folio;
+	for_each_pt_table(&pts) {
+		struct folio *folio = virt_to_folio(pts.table_lower);
 
-		if (pts.type != PT_ENTRY_TABLE)
-			continue;
-		folio = virt_to_folio(pts.table_lower);
 		if (args->undo) {
 			kho_unpreserve_folio(folio);
 			if (!--args->undo)
@@ -197,9 +212,7 @@ static int __restore_tables(struct pt_range *range, void *arg,
 		return 0;
 
 	cond_resched();
-	for_each_pt_level_entry(&pts) {
-		if (pts.type != PT_ENTRY_TABLE)
-			continue;
+	for_each_pt_table(&pts) {
 		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;
