@@ -14,7 +14,7 @@ help:
 	@echo "make guest         the programs that run in the machine, into build/guest"
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
 	@echo "make fuzz          the handover's checks against 10,000,000 made-up ones (FUZZ_RUNS=N)"
-	@echo "make bench         how fast tables are compared; figures and plots into build/bench"
+	@echo "make bench         what an update costs; figures and plots into build/bench"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
 	@echo "make sparse        sparse on our kernel files"
@@ -35,6 +35,7 @@ bench: setup
 	@scripts/setup bench
 	@scripts/build-kernel bench
 	@bench/run
+	@bench/rig
 
 fuzz: setup
 	@scripts/setup fuzzer

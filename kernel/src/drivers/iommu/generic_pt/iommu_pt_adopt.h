@@ -373,7 +373,7 @@ static int __adopt_take(struct pt_range *range, void *arg, unsigned int level,
 		return 0;
 
 	cond_resched();
-	for_each_pt_table(&pts) {
+	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
 		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;

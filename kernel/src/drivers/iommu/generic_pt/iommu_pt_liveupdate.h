@@ -24,7 +24,10 @@
 #include <linux/sched.h>
 #include <linux/kho_native.h>
 
-/* Go on to the next item that refers to a table. */
+/*
+ * Of a walk through all of a table: go on to the next item that refers to one
+ * below it. The leaves between cost next to nothing.
+ */
 static __always_inline bool NS(next_table)(struct pt_state *pts)
 {
 	for (; pts->index < pts->end_index; pts->index++) {
@@ -37,10 +40,6 @@ static __always_inline bool NS(next_table)(struct pt_state *pts)
 	}
 	return false;
 }
-
-/* Of a walk through all of a table; leaves cost next to nothing. */
-#define for_each_pt_table(pts) \
-	for (_pt_iter_first(pts); NS(next_table)(pts); (pts)->index++)
 
 /*
  * @done: Number of tables below the top that were preserved.
@@ -63,7 +62,7 @@ static int __preserve_tables(struct pt_range *range, void *arg,
 		return 0;
 
 	cond_resched();
-	for_each_pt_table(&pts) {
+	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
 		struct folio *folio = virt_to_folio(pts.table_lower);
 
 		if (args->undo) {
@@ -212,7 +211,7 @@ static int __restore_tables(struct pt_range *range, void *arg,
 		return 0;
 
 	cond_resched();
-	for_each_pt_table(&pts) {
+	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
 		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;
