@@ -15,7 +15,7 @@
 #include "adopt.h"
 #include "iommufd.h"
 #include "rig.h"
-#include "uapi.h"
+#include "abi.h"
 
 bool rig_adopts(void)
 {

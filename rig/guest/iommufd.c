@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "iommufd.h"
-#include "uapi.h"
+#include "abi.h"
 
 int iommufd_open(void)
 {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "luo.h"
-#include "uapi.h"
+#include "abi.h"
 
 static int luo_session(unsigned long cmd, const char *name)
 {

@@ -21,7 +21,7 @@
 #include "iommufd.h"
 #include "luo.h"
 #include "rig.h"
-#include "uapi.h"
+#include "abi.h"
 #include "update.h"
 
 #define TRY_SESSION	"other"

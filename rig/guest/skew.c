@@ -21,7 +21,7 @@
 #include "luo.h"
 #include "rig.h"
 #include "skew.h"
-#include "uapi.h"
+#include "abi.h"
 
 #define KERNEL		"/next/bzImage"
 #define CHANGES		"/skew"

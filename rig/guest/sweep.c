@@ -25,7 +25,7 @@
 #include "luo.h"
 #include "rig.h"
 #include "sweep.h"
-#include "uapi.h"
+#include "abi.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define KHO_PAGES	DEBUGFS "liveupdate_test/kho_pages"

@@ -52,7 +52,7 @@
 #include "iommufd.h"
 #include "luo.h"
 #include "rig.h"
-#include "uapi.h"
+#include "abi.h"
 #include "uncoop.h"
 
 #define UVFIO_DETACH_PT	_IO(VFIO_TYPE, VFIO_BASE + 20)

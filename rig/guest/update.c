@@ -28,7 +28,7 @@
 #include "irq.h"
 #include "luo.h"
 #include "rig.h"
-#include "uapi.h"
+#include "abi.h"
 #include "update.h"
 
 void (*rig_reached)(struct rig *r, const char *step);
@@ -144,25 +144,23 @@ void rig_tables(struct rig *r, uint64_t n)
 }
 
 /* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
+const struct rig_area rig_area[RIG_AREAS] = {
+	{ OFF_NIC_RING, OFF_NIC_BUF },
+	{ OFF_NIC_BUF, OFF_NIC_END },
+	{ OFF_HDA_BDL, OFF_HDA_END },
+};
+
 void build_ioas(struct rig *r, uint64_t hole)
 {
-	static const struct {
-		uint64_t from, end;
-	} area[] = {
-		{ OFF_NIC_RING, OFF_NIC_BUF },
-		{ OFF_NIC_BUF, OFF_NIC_END },
-		{ OFF_HDA_BDL, OFF_HDA_END },
-	};
-
 	r->ioas = iommufd_ioas_alloc(r->iommufd);
 	must(r->ioas, "allocate an IOAS");
 	hole &= ~(PAGE - 1);
-	for (unsigned int i = 0; i < ARRAY_SIZE(area); i++) {
-		if (hole >= area[i].from && hole < area[i].end) {
-			map_range(r, area[i].from, hole);
-			map_range(r, hole + PAGE, area[i].end);
+	for (unsigned int i = 0; i < RIG_AREAS; i++) {
+		if (hole >= rig_area[i].from && hole < rig_area[i].end) {
+			map_range(r, rig_area[i].from, hole);
+			map_range(r, hole + PAGE, rig_area[i].end);
 		} else {
-			map_range(r, area[i].from, area[i].end);
+			map_range(r, rig_area[i].from, rig_area[i].end);
 		}
 	}
 	map_tables(r, 0);

@@ -45,6 +45,12 @@ struct rig {
 	struct hda hda;
 };
 
+/* What is mapped for DMA, at IOVA_BASE + its offset in the memfd. */
+#define RIG_AREAS	3
+extern const struct rig_area {
+	uint64_t from, end;
+} rig_area[RIG_AREAS];
+
 /* If set, rig_resume() calls it after each of its steps. */
 extern void (*rig_reached)(struct rig *r, const char *step);
 

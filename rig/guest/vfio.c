@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "rig.h"
-#include "uapi.h"
+#include "abi.h"
 #include "vfio.h"
 
 #define PCI_DIR		"/sys/bus/pci/devices"

@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Copyright (c) 2026 The Continuo authors */
 /*
- * The kernel interfaces the rig's guest programs use and that the headers of
- * the machine that builds them (Debian 12: 6.1) do not have yet: iommufd,
- * VFIO cdevs, the live update orchestrator, and Continuo's own ioctls.
- * The structures carry their own names (uio_, uvfio_, ulu_) so that they can
- * never collide with, or hide a change in, the headers they stand in for.
+ * The kernel interfaces that the headers of the machine that builds this (Debian 12:
+ * 6.1) do not have yet: iommufd, VFIO cdevs, the live update orchestrator, and our
+ * own ioctls. The structures carry their own names (uio_, uvfio_, ulu_), so that
+ * they cannot collide with, or hide a change in, the headers they stand in for.
  */
-#ifndef RIG_UAPI_H
-#define RIG_UAPI_H
+#ifndef CONTINUO_ABI_H
+#define CONTINUO_ABI_H
 
 #include <linux/ioctl.h>
 #include <linux/types.h>
@@ -109,6 +109,11 @@ struct uio_hwpt_verify {
 	struct uio_translation out_restored;
 	struct uio_translation out_rebuilt;
 };
+
+/* out_result of verify and adopt; the last one of adopt only */
+#define UIO_DIFFERS		(1u << 0)
+#define UIO_SIZES_DIFFER	(1u << 1)
+#define UIO_MORE		(1u << 2)
 
 #define UIO_ADOPT_SIZES		(1u << 0)
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Copyright (c) 2026 The Continuo authors */
+/* What the files of the library share. */
+#ifndef INTERNAL_H
+#define INTERNAL_H
+
+#include "continuo.h"
+
+/*
+ * @device: /dev/liveupdate, if it is held; or -1.
+ * @agent:  The socket of an agent that is asked in its place; or -1.
+ */
+struct continuo {
+	char why[512];
+	int device;
+	int agent;
+};
+
+/* Keep the reason of a failure; returns @err, which is negative. */
+int fail(struct continuo *ctx, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Ask the agent: a descriptor, or 0 if there is none to be given; or a negative errno. */
+int ask_agent(struct continuo *ctx, const char *verb, const char *name);
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Manifests, good ones and ones with one thing wrong, and what can be wrong with a VM
+ * before anything is asked of a kernel.
+ *
+ *   run               all of it; names what is not as expected
+ *   run --corpus DIR  write each manifest into a file of DIR, for the fuzzer
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "manifest.h"
+
+#define PAGE	MANIFEST_PAGE
+
+static int failures, checks;
+static const char *corpus;
+
+/* Two memories, one of which is mapped, two address spaces, two HWPTs, three devices. */
+struct sample {
+	struct manifest_header head;
+	struct manifest_memory memory[2];
+	struct manifest_mapping mapping[3];
+	struct manifest_hwpt hwpt[2];
+	struct manifest_device device[3];
+	char tail[PAGE];
+};
+
+static const struct sample good = {
+	.head = {
+		.magic = MANIFEST_MAGIC,
+		.version = MANIFEST_VERSION,
+		.size = offsetof(struct sample, tail),
+		.iommufd_token = 1,
+		.memories = 2,
+		.spaces = 2,
+		.mappings = 3,
+		.hwpts = 2,
+		.devices = 3,
+	},
+	.memory = {
+		{ .token = 2, .size = 64 * PAGE, .name = "ram" },
+		{ .token = 3, .size = PAGE, .name = "state" },
+	},
+	.mapping = {
+		{ 0, 32 * PAGE, 0, 0, 0, CONTINUO_READ | CONTINUO_WRITE, 0 },
+		{ 32 * PAGE, 32 * PAGE, 32 * PAGE, 0, 0, CONTINUO_READ, 0 },
+		{ 0, 64 * PAGE, 1ull << 40, 0, 1, CONTINUO_READ | CONTINUO_WRITE, 0 },
+	},
+	.hwpt = { { 2, 0, 0 }, { 3, 1, 0 } },
+	.device = {
+		{ .token = 4, .hwpt = 0, .name = "nic" },
+		{ .token = 5, .hwpt = 1, .name = "disk" },
+		{ .token = 6, .hwpt = 1, .name = "gpu" },
+	},
+};
+
+static void __attribute__((format(printf, 2, 3)))
+expect(int ok, const char *fmt, ...)
+{
+	va_list args;
+
+	checks++;
+	if (ok)
+		return;
+	failures++;
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+}
+
+static void save(const char *name, const void *data, size_t size)
+{
+	char path[4096];
+	FILE *f;
+
+	if (!corpus)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", corpus, name);
+	f = fopen(path, "wb");
+	if (!f || fwrite(data, 1, size, f) != size || fclose(f)) {
+		perror(path);
+		exit(2);
+	}
+}
+
+/* @err: 0, or what a reader has to return; @says: a part of the reason. */
+static void judge(const char *name, struct sample *s, size_t size, int err,
+		  const char *says)
+{
+	struct manifest_why why = {};
+	struct manifest m;
+	int ret;
+
+	save(name, s, size);
+	ret = manifest_read(s, size, &m, &why);
+	if (!ret)
+		ret = manifest_check(&m, &why);
+	expect(ret == err, "%s: %d (%s), expected %d", name, ret, why.text, err);
+	expect(!err || strstr(why.text, says), "%s: says '%s', expected '%s'", name,
+	       why.text, says);
+}
+
+#define BAD(name, change, err, says) do {				\
+	struct sample s = good;						\
+									\
+	change;								\
+	judge(name, &s, sizeof(s), err, says);				\
+} while (0)
+
+static void manifests(void)
+{
+	struct sample s = good;
+
+	judge("good", &s, sizeof(s), 0, "");
+	judge("good-exact", &s, offsetof(struct sample, tail), 0, "");
+	judge("cut-header", &s, sizeof(s.head) - 1, -EBADMSG, "not even a header");
+	judge("cut-records", &s, offsetof(struct sample, tail) - 1, -EBADMSG, "its records take");
+	BAD("magic", s.head.magic++, -EBADMSG, "does not begin");
+	BAD("version", s.head.version++, -EPROTO, "version 2");
+	BAD("size-more", s.head.size++, -EBADMSG, "its records take");
+	BAD("size-huge", s.head.size = UINT64_MAX, -EBADMSG, "its records take");
+	BAD("reserved", s.head.reserved = 1, -EBADMSG, "reserved fields of the header");
+	BAD("reserved2", s.head.reserved2 = 1, -EBADMSG, "reserved fields of the header");
+	BAD("memories-many", s.head.memories = MANIFEST_MEMORIES + 1, -EBADMSG, "memories; there are");
+	BAD("spaces-many", s.head.spaces = MANIFEST_SPACES + 1, -EBADMSG, "address spaces; there are");
+	BAD("mappings-many", s.head.mappings = MANIFEST_MAPPINGS + 1, -EBADMSG, "mappings; there are");
+	BAD("hwpts-many", s.head.hwpts = UINT32_MAX, -EBADMSG, "HWPTs; there are");
+	BAD("devices-many", s.head.devices = MANIFEST_DEVICES + 1, -EBADMSG, "devices; there are");
+	BAD("devices-more", s.head.devices++, -EBADMSG, "its records take");
+	BAD("memory-unnamed", s.memory[0].name[0] = 0, -EBADMSG, "memory 0 has no proper name");
+	BAD("memory-name-endless", memset(s.memory[1].name, 'x', CONTINUO_NAME), -EBADMSG, "memory 1 has no proper name");
+	BAD("memory-name-control", s.memory[1].name[1] = '\n', -EBADMSG, "memory 1 has no proper name");
+	BAD("memory-name-hidden", s.memory[1].name[20] = 'x', -EBADMSG, "memory 1 has no proper name");
+	BAD("memory-name-twice", memcpy(s.memory[1].name, s.memory[0].name, CONTINUO_NAME), -EBADMSG, "two memories have the same name");
+	BAD("memory-empty", s.memory[1].size = 0, -EBADMSG, "memory 1 has 0 bytes");
+	BAD("memory-uneven", s.memory[1].size++, -EBADMSG, "memory 1 has 4097 bytes");
+	BAD("memory-huge", s.memory[1].size = 1ull << 63, -EBADMSG, "memory 1 has 9223372036854775808 bytes");
+	BAD("map-no-memory", s.mapping[1].memory = 2, -EBADMSG, "mapping 1 is of memory 2");
+	BAD("map-no-space", s.mapping[1].space = 2, -EBADMSG, "in address space 2");
+	BAD("map-prot-none", s.mapping[1].prot = 0, -EBADMSG, "mapping 1 has permissions 0");
+	BAD("map-prot-odd", s.mapping[1].prot = 4, -EBADMSG, "mapping 1 has permissions 0x4");
+	BAD("map-reserved", s.mapping[1].reserved = 1, -EBADMSG, "reserved field 0x1");
+	BAD("map-offset-uneven", s.mapping[1].offset++, -EBADMSG, "mapping 1 is not of whole pages");
+	BAD("map-length-uneven", s.mapping[1].length++, -EBADMSG, "mapping 1 is not of whole pages");
+	BAD("map-iova-uneven", s.mapping[1].iova++, -EBADMSG, "mapping 1 is not of whole pages");
+	BAD("map-empty", s.mapping[1].length = 0, -EBADMSG, "mapping 1 is not of whole pages");
+	BAD("map-beyond", s.mapping[1].length += PAGE, -EBADMSG, "beyond the end of memory 0");
+	BAD("map-offset-beyond", s.mapping[1].offset = -(uint64_t)PAGE, -EBADMSG, "beyond the end of memory 0");
+	BAD("map-iova-last", s.mapping[2].iova = -(uint64_t)(63 * PAGE), -EBADMSG, "beyond the last IOVA");
+	BAD("map-iova-to-last", s.mapping[2].iova = -(uint64_t)(64 * PAGE), 0, "");
+	BAD("map-overlap", s.mapping[1].iova -= PAGE, -EBADMSG, "address space 0 is mapped twice");
+	BAD("map-same", s.mapping[1].iova = 0, -EBADMSG, "address space 0 is mapped twice");
+	BAD("hwpt-no-space", s.hwpt[1].space = 2, -EBADMSG, "HWPT 1 is of address space 2");
+	BAD("hwpt-reserved", s.hwpt[1].reserved = 1, -EBADMSG, "HWPT 1 is of");
+	BAD("hwpt-unused", s.device[0].hwpt = 1, -EBADMSG, "no device is on HWPT 0");
+	BAD("hwpt-token-twice", s.hwpt[1].token = 2, -EBADMSG, "two HWPTs have the same token");
+	BAD("device-no-hwpt", s.device[2].hwpt = 2, -EBADMSG, "device 2 is on HWPT 2");
+	BAD("device-reserved", s.device[2].reserved = 1, -EBADMSG, "device 2 has no proper name, or its reserved");
+	BAD("device-unnamed", memset(s.device[2].name, 0, CONTINUO_NAME), -EBADMSG, "device 2 has no proper name");
+	BAD("device-name-twice", strcpy(s.device[2].name, "nic"), -EBADMSG, "two devices have the same name");
+	BAD("token-twice", s.device[2].token = 2, -EBADMSG, "two files have the same token");
+	BAD("token-iommufd", s.memory[0].token = 1, -EBADMSG, "two files have the same token");
+	BAD("token-manifest", s.memory[0].token = MANIFEST_TOKEN, -EBADMSG, "two files have the same token");
+	BAD("empty", memset(&s.head.memories, 0, 5 * sizeof(uint32_t)); s.head.size = sizeof(s.head), 0, "");
+}
+
+static void written(void)
+{
+	struct sample s = good;
+	struct manifest_why why;
+	struct manifest m;
+	char *again;
+
+	expect(!manifest_read(&s, sizeof(s), &m, &why), "the good one is not read");
+	m.head.size = 0;
+	expect(manifest_size(&m) == good.head.size, "its size changed");
+	again = malloc(good.head.size);
+	manifest_write(&m, again);
+	expect(!memcmp(again, &good, good.head.size), "written again, it is another one");
+	free(again);
+}
+
+static int memfd(size_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, size)) {
+		perror("memfd");
+		exit(2);
+	}
+	return fd;
+}
+
+/* @ret: what a call returned; @says: a part of the reason, if it has to fail. */
+static void call(struct continuo *ctx, const char *what, int ret, int want,
+		 const char *says)
+{
+	expect(ret == want, "%s: %d (%s), expected %d", what, ret,
+	       continuo_why(ctx), want);
+	expect(want >= 0 || strstr(continuo_why(ctx), says),
+	       "%s: says '%s', expected '%s'", what, continuo_why(ctx), says);
+}
+
+static void vms(void)
+{
+	int ram = memfd(64 * PAGE), odd = memfd(100), null = open("/dev/null", O_RDWR);
+	struct continuo_vm *vm;
+	struct continuo *ctx;
+	char name[16];
+
+	if (continuo_new(&ctx) || continuo_vm_new(ctx, &vm))
+		exit(2);
+	expect(!continuo_why(ctx)[0], "there is a reason before anything has failed");
+	call(ctx, "iommufd", continuo_vm_iommufd(vm, null), 0, "");
+	call(ctx, "second iommufd", continuo_vm_iommufd(vm, null), -EEXIST, "has an iommufd already");
+	call(ctx, "memory", continuo_vm_memory(vm, "ram", ram), 0, "");
+	call(ctx, "memory again", continuo_vm_memory(vm, "ram", ram), -EEXIST, "\"ram\": there is one of that name");
+	call(ctx, "no memfd", continuo_vm_memory(vm, "x", null), -EINVAL, "no memfd");
+	call(ctx, "odd size", continuo_vm_memory(vm, "x", odd), -EINVAL, "100 bytes are no multiple");
+	call(ctx, "no name", continuo_vm_memory(vm, "", ram), -EINVAL, "1 to 31 bytes");
+	call(ctx, "long name", continuo_vm_memory(vm, "0123456789abcdef0123456789abcdef", ram), -EINVAL, "1 to 31 bytes");
+	call(ctx, "control", continuo_vm_memory(vm, "a\tb", ram), -EINVAL, "control character at byte 1");
+	call(ctx, "hwpt of nothing", continuo_vm_hwpt(vm, 0, 7), -EINVAL, "no address space 0");
+	call(ctx, "space", continuo_vm_space(vm), 0, "");
+	call(ctx, "hwpt", continuo_vm_hwpt(vm, 0, 7), 0, "");
+	call(ctx, "device of nothing", continuo_vm_device(vm, "nic", null, 1), -EINVAL, "no HWPT of index 1");
+	call(ctx, "map", continuo_vm_map(vm, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ), 0, "");
+	call(ctx, "incomplete", continuo_vm_preserve(vm, -1), -EINVAL, "no device is on HWPT 0");
+	call(ctx, "device", continuo_vm_device(vm, "nic", null, 0), 0, "");
+	call(ctx, "device again", continuo_vm_device(vm, "nic", null, 0), -EEXIST, "\"nic\": there is one of that name");
+	call(ctx, "no session", continuo_vm_preserve(vm, -1), -EBADF, "Bad file descriptor");
+	call(ctx, "find memory", continuo_vm_find_memory(vm, "ram"), ram, "");
+	call(ctx, "find no memory", continuo_vm_find_memory(vm, "rom"), -ENOENT, "\"rom\": the VM has none");
+	call(ctx, "find no device", continuo_vm_find_device(vm, "x", NULL, NULL), -ENOENT, "\"x\": the VM has none");
+	call(ctx, "overlap", continuo_vm_map(vm, 0, 0, 0, PAGE, PAGE, CONTINUO_READ), 0, "");
+	call(ctx, "overlapping", continuo_vm_preserve(vm, -1), -EINVAL, "IOVA 0x1000 of address space 0 is mapped twice");
+	continuo_vm_free(vm);
+
+	/* As many as there can be, and one more. */
+	if (continuo_vm_new(ctx, &vm))
+		exit(2);
+	for (int i = 0; i < MANIFEST_MEMORIES; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		call(ctx, name, continuo_vm_memory(vm, name, ram), i, "");
+	}
+	call(ctx, "one more memory", continuo_vm_memory(vm, "more", ram), -E2BIG, "1024 memories at most");
+	continuo_vm_free(vm);
+	continuo_vm_free(NULL);
+
+	call(ctx, "session without a name", continuo_session_create(ctx, ""), -EINVAL, "must not be empty");
+	call(ctx, "session with a long name",
+	     continuo_session_retrieve(ctx, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+	     -ENAMETOOLONG, "63 bytes at most");
+	call(ctx, "take by no way", continuo_vm_take(ctx, -1, 7, &vm), -EINVAL, "how=7");
+	call(ctx, "take from nothing", continuo_vm_take(ctx, -1, CONTINUO_REPLACE, &vm), -EBADF, "Bad file descriptor");
+	continuo_free(ctx);
+	close(ram);
+	close(odd);
+	close(null);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "--corpus"))
+		corpus = argv[2];
+	manifests();
+	written();
+	vms();
+	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
+	return failures ? 1 : 0;
+}
