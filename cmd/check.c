@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * check: is this host ready for a live update, and which of its devices could go
+ * over? Changes nothing. What the kernel refuses in the end it refuses by name; the
+ * rules here are those of docs/handover.md as far as they can be seen from outside.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "commands.h"
+
+#define PCI	"/sys/bus/pci/devices"
+
+struct check {
+	const struct options *opt;
+	struct json_object *host, *devices;
+	char *cmdline;			/* the kernel's, "" if it cannot be read */
+	char *config;			/* the kernel's configuration, or NULL */
+	unsigned int against, candidates;
+};
+
+enum answer { NO, YES, UNKNOWN };
+
+/* Adds to a text that grows; the first time it is NULL. To be freed. */
+static void __attribute__((format(printf, 2, 3)))
+add(char **text, const char *fmt, ...)
+{
+	char *more, *whole;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&more, fmt, args) < 0)
+		abort();
+	va_end(args);
+	if (asprintf(&whole, "%s%s", *text ?: "", more) < 0)
+		abort();
+	free(more);
+	free(*text);
+	*text = whole;
+}
+
+static void say(struct check *c, const char *what, enum answer answer,
+		const char *found, const char *remedy)
+{
+	struct json_object *row = model_row(c->host);
+
+	model_text(row, "check", what);
+	model_text(row, "ok", answer == YES ? "yes" : answer == NO ? "no" : "unknown");
+	model_text(row, "found", found);
+	if (answer != YES)
+		model_text(row, "remedy", remedy);
+	c->against += answer == NO;
+}
+
+/* --- the host --- */
+
+/* The last value of a parameter on the command line, or NULL; to be freed. */
+static char *parameter(struct check *c, const char *name)
+{
+	char *copy = strdup(c->cmdline), *save = NULL, *word, *value = NULL;
+	size_t n = strlen(name);
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, name, n) || (word[n] && word[n] != '='))
+			continue;
+		free(value);
+		value = strdup(word[n] ? word + n + 1 : "");
+	}
+	free(copy);
+	return value;
+}
+
+static bool is_on(const char *value)
+{
+	return value && (!*value || strchr("1yY", *value) || !strcasecmp(value, "on"));
+}
+
+/* Is an option of the kernel's configuration on? */
+static enum answer configured(struct check *c, const char *option)
+{
+	char *line, *at;
+	bool on;
+
+	if (!c->config)
+		return UNKNOWN;
+	if (asprintf(&line, "\nCONFIG_%s=", option) < 0)
+		abort();
+	at = strstr(c->config, line);
+	on = at && (at[strlen(line)] == 'y' || at[strlen(line)] == 'm');
+	free(line);
+	return on ? YES : NO;
+}
+
+static void check_live_update(struct check *c)
+{
+	static const char *const options[] = {
+		"KEXEC_HANDOVER", "LIVEUPDATE", "LIVEUPDATE_MEMFD", "PCI_LIVEUPDATE",
+		"IOMMU_LIVEUPDATE", "VFIO_PCI_LIVEUPDATE",
+	};
+	char *missing = NULL, *kho = parameter(c, "kho"), *lu = parameter(c, "liveupdate");
+	bool there = is_there(c->opt, "/dev/liveupdate");
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && c->config; i++)
+		if (configured(c, options[i]) != YES)
+			add(&missing, "%sCONFIG_%s", missing ? " " : "", options[i]);
+	if (!c->config)
+		say(c, "kernel options", UNKNOWN,
+		    "neither /proc/config.gz nor /boot/config-RELEASE can be read",
+		    "if what follows is well, so are they");
+	else if (missing)
+		say(c, "kernel options", NO, missing,
+		    "these are off: boot a kernel with Continuo's patches that has them on");
+	else
+		say(c, "kernel options", YES, "all are on", NULL);
+
+	if (is_on(kho) || (!kho && configured(c, "KEXEC_HANDOVER_ENABLE_DEFAULT") == YES))
+		say(c, "kho=on", YES, kho ? "on the command line" : "on by default", NULL);
+	else
+		say(c, "kho=on", NO, kho ? kho : "not on the command line",
+		    "add kho=on to the command line of this kernel and of the next, and reboot");
+	if (is_on(lu))
+		say(c, "liveupdate=on", YES, "on the command line", NULL);
+	else
+		say(c, "liveupdate=on", there ? UNKNOWN : NO, lu ? lu : "not on the command line",
+		    "add liveupdate=on to the command line of this kernel and of the next, and reboot");
+	say(c, "/dev/liveupdate", there ? YES : NO, there ? "there" : "not there",
+	    "it appears when the three above are well");
+	free(missing);
+	free(kho);
+	free(lu);
+}
+
+static void check_kexec(struct check *c)
+{
+	char *loaded = read_text(c->opt, "/sys/kernel/kexec_loaded") ?:
+		       read_text(c->opt, "/sys/kernel/kexec/loaded");
+	char *disabled = read_text(c->opt, "/proc/sys/kernel/kexec_load_disabled");
+
+	if (!loaded || !disabled)
+		say(c, "kexec", NO, "this kernel has none", "it takes CONFIG_KEXEC_FILE");
+	else if (strcmp(disabled, "0"))
+		say(c, "kexec", NO, "it was disabled (kernel.kexec_load_disabled)",
+		    "that lasts until the next reboot; find out who sets it");
+	else
+		say(c, "kexec", YES, strcmp(loaded, "1") ? "no kernel is loaded yet" : "a kernel is loaded", NULL);
+	free(loaded);
+	free(disabled);
+}
+
+static void check_iommu(struct check *c)
+{
+	char *found = NULL, *path;
+	unsigned int vtd = 0, other = 0;
+	struct dirent *de;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/sys/class/iommu", c->opt->root) < 0)
+		abort();
+	dir = opendir(path);
+	free(path);
+	while (dir && (de = readdir(dir))) {
+		char *cap, *ecap;
+
+		if (de->d_name[0] == '.')
+			continue;
+		cap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/cap", de->d_name);
+		ecap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/ecap", de->d_name);
+		if (cap && ecap)
+			vtd++;
+		else
+			other++;
+		add(&found, "%s%s", found ? "; " : "", de->d_name);
+		if (cap && ecap)
+			add(&found, " cap %s ecap %s", cap, ecap);
+		free(cap);
+		free(ecap);
+	}
+	if (dir)
+		closedir(dir);
+	if (vtd && !other)
+		say(c, "IOMMU", YES, found, NULL);
+	else if (vtd || other)
+		say(c, "IOMMU", NO, found, "only Intel VT-d can be carried over so far");
+	else
+		say(c, "IOMMU", NO, "none is in use",
+		    "turn VT-d on in the firmware, add intel_iommu=on to the command line, and reboot");
+	free(found);
+}
+
+/* Does the iommufd know our calls? Asked for a HWPT that cannot be. */
+static void check_iommufd(struct check *c)
+{
+	struct uio_hwpt_mark_preserve arg = { .size = sizeof(arg), .hwpt_token = 1 };
+	char *path;
+	int fd;
+
+	if (!is_there(c->opt, "/dev/iommu")) {
+		say(c, "iommufd", NO, "there is no /dev/iommu", "it takes CONFIG_IOMMUFD");
+		return;
+	}
+	if (*c->opt->root) {
+		say(c, "iommufd", UNKNOWN, "/dev/iommu, which cannot be asked from here",
+		    "run this on the machine itself");
+		return;
+	}
+	if (asprintf(&path, "%s/dev/iommu", c->opt->root) < 0)
+		abort();
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	free(path);
+	if (fd < 0)
+		say(c, "iommufd", UNKNOWN, strerror(errno), "run this as root");
+	else if (ioctl(fd, UIO_HWPT_MARK_PRESERVE, &arg) && errno == ENOENT)
+		say(c, "iommufd", YES, "it can mark HWPTs to be carried over", NULL);
+	else
+		say(c, "iommufd", NO, "it cannot mark HWPTs to be carried over",
+		    "boot a kernel with Continuo's patches and CONFIG_IOMMU_LIVEUPDATE");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void check_vfio(struct check *c)
+{
+	bool driver = is_there(c->opt, "/sys/bus/pci/drivers/vfio-pci");
+	enum answer cdev = configured(c, "VFIO_DEVICE_CDEV");
+
+	if (is_there(c->opt, "/sys/class/vfio-dev"))
+		cdev = YES;
+	say(c, "vfio-pci", driver ? YES : NO, driver ? "there" : "the driver is not there",
+	    "modprobe vfio-pci; it takes CONFIG_VFIO_PCI");
+	say(c, "VFIO cdevs", cdev,
+	    cdev == YES ? "there" : cdev == NO ? "this kernel has none" : "no device is bound to vfio-pci",
+	    "they take CONFIG_VFIO_DEVICE_CDEV");
+}
+
+static void check_access(struct check *c)
+{
+	char *view = read_text(c->opt, "/sys/kernel/debug/liveupdate/outgoing");
+
+	say(c, "root", geteuid() ? NO : YES, geteuid() ? "this is another user" : "this is root",
+	    "only root can see all of it, and only root can update");
+	say(c, "debugfs view", view ? YES : UNKNOWN, view ? "there" : strerror(errno),
+	    "mount -t debugfs none /sys/kernel/debug; list and show take it, an update does not");
+	free(view);
+}
+
+/* --- devices --- */
+
+/* One thing more that stands against a device, and what can be done about it. */
+struct objections {
+	char *why, *remedy;
+};
+
+static void against(struct objections *o, char *why, const char *remedy)
+{
+	add(&o->why, "%s%s", o->why ? "; " : "", why);
+	add(&o->remedy, "%s%s", o->remedy ? "; " : "", remedy);
+}
+
+/* Configuration space as far as it can be read, which takes root. */
+struct config {
+	unsigned char byte[4096];
+	ssize_t n;
+};
+
+static void read_config(struct check *c, const char *bdf, struct config *cfg)
+{
+	char *path;
+	int fd;
+
+	cfg->n = 0;
+	if (asprintf(&path, "%s" PCI "/%s/config", c->opt->root, bdf) < 0)
+		abort();
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	free(path);
+	if (fd < 0)
+		return;
+	cfg->n = read(fd, cfg->byte, sizeof(cfg->byte));
+	close(fd);
+}
+
+static unsigned int config16(const struct config *cfg, unsigned int at)
+{
+	return cfg->byte[at] | cfg->byte[at + 1] << 8;
+}
+
+/* PCI Express capability (PCI Express Base Specification 6.0, 7.5.3); 0 if there is none. */
+static unsigned int express(const struct config *cfg)
+{
+	unsigned int at, n = 48;
+
+	if (cfg->n < 256 || !(config16(cfg, 0x06) & 0x10))
+		return 0;
+	for (at = cfg->byte[0x34] & ~3u; at >= 0x40 && n--; at = cfg->byte[at + 1] & ~3u)
+		if (cfg->byte[at] == 0x10)
+			return at;
+	return 0;
+}
+
+/* Is ATS (7.8.8, 10.5) enabled? */
+static bool uses_ats(const struct config *cfg)
+{
+	unsigned int at = 0x100, n = 960;
+
+	while (at >= 0x100 && at + 8 <= (unsigned int)(cfg->n < 0 ? 0 : cfg->n) && n--) {
+		if (config16(cfg, at) == 0x000f)
+			return config16(cfg, at + 6) & 0x8000;
+		at = config16(cfg, at + 2) >> 4 & ~3u;
+	}
+	return false;
+}
+
+/* The name of the first bridge above that is no PCI Express port, or NULL. */
+static char *odd_bridge(struct check *c, const char *bdf)
+{
+	char *link, *path, *at;
+	struct config cfg;
+
+	if (asprintf(&link, "%s" PCI "/%s", c->opt->root, bdf) < 0)
+		abort();
+	path = realpath(link, NULL);
+	free(link);
+	if (!path)
+		return NULL;
+	/* /sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0: the last one is the device. */
+	for (at = strrchr(path, '/'); at; at = strrchr(path, '/')) {
+		unsigned int cap, type;
+		char *name;
+
+		*at = 0;
+		name = strrchr(path, '/');
+		if (!name || !strchr(name, ':') || !strncmp(name, "/pci", 4))
+			break;
+		name++;
+		read_config(c, name, &cfg);
+		cap = express(&cfg);
+		type = cap ? cfg.byte[cap + 2] >> 4 : 0;
+		/* Root port, upstream and downstream port of a switch */
+		if (cfg.n >= 256 && (!cap || type < 4 || type > 6)) {
+			name = strdup(name);
+			free(path);
+			return name;
+		}
+	}
+	free(path);
+	return NULL;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Another device of the group, or NULL; sets whether there is a group. */
+static char *companion(struct check *c, const char *bdf, bool *group)
+{
+	char *path, *other = NULL;
+	struct dirent *de;
+	DIR *dir;
+
+	if (asprintf(&path, "%s" PCI "/%s/iommu_group/devices", c->opt->root, bdf) < 0)
+		abort();
+	dir = opendir(path);
+	free(path);
+	*group = dir;
+	while (dir && (de = readdir(dir)) && !other)
+		if (de->d_name[0] != '.' && strcmp(de->d_name, bdf))
+			other = strdup(de->d_name);
+	if (dir)
+		closedir(dir);
+	return other;
+}
+
+static char *link_name(struct check *c, const char *bdf, const char *what)
+{
+	char target[512], *path;
+	ssize_t n;
+
+	if (asprintf(&path, "%s" PCI "/%s/%s", c->opt->root, bdf, what) < 0)
+		abort();
+	n = readlink(path, target, sizeof(target) - 1);
+	free(path);
+	if (n < 0)
+		return NULL;
+	target[n] = 0;
+	return strdup(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
+}
+
+static void check_device(struct check *c, const char *bdf)
+{
+	char *class = read_text(c->opt, PCI "/%s/class", bdf);
+	char *vendor = read_text(c->opt, PCI "/%s/vendor", bdf);
+	char *device = read_text(c->opt, PCI "/%s/device", bdf);
+	unsigned long code = class ? strtoul(class, NULL, 16) : 0;
+	char *driver, *group, *other, *bridge, *text, *line = NULL;
+	struct objections o = {};
+	struct json_object *row;
+	struct config cfg;
+	bool grouped;
+
+	read_config(c, bdf, &cfg);
+	/* Bridges go over with what is below them. */
+	if (!class || !vendor || !device || code >> 16 == 0x06 ||
+	    (cfg.n >= 64 && cfg.byte[0x0e] & 0x7f))
+		goto out;
+
+	driver = link_name(c, bdf, "driver");
+	group = link_name(c, bdf, "iommu_group");
+	other = companion(c, bdf, &grouped);
+	if (!grouped) {
+		against(&o, "no IOMMU translates for it", "see the check of the IOMMU");
+	} else if (other) {
+		add(&line, "it shares its IOMMU group with %s", other);
+		against(&o, line, "put it into a slot that isolates it (a port with ACS)");
+	}
+	if (is_there(c->opt, PCI "/%s/physfn", bdf))
+		against(&o, "it is a virtual function", "these cannot be carried over yet");
+	text = read_text(c->opt, PCI "/%s/sriov_numvfs", bdf);
+	if (text && strcmp(text, "0"))
+		against(&o, "it has virtual functions enabled", "write 0 into its sriov_numvfs");
+	free(text);
+	if (code >> 16 == 0x03)
+		against(&o, "it is a display", "these cannot be carried over yet");
+	text = read_text(c->opt, PCI "/%s/iommu_group/reserved_regions", bdf);
+	if (text && strstr(text, " direct\n"))
+		against(&o, "the firmware wants memory mapped for it (RMRR)",
+			"look for a setting of the firmware that takes its hands off the device");
+	free(text);
+	if (uses_ats(&cfg))
+		against(&o, "it uses ATS", "boot with pci=noats");
+	bridge = odd_bridge(c, bdf);
+	if (bridge) {
+		free(line);
+		line = NULL;
+		add(&line, "%s above it is not a PCI Express port", bridge);
+		against(&o, line, "put it into a PCI Express slot");
+	}
+	if (!o.why && (!driver || strcmp(driver, "vfio-pci")))
+		add(&o.remedy, "give it to vfio-pci (driver_override) when a VM is to have it");
+
+	row = model_row(c->devices);
+	model_text(row, "bdf", bdf);
+	model_format(row, "id", "%s:%s", strlen(vendor) > 2 ? vendor + 2 : vendor,
+		     strlen(device) > 2 ? device + 2 : device);
+	model_text(row, "class", strlen(class) > 2 ? class + 2 : class);
+	model_text(row, "driver", driver ?: "none");
+	model_text(row, "group", group ?: "none");
+	model_text(row, "candidate", o.why ? "no" : "yes");
+	model_text(row, "why", o.why);
+	model_text(row, "remedy", o.remedy);
+	c->candidates += !o.why;
+
+	free(o.why);
+	free(o.remedy);
+	free(line);
+	free(bridge);
+	free(other);
+	free(driver);
+	free(group);
+out:
+	free(class);
+	free(vendor);
+	free(device);
+}
+
+static void check_devices(struct check *c)
+{
+	struct dirent **list = NULL;
+	char *path;
+	int n;
+
+	if (asprintf(&path, "%s" PCI, c->opt->root) < 0)
+		abort();
+	n = scandir(path, &list, NULL, by_name);
+	free(path);
+	for (int i = 0; i < n; i++) {
+		if (list[i]->d_name[0] != '.')
+			check_device(c, list[i]->d_name);
+		free(list[i]);
+	}
+	free(list);
+	say(c, "a device that could go over", c->candidates ? YES : NO,
+	    c->candidates ? "there" : n > 0 ? "none; see below what stands against each" : "there is no PCI",
+	    "clear what stands against one of them");
+}
+
+/* Of the running kernel: as gzip'ed text in /proc, or beside its image. */
+static char *read_kernel_config(struct check *c)
+{
+	char *path, *text = NULL, *command;
+	struct utsname uts;
+	size_t room = 0;
+	FILE *f;
+
+	if (asprintf(&path, "%s/proc/config.gz", c->opt->root) < 0)
+		abort();
+	if (!access(path, R_OK) && !strpbrk(path, "'\\")) {
+		if (asprintf(&command, "gzip -dc '%s' 2>/dev/null", path) < 0)
+			abort();
+		f = popen(command, "r");
+		if (f && getdelim(&text, &room, '\0', f) <= 0) {
+			free(text);
+			text = NULL;
+		}
+		if (f)
+			pclose(f);
+		free(command);
+	}
+	free(path);
+	if (!text && !uname(&uts))
+		text = read_text(c->opt, "/boot/config-%s", uts.release);
+	return text;
+}
+
+int cmd_check(const struct options *opt)
+{
+	struct json_object *o = model_new("check");
+	struct check c = { .opt = opt };
+	int ret;
+
+	c.cmdline = read_text(opt, "/proc/cmdline") ?: strdup("");
+	c.config = read_kernel_config(&c);
+	/* In the order in which they are read. */
+	model_bool(o, "ready", false);
+	c.host = model_table(o, "host");
+	c.devices = model_table(o, "device");
+
+	check_live_update(&c);
+	check_kexec(&c);
+	check_iommu(&c);
+	check_iommufd(&c);
+	check_vfio(&c);
+	check_access(&c);
+	check_devices(&c);
+
+	model_bool(o, "ready", !c.against);
+	model_print(stdout, o, opt->json);
+	ret = c.against ? EXIT_NOT_READY : EXIT_FINE;
+	json_object_put(o);
+	free(c.cmdline);
+	free(c.config);
+	return ret;
+}

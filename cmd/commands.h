@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The commands, and what they share. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model.h"
+
+/* What a command ends with. */
+enum {
+	EXIT_FINE = 0,		/* done; of check: the host is ready */
+	EXIT_NOT_READY = 1,	/* check: something stands against it */
+	EXIT_USAGE = 2,
+	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
+};
+
+/* With the options that all have. */
+struct options {
+	bool json;
+	const char *root;	/* in front of /sys, /proc and /dev; "" */
+	int argc;		/* what follows the options */
+	char **argv;
+};
+
+int cmd_check(const struct options *opt);
+int cmd_list(const struct options *opt);
+int cmd_show(const struct options *opt);
+int cmd_inspect(const struct options *opt);
+
+/* Say on stderr what cannot be done; returns EXIT_TROUBLE. */
+int trouble(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A file below the root: its text without the newline at its end, or NULL; to be freed. */
+char *read_text(const struct options *opt, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+bool is_there(const struct options *opt, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
