@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libFuzzer target: whoever asks for whatever names no session but his own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+	static const uid_t users[] = { 1, 1000, 10000, 4294967294u };
+	const char *why = NULL;
+	struct request req;
+	char *copy;
+
+	/* Of just that size, so that what is read behind its end is found. */
+	copy = malloc(size ? size : 1);
+	memcpy(copy, data, size);
+	for (unsigned int i = 0; i < 4; i++) {
+		int ret = request_parse(copy, size, users[i], &req, &why);
+
+		if (ret && !why)
+			abort();
+		if (ret || req.verb == VERB_LIST)
+			continue;
+		if (memchr(req.name, 0, sizeof(req.name)) == NULL ||
+		    !request_own(req.name, users[i]))
+			abort();
+		for (unsigned int j = 0; j < 4; j++)
+			if (j != i && request_own(req.name, users[j]))
+				abort();
+	}
+	free(copy);
+	return 0;
+}
