@@ -13,7 +13,9 @@ help:
 	@echo "make debug-kernel  the one with KASAN, lockdep, kmemleak, into build/kernel-debug"
 	@echo "make guest         the programs that run in the machine, into build/guest"
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
-	@echo "make fuzz          the handover's checks against 10,000,000 made-up ones (FUZZ_RUNS=N)"
+	@echo "make fuzz          handovers, manifests, views, requests: 10,000,000 each (FUZZ_RUNS=N)"
+	@echo "make install       library, command and agent into prefix (/usr/local); DESTDIR is heeded"
+	@echo "make deb           Debian packages of them, into build/deb"
 	@echo "make bench         what an update costs; figures and plots into build/bench"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
@@ -37,9 +39,27 @@ bench: setup
 	@bench/run
 	@bench/rig
 
+# The programs, for a host: DESTDIR, prefix, libdir and mandir as usual.
+all:
+	@$(MAKE) -s -C lib O=$(CURDIR)/build/lib
+	@$(MAKE) -s -C cmd O=$(CURDIR)/build/cmd
+	@$(MAKE) -s -C agent O=$(CURDIR)/build/agent
+
+install: all
+	@$(MAKE) -s -C lib O=$(CURDIR)/build/lib install
+	@$(MAKE) -s -C cmd O=$(CURDIR)/build/cmd install
+	@$(MAKE) -s -C agent O=$(CURDIR)/build/agent install
+
+deb: setup
+	@scripts/setup deb
+	@scripts/build-deb
+
 fuzz: setup
 	@scripts/setup fuzzer
 	@tests/handover/check --fuzz $(or $(FUZZ_RUNS),10000000)
+	@tests/lib/check --fuzz $(or $(FUZZ_RUNS),10000000)
+	@tests/cmd/check --fuzz $(or $(FUZZ_RUNS),10000000)
+	@tests/agent/check --fuzz $(or $(FUZZ_RUNS),10000000)
 
 setup:
 	@scripts/setup
@@ -63,7 +83,7 @@ guest: setup
 demo: kernel guest
 	@status=0; rig/run demo || status=$$?; \
 	mkdir -p build/demo && cp -r build/rig/demo/. build/demo/; \
-	echo "Table, timeline and all logs are in build/demo/."; exit $$status
+	echo "All of it as one page: build/demo/report.html; table, timeline and logs are beside it."; exit $$status
 
 test: setup
 	@scripts/test
@@ -80,5 +100,5 @@ clean:
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help setup kernel debug-kernel other-kernels guest demo test faults fuzz bench kernel-stat checkpatch \
+.PHONY: help all install deb setup kernel debug-kernel other-kernels guest demo test faults fuzz bench kernel-stat checkpatch \
 	sparse warnings clang kernel-doc clean distclean
