@@ -13,7 +13,7 @@ import time
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
-from rig.referee import dmalog, phases, summary
+from rig.referee import dmalog, page, phases, summary
 
 REPLACES_AFTER_UPDATE = 500
 REPLACES = 10_000
@@ -41,6 +41,10 @@ def update(machine, begin, mode, nic=True, sound=True, updates=1, replaces=REPLA
     finally:
         if show:
             print(summary.table(machine.figures))
+            with open(machine.path("timeline.svg"), encoding="utf-8") as f:
+                timeline = f.read()
+            with open(machine.path("report.html"), "w", encoding="utf-8") as f:
+                f.write(page.page("DMA goes on while the kernel is replaced", machine.figures, timeline))
 
 
 @guarded
@@ -48,7 +52,7 @@ def no_preserve(machine, begin, mode):
     """The same with the preserve left out: DMA must be seen to stop."""
     run = begin(mode=mode, append="rig.preserve=0")
     run.rest(STEADY_S)
-    run.update(2, resumes=False)
+    run.update(2, until="nothing")
     time.sleep(AFTER_S)
     run.stop()
     run.judge()

@@ -34,9 +34,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "irq.h"
+#include "library.h"
 #include "many.h"
 #include "rig.h"
+#include "run.h"
 #include "uncoop.h"
 #include "skew.h"
 #include "sweep.h"
@@ -112,7 +115,10 @@ static void update(char *args)
 		emit("jump", "");
 		kexec_jump();
 	}
-	rig_preserve(&rig);
+	if (library_wanted())
+		library_preserve(&rig);
+	else
+		rig_preserve(&rig);
 	rig_corrupt();
 	rig_poll(&rig);
 	emit_audio();
@@ -216,6 +222,16 @@ static void shrink(char *args)
 	rig_shrink(&rig);
 }
 
+static void tenants(char *args)
+{
+	agent_tenants();
+}
+
+static void run(char *args)
+{
+	run_program(args);
+}
+
 static void try(char *args)
 {
 	rig_try(&rig, args);
@@ -242,6 +258,8 @@ static const struct {
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },
+	{ "run", run },
+	{ "tenants", tenants },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },
@@ -291,6 +309,8 @@ int main(void)
 		rig_start(&rig);
 	} else if (opt_num("idle", 0)) {
 		emit("idle", "");
+	} else if (library_wanted()) {
+		library_resume(&rig);
 	} else if (opt_num("salvage", 0)) {
 		rig_salvage(&rig);
 	} else if (rig_preserves()) {

@@ -88,12 +88,12 @@ class Run:
                 raise Failed(f"more than {TRACE_LIMIT_BYTES >> 20} MB of IOMMU reports: a device is in a loop of faults")
         self.steady.append((begin, wall_us()))
 
-    def update(self, stage, options="", resumes=True):
+    def update(self, stage, options="", until="resumed"):
         machine, since, begin = self.machine, len(self.machine.events), wall_us()
         machine.send(f"update {options}".strip())
         self.jump = machine.wait("jump", since=since)
         machine.wait("boot", stage=stage, since=since, timeout_s=60)
-        end = machine.wait("resumed" if resumes else "nothing", since=since, timeout_s=60)
+        end = machine.wait(until, since=since, timeout_s=60)
         self.updates.append((begin, end["host_real_ns"] // 1000))
         self.spans.append(phases.spans(machine.events, self.clock.lines, since, end["host_ns"]))
         return end

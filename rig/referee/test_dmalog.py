@@ -4,7 +4,7 @@
 import unittest
 import xml.etree.ElementTree
 
-from rig.referee import dmalog, phases, summary, timeline
+from rig.referee import dmalog, page, phases, summary, timeline
 
 DMA = "15414@{t:.6f}:vtd_dmar_translate dev 00:04.00 iova 0x{iova:x} -> gpa 0x{gpa:x} mask 0xfff"
 
@@ -96,6 +96,20 @@ class Drawing(unittest.TestCase):
         root = xml.etree.ElementTree.fromstring(text)
         dark = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("fill") == "#1f4e79"]
         self.assertEqual(len(dark), 2)
+
+    def test_page(self):
+        """Well-formed, with every figure, and lost things are marked."""
+        figures = {"frames_sent": 1234, "frames_lost": 7, "iommu_faults": 0, "mode": "<legacy>",
+                   "phases_ms": {"kernel boot": 12.0}}
+        drawn = timeline.svg("t", [("jump", 1, 2)], [("nic DMA", [1])], 0, 3)
+        text = page.page("a & b", figures, drawn)
+        root = xml.etree.ElementTree.fromstring(text.replace("<!DOCTYPE html>", "").replace('<meta charset="utf-8">', ""))
+        cells = [td.text for td in root.iter("td")]
+        for value in ("1234", "7", "0", "12.0"):
+            self.assertIn(value, cells)
+        self.assertEqual([td.text for td in root.iter("td") if "bad" in td.get("class", "")], ["7"])
+        self.assertIn("7 losses", text)
+        self.assertIn("&lt;legacy&gt;", text)
 
     def test_table(self):
         text = summary.table({"frames_lost": 0, "phases_ms": {"kernel_boot": 12.0}})

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command continuo on the rig's host: what it says is what is the case."""
+
+import json
+import os
+import subprocess
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def program():
+    """Linked statically: the guest has no libraries."""
+    folder = f"{TOP}/build/cmd-static"
+    subprocess.run(["make", "-s", "-C", f"{TOP}/cmd", f"O={folder}", "STATIC=1"], check=True)
+    with open(f"{folder}/continuo", "rb") as f:
+        return {"/usr/bin/continuo": f.read()}
+
+
+def continuo(machine, arguments):
+    """Exit status and JSON of a command in the guest."""
+    since = len(machine.events)
+    machine.send(f"run /usr/bin/continuo --json {arguments}")
+    status = machine.wait("ran", since=since)["status"]
+    text = b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
+    try:
+        return status, json.loads(text)
+    except ValueError:
+        raise Failed(f"continuo {arguments}: status {status}, and no JSON: {text[:200]}") from None
+
+
+def states(view):
+    return {d["bdf"]: d["state"] for d in view["device"] if d["kernel"] == "incoming"}
+
+
+@guarded
+def command(machine, begin, mode):
+    """
+    check before an update; list and show before anybody has come back, and after.
+    Seen to fail: with liveupdate=off on the command line check says so, and this fails.
+    """
+    run = begin(mode=mode, files=program())
+    run.rest(STEADY_S)
+    bdfs = {run.ready["nic"][-12:], run.ready["audio"][-12:]}
+    found = []
+    status, check = continuo(machine, "check")
+    against = [row for row in check["host"] if row["ok"] == "no"]
+    if status or not check["ready"] or against:
+        found.append(f"check says {against} of the rig's host")
+    # Its configuration is nowhere to be read; all the rest is known.
+    unknown = {row["check"] for row in check["host"] if row["ok"] == "unknown"}
+    if unknown - {"kernel options"}:
+        found.append(f"check does not know: {unknown}")
+    candidates = {d["bdf"] for d in check["device"] if d["candidate"] == "yes"}
+    if not bdfs <= candidates:
+        found.append(f"the candidates are {candidates}, and {bdfs} are in use")
+    status, before = continuo(machine, "list")
+    if status or before["session"] or before["device"]:
+        found.append(f"list of a host with no session: {status}, {before}")
+
+    run.update(2, "idle=1", until="idle")
+    status, waiting = continuo(machine, "list")
+    if status or [s["state"] for s in waiting["session"]] != ["not-read"] \
+            or states(waiting) != dict.fromkeys(bdfs, "attached"):
+        found.append(f"list while nobody has come back: {status}, {waiting}")
+    since = len(machine.events)
+    machine.send("resume")
+    machine.wait("resumed", since=since)
+    run.rest(AFTER_S)
+    status, after = continuo(machine, "show")
+    if status or after.get("session") or after.get("device"):
+        found.append(f"show when all is finished: {status}, {after}")
+    run.stop()
+    machine.figures["check"] = {row["check"]: row["ok"] for row in check["host"]}
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+CASES = [Case("command", "continuo check, list and show in an update", bind(command, mode="scalable"))]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An update as one HTML page for people: what was measured, the timeline, how to read them."""
+
+import html
+
+from . import summary
+
+STYLE = """
+body { font: 15px/1.5 sans-serif; max-width: 1140px; margin: 2em auto; padding: 0 1em; color: #222; }
+h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
+table { border-collapse: collapse; } td { padding: .15em .8em .15em 0; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; } .good { color: #2f6f4e; font-weight: bold; }
+.bad { color: #c0392b; font-weight: bold; } figure { margin: 0; overflow-x: auto; } dt { font-weight: bold; }
+"""
+
+# What has to be 0.
+LOSSES = ("frames_lost", "frames_corrupt", "audio_samples_out_of_pattern", "iommu_faults", "dma_misdirected")
+
+HOW_TO_READ = (
+    ("Who counted this", "Nobody in the kernels under test. Frames are numbered, sent and judged outside of the "
+     "machine; the samples are those in the file that the emulator wrote; faults and the time of each DMA write are "
+     "from the emulator's own trace of its IOMMU."),
+    ("The timeline", "Both kernels are on one axis. Above are the phases: the old kernel's up to the jump, the new "
+     "kernel's after it. Below, each column of a device's row is as dark as there were DMA writes in that time: a "
+     "device that stood still would leave a white gap."),
+    ("The blackout", "From the freeze to the replace no process serves the devices. They go on with their DMA by "
+     "themselves; what is lost in that time would be lost frames."),
+    ("The gaps", "The longest time without a DMA write, per device and for the worst of them. The machine is emulated "
+     "on a busy host, so the steady state has gaps of its own; the ratio says what the update adds."),
+)
+
+
+def _rows(rows):
+    return "\n".join(f"<tr><td>{html.escape(text)}</td><td class=\"n {mark}\">{html.escape(value)}</td>"
+                     f"<td>{html.escape(unit)}</td></tr>" for text, value, unit, mark in rows)
+
+
+def page(title, figures, svg):
+    """title; the figures of result.json; the timeline's text. Returns the text of the file."""
+    lost = sum(figures.get(key, 0) for key in LOSSES)
+    measured = [(text, str(figures[key]), unit, ("bad" if figures[key] else "good") if key in LOSSES else "")
+                for text, key, unit in summary.ROWS if key in figures]
+    phases = [(name.replace("_", " "), f"{ms:.1f}", "ms", "") for name, ms in figures.get("phases_ms", {}).items()]
+    verdict = "Nothing was lost." if not lost else f"{lost} losses: see below."
+    notes = "\n".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in HOW_TO_READ)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{html.escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{html.escape(title)}</h1>
+<p class="{'bad' if lost else 'good'}">{html.escape(verdict)}</p>
+<p>Linux {html.escape(str(figures.get("uname_release", "")))}, IOMMU in {html.escape(str(figures.get("mode", "")))} mode.</p>
+<h2>What was measured</h2>
+<table>
+{_rows(measured)}
+</table>
+<h2>The timeline</h2>
+<figure>
+{svg}
+</figure>
+<h2>Length of the update by phase</h2>
+<table>
+{_rows(phases)}
+</table>
+<h2>How to read this</h2>
+<dl>
+{notes}
+</dl>
+</body>
+</html>
+"""
