@@ -87,7 +87,8 @@ def agent(machine, begin, mode):
 def killed(machine, begin, mode, how):
     """
     Processes are killed at each ioctl that they do to take the VM over, up to the one
-    that would finish the session; then one does it.
+    that would finish the session; then one does it. From when the session could be
+    finished, somebody else holds it, as an agent does.
     Seen to fail: adopting, without find_adopted() in rebuild() of vm.c; and if a HWPT
     that somebody has destroyed already is an error.
     """
@@ -99,7 +100,7 @@ def killed(machine, begin, mode, how):
     calls = [e["call"] for e in machine.events if e["ev"] == "killed"]
     machine.figures["tries"] = len(calls)
     machine.figures["outcome"] = "DMA goes on, the last one takes it over"
-    if calls != list(range(1, len(calls) + 1)) or len(calls) < MOST_CALLS:
+    if calls[:-1] != list(range(1, len(calls))) or len(calls) < MOST_CALLS:
         raise Failed(f"processes were killed at their calls {calls}")
     clean(run)
 

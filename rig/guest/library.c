@@ -119,17 +119,29 @@ static void resume_device(struct continuo_vm *vm, struct device *d, const char *
 	     vfio_config_read16(&d->v, 4));
 }
 
+/*
+ * The session, once a process has come so far that it could be finished: closing it
+ * would do that, and take the devices along. Before that, it dies with the process, and
+ * the next one retrieves it again.
+ */
+static int held = -1;
+
+#define SESSION_FD	200	/* in the process */
+
 /* A process that takes all over, if it comes to that. */
 static void taker(void)
 {
 	struct continuo_vm *vm;
-	int session;
+	int session = held;
 
 	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 		die("ptrace: %s", strerror(errno));
 	raise(SIGSTOP);
-	session = done(continuo_session_retrieve(ctx, SESSION), "session_retrieve");
-	done(continuo_vm_take(ctx, session, how(), &vm), "vm_take");
+	if (session < 0)
+		session = done(continuo_session_retrieve(ctx, SESSION), "session_retrieve");
+	if (dup2(session, SESSION_FD) < 0)
+		die("dup2: %s", strerror(errno));
+	done(continuo_vm_take(ctx, SESSION_FD, how(), &vm), "vm_take");
 	_exit(0);
 }
 
@@ -147,18 +159,13 @@ static int take_fd(pid_t pid, int fd)
 	return own;
 }
 
-/*
- * Kill it when it is about to ask the kernel for the @nth time. If that was to finish
- * the session, there is nothing to try after that. Such a session would be finished by
- * closing it, and all be lost: then it is taken from the process first, and returned;
- * else -1.
- */
-static int kill_taker(unsigned int nth)
+/* Kill it when it is about to ask for the @nth time, or to finish: then false. */
+static bool kill_taker(unsigned int nth)
 {
 	struct user_regs_struct regs;
 	unsigned int n = 0;
-	bool entry = false;
-	int status, session = -1;
+	bool entry = false, last = false;
+	int status;
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -168,7 +175,8 @@ static int kill_taker(unsigned int nth)
 	waitpid(pid, &status, 0);
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
 		die("ptrace: %s", strerror(errno));
-	while (n < nth) {
+	/* One that comes after others has less to do. */
+	while (n < nth && !last) {
 		if (ptrace(PTRACE_SYSCALL, pid, 0, 0) || waitpid(pid, &status, 0) != pid ||
 		    !WIFSTOPPED(status))
 			die("the process that was to be killed at its call %u has ended: %#x",
@@ -180,14 +188,16 @@ static int kill_taker(unsigned int nth)
 		    regs.orig_rax != SYS_ioctl)
 			continue;
 		n++;
-		if ((uint32_t)regs.rsi == ULU_FINISH)
-			session = take_fd(pid, regs.rdi);
+		last = (uint32_t)regs.rsi == ULU_FINISH;
+		/* All devices have left what was restored. */
+		if (held < 0 && (last || (uint32_t)regs.rsi == UIO_DESTROY))
+			held = take_fd(pid, SESSION_FD);
 	}
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		die("the process was not killed");
 	emit("killed", ",\"call\":%u,\"request\":%u", n, (uint32_t)regs.rsi);
-	return session;
+	return !last;
 }
 
 /* What cannot be done says so, and leaves nothing behind. */
@@ -206,10 +216,10 @@ void library_resume(struct rig *r)
 	uint32_t ioas;
 
 	begin();
-	r->session = -1;
-	for (unsigned int n = 1; opt_num("kills", 0) && r->session < 0; n++)
-		r->session = kill_taker(n);
+	for (unsigned int n = 1; opt_num("kills", 0) && kill_taker(n); n++)
+		;
 	phase("retrieve", "begin");
+	r->session = held;
 	if (r->session < 0)
 		r->session = done(continuo_session_retrieve(ctx, SESSION),
 				  "session_retrieve");

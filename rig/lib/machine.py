@@ -74,6 +74,7 @@ class Machine:
         self.trouble = None             # exception of the watcher, for the waiting case
         self._console_seen = 0
         self._cond = threading.Condition()
+        self._qmp_lock = threading.Lock()
         self._process = None
         self._watcher = None
         self._ended = False
@@ -225,6 +226,8 @@ class Machine:
                     why = Failed("the case took longer than its limit")
                 elif now - self._heard > self._quiet_s:
                     why = Failed(f"neither console nor guest said anything for {self._quiet_s:.0f} s")
+                if why:
+                    self._autopsy()
                 if why and not self.keep:
                     self.kill()
             with self._cond:
@@ -234,6 +237,19 @@ class Machine:
             if over:
                 return
             time.sleep(0.1)
+
+    def _autopsy(self):
+        """What a machine that hangs is doing, three times with a second in between, into
+        autopsy.txt: where each CPU is, and which interrupts it waits for."""
+        with open(self.path("autopsy.txt"), "w", encoding="utf-8") as f:
+            for _ in range(3):
+                for command in ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic"):
+                    try:
+                        said = self.qmp("human-monitor-command", **{"command-line": command})
+                    except (Failed, OSError, ValueError) as error:
+                        said = f"{error}\n"
+                    f.write(f"--- {command}\n{said}\n")
+                time.sleep(1)
 
     def _look_at_console(self):
         with open(self.path("console.log"), "rb") as f:
@@ -292,14 +308,15 @@ class Machine:
         request = {"execute": command}
         if arguments:
             request["arguments"] = arguments
-        self._qmp.write(json.dumps(request) + "\n")
-        self._qmp.flush()
-        for line in self._qmp:
-            answer = json.loads(line)
-            if "error" in answer:
-                raise Failed(f"QMP {command}: {answer['error']['desc']}")
-            if "return" in answer:
-                return answer["return"]
+        with self._qmp_lock:
+            self._qmp.write(json.dumps(request) + "\n")
+            self._qmp.flush()
+            for line in self._qmp:
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise Failed(f"QMP {command}: {answer['error']['desc']}")
+                if "return" in answer:
+                    return answer["return"]
         raise Failed(f"QMP {command}: QEMU is gone")
 
     def trace(self, event, on=True):
