@@ -40,7 +40,7 @@ def states(view):
 def command(machine, begin, mode):
     """
     check before an update; list and show before anybody has come back, and after.
-    Seen to fail: with liveupdate=off on the command line check says so, and this fails.
+    Seen to fail: with the check of /dev/liveupdate looking at another name.
     """
     run = begin(mode=mode, files=program())
     run.rest(STEADY_S)

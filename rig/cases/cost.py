@@ -112,7 +112,6 @@ def many(machine, mode):
     """
     64 devices with a HWPT each go over, and all come back. What each of them costs is
     for bench/rig.
-    Seen to fail: with 65 devices asked for.
     """
     machine.figures["thousand_instructions"] = update_many(machine, mode, MOST, "each")
 

@@ -227,7 +227,7 @@ class Machine:
                 elif now - self._heard > self._quiet_s:
                     why = Failed(f"neither console nor guest said anything for {self._quiet_s:.0f} s")
                 if why:
-                    self._autopsy()
+                    why = Failed(f"{why} ({self._autopsy()})")
                 if why and not self.keep:
                     self.kill()
             with self._cond:
@@ -240,7 +240,8 @@ class Machine:
 
     def _autopsy(self):
         """What a machine that hangs is doing, three times with a second in between, into
-        autopsy.txt: where each CPU is, and which interrupts it waits for."""
+        autopsy.txt: where each CPU is, and which interrupts it waits for. Returns the last
+        of it in brief."""
         with open(self.path("autopsy.txt"), "w", encoding="utf-8") as f:
             for _ in range(3):
                 for command in ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic"):
@@ -250,6 +251,11 @@ class Machine:
                         said = f"{error}\n"
                     f.write(f"--- {command}\n{said}\n")
                 time.sleep(1)
+        with open(self.path("autopsy.txt"), encoding="utf-8") as f:
+            last = f.read().rpartition("--- info cpus")[2]
+        halted = ",".join(re.findall(r"HLT=(\d)", last))
+        return f"halted: {halted}; " + "; ".join(
+            f"{what}: " + ",".join(re.findall(rf"^{what}\s+(.*?)\s*$", last, re.M)) for what in ("ISR", "IRR"))
 
     def _look_at_console(self):
         with open(self.path("console.log"), "rb") as f:
