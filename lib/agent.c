@@ -53,7 +53,7 @@ static int descriptor_of(struct msghdr *msg)
 	return fd;
 }
 
-int ask_agent(struct continuo *ctx, const char *verb, const char *name)
+int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp)
 {
 	union {
 		struct cmsghdr head;
@@ -84,8 +84,11 @@ int ask_agent(struct continuo *ctx, const char *verb, const char *name)
 		return fail(ctx, -EPIPE, "the agent has ended; start it again, and connect again");
 	text[n] = 0;
 	fd = descriptor_of(&msg);
-	if (!strcmp(text, "ok\n"))
-		return fd >= 0 ? fd : 0;
+	if (!strcmp(text, "ok\n") && (fd >= 0) == !!fdp) {
+		if (fdp)
+			*fdp = fd;
+		return 0;
+	}
 	if (fd >= 0)
 		close(fd);
 	if (strncmp(text, "error ", 6))

@@ -20,7 +20,10 @@ struct continuo {
 int fail(struct continuo *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Ask the agent: a descriptor, or 0 if there is none to be given; or a negative errno. */
-int ask_agent(struct continuo *ctx, const char *verb, const char *name);
+/*
+ * Ask the agent. @fd: where the descriptor that comes with the answer is stored, or NULL
+ * if none has to come. 0 or a negative errno.
+ */
+int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fd);
 
 #endif

@@ -44,12 +44,9 @@ int continuo_hold(struct continuo *ctx)
 
 int continuo_session_release(struct continuo *ctx, const char *name)
 {
-	int ret;
-
 	if (ctx->agent < 0)
 		return fail(ctx, -ENOTCONN, "session %s: there is no agent to release it; close its descriptor", name);
-	ret = ask_agent(ctx, "release", name);
-	return ret < 0 ? ret : 0;
+	return ask_agent(ctx, "release", name, NULL);
 }
 
 static int session(struct continuo *ctx, const char *name, unsigned long request,
@@ -57,7 +54,7 @@ static int session(struct continuo *ctx, const char *name, unsigned long request
 {
 	struct ulu_session arg = { .size = sizeof(arg) };
 	size_t n = strnlen(name, CONTINUO_SESSION_NAME);
-	int dev, ret;
+	int dev, ret, fd;
 
 	if (!n)
 		return fail(ctx, -EINVAL, "a session's name must not be empty");
@@ -66,8 +63,10 @@ static int session(struct continuo *ctx, const char *name, unsigned long request
 			    "session %.16s...: a name has %d bytes at most", name,
 			    CONTINUO_SESSION_NAME - 1);
 	memcpy(arg.name, name, n);
-	if (ctx->agent >= 0)
-		return ask_agent(ctx, verb, name);
+	if (ctx->agent >= 0) {
+		ret = ask_agent(ctx, verb, name, &fd);
+		return ret ? ret : fd;
+	}
 
 	dev = ctx->device < 0 ? open_device(ctx) : ctx->device;
 	if (dev < 0)

@@ -10,10 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "manifest.h"
@@ -268,6 +272,90 @@ static void vms(void)
 	close(null);
 }
 
+static void give_answer(int client, const char *answer, bool with_fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+				.cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { .iov_base = (char *)answer, .iov_len = strlen(answer) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = 2;
+
+	if (with_fd) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	if (*answer)
+		sendmsg(client, &msg, 0);
+}
+
+/* What an agent could answer, and what it is not to be taken for. */
+static void agents(void)
+{
+	static const struct {
+		const char *answer;
+		bool fd;
+		int err;	/* of create */
+		const char *says;
+	} tries[] = {
+		{ "ok\n", true, 0, "" },
+		{ "ok\n", false, -EPROTO, "not of the protocol" },
+		{ "ok", true, -EPROTO, "not of the protocol" },
+		{ "error 17 there is one", false, -EEXIST, "there is one" },
+		{ "error 0 nothing", false, -EPROTO, "not of the protocol" },
+		{ "error -1 nothing", false, -EPROTO, "not of the protocol" },
+		{ "error 99999 nothing", false, -EPROTO, "not of the protocol" },
+		{ "error 17", false, -EPROTO, "not of the protocol" },
+		{ "hello", true, -EPROTO, "not of the protocol" },
+		{ "", false, -EPIPE, "the agent has ended" },
+	};
+	char folder[] = "/tmp/continuo-XXXXXX", path[64], asked[64];
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	struct continuo *ctx;
+
+	if (!mkdtemp(folder) || continuo_new(&ctx))
+		exit(2);
+	snprintf(path, sizeof(path), "%s/agent", folder);
+	strcpy(addr.sun_path, path);
+	call(ctx, "no agent", continuo_agent(ctx, path), -ENOENT, "no agent listens there");
+	call(ctx, "release without an agent", continuo_session_release(ctx, "vm"), -ENOTCONN, "no agent to release it");
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1))
+		exit(2);
+	for (unsigned int i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		pid_t pid = fork();
+		int fd;
+
+		if (!pid) {
+			int client = accept(listener, NULL, NULL);
+			ssize_t n = recv(client, asked, sizeof(asked), 0);
+
+			if (n != 9 || memcmp(asked, "create vm", 9))
+				_exit(1);
+			give_answer(client, tries[i].answer, tries[i].fd);
+			_exit(0);
+		}
+		call(ctx, "connect", continuo_agent(ctx, path), 0, "");
+		fd = continuo_session_create(ctx, "vm");
+		if (!tries[i].err) {
+			expect(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC,
+			       "'%s': descriptor %d", tries[i].answer, fd);
+			close(fd);
+		} else {
+			call(ctx, tries[i].answer, fd, tries[i].err, tries[i].says);
+		}
+		waitpid(pid, &fd, 0);
+		expect(!fd, "the agent was asked something else");
+	}
+	continuo_free(ctx);
+	close(listener);
+	unlink(path);
+	rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--corpus"))
@@ -275,6 +363,7 @@ int main(int argc, char **argv)
 	manifests();
 	written();
 	vms();
+	agents();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
 	return failures ? 1 : 0;
 }
