@@ -17,7 +17,7 @@ MOST_CALLS = 18
 @guarded
 def library(machine, begin, mode, how, **options):
     """
-    Two updates; between them the devices are moved to other tables and back.
+    Two updates, so that what was taken over is preserved again.
     Seen to fail: with the last mapping left out in library_preserve() (vm_take says so).
     """
     append = options.pop("append", "")
