@@ -91,6 +91,15 @@ static int __adopt_differs(struct pt_state *pts,
 	return -EILSEQ;
 }
 
+/* Down into a table of the previous kernel, if it has handed that over. */
+static __always_inline int NS(adopt_descend)(struct pt_state *pts, void *arg,
+					     pt_level_fn_t descend_fn)
+{
+	if (!kho_is_preserved(virt_to_phys(pts->table_lower), 0))
+		return -EUCLEAN;
+	return pt_descend(pts, arg, descend_fn);
+}
+
 static __always_inline int __do_adopt_compare(struct pt_range *range, void *arg,
 					      unsigned int level,
 					      struct pt_table_p *table,
@@ -104,9 +113,7 @@ static __always_inline int __do_adopt_compare(struct pt_range *range, void *arg,
 
 	for_each_pt_level_entry(&pts) {
 		if (pts.type == PT_ENTRY_TABLE) {
-			if (!kho_is_preserved(virt_to_phys(pts.table_lower), 0))
-				return -EUCLEAN;
-			ret = pt_descend(&pts, arg, descend_fn);
+			ret = NS(adopt_descend)(&pts, arg, descend_fn);
 			if (ret)
 				return ret;
 			before = 0;
@@ -184,9 +191,7 @@ static __always_inline int __do_adopt_sizes(struct pt_range *range, void *arg,
 
 	for_each_pt_level_entry(&pts) {
 		if (pts.type == PT_ENTRY_TABLE) {
-			if (!kho_is_preserved(virt_to_phys(pts.table_lower), 0))
-				return -EUCLEAN;
-			ret = pt_descend(&pts, arg, descend_fn);
+			ret = NS(adopt_descend)(&pts, arg, descend_fn);
 			if (ret)
 				return ret;
 			continue;
@@ -322,9 +327,7 @@ static __always_inline int __do_adopt_nothing(struct pt_range *range, void *arg,
 						   pts.end_index, 0, 0) - 1;
 			continue;
 		}
-		if (!kho_is_preserved(virt_to_phys(pts.table_lower), 0))
-			return -EUCLEAN;
-		ret = pt_descend(&pts, arg, descend_fn);
+		ret = NS(adopt_descend)(&pts, arg, descend_fn);
 		if (ret)
 			return ret;
 	}

@@ -55,19 +55,11 @@ static bool liveupdate_jump(struct kunit *test, struct verify_test *vt,
 	KUNIT_ASSERT_NOT_NULL(test, empty);
 	pt_top_set(common, empty, level);
 
-	memset(to, 0, sizeof(*to));
-	spin_lock_init(&to->top_lock);
-	to->cfg = from->cfg;
-	to->dummy_dev = from->dummy_dev;
-	to->fmt_table.iommu.nid = NUMA_NO_NODE;
-	to->fmt_table.iommu.driver_ops = &pt_kunit_driver_ops;
-	to->fmt_table.iommu.iommu_device = from->dummy_dev;
-	to->domain.ops = &kunit_pt_ops;
+	verify_prepare(test, to, &from->cfg);
 	liveupdate_restore_ns = ktime_get_ns();
 	ret = pt_iommu_restore(&to->fmt_table, &to->cfg, top);
 	liveupdate_restore_ns = ktime_get_ns() - liveupdate_restore_ns;
 	KUNIT_ASSERT_NO_ERRNO_FN(test, "restore", ret);
-	to->iommu = &to->fmt_table.iommu;
 	return true;
 }
 

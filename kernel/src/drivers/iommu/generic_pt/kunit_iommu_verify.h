@@ -40,24 +40,33 @@ static struct kunit_iommu_priv *verify_side(struct kunit *test,
 	return side ? &vt->peer : test->priv;
 }
 
+/* Another table, of the same format, before init() or restore(). */
+static void verify_prepare(struct kunit *test, struct kunit_iommu_priv *to,
+			   const struct pt_iommu_table_cfg *cfg)
+{
+	struct kunit_iommu_priv *priv = test->priv;
+
+	memset(to, 0, sizeof(*to));
+	spin_lock_init(&to->top_lock);
+	to->cfg = *cfg;
+	to->dummy_dev = priv->dummy_dev;
+	to->fmt_table.iommu.nid = NUMA_NO_NODE;
+	to->fmt_table.iommu.driver_ops = &pt_kunit_driver_ops;
+	to->fmt_table.iommu.iommu_device = priv->dummy_dev;
+	to->domain.ops = &kunit_pt_ops;
+	to->iommu = &to->fmt_table.iommu;
+}
+
 /* A second table, of the same format, with room for the same addresses. */
 static void verify_init_peer(struct kunit *test, struct verify_test *vt,
 			     const struct pt_iommu_table_cfg *cfg)
 {
-	struct kunit_iommu_priv *priv = test->priv, *peer = &vt->peer;
+	struct kunit_iommu_priv *peer = &vt->peer;
 	int ret;
 
-	memset(peer, 0, sizeof(*peer));
-	spin_lock_init(&peer->top_lock);
-	peer->cfg = *cfg;
-	peer->dummy_dev = priv->dummy_dev;
-	peer->fmt_table.iommu.nid = NUMA_NO_NODE;
-	peer->fmt_table.iommu.driver_ops = &pt_kunit_driver_ops;
-	peer->fmt_table.iommu.iommu_device = priv->dummy_dev;
-	peer->domain.ops = &kunit_pt_ops;
+	verify_prepare(test, peer, cfg);
 	ret = pt_iommu_init(&peer->fmt_table, &peer->cfg, GFP_KERNEL);
 	KUNIT_ASSERT_NO_ERRNO(test, ret);
-	peer->iommu = &peer->fmt_table.iommu;
 }
 
 static struct verify_test *verify_begin(struct kunit *test)
