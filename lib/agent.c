@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Copyright (c) 2026 The Continuo authors */
-/* Sessions from an agent: docs/agent.md has the protocol. */
+/* Sessions from an agent, and updates by way of one: docs/agent.md has the protocol. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,30 +14,40 @@
 
 #define REPLY_BYTES	4096
 
-int continuo_agent(struct continuo *ctx, const char *path)
+static int dial(struct continuo *ctx, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, err;
 
-	if (!path)
-		path = CONTINUO_AGENT_SOCKET;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return fail(ctx, -ENAMETOOLONG, "%s: a socket's path has %zu bytes at most",
 			    path, sizeof(addr.sun_path) - 1);
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		err = errno;
-		if (fd >= 0)
-			close(fd);
-		return fail(ctx, -err, "%s: %s", path,
-			    err == EACCES ? "this user may not ask the agent; see its option --group" :
-			    err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
-								   strerror(err));
-	}
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	err = errno;
+	if (fd >= 0)
+		close(fd);
+	return fail(ctx, -err, "%s: %s", path,
+		    err == EACCES ? "this user may not ask the agent; see its option --group" :
+		    err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
+							   strerror(err));
+}
+
+int continuo_agent(struct continuo *ctx, const char *path)
+{
+	int fd;
+
+	if (!path)
+		path = CONTINUO_AGENT_SOCKET;
+	fd = dial(ctx, path);
+	if (fd < 0)
+		return fd;
 	if (ctx->agent >= 0)
 		close(ctx->agent);
 	ctx->agent = fd;
+	strcpy(ctx->path, path);
 	return 0;
 }
 
@@ -53,37 +64,83 @@ static int descriptor_of(struct msghdr *msg)
 	return fd;
 }
 
-int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp)
+static int not_of_protocol(struct continuo *ctx)
+{
+	return fail(ctx, -EPROTO, "the agent's answer is not of the protocol; is it of another version?");
+}
+
+/* A message of the agent's; @fd: where its descriptor is stored, -1 if it has none. */
+static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd)
 {
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	char text[REPLY_BYTES];
-	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) - 1 };
+	struct iovec iov = { .iov_base = text, .iov_len = REPLY_BYTES - 1 };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	char *why;
 	ssize_t n;
-	long err;
-	int fd;
 
-	n = snprintf(text, sizeof(text), "%s %s", verb, name);
-	if (send(ctx->agent, text, n, MSG_NOSIGNAL) != n)
-		return fail(ctx, -errno, "the agent cannot be asked: %s", strerror(errno));
 	do
-		n = recvmsg(ctx->agent, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
-	if (!n)
+	if (n <= 0)
 		return fail(ctx, -EPIPE, "the agent has ended; start it again, and connect again");
 	text[n] = 0;
-	fd = descriptor_of(&msg);
+	*fd = descriptor_of(&msg);
+	return 0;
+}
+
+static int __attribute__((format(printf, 3, 4)))
+tell(struct continuo *ctx, int agent, const char *fmt, ...)
+{
+	char text[REPLY_BYTES];
+	va_list args;
+	ssize_t n;
+
+	va_start(args, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (n >= (ssize_t)sizeof(text))
+		n = sizeof(text) - 1;
+	if (send(agent, text, n, MSG_NOSIGNAL) == n)
+		return 0;
+	return fail(ctx, errno == ECONNRESET ? -EPIPE : -errno,
+		    "the agent cannot be asked: %s", strerror(errno));
+}
+
+/* "vm NAME STATE US WHY" */
+static int pass_on(struct continuo *ctx, char *text, continuo_listener *listener, void *arg)
+{
+	struct continuo_heard heard;
+	char *save = NULL, *us, *end;
+
+	heard.name = strtok_r(text, " ", &save);
+	heard.state = strtok_r(NULL, " ", &save);
+	us = strtok_r(NULL, " ", &save);
+	if (!us)
+		return not_of_protocol(ctx);
+	heard.us = strtoull(us, &end, 10);
+	if (*end)
+		return not_of_protocol(ctx);
+	heard.why = save;
+	if (listener)
+		listener(arg, &heard);
+	return 0;
+}
+
+/* The last message of an answer. @fdp: as ask_agent(). */
+static int verdict(struct continuo *ctx, char *text, int fd, int *fdp)
+{
+	char *why;
+	long err;
+
 	if (!strcmp(text, "ok\n") && (fd >= 0) == !!fdp) {
 		if (fdp)
 			*fdp = fd;
@@ -92,9 +149,158 @@ int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp
 	if (fd >= 0)
 		close(fd);
 	if (strncmp(text, "error ", 6))
-		return fail(ctx, -EPROTO, "the agent's answer is not of the protocol");
+		return not_of_protocol(ctx);
 	err = strtol(text + 6, &why, 10);
 	if (err <= 0 || err > 4095 || *why != ' ')
-		return fail(ctx, -EPROTO, "the agent's answer is not of the protocol");
+		return not_of_protocol(ctx);
 	return fail(ctx, -(int)err, "%s", why + 1);
+}
+
+static int answer_of(struct continuo *ctx, int agent, int *fdp,
+		     continuo_listener *listener, void *arg)
+{
+	char text[REPLY_BYTES];
+	int fd, ret;
+
+	for (;;) {
+		ret = hear(ctx, agent, text, &fd);
+		if (ret)
+			return ret;
+		if (strncmp(text, "vm ", 3) || fd >= 0)
+			return verdict(ctx, text, fd, fdp);
+		ret = pass_on(ctx, text + 3, listener, arg);
+		if (ret)
+			return ret;
+	}
+}
+
+int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp)
+{
+	int ret = tell(ctx, ctx->agent, "%s %s", verb, name);
+
+	return ret ? ret : answer_of(ctx, ctx->agent, fdp, NULL, NULL);
+}
+
+/* --- being asked --- */
+
+static int need_agent(struct continuo *ctx)
+{
+	if (ctx->agent >= 0)
+		return 0;
+	return fail(ctx, -ENOTCONN, "there is no agent to ask; call continuo_agent() first");
+}
+
+int continuo_register(struct continuo *ctx, const char *name)
+{
+	int ret = need_agent(ctx), fd;
+
+	if (ret)
+		return ret;
+	/* Of its own, so that an order never comes between a question and its answer. */
+	fd = dial(ctx, ctx->path);
+	if (fd < 0)
+		return fd;
+	ret = tell(ctx, fd, "register %s", name);
+	if (!ret)
+		ret = answer_of(ctx, fd, NULL, NULL, NULL);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static const char *const wants[] = {
+	[CONTINUO_WANT_PRESERVE] = "preserve",
+	[CONTINUO_WANT_SUSPEND] = "suspend",
+	[CONTINUO_WANT_UNDO] = "undo",
+};
+
+#define WANTS	(sizeof(wants) / sizeof(wants[0]))
+
+int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order)
+{
+	char text[REPLY_BYTES], word[16];
+	int with = -1, ret, end = 0;
+
+	ret = hear(ctx, fd, text, &with);
+	if (ret)
+		return ret;
+	if (with >= 0)
+		close(with);
+	if (with >= 0 || sscanf(text, "%15s %u %u%n", word, &order->number,
+				&order->timeout_ms, &end) != 3 || text[end])
+		return not_of_protocol(ctx);
+	for (uint32_t i = CONTINUO_WANT_PRESERVE; i < WANTS; i++) {
+		if (!strcmp(wants[i], word)) {
+			order->want = i;
+			return 0;
+		}
+	}
+	return not_of_protocol(ctx);
+}
+
+int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *order,
+		    const char *why)
+{
+	char line[256];
+
+	if (!why)
+		return tell(ctx, fd, "done %u", order->number);
+	/* A line of text, whatever it was. */
+	snprintf(line, sizeof(line), "%s", why);
+	for (char *at = line; *at; at++)
+		if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+			*at = '?';
+	return tell(ctx, fd, "failed %u %s", order->number, line);
+}
+
+/* --- asking --- */
+
+int continuo_update_begin(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "update");
+	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);
+}
+
+int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const char *name,
+			uint32_t timeout_ms, continuo_listener *listener, void *arg)
+{
+	int ret = need_agent(ctx);
+
+	if (ret)
+		return ret;
+	if (want < CONTINUO_WANT_PRESERVE || want >= WANTS)
+		return fail(ctx, -EINVAL, "want=%d: it is preserve, suspend or undo", want);
+	ret = tell(ctx, ctx->agent, "%s %u%s%s", wants[want], timeout_ms,
+		   name ? " " : "", name ? name : "");
+	return ret ? ret : answer_of(ctx, ctx->agent, NULL, listener, arg);
+}
+
+int continuo_update_leave(struct continuo *ctx, const char *name)
+{
+	int ret = need_agent(ctx);
+
+	return ret ? ret : ask_agent(ctx, "leave", name, NULL);
+}
+
+int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void *arg)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "vms");
+	return ret ? ret : answer_of(ctx, ctx->agent, NULL, listener, arg);
+}
+
+int continuo_update_seal(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "seal");
+	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);
 }

@@ -85,6 +85,152 @@ int continuo_agent(struct continuo *ctx, const char *path);
  */
 int continuo_hold(struct continuo *ctx);
 
+/* ---- being asked: a VM that an update of the host carries over ---- */
+
+/* What the agent wants of a VM. */
+enum continuo_want {
+	/** Make a session of the registered name, and preserve the VM; it runs on. */
+	CONTINUO_WANT_PRESERVE = 1,
+	/** Stop the virtual CPUs, and write what is not in memory yet: the jump is next. */
+	CONTINUO_WANT_SUSPEND,
+	/** There is no jump: close and release the session, and let the VM run. */
+	CONTINUO_WANT_UNDO,
+};
+
+/**
+ * struct continuo_order - What the agent wants, and until when
+ * @want:       enum continuo_want.
+ * @number:     Of the order; goes back with the answer.
+ * @timeout_ms: From now; who has not answered by then counts as silent.
+ */
+struct continuo_order {
+	uint32_t want;
+	uint32_t number;
+	uint32_t timeout_ms;
+};
+
+/**
+ * continuo_register() - Have the agent ask when a VM is to be carried over
+ * @ctx:  The context, after continuo_agent().
+ * @name: Of the session that the VM will be preserved in.
+ *
+ * An update of the host asks each VM that is registered, and does not jump before all
+ * have done what they were asked. Closing the descriptor ends it; so does the end of the
+ * agent, see continuo_order().
+ *
+ * Return: a file descriptor, which is the caller's: it becomes readable when there is an
+ * order; -EEXIST if somebody has registered the name; -ENOTCONN without an agent; and as
+ * continuo_agent().
+ */
+int continuo_register(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_order() - Wait for an order, and read it
+ * @ctx:   The context.
+ * @fd:    Of continuo_register().
+ * @order: Where it is stored.
+ *
+ * Return: 0; -EPIPE if the agent has ended: undo what it has asked for, and register
+ * again; -EPROTO if it speaks another protocol.
+ */
+int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order);
+
+/**
+ * continuo_answer() - Say what has become of an order
+ * @ctx:   The context.
+ * @fd:    Of continuo_register().
+ * @order: The order.
+ * @why:   NULL if it was done; else why it was not, such as what continuo_why() says:
+ *	   then the update is given up.
+ *
+ * Return: 0; -EPIPE if the agent has ended.
+ */
+int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *order,
+		    const char *why);
+
+/* ---- asking: for who updates the host; root only ---- */
+
+/**
+ * struct continuo_heard - What was heard of a VM
+ * @name:  Of its session, as the kernel knows it: root's are as they are, those of the
+ *	   user 1000 begin with "u1000.".
+ * @state: "idle", "asked", "preserved", "suspended", "failed", "silent" or "left".
+ * @why:   Why it failed; or "".
+ * @us:    Microseconds from the order to the answer.
+ */
+struct continuo_heard {
+	const char *name;
+	const char *state;
+	const char *why;
+	uint64_t us;
+};
+
+/* What was heard is valid only during the call. */
+typedef void continuo_listener(void *arg, const struct continuo_heard *heard);
+
+/**
+ * continuo_update_begin() - Be the one who updates the host
+ * @ctx: The context, after continuo_agent().
+ *
+ * If the context is freed, or the process dies, before the jump, the agent undoes what
+ * the VMs have done.
+ *
+ * Return: 0; -EBUSY if somebody else is; -EPERM if the caller is not root; -ENOTCONN.
+ */
+int continuo_update_begin(struct continuo *ctx);
+
+/**
+ * continuo_update_ask() - Have VMs do something, and wait until they have
+ * @ctx:        The context, after continuo_agent().
+ * @want:       What they are asked to do. Those that have done it are not asked again.
+ * @name:       Of a VM, or NULL for all.
+ * @timeout_ms: How long they have, 1 to 3600000.
+ * @listener:   Is told of each VM, in the order of the answers; or NULL.
+ * @arg:        For @listener.
+ *
+ * Works without continuo_update_begin(), too; then what was done lasts until it is undone.
+ *
+ * Return: 0 if all have done it; -ETIMEDOUT if one has not answered; -ECANCELED if one
+ * said that it failed; -ENOENT if no VM has that name; -EBUSY if somebody else updates
+ * the host, or if VMs are to be suspended that are not preserved; -EPERM; -ENOTCONN.
+ */
+int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const char *name,
+			uint32_t timeout_ms, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_leave() - Go on without a VM
+ * @ctx:  The context, after continuo_update_begin().
+ * @name: Of the VM.
+ *
+ * What it has preserved is undone as far as it is in the agent's hands. The jump is its
+ * end: its devices are stopped.
+ *
+ * Return: 0; -ENOENT; -EPERM; -ENOTCONN.
+ */
+int continuo_update_leave(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_update_vms() - Which VMs are registered?
+ * @ctx:      The context, after continuo_agent().
+ * @listener: Is told of each.
+ * @arg:      For @listener.
+ *
+ * Return: 0; -EPERM; -ENOTCONN.
+ */
+int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_seal() - Everything is ready: the jump comes next
+ * @ctx: The context, after continuo_update_begin().
+ *
+ * The agent preserves what its successor in the next kernel has to know. If the jump
+ * fails, ask all to undo; that undoes this, too.
+ *
+ * Return: 0; -EBUSY if a VM is not suspended and was not left; -EPERM; -ENOTCONN; and as
+ * continuo_session_create().
+ */
+int continuo_update_seal(struct continuo *ctx);
+
 /* ---- sessions: what goes over together ---- */
 
 /**
@@ -160,7 +306,10 @@ int continuo_retrieve(struct continuo *ctx, int session, uint64_t token);
  */
 int continuo_finish(struct continuo *ctx, int session);
 
-/* ---- HWPTs and devices, step by step ---- */
+/* ---- address spaces, HWPTs and devices, step by step ---- */
+
+#define CONTINUO_READ	1u
+#define CONTINUO_WRITE	2u
 
 /* The mark stays, and goes along when devices move to another HWPT. */
 #define CONTINUO_MARK_KEEP	1u
@@ -278,6 +427,48 @@ int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
 int continuo_device_attach(struct continuo *ctx, int cdev, uint32_t hwpt);
 
 /**
+ * continuo_ioas_alloc() - Make an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @ioas:    Where its id is stored.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int continuo_ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas);
+
+/**
+ * continuo_ioas_map() - Map memory into an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @ioas:    Id of the address space.
+ * @memfd:   The memory, sealed as continuo_vm_memory() wants it.
+ * @offset:  Where in the memory, a multiple of 4 KiB.
+ * @length:  How much, a multiple of 4 KiB.
+ * @iova:    Where in the address space, a multiple of 4 KiB.
+ * @prot:    CONTINUO_READ, CONTINUO_WRITE, or both.
+ *
+ * Return: 0; -EEXIST if something is mapped there; -EBUSY while the iommufd is
+ * preserved; -ENOMEM, also if the user may lock no more memory (RLIMIT_MEMLOCK);
+ * -EINVAL.
+ */
+int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memfd,
+		      uint64_t offset, uint64_t length, uint64_t iova,
+		      unsigned int prot);
+
+/**
+ * continuo_hwpt_alloc() - Make a HWPT of an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @device:  Id of a device that it has to fit.
+ * @ioas:    Id of the address space.
+ * @hwpt:    Where its id is stored.
+ *
+ * Return: 0; -ENOENT; -ENOMEM.
+ */
+int continuo_hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device,
+			uint32_t ioas, uint32_t *hwpt);
+
+/**
  * continuo_destroy() - Destroy an object of an iommufd
  * @ctx:     The context.
  * @iommufd: The iommufd.
@@ -290,9 +481,6 @@ int continuo_destroy(struct continuo *ctx, int iommufd, uint32_t id);
 /* ---- a VM as a whole ---- */
 
 struct continuo_vm;
-
-#define CONTINUO_READ	1u
-#define CONTINUO_WRITE	2u
 
 /**
  * continuo_vm_new() - Begin to say what a VM consists of
@@ -423,6 +611,18 @@ enum continuo_how {
  */
 int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vm);
+
+/**
+ * continuo_vm_verify() - Would continuo_vm_take() succeed?
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ *
+ * Does all of it up to the comparison of each HWPT, and undoes that: devices are not
+ * moved, and the session is not finished.
+ *
+ * Return: as continuo_vm_take().
+ */
+int continuo_vm_verify(struct continuo *ctx, int session);
 
 /**
  * continuo_vm_find_memory() - The memory of a name, of a VM that was taken over

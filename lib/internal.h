@@ -9,11 +9,13 @@
 /*
  * @device: /dev/liveupdate, if it is held; or -1.
  * @agent:  The socket of an agent that is asked in its place; or -1.
+ * @path:   Where the agent listens.
  */
 struct continuo {
 	char why[512];
 	int device;
 	int agent;
+	char path[108];
 };
 
 /* Keep the reason of a failure; returns @err, which is negative. */

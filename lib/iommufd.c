@@ -151,7 +151,7 @@ int find_adopted(struct continuo *ctx, int iommufd, uint32_t restored,
 	return 0;
 }
 
-int ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas)
+int continuo_ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas)
 {
 	struct uio_ioas_alloc arg = { .size = sizeof(arg) };
 
@@ -161,33 +161,34 @@ int ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas)
 	return 0;
 }
 
-int ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int fd,
-	     const struct manifest_mapping *map)
+int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memfd,
+		      uint64_t offset, uint64_t length, uint64_t iova,
+		      unsigned int prot)
 {
 	struct uio_ioas_map_file arg = {
 		.size = sizeof(arg),
 		.flags = UIO_MAP_FIXED_IOVA,
 		.ioas_id = ioas,
-		.fd = fd,
-		.start = map->offset,
-		.length = map->length,
-		.iova = map->iova,
+		.fd = memfd,
+		.start = offset,
+		.length = length,
+		.iova = iova,
 	};
 
-	if (map->prot & CONTINUO_READ)
+	if (prot & CONTINUO_READ)
 		arg.flags |= UIO_MAP_READABLE;
-	if (map->prot & CONTINUO_WRITE)
+	if (prot & CONTINUO_WRITE)
 		arg.flags |= UIO_MAP_WRITEABLE;
 	if (ioctl(iommufd, UIO_IOAS_MAP_FILE, &arg))
 		return fail(ctx, -errno, "IOVA %#llx to %#llx cannot be mapped: %s",
-			    (unsigned long long)map->iova,
-			    (unsigned long long)(map->iova + map->length - 1),
+			    (unsigned long long)iova,
+			    (unsigned long long)(iova + length - 1),
 			    strerror(errno));
 	return 0;
 }
 
-int hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device, uint32_t ioas,
-	       uint32_t *hwpt)
+int continuo_hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device,
+			uint32_t ioas, uint32_t *hwpt)
 {
 	struct uio_hwpt_alloc arg = {
 		.size = sizeof(arg),

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Copyright (c) 2026 The Continuo authors */
-/* What vm.c needs of an iommufd beyond the public calls. 0 or a negative errno. */
+/* What vm.c needs of an iommufd beyond the public calls. */
 #ifndef IOMMUFD_H
 #define IOMMUFD_H
 
 #include "internal.h"
-#include "manifest.h"
 
-int ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas);
-int ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int fd,
-	     const struct manifest_mapping *map);
-int hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device, uint32_t ioas,
-	       uint32_t *hwpt);
 /* What a process that died has adopted a restored HWPT into; -ENOENT if none has. */
 int find_adopted(struct continuo *ctx, int iommufd, uint32_t restored,
 		 uint32_t *ioas, uint32_t *hwpt);

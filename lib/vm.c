@@ -433,13 +433,16 @@ static int retrieve_files(struct continuo_vm *vm, int session)
 
 static int build_space(struct continuo_vm *vm, uint32_t space)
 {
-	int ret = ioas_alloc(vm->ctx, vm->iommufd, &vm->ioas[space]);
+	int ret = continuo_ioas_alloc(vm->ctx, vm->iommufd, &vm->ioas[space]);
 
-	for (uint32_t i = 0; i < vm->m.head.mappings && !ret; i++)
-		if (vm->m.mapping[i].space == space)
-			ret = ioas_map(vm->ctx, vm->iommufd, vm->ioas[space],
-				       vm->memory[vm->m.mapping[i].memory],
-				       &vm->m.mapping[i]);
+	for (uint32_t i = 0; i < vm->m.head.mappings && !ret; i++) {
+		const struct manifest_mapping *map = &vm->m.mapping[i];
+
+		if (map->space == space)
+			ret = continuo_ioas_map(vm->ctx, vm->iommufd, vm->ioas[space],
+						vm->memory[map->memory], map->offset,
+						map->length, map->iova, map->prot);
+	}
 	return ret;
 }
 
@@ -462,7 +465,7 @@ static int build_hwpt(struct continuo_vm *vm, uint32_t i, enum continuo_how how)
 		return continuo_hwpt_adopt(vm->ctx, vm->iommufd, hwpt->restored, ioas,
 					   device, how == CONTINUO_SIZES ? CONTINUO_ADOPT_SIZES : 0,
 					   &hwpt->id, NULL);
-	ret = hwpt_alloc(vm->ctx, vm->iommufd, device, ioas, &hwpt->id);
+	ret = continuo_hwpt_alloc(vm->ctx, vm->iommufd, device, ioas, &hwpt->id);
 	if (!ret && hwpt->restored)
 		ret = continuo_hwpt_verify(vm->ctx, vm->iommufd, hwpt->restored,
 					   hwpt->id, NULL);
@@ -521,14 +524,13 @@ static int move_devices(struct continuo_vm *vm)
 	return ret;
 }
 
-int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
-		     struct continuo_vm **vmp)
+/* All of it up to where the devices would move. */
+static int prepare(struct continuo *ctx, int session, enum continuo_how how,
+		   struct continuo_vm **vmp)
 {
 	struct continuo_vm *vm = NULL;
 	int ret;
 
-	if (how > CONTINUO_SIZES)
-		return fail(ctx, -EINVAL, "how=%d: it is replace, adopt or sizes", how);
 	ret = continuo_vm_new(ctx, &vm);
 	if (ret)
 		return ret;
@@ -538,8 +540,26 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 		ret = retrieve_files(vm, session);
 	if (!ret)
 		ret = rebuild(vm, how);
-	if (!ret)
-		ret = move_devices(vm);
+	if (ret) {
+		continuo_vm_free(vm);
+		return ret;
+	}
+	*vmp = vm;
+	return 0;
+}
+
+int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
+		     struct continuo_vm **vmp)
+{
+	struct continuo_vm *vm;
+	int ret;
+
+	if (how > CONTINUO_SIZES)
+		return fail(ctx, -EINVAL, "how=%d: it is replace, adopt or sizes", how);
+	ret = prepare(ctx, session, how, &vm);
+	if (ret)
+		return ret;
+	ret = move_devices(vm);
 	if (!ret)
 		ret = continuo_finish(ctx, session);
 	if (ret) {
@@ -548,6 +568,20 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 	}
 	ctx->why[0] = 0;
 	*vmp = vm;
+	return 0;
+}
+
+int continuo_vm_verify(struct continuo *ctx, int session)
+{
+	struct continuo_vm *vm;
+	int ret;
+
+	ret = prepare(ctx, session, CONTINUO_REPLACE, &vm);
+	if (ret)
+		return ret;
+	unbuild(vm);
+	continuo_vm_free(vm);
+	ctx->why[0] = 0;
 	return 0;
 }
 

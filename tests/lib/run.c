@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "manifest.h"
 
 #define PAGE	MANIFEST_PAGE
@@ -356,6 +357,122 @@ static void agents(void)
 	rmdir(folder);
 }
 
+/* What was heard, as one text. */
+static void note(void *arg, const struct continuo_heard *heard)
+{
+	char *text = arg;
+
+	sprintf(text + strlen(text), "%s/%s/%llu/%s;", heard->name, heard->state,
+		(unsigned long long)heard->us, heard->why);
+}
+
+/* An agent that has said all this before it is asked, and is gone. */
+static struct continuo *after(const char *const said[4], int *agent)
+{
+	struct continuo *ctx;
+	int pair[2];
+
+	if (continuo_new(&ctx) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	for (unsigned int i = 0; i < 4 && said[i]; i++)
+		if (send(pair[1], said[i], strlen(said[i]), 0) < 0)
+			exit(2);
+	ctx->agent = pair[0];
+	*agent = pair[1];
+	return ctx;
+}
+
+/* Updates: what is asked, what an agent could answer, and what is heard. */
+static void updates(void)
+{
+	static const struct {
+		const char *said[4];
+		int err;
+		const char *heard;
+	} tries[] = {
+		{ { "ok\n" }, 0, "" },
+		{ { "vm a preserved 12 ", "vm u1.b failed 7 no room at all", "error 125 VM u1.b could not" },
+		  -ECANCELED, "a/preserved/12/;u1.b/failed/7/no room at all;" },
+		{ { "vm a silent 3000000 it has not", "error 110 VM a has not" }, -ETIMEDOUT,
+		  "a/silent/3000000/it has not;" },
+		{ { "vm a preserved", "ok\n" }, -EPROTO, "" },
+		{ { "vm a preserved x y", "ok\n" }, -EPROTO, "" },
+		{ { "vm ", "ok\n" }, -EPROTO, "" },
+		{ { "vm a preserved 1 " }, -EPIPE, "a/preserved/1/;" },
+		{ { "ok\nvm" }, -EPROTO, "" },
+	};
+	static const struct {
+		const char *said;
+		int err;
+		struct continuo_order order;
+	} orders[] = {
+		{ "preserve 1 30000", 0, { CONTINUO_WANT_PRESERVE, 1, 30000 } },
+		{ "suspend 4294967295 1", 0, { CONTINUO_WANT_SUSPEND, 4294967295u, 1 } },
+		{ "undo 3 5", 0, { CONTINUO_WANT_UNDO, 3, 5 } },
+		{ "dance 3 5", -EPROTO, {} },
+		{ "undo 3", -EPROTO, {} },
+		{ "undo 3 5 7", -EPROTO, {} },
+		{ "undo", -EPROTO, {} },
+		{ " 3 5", -EPROTO, {} },
+	};
+	static const char *const nothing[4];
+	struct continuo_order order;
+	struct continuo *ctx;
+	char text[1024];
+	int agent, ret;
+
+	for (unsigned int i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		ctx = after(tries[i].said, &agent);
+		text[0] = 0;
+		shutdown(agent, SHUT_WR);
+		ret = continuo_update_ask(ctx, CONTINUO_WANT_PRESERVE, "a", 1000, note, text);
+		expect(ret == tries[i].err && !strcmp(text, tries[i].heard),
+		       "ask %u: %d, heard %s", i, ret, text);
+		ret = recv(agent, text, sizeof(text), 0);
+		expect(ret == 15 && !memcmp(text, "preserve 1000 a", 15), "ask %u: what was asked", i);
+		continuo_free(ctx);
+		close(agent);
+	}
+	for (unsigned int i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		const char *said[4] = { orders[i].said };
+
+		ctx = after(said, &agent);
+		ret = continuo_order(ctx, ctx->agent, &order);
+		expect(ret == orders[i].err && (ret || !memcmp(&order, &orders[i].order, sizeof(order))),
+		       "order '%s': %d", orders[i].said, ret);
+		continuo_free(ctx);
+		close(agent);
+	}
+	/* An answer is a line, whatever the reason was. */
+	ctx = after(nothing, &agent);
+	order = (struct continuo_order){ .number = 7 };
+	call(ctx, "answer", continuo_answer(ctx, ctx->agent, &order, NULL), 0, "");
+	call(ctx, "answer why", continuo_answer(ctx, ctx->agent, &order, "a\nb\033\xff"), 0, "");
+	ret = recv(agent, text, sizeof(text), 0);
+	expect(ret == 6 && !memcmp(text, "done 7", 6), "answer: %d", ret);
+	ret = recv(agent, text, sizeof(text), 0);
+	expect(ret == 14 && !memcmp(text, "failed 7 a?b??", 14), "answer why: %d", ret);
+	close(agent);
+	call(ctx, "order of one that is gone", continuo_order(ctx, ctx->agent, &order), -EPIPE, "the agent has ended");
+	call(ctx, "answer to one that is gone", continuo_answer(ctx, ctx->agent, &order, NULL), -EPIPE, "");
+	continuo_free(ctx);
+
+	if (continuo_new(&ctx))
+		exit(2);
+	call(ctx, "register without", continuo_register(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "begin without", continuo_update_begin(ctx), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "ask without", continuo_update_ask(ctx, CONTINUO_WANT_UNDO, NULL, 1, NULL, NULL), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "leave without", continuo_update_leave(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "vms without", continuo_update_vms(ctx, note, text), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "seal without", continuo_update_seal(ctx), -ENOTCONN, "continuo_agent() first");
+	continuo_free(ctx);
+	ctx = after(nothing, &agent);
+	call(ctx, "want what", continuo_update_ask(ctx, 4, NULL, 1, NULL, NULL), -EINVAL, "it is preserve, suspend or undo");
+	call(ctx, "want nothing", continuo_update_ask(ctx, 0, NULL, 1, NULL, NULL), -EINVAL, "it is preserve, suspend or undo");
+	continuo_free(ctx);
+	close(agent);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--corpus"))
@@ -364,6 +481,7 @@ int main(int argc, char **argv)
 	written();
 	vms();
 	agents();
+	updates();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
 	return failures ? 1 : 0;
 }
