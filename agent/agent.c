@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * continuo-agent: has /dev/liveupdate, which one process at a time can have, and gives
- * sessions to VMMs over a socket. It keeps a descriptor of each, so that a VMM that
- * dies neither undoes what it has preserved nor loses what it has not taken over yet.
+ * continuo-agent: has /dev/liveupdate, which one process at a time can have, gives
+ * sessions to VMMs over a socket, and asks them to get ready when the host is updated.
+ * It keeps a descriptor of each session, so that a VMM that dies neither undoes what it
+ * has preserved nor loses what it has not taken over yet.
  *
  * It does one thing at a time, and none of them waits for a VMM.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,185 +23,193 @@
 #include <unistd.h>
 
 #include "continuo.h"
+#include "record.h"
 #include "request.h"
+#include "sessions.h"
+#include "systemd.h"
+#include "talk.h"
+#include "update.h"
 
 enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 
-#define MOST_CLIENTS	256
-#define MOST_SESSIONS	1024
-#define REPLY_BYTES	4096
-
-struct session {
-	char name[CONTINUO_SESSION_NAME];
-	int fd;
-};
+#define MOST_CLIENTS		512
+#define MOST_CLIENTS_PER_USER	128	/* of users other than root */
 
 static struct {
 	struct continuo *ctx;
-	struct session session[MOST_SESSIONS];
-	unsigned int sessions;
 	/* [0] is where they come from; the others are they. */
 	struct pollfd client[1 + MOST_CLIENTS];
+	uid_t uid[1 + MOST_CLIENTS];
 	unsigned int clients;
+	const char *takeover;
 } agent;
 
-static int trouble(const char *fmt, ...)
-{
-	va_list args;
+struct listing {
+	uid_t uid;
+	size_t n;
+	char text[REPLY_BYTES - 8];
+};
 
-	fputs("continuo-agent: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return EXIT_TROUBLE;
+static void add_name(void *arg, const char *name)
+{
+	struct listing *l = arg;
+	const char *own = request_own(name, l->uid);
+
+	if (own && strcmp(name, OWN_SESSION) && l->n + strlen(own) + 2 < sizeof(l->text))
+		l->n += sprintf(l->text + l->n, "%s\n", own);
 }
 
-static struct session *find(const char *name)
+static void list(const struct asker *who)
 {
-	for (unsigned int i = 0; i < agent.sessions; i++)
-		if (!strcmp(agent.session[i].name, name))
-			return &agent.session[i];
-	return NULL;
+	struct listing l = { .uid = who->uid };
+
+	sessions_each(add_name, &l);
+	reply(who->client, -1, "ok\n%s", l.text);
 }
 
-static int keep(const char *name, int fd)
+static void give(const struct asker *who, const struct request *req)
 {
-	struct session *s = &agent.session[agent.sessions++];
+	const char *why = "";
+	int fd;
 
-	strcpy(s->name, name);
-	s->fd = fd;
-	return fd;
-}
-
-/* A message, and a descriptor if @fd is one. A client that is gone is no concern. */
-static void reply(int client, int fd, const char *fmt, ...)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	char text[REPLY_BYTES];
-	struct iovec iov = { .iov_base = text };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	iov.iov_len = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
-	if (fd >= 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		control.head = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(sizeof(int)),
-		};
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	if (req->verb == VERB_RETRIEVE) {
+		fd = sessions_retrieve(req->name, who->uid, &why);
+		if (fd >= 0)
+			record_back(req->name, "retrieved");
+	} else if (update_is_sealed()) {
+		fd = -EBUSY;
+		why = "no session can be made: the host is about to go over to its next kernel";
+	} else {
+		fd = sessions_create(req->name, who->uid, &why);
 	}
-	/* A client that does not listen gets nothing, and keeps nobody waiting. */
-	sendmsg(client, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (fd < 0)
+		reply(who->client, -1, "error %d %s", -fd, why);
+	else
+		reply(who->client, fd, "ok\n");
 }
 
-static void list(int client, uid_t uid)
+static void release(const struct asker *who, const char *name)
 {
-	char text[REPLY_BYTES - 8] = "";
-	size_t n = 0;
-
-	for (unsigned int i = 0; i < agent.sessions; i++) {
-		const char *own = request_own(agent.session[i].name, uid);
-
-		if (own && n + strlen(own) + 2 < sizeof(text))
-			n += sprintf(text + n, "%s\n", own);
+	if (sessions_release(name)) {
+		reply(who->client, -1, "error %d session %s: the agent has none of that name", ENOENT, name);
+		return;
 	}
-	reply(client, -1, "ok\n%s", text);
+	record_back(name, "released");
+	reply(who->client, -1, "ok\n");
 }
 
-static void serve(int client, const char *message, size_t size, uid_t uid)
+static void serve(const struct asker *who, const char *message, size_t size)
 {
 	const char *why = "";
 	struct request req;
-	struct session *s;
-	int fd, ret;
+	int ret;
 
-	ret = request_parse(message, size, uid, &req, &why);
+	ret = request_parse(message, size, who->uid, &req, &why);
 	if (ret) {
-		reply(client, -1, "error %d %s", -ret, why);
+		reply(who->client, -1, "error %d %s", -ret, why);
 		return;
 	}
-	if (req.verb == VERB_LIST) {
-		list(client, uid);
-		return;
+	switch (req.verb) {
+	case VERB_CREATE:
+	case VERB_RETRIEVE:
+		give(who, &req);
+		break;
+	case VERB_RELEASE:
+		release(who, req.name);
+		break;
+	case VERB_LIST:
+		list(who);
+		break;
+	case VERB_REGISTER:
+		update_register(who, req.name);
+		break;
+	case VERB_DONE:
+		update_answer(who, req.number, NULL);
+		break;
+	case VERB_FAILED:
+		update_answer(who, req.number, req.text);
+		break;
+	case VERB_UPDATE:
+		update_begin(who);
+		break;
+	case VERB_PRESERVE:
+		update_ask(who, CONTINUO_WANT_PRESERVE, req.name, req.number);
+		break;
+	case VERB_SUSPEND:
+		update_ask(who, CONTINUO_WANT_SUSPEND, req.name, req.number);
+		break;
+	case VERB_UNDO:
+		update_ask(who, CONTINUO_WANT_UNDO, req.name, req.number);
+		break;
+	case VERB_LEAVE:
+		update_leave(who, req.name);
+		break;
+	case VERB_VMS:
+		update_vms(who);
+		break;
+	case VERB_SEAL:
+		update_seal(who, agent.ctx);
+		break;
 	}
-	s = find(req.name);
-	if (req.verb == VERB_RELEASE) {
-		if (!s) {
-			reply(client, -1, "error %d session %s: the agent has none of that name",
-			      ENOENT, req.name);
-			return;
-		}
-		close(s->fd);
-		*s = agent.session[--agent.sessions];
-		reply(client, -1, "ok\n");
-		return;
-	}
-	if (s && req.verb == VERB_CREATE) {
-		reply(client, -1, "error %d session %s: there is one of that name; release it first",
-		      EEXIST, req.name);
-		return;
-	}
-	if (!s && agent.sessions == MOST_SESSIONS) {
-		reply(client, -1, "error %d the agent has %u sessions, and no room for more",
-		      ENOSPC, MOST_SESSIONS);
-		return;
-	}
-	if (s)
-		fd = s->fd;
-	else if (req.verb == VERB_CREATE)
-		fd = continuo_session_create(agent.ctx, req.name);
-	else
-		fd = continuo_session_retrieve(agent.ctx, req.name);
-	if (fd < 0) {
-		reply(client, -1, "error %d %s", -fd, continuo_why(agent.ctx));
-		return;
-	}
-	if (!s)
-		keep(req.name, fd);
-	reply(client, fd, "ok\n");
 }
 
 /* False if it is gone. */
-static bool hear(int client)
+static bool hear(unsigned int i)
 {
-	struct ucred who = {};
-	socklen_t len = sizeof(who);
+	struct asker who = { .client = agent.client[i].fd, .uid = agent.uid[i] };
 	char message[REQUEST_MOST + 1];
 	ssize_t n;
 
-	n = recv(client, message, sizeof(message), MSG_DONTWAIT);
+	n = recv(who.client, message, sizeof(message), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
-	if (n <= 0 || getsockopt(client, SOL_SOCKET, SO_PEERCRED, &who, &len))
+	if (n <= 0)
 		return false;
-	serve(client, message, n, who.uid);
+	serve(&who, message, n);
 	return true;
+}
+
+static void turn_away(int client, int err, const char *why)
+{
+	reply(client, -1, "error %d %s", err, why);
+	close(client);
 }
 
 static void welcome(int listener)
 {
 	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred who = {};
+	socklen_t len = sizeof(who);
+	unsigned int own = 0;
 
 	if (client < 0)
 		return;
-	if (agent.clients == MOST_CLIENTS) {
-		reply(client, -1, "error %d the agent has %u clients; try again later",
-		      EAGAIN, MOST_CLIENTS);
+	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &who, &len)) {
 		close(client);
 		return;
 	}
-	agent.client[1 + agent.clients++] = (struct pollfd){ .fd = client, .events = POLLIN };
+	for (unsigned int i = 1; i <= agent.clients; i++)
+		own += agent.uid[i] == who.uid;
+	if (agent.clients == MOST_CLIENTS) {
+		turn_away(client, EAGAIN, "the agent has 512 clients; try again later");
+		return;
+	}
+	if (who.uid && own >= MOST_CLIENTS_PER_USER) {
+		turn_away(client, EDQUOT, "the user has 128 connections, and may have no more");
+		return;
+	}
+	agent.clients++;
+	agent.client[agent.clients] = (struct pollfd){ .fd = client, .events = POLLIN };
+	agent.uid[agent.clients] = who.uid;
+}
+
+static void dismiss(unsigned int i)
+{
+	update_gone(agent.client[i].fd);
+	close(agent.client[i].fd);
+	agent.client[i] = agent.client[agent.clients];
+	agent.uid[i] = agent.uid[agent.clients];
+	agent.clients--;
 }
 
 static volatile sig_atomic_t ended;
@@ -217,16 +224,15 @@ static int run(int listener)
 {
 	agent.client[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	while (!ended) {
-		if (poll(agent.client, 1 + agent.clients, -1) < 0) {
+		update_tick();
+		if (poll(agent.client, 1 + agent.clients, update_due()) < 0) {
 			if (errno == EINTR)
 				continue;
 			return trouble("poll: %s", strerror(errno));
 		}
 		for (unsigned int i = agent.clients; i >= 1; i--) {
-			if (!agent.client[i].revents || hear(agent.client[i].fd))
-				continue;
-			close(agent.client[i].fd);
-			agent.client[i] = agent.client[agent.clients--];
+			if (agent.client[i].revents && !hear(i))
+				dismiss(i);
 		}
 		if (agent.client[0].revents)
 			welcome(listener);
@@ -261,6 +267,46 @@ static int listen_at(const char *path, const char *group)
 	return fd;
 }
 
+/* A VM is to come back: start what it takes. */
+static void start(const char *name, uid_t uid)
+{
+	const char *own = request_own(name, uid);
+	char number[16];
+	pid_t pid;
+
+	if (!agent.takeover || !own)
+		return;
+	snprintf(number, sizeof(number), "%u", (unsigned int)uid);
+	pid = fork();
+	if (!pid) {
+		signal(SIGCHLD, SIG_DFL);
+		execl(agent.takeover, agent.takeover, own, number, NULL);
+		_exit(trouble("%s: %m", agent.takeover));
+	}
+	if (pid < 0)
+		trouble("VM %s cannot be started: %m", name);
+}
+
+/* Was there an update, and an agent before us? */
+static void arrive(void)
+{
+	const char *why = "";
+	int fd = sessions_retrieve(OWN_SESSION, 0, &why), ret;
+
+	if (fd < 0) {
+		if (fd != -ENOENT)
+			trouble("%s", why);
+		return;
+	}
+	ret = record_arrive(agent.ctx, fd, start);
+	if (ret == -EBADMSG)
+		trouble("session " OWN_SESSION ": its record is not of this agent's format; VMs are not started by themselves");
+	else if (ret)
+		trouble("session " OWN_SESSION ": %s", continuo_why(agent.ctx));
+	continuo_finish(agent.ctx, fd);
+	sessions_release(OWN_SESSION);
+}
+
 static void usage(FILE *to)
 {
 	fputs("usage: continuo-agent [OPTION]...\n\n"
@@ -268,6 +314,9 @@ static void usage(FILE *to)
 	      "options:\n"
 	      "  -s, --socket PATH   where VMMs ask (default: " CONTINUO_AGENT_SOCKET ")\n"
 	      "  -g, --group GROUP   whose members may ask, beside root (default: nobody)\n"
+	      "  -t, --takeover PROG start PROG NAME UID for each VM that a live update has\n"
+	      "                      brought here (default: they are started by others)\n"
+	      "  -r, --record FILE   of the last update (default: " RECORD_FILE ")\n"
 	      "  -h, --help          say this\n", to);
 }
 
@@ -276,20 +325,29 @@ int main(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "group", required_argument, NULL, 'g' },
+		{ "takeover", required_argument, NULL, 't' },
+		{ "record", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
+	const char *record = RECORD_FILE;
 	struct sigaction action = { .sa_handler = end };
 	int c, fd, ret;
 
-	while ((c = getopt_long(argc, argv, "s:g:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:g:t:r:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			path = optarg;
 			break;
 		case 'g':
 			group = optarg;
+			break;
+		case 't':
+			agent.takeover = optarg;
+			break;
+		case 'r':
+			record = optarg;
 			break;
 		case 'h':
 			usage(stdout);
@@ -310,9 +368,15 @@ int main(int argc, char **argv)
 	ret = continuo_hold(agent.ctx);
 	if (ret)
 		return trouble("%s", continuo_why(agent.ctx));
+	/* Who is started by us is nobody that we wait for. */
+	signal(SIGCHLD, SIG_IGN);
+	sessions_begin(agent.ctx);
+	record_open(record);
 	fd = listen_at(path, group);
 	if (fd < 0)
 		return EXIT_TROUBLE;
+	arrive();
+	systemd_ready();
 	ret = run(fd);
 	unlink(path);
 	return ret;

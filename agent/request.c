@@ -1,19 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "request.h"
 
+/* What follows the verb, in this order. */
+enum { NUMBER = 1, NAME = 2, NAME_OR_NOT = 4, TEXT = 8, MILLISECONDS = 16, ROOT = 32 };
+
 static const struct {
 	const char *word;
 	enum verb verb;
+	unsigned int has;
 } verbs[] = {
-	{ "create", VERB_CREATE },
-	{ "retrieve", VERB_RETRIEVE },
-	{ "release", VERB_RELEASE },
-	{ "list", VERB_LIST },
+	{ "create", VERB_CREATE, NAME },
+	{ "retrieve", VERB_RETRIEVE, NAME },
+	{ "release", VERB_RELEASE, NAME },
+	{ "list", VERB_LIST, 0 },
+	{ "register", VERB_REGISTER, NAME },
+	{ "done", VERB_DONE, NUMBER },
+	{ "failed", VERB_FAILED, NUMBER | TEXT },
+	{ "update", VERB_UPDATE, ROOT },
+	{ "preserve", VERB_PRESERVE, ROOT | MILLISECONDS | NAME_OR_NOT },
+	{ "suspend", VERB_SUSPEND, ROOT | MILLISECONDS | NAME_OR_NOT },
+	{ "undo", VERB_UNDO, ROOT | MILLISECONDS | NAME_OR_NOT },
+	{ "leave", VERB_LEAVE, ROOT | NAME },
+	{ "vms", VERB_VMS, ROOT },
+	{ "seal", VERB_SEAL, ROOT },
 };
+
+#define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
 
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -22,34 +41,27 @@ static int prefix(char *to, size_t size, uid_t uid)
 	return uid ? snprintf(to, size, "u%u.", (unsigned int)uid) : 0;
 }
 
-int request_parse(const char *message, size_t size, uid_t uid,
-		  struct request *req, const char **why)
+static int parse_number(char **at, struct request *req, const char **why)
 {
-	char text[REQUEST_MOST + 1], *name;
-	size_t i, n;
+	unsigned long number;
+	char *end;
 
-	if (!size || size > REQUEST_MOST || memchr(message, 0, size)) {
-		*why = "a request is a line of 1 to 128 bytes";
-		return -EBADMSG;
-	}
-	memcpy(text, message, size);
-	text[size] = 0;
-	name = strchr(text, ' ');
-	if (name)
-		*name++ = 0;
-	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (!strcmp(verbs[i].word, text))
-			break;
-	if (i == sizeof(verbs) / sizeof(verbs[0])) {
-		*why = "a request begins with create, retrieve, release or list";
-		return -EBADMSG;
-	}
-	req->verb = verbs[i].verb;
-	memset(req->name, 0, sizeof(req->name));
-	if (req->verb == VERB_LIST) {
-		*why = "list takes no name";
-		return name ? -EBADMSG : 0;
-	}
+	*why = "a number of 1 to 4294967295 follows here";
+	if (!*at || !isdigit((unsigned char)**at))
+		return -EINVAL;
+	errno = 0;
+	number = strtoul(*at, &end, 10);
+	if (errno || !number || number > UINT32_MAX || (*end && *end != ' '))
+		return -EINVAL;
+	req->number = number;
+	*at = *end ? end + 1 : NULL;
+	return 0;
+}
+
+static int parse_name(const char *name, uid_t uid, struct request *req, const char **why)
+{
+	size_t n;
+
 	if (!name || !*name || name[strspn(name, NAME_BYTES)]) {
 		*why = "a session's name consists of letters, digits and . _ -";
 		return -EINVAL;
@@ -60,7 +72,76 @@ int request_parse(const char *message, size_t size, uid_t uid,
 		return -ENAMETOOLONG;
 	}
 	strcpy(req->name + n, name);
+	if (!strcmp(req->name, OWN_SESSION)) {
+		*why = "the session of that name is the agent's own";
+		return -EINVAL;
+	}
 	return 0;
+}
+
+static bool is_text(const char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text >= 0x7f)
+			return false;
+	return true;
+}
+
+static int parse_rest(char *at, unsigned int has, uid_t uid, struct request *req,
+		      const char **why)
+{
+	int ret = 0;
+
+	if (has & (NUMBER | MILLISECONDS))
+		ret = parse_number(&at, req, why);
+	if (!ret && has & MILLISECONDS && req->number > MOST_TIMEOUT_MS) {
+		*why = "no VM has more than 3600000 milliseconds";
+		ret = -EINVAL;
+	}
+	if (ret)
+		return ret;
+	if (has & NAME || (has & NAME_OR_NOT && at))
+		return parse_name(at, uid, req, why);
+	if (has & TEXT) {
+		*why = "a reason is printable ASCII";
+		if (!at || !is_text(at))
+			return -EINVAL;
+		strcpy(req->text, at);
+		return 0;
+	}
+	*why = "nothing follows here";
+	return at ? -EBADMSG : 0;
+}
+
+int request_parse(const char *message, size_t size, uid_t uid,
+		  struct request *req, const char **why)
+{
+	char text[REQUEST_MOST + 1], *rest;
+	size_t i;
+
+	memset(req, 0, sizeof(*req));
+	if (!size || size > REQUEST_MOST || memchr(message, 0, size)) {
+		*why = "a request is a line of 1 to 512 bytes";
+		return -EBADMSG;
+	}
+	memcpy(text, message, size);
+	text[size] = 0;
+	rest = strchr(text, ' ');
+	if (rest)
+		*rest++ = 0;
+	for (i = 0; i < VERBS; i++)
+		if (!strcmp(verbs[i].word, text))
+			break;
+	if (i == VERBS) {
+		*why = "a request begins with a verb of docs/agent.md";
+		return -EBADMSG;
+	}
+	if (verbs[i].has & ROOT && uid) {
+		*why = "only root can ask that";
+		return -EPERM;
+	}
+	req->verb = verbs[i].verb;
+	return parse_rest(rest, verbs[i].has, uid, req, why);
 }
 
 const char *request_own(const char *name, uid_t uid)

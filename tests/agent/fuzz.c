@@ -22,7 +22,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
 		if (ret && !why)
 			abort();
-		if (ret || req.verb == VERB_LIST)
+		if (!ret && req.verb >= VERB_UPDATE)
+			abort();
+		if (ret || !*req.name)
 			continue;
 		if (memchr(req.name, 0, sizeof(req.name)) == NULL ||
 		    !request_own(req.name, users[i]))
@@ -31,6 +33,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 			if (j != i && request_own(req.name, users[j]))
 				abort();
 	}
+	/* Of root's, no name is the agent's own session. */
+	if (!request_parse(copy, size, 0, &req, &why) &&
+	    (!strcmp(req.name, OWN_SESSION) || !memchr(req.text, 0, sizeof(req.text))))
+		abort();
 	free(copy);
 	return 0;
 }

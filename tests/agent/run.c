@@ -22,6 +22,8 @@ static const struct {
 	int ret;
 	enum verb verb;
 	const char *name;	/* or a part of the reason */
+	uint32_t number;
+	const char *text;
 } tries[] = {
 	{ "create vm", 0, 0, 0, VERB_CREATE, "vm" },
 	{ "create vm", 0, 1000, 0, VERB_CREATE, "u1000.vm" },
@@ -29,11 +31,39 @@ static const struct {
 	{ "release u1000.vm", 0, 0, 0, VERB_RELEASE, "u1000.vm" },
 	{ "retrieve u1000.vm", 0, 1001, 0, VERB_RETRIEVE, "u1001.u1000.vm" },
 	{ "list", 0, 1000, 0, VERB_LIST, "" },
-	{ "list vm", 0, 0, -EBADMSG, 0, "list takes no name" },
-	{ "", 0, 0, -EBADMSG, 0, "1 to 128 bytes" },
-	{ "create vm\0x", 11, 0, -EBADMSG, 0, "1 to 128 bytes" },
-	{ "create " X60 X60 X60, 0, 0, -EBADMSG, 0, "1 to 128 bytes" },
-	{ "Create vm", 0, 0, -EBADMSG, 0, "begins with create" },
+	{ "list vm", 0, 0, -EBADMSG, 0, "nothing follows" },
+	{ "list ", 0, 0, -EBADMSG, 0, "nothing follows" },
+	{ "", 0, 0, -EBADMSG, 0, "1 to 512 bytes" },
+	{ "create vm\0x", 11, 0, -EBADMSG, 0, "1 to 512 bytes" },
+	{ "failed 1 " X60 X60 X60 X60 X60 X60 X60 X60 X60, 0, 0, -EBADMSG, 0, "1 to 512 bytes" },
+	{ "Create vm", 0, 0, -EBADMSG, 0, "begins with a verb" },
+	{ "register vm", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
+	{ "register " OWN_SESSION, 0, 0, -EINVAL, 0, "agent's own" },
+	{ "release " OWN_SESSION, 0, 0, -EINVAL, 0, "agent's own" },
+	{ "create " OWN_SESSION, 0, 1000, 0, VERB_CREATE, "u1000." OWN_SESSION },
+	{ "done 1", 0, 1000, 0, VERB_DONE, "", 1 },
+	{ "done 4294967295", 0, 1000, 0, VERB_DONE, "", 4294967295u },
+	{ "done 4294967296", 0, 1000, -EINVAL, 0, "a number" },
+	{ "done 0", 0, 1000, -EINVAL, 0, "a number" },
+	{ "done -1", 0, 1000, -EINVAL, 0, "a number" },
+	{ "done", 0, 1000, -EINVAL, 0, "a number" },
+	{ "done 1x", 0, 1000, -EINVAL, 0, "a number" },
+	{ "done 1 x", 0, 1000, -EBADMSG, 0, "nothing follows" },
+	{ "failed 7 no room", 0, 1000, 0, VERB_FAILED, "", 7, "no room" },
+	{ "failed 7", 0, 1000, -EINVAL, 0, "printable" },
+	{ "failed 7 a\033[2J", 0, 1000, -EINVAL, 0, "printable" },
+	{ "update", 0, 0, 0, VERB_UPDATE, "" },
+	{ "update", 0, 1000, -EPERM, 0, "only root" },
+	{ "preserve 1000", 0, 0, 0, VERB_PRESERVE, "", 1000 },
+	{ "preserve 1000 u1000.vm", 0, 0, 0, VERB_PRESERVE, "u1000.vm", 1000 },
+	{ "preserve 1000 u1000.vm", 0, 1000, -EPERM, 0, "only root" },
+	{ "preserve 3600001", 0, 0, -EINVAL, 0, "3600000" },
+	{ "suspend vm", 0, 0, -EINVAL, 0, "a number" },
+	{ "undo 5 a b", 0, 0, -EINVAL, 0, "letters, digits" },
+	{ "leave u1000.vm", 0, 0, 0, VERB_LEAVE, "u1000.vm" },
+	{ "leave", 0, 0, -EINVAL, 0, "letters, digits" },
+	{ "seal", 0, 1, -EPERM, 0, "only root" },
+	{ "vms", 0, 0, 0, VERB_VMS, "" },
 	{ "create", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create ", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create  vm", 0, 0, -EINVAL, 0, "letters, digits" },
@@ -85,7 +115,8 @@ int main(int argc, char **argv)
 		if (ret)
 			expect(!!strstr(why, tries[i].name), tries[i].message, why);
 		else
-			expect(req.verb == tries[i].verb && !strcmp(req.name, tries[i].name),
+			expect(req.verb == tries[i].verb && !strcmp(req.name, tries[i].name) &&
+			       req.number == tries[i].number && !strcmp(req.text, tries[i].text ?: ""),
 			       tries[i].message, req.name);
 	}
 	expect(!strcmp(request_own("u1000.vm", 1000), "vm"), "own", "not his");

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The record of an update: what happened when, in both kernels, on one axis of time. It
+ * is kept in a file for "continuo report", and goes over in the agent's own session; the
+ * next kernel's agent goes on with it. docs/agent.md has the format.
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "continuo.h"
+
+#define RECORD_FORMAT_VERSION	1
+#define RECORD_FILE		"/run/continuo/update.json"
+
+/* Before all else. @path: of the file. */
+void record_open(const char *path);
+/* An update begins: the last one is forgotten. */
+void record_begin(void);
+/* That something of the host happens now; of a VM. */
+void record_at(const char *what);
+void record_vm_at(const char *name, const char *what);
+/* A VM as it is; @why may be "". Adds it if there is none of that name. */
+void record_vm(const char *name, uid_t uid, const char *state, const char *why);
+/* Of an update that came from the previous kernel: its VM has come back so far. */
+void record_back(const char *name, const char *what);
+/* How the update stands, and why; NULL: as before. */
+void record_outcome(const char *outcome, const char *why);
+
+/* Put it into the agent's own session: 0 or a negative errno, see continuo_why(). */
+int record_seal(struct continuo *ctx, int session);
+/*
+ * Get it from there; @each is called for each VM that is to come back. 0; -EBADMSG if
+ * it is none that this agent reads.
+ */
+int record_arrive(struct continuo *ctx, int session,
+		  void (*each)(const char *name, uid_t uid));
+#endif
