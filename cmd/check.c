@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "abi.h"
+#include "cmdline.h"
 #include "commands.h"
 
 #define PCI	"/sys/bus/pci/devices"
@@ -63,28 +64,6 @@ static void say(struct check *c, const char *what, enum answer answer,
 
 /* --- the host --- */
 
-/* The last value of a parameter on the command line, or NULL; to be freed. */
-static char *parameter(struct check *c, const char *name)
-{
-	char *copy = strdup(c->cmdline), *save = NULL, *word, *value = NULL;
-	size_t n = strlen(name);
-
-	for (word = strtok_r(copy, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save)) {
-		if (strncmp(word, name, n) || (word[n] && word[n] != '='))
-			continue;
-		free(value);
-		value = strdup(word[n] ? word + n + 1 : "");
-	}
-	free(copy);
-	return value;
-}
-
-static bool is_on(const char *value)
-{
-	return value && (!*value || strchr("1yY", *value) || !strcasecmp(value, "on"));
-}
-
 /* Is an option of the kernel's configuration on? */
 static enum answer configured(struct check *c, const char *option)
 {
@@ -107,7 +86,7 @@ static void check_live_update(struct check *c)
 		"KEXEC_HANDOVER", "LIVEUPDATE", "LIVEUPDATE_MEMFD", "PCI_LIVEUPDATE",
 		"IOMMU_LIVEUPDATE", "VFIO_PCI_LIVEUPDATE",
 	};
-	char *missing = NULL, *kho = parameter(c, "kho"), *lu = parameter(c, "liveupdate");
+	char *missing = NULL, *kho = cmdline_value(c->cmdline, "kho"), *lu = cmdline_value(c->cmdline, "liveupdate");
 	bool there = is_there(c->opt, "/dev/liveupdate");
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && c->config; i++)
@@ -123,12 +102,12 @@ static void check_live_update(struct check *c)
 	else
 		say(c, "kernel options", YES, "all are on", NULL);
 
-	if (is_on(kho) || (!kho && configured(c, "KEXEC_HANDOVER_ENABLE_DEFAULT") == YES))
+	if (cmdline_is_on(kho) || (!kho && configured(c, "KEXEC_HANDOVER_ENABLE_DEFAULT") == YES))
 		say(c, "kho=on", YES, kho ? "on the command line" : "on by default", NULL);
 	else
 		say(c, "kho=on", NO, kho ? kho : "not on the command line",
 		    "add kho=on to the command line of this kernel and of the next, and reboot");
-	if (is_on(lu))
+	if (cmdline_is_on(lu))
 		say(c, "liveupdate=on", YES, "on the command line", NULL);
 	else
 		say(c, "liveupdate=on", there ? UNKNOWN : NO, lu ? lu : "not on the command line",
@@ -521,11 +500,10 @@ static char *read_kernel_config(struct check *c)
 	return text;
 }
 
-int cmd_check(const struct options *opt)
+struct json_object *check_host(const struct options *opt)
 {
 	struct json_object *o = model_new("check");
 	struct check c = { .opt = opt };
-	int ret;
 
 	c.cmdline = read_text(opt, "/proc/cmdline") ?: strdup("");
 	c.config = read_kernel_config(&c);
@@ -543,10 +521,19 @@ int cmd_check(const struct options *opt)
 	check_devices(&c);
 
 	model_bool(o, "ready", !c.against);
-	model_print(stdout, o, opt->json);
-	ret = c.against ? EXIT_NOT_READY : EXIT_FINE;
-	json_object_put(o);
 	free(c.cmdline);
 	free(c.config);
+	return o;
+}
+
+int cmd_check(const struct options *opt)
+{
+	struct json_object *o = check_host(opt), *ready;
+	int ret;
+
+	json_object_object_get_ex(o, "ready", &ready);
+	ret = json_object_get_boolean(ready) ? EXIT_FINE : EXIT_NOT_READY;
+	model_print(stdout, o, opt->json);
+	json_object_put(o);
 	return ret;
 }

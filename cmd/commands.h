@@ -16,11 +16,22 @@ enum {
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
 };
 
-/* With the options that all have. */
+enum option_id {
+	OPT_JSON, OPT_ROOT, OPT_HELP, OPT_VERSION,
+	/* of some commands */
+	OPT_AGENT, OPT_TIMEOUT,
+	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
+	OPT_WITHOUT_VMS, OPT_DRY_RUN,
+	OPT_DISCARD,
+	OPT_RECORD, OPT_SVG,
+	OPTIONS
+};
+
 struct options {
 	bool json;
-	const char *root;	/* in front of /sys, /proc and /dev; "" */
-	int argc;		/* what follows the options */
+	const char *root;		/* in front of /sys, /proc and /dev; "" */
+	const char *given[OPTIONS];	/* its value, "" if it has none; NULL if not given */
+	int argc;			/* what follows the options */
 	char **argv;
 };
 
@@ -28,6 +39,16 @@ int cmd_check(const struct options *opt);
 int cmd_list(const struct options *opt);
 int cmd_show(const struct options *opt);
 int cmd_inspect(const struct options *opt);
+int cmd_update(const struct options *opt);
+int cmd_preserve(const struct options *opt);
+int cmd_unpreserve(const struct options *opt);
+int cmd_retrieve(const struct options *opt);
+int cmd_verify(const struct options *opt);
+int cmd_finish(const struct options *opt);
+int cmd_report(const struct options *opt);
+
+/* What "check" has found; to be put. */
+struct json_object *check_host(const struct options *opt);
 
 /* Say on stderr what cannot be done; returns EXIT_TROUBLE. */
 int trouble(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "continuo.h"
+#include "report.h"
 
 #define STR(x)	#x
 #define XSTR(x)	STR(x)
@@ -25,24 +26,55 @@ static const struct command {
 } commands[] = {
 	{ "check", "", "is this host ready for a live update, and which devices could go over? Ends with 1 if not",
 	  0, 0, cmd_check },
-	{ "list", "", "sessions and devices that would be, or were, carried over",
+	{ "update", "", "replace the kernel: check, load, have all VMs preserve and suspend, jump; undo it all if that fails",
+	  0, 0, cmd_update },
+	{ "report", "", "what happened when in the last update, in both kernels",
+	  0, 0, cmd_report },
+	{ "list", "", "sessions and devices that would be, or were, carried over, and VMs that are registered with the agent",
 	  0, 0, cmd_list },
 	{ "show", "[TYPE]", "every object of an update that the kernel knows, or those of a type",
 	  0, 1, cmd_show },
 	{ "inspect", "FILE", "the same of a saved copy of the kernel's view, or of standard input (-)",
 	  1, 1, cmd_inspect },
+	{ "preserve", "[VM]", "have a VM that is registered with the agent preserve, or all of them",
+	  0, 1, cmd_preserve },
+	{ "unpreserve", "[VM]", "have it undo that",
+	  0, 1, cmd_unpreserve },
+	{ "retrieve", "SESSION", "get a session from the previous kernel, and say what is in it",
+	  1, 1, cmd_retrieve },
+	{ "verify", "SESSION", "would the VM of a session be taken over? Rebuilds and compares, and leaves it as it is",
+	  1, 1, cmd_verify },
+	{ "finish", "SESSION", "end a session that has been taken over",
+	  1, 1, cmd_finish },
 };
 
+#define ASKS	"list update preserve unpreserve retrieve verify finish"
+
+/* @of: the commands that have it; NULL if all do. */
 static const struct described_option {
 	const char *name;
-	char letter;
+	char letter;			/* 0 if it has none */
 	const char *arg;
+	const char *of;
 	const char *what;
-} described[] = {
-	{ "json", 'j', NULL, "print JSON, of format version " XSTR(MODEL_FORMAT_VERSION) ", in place of text" },
-	{ "root", 'r', "DIR", "look at DIR/sys, DIR/proc and DIR/dev, a copy of those of another machine" },
-	{ "help", 'h', NULL, "say this" },
-	{ "version", 'V', NULL, "say the version" },
+} described[OPTIONS] = {
+	[OPT_JSON] = { "json", 'j', NULL, NULL, "print JSON, of format version " XSTR(MODEL_FORMAT_VERSION) ", in place of text" },
+	[OPT_ROOT] = { "root", 'r', "DIR", NULL, "look at DIR/sys, DIR/proc and DIR/dev, a copy of those of another machine" },
+	[OPT_HELP] = { "help", 'h', NULL, NULL, "say this" },
+	[OPT_VERSION] = { "version", 'V', NULL, NULL, "say the version" },
+	[OPT_KERNEL] = { "kernel", 'k', "FILE", "update", "the next kernel's image" },
+	[OPT_INITRD] = { "initrd", 'i', "FILE", "update", "its initramfs" },
+	[OPT_APPEND] = { "append", 'a', "LINE", "update", "its command line" },
+	[OPT_REUSE_CMDLINE] = { "reuse-cmdline", 0, NULL, "update", "in place of --append: that of this kernel" },
+	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "update", "say what would be done, and do nothing" },
+	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve", "how long the VMs have for each thing that they are asked (default: 30)" },
+	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs; the jump is their end" },
+	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
+	[OPT_WITHOUT_VMS] = { "without-vms", 0, NULL, "update", "update though no VM is registered with the agent" },
+	[OPT_DISCARD] = { "discard", 0, NULL, "finish", "take over what nobody has, and let go of it: its devices are stopped, its memory is lost" },
+	[OPT_AGENT] = { "agent", 's', "SOCKET", ASKS, "where the agent listens (default: " CONTINUO_AGENT_SOCKET ")" },
+	[OPT_RECORD] = { "record", 0, "FILE", "report", "where the agent has written it (default: " REPORT_FILE ")" },
+	[OPT_SVG] = { "svg", 0, NULL, "report", "print a picture of it, in place of text" },
 };
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
@@ -115,17 +147,40 @@ bool is_there(const struct options *opt, const char *fmt, ...)
 	return there;
 }
 
+static bool belongs(const struct described_option *o, const char *command)
+{
+	size_t n = strlen(command);
+
+	for (const char *at = o->of; at && (at = strstr(at, command)); at += n)
+		if ((at == o->of || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+			return true;
+	return !o->of;
+}
+
+static void usage_option(FILE *to, const struct described_option *o)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "%s%s%s", o->name, o->arg ? " " : "", o->arg ?: "");
+	if (o->letter)
+		fprintf(to, "  -%c, --%-17s%s", o->letter, name, o->what);
+	else
+		fprintf(to, "      --%-17s%s", name, o->what);
+	if (o->of)
+		fprintf(to, " [%s]", o->of);
+	fputc('\n', to);
+}
+
 static void usage(FILE *to)
 {
 	fputs("usage: continuo [OPTION]... COMMAND [ARGUMENT]\n\n"
 	      "Live updates of a host whose VMs have devices.\n\ncommands:\n", to);
 	for (size_t i = 0; i < N(commands); i++)
-		fprintf(to, "  %-9s%-8s%s\n", commands[i].name, commands[i].args,
+		fprintf(to, "  %-11s%-9s%s\n", commands[i].name, commands[i].args,
 			commands[i].what);
-	fputs("\noptions:\n", to);
-	for (size_t i = 0; i < N(described); i++)
-		fprintf(to, "  -%c, --%-9s%-5s%s\n", described[i].letter,
-			described[i].name, described[i].arg ?: "", described[i].what);
+	fputs("\noptions, and which commands have them:\n", to);
+	for (size_t i = 0; i < OPTIONS; i++)
+		usage_option(to, &described[i]);
 	fputs("\nexit status: 0 done, or ready; 1 not ready; 2 wrong usage; 3 it could not be done\n", to);
 }
 
@@ -143,11 +198,13 @@ static void describe(void)
 		model_text(row, "what", commands[i].what);
 	}
 	table = model_table(o, "options");
-	for (size_t i = 0; i < N(described); i++) {
+	for (size_t i = 0; i < OPTIONS; i++) {
 		row = model_row(table);
 		model_text(row, "name", described[i].name);
-		model_format(row, "letter", "%c", described[i].letter);
+		if (described[i].letter)
+			model_format(row, "letter", "%c", described[i].letter);
 		model_text(row, "arg", described[i].arg);
+		model_text(row, "of", described[i].of);
 		model_text(row, "what", described[i].what);
 	}
 	model_print(stdout, o, true);
@@ -166,43 +223,67 @@ static int wrong(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+enum { DESCRIBE = 256, FIRST_OPTION };
+
+/* For getopt: each option has a number of its own, and its letter, if it has one. */
+static void tell_getopt(struct option longs[OPTIONS + 2], char letters[2 * OPTIONS + 2])
+{
+	*letters++ = ':';
+	for (int i = 0; i < OPTIONS; i++) {
+		longs[i] = (struct option){
+			.name = described[i].name,
+			.has_arg = described[i].arg ? required_argument : no_argument,
+			.val = FIRST_OPTION + i,
+		};
+		if (!described[i].letter)
+			continue;
+		*letters++ = described[i].letter;
+		if (described[i].arg)
+			*letters++ = ':';
+	}
+	*letters = 0;
+	longs[OPTIONS] = (struct option){ .name = "describe", .val = DESCRIBE };
+	longs[OPTIONS + 1] = (struct option){};
+}
+
+static int option_of(int c)
+{
+	for (int i = 0; i < OPTIONS; i++)
+		if (c == FIRST_OPTION + i || (described[i].letter && c == described[i].letter))
+			return i;
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "root", required_argument, NULL, 'r' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "describe", no_argument, NULL, 'D' },
-		{ }
-	};
+	struct option longs[OPTIONS + 2];
+	char letters[2 * OPTIONS + 2];
 	struct options opt = { .root = "" };
 	const struct command *command = NULL;
 	int c, ret;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jr:hV", longs, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			opt.json = true;
-			break;
-		case 'r':
-			opt.root = optarg;
-			break;
-		case 'h':
-			usage(stdout);
-			return EXIT_FINE;
-		case 'V':
-			puts("continuo " VERSION);
-			return EXIT_FINE;
-		case 'D':
+	tell_getopt(longs, letters);
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		int i = option_of(c);
+
+		if (c == DESCRIBE) {
 			describe();
 			return EXIT_FINE;
-		case ':':
-			return wrong("%s takes an argument", argv[optind - 1]);
-		default:
-			return wrong("there is no option %s", argv[optind - 1]);
 		}
+		if (c == ':')
+			return wrong("%s takes an argument", argv[optind - 1]);
+		if (i < 0)
+			return wrong("there is no option %s", argv[optind - 1]);
+		opt.given[i] = optarg ?: "";
+	}
+	if (opt.given[OPT_HELP]) {
+		usage(stdout);
+		return EXIT_FINE;
+	}
+	if (opt.given[OPT_VERSION]) {
+		puts("continuo " VERSION);
+		return EXIT_FINE;
 	}
 	if (optind == argc) {
 		usage(stderr);
@@ -213,6 +294,11 @@ int main(int argc, char **argv)
 			command = &commands[i];
 	if (!command)
 		return wrong("there is no command '%s'", argv[optind]);
+	for (int i = 0; i < OPTIONS; i++)
+		if (opt.given[i] && !belongs(&described[i], command->name))
+			return wrong("%s has no option --%s", command->name, described[i].name);
+	opt.json = opt.given[OPT_JSON];
+	opt.root = opt.given[OPT_ROOT] ?: "";
 	opt.argc = argc - optind - 1;
 	opt.argv = argv + optind + 1;
 	if (opt.argc < command->least || opt.argc > command->most)

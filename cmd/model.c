@@ -48,6 +48,15 @@ void model_int(struct json_object *o, const char *name, long long value)
 	json_object_object_add(o, name, json_object_new_int64(value));
 }
 
+void model_ms(struct json_object *o, const char *name, double ms)
+{
+	char text[32];
+
+	/* The same digits in both forms. */
+	snprintf(text, sizeof(text), "%.1f", ms);
+	json_object_object_add(o, name, json_object_new_double_s(ms, text));
+}
+
 struct json_object *model_table(struct json_object *o, const char *name)
 {
 	struct json_object *table = json_object_new_array();

@@ -21,6 +21,7 @@ void model_format(struct json_object *o, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void model_bool(struct json_object *o, const char *name, bool value);
 void model_int(struct json_object *o, const char *name, long long value);
+void model_ms(struct json_object *o, const char *name, double ms);
 /* A table, and a row of it. */
 struct json_object *model_table(struct json_object *o, const char *name);
 struct json_object *model_row(struct json_object *table);

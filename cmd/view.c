@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands.h"
+#include "ask.h"
 
 #define VIEW	"/sys/kernel/debug/liveupdate"
 
@@ -150,6 +150,24 @@ static int finish(const struct options *opt, struct json_object *o, int ret)
 	return ret;
 }
 
+static void keep(void *table, const struct continuo_heard *heard)
+{
+	ask_keep(table, heard);
+}
+
+/* The VMs that are registered with the agent, if there is one here that tells. */
+static void list_vms(const struct options *opt, struct json_object *o)
+{
+	struct json_object *table = model_table(o, "vm");
+	struct continuo *ctx;
+
+	if (*opt->root || continuo_new(&ctx))
+		return;
+	if (!continuo_agent(ctx, opt->given[OPT_AGENT]))
+		continuo_update_vms(ctx, keep, table);
+	continuo_free(ctx);
+}
+
 int cmd_list(const struct options *opt)
 {
 	struct json_object *o = model_new("list");
@@ -158,6 +176,7 @@ int cmd_list(const struct options *opt)
 	model_table(o, "session");
 	model_table(o, "device");
 	ret = both(opt, o, "session") ?: both(opt, o, "device");
+	list_vms(opt, o);
 	return finish(opt, o, ret);
 }
 

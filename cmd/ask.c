@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* preserve and unpreserve, and what the commands that ask the agent share. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ask.h"
+
+#define TIMEOUT_S	30
+#define MOST_TIMEOUT_S	3600
+
+struct continuo *ask_begin(const struct options *opt, bool must)
+{
+	struct continuo *ctx;
+	int ret;
+
+	if (*opt->root) {
+		trouble("--root is for commands that only look; this one acts on this machine");
+		return NULL;
+	}
+	if (continuo_new(&ctx)) {
+		trouble("out of memory");
+		return NULL;
+	}
+	ret = continuo_agent(ctx, opt->given[OPT_AGENT]);
+	if (!ret || (!must && !opt->given[OPT_AGENT] && (ret == -ENOENT || ret == -ECONNREFUSED)))
+		return ctx;
+	ask_trouble(ctx);
+	continuo_free(ctx);
+	return NULL;
+}
+
+int ask_trouble(struct continuo *ctx)
+{
+	return trouble("%s", continuo_why(ctx));
+}
+
+uint32_t ask_timeout(const struct options *opt)
+{
+	const char *text = opt->given[OPT_TIMEOUT];
+	unsigned long s = TIMEOUT_S;
+	char *end;
+
+	if (text) {
+		s = strtoul(text, &end, 10);
+		if (!*text || *end || !s || s > MOST_TIMEOUT_S) {
+			trouble("--timeout %s: that is not a number of 1 to %d seconds", text, MOST_TIMEOUT_S);
+			return 0;
+		}
+	}
+	return s * 1000;
+}
+
+void ask_keep(struct json_object *table, const struct continuo_heard *heard)
+{
+	struct json_object *row = NULL, *name;
+
+	for (size_t i = 0; i < json_object_array_length(table) && !row; i++) {
+		row = json_object_array_get_idx(table, i);
+		if (!json_object_object_get_ex(row, "vm", &name) ||
+		    strcmp(json_object_get_string(name), heard->name))
+			row = NULL;
+	}
+	if (!row)
+		row = model_row(table);
+	model_text(row, "vm", heard->name);
+	model_text(row, "state", heard->state);
+	model_ms(row, "ms", heard->us / 1e3);
+	model_text(row, "why", *heard->why ? heard->why : NULL);
+}
+
+static void keep(void *arg, const struct continuo_heard *heard)
+{
+	ask_keep(arg, heard);
+	if (isatty(2))
+		fprintf(stderr, "%s: %s %s\n", heard->name, heard->state, heard->why);
+}
+
+static int ask(const struct options *opt, const char *command, enum continuo_want want)
+{
+	uint32_t timeout = ask_timeout(opt);
+	struct continuo *ctx = timeout ? ask_begin(opt, true) : NULL;
+	struct json_object *o;
+	int ret;
+
+	if (!ctx)
+		return EXIT_TROUBLE;
+	o = model_new(command);
+	ret = continuo_update_ask(ctx, want, opt->argc ? opt->argv[0] : NULL, timeout,
+				  keep, model_table(o, "vm"));
+	if (ret)
+		ask_trouble(ctx);
+	/* Those of the others are worth to be known, too. */
+	if (!ret || ret == -ECANCELED || ret == -ETIMEDOUT)
+		model_print(stdout, o, opt->json);
+	json_object_put(o);
+	continuo_free(ctx);
+	return ret ? EXIT_TROUBLE : EXIT_FINE;
+}
+
+int cmd_preserve(const struct options *opt)
+{
+	return ask(opt, "preserve", CONTINUO_WANT_PRESERVE);
+}
+
+int cmd_unpreserve(const struct options *opt)
+{
+	return ask(opt, "unpreserve", CONTINUO_WANT_UNDO);
+}

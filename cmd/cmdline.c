@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cmdline.h"
+
+char *cmdline_value(const char *line, const char *name)
+{
+	char *copy = strdup(line), *save = NULL, *word, *value = NULL;
+	size_t n = strlen(name);
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, name, n) || (word[n] && word[n] != '='))
+			continue;
+		free(value);
+		value = strdup(word[n] ? word + n + 1 : "");
+	}
+	free(copy);
+	return value;
+}
+
+bool cmdline_is_on(const char *value)
+{
+	return value && (!*value || strchr("1yY", *value) || !strcasecmp(value, "on"));
+}
+
+/*
+ * "sm_on" or "sm_off" if the line says which mode VT-d is to be in, else "". Each
+ * intel_iommu= counts, and each has a list.
+ */
+static const char *vtd_mode(const char *line)
+{
+	const char *mode = "";
+	char *copy = strdup(line), *save = NULL, *word;
+
+	for (word = strtok_r(copy, " ,=\n", &save); word;
+	     word = strtok_r(NULL, " ,=\n", &save)) {
+		if (!strcmp(word, "sm_on"))
+			mode = "sm_on";
+		else if (!strcmp(word, "sm_off"))
+			mode = "sm_off";
+	}
+	free(copy);
+	return mode;
+}
+
+/* Is VT-d switched on or off by the line? "" if it says neither. */
+static const char *vtd_on(const char *line)
+{
+	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	const char *on = "";
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "intel_iommu=", 12))
+			continue;
+		for (list = word + 12; (at = strsep(&list, ","));)
+			on = !strcmp(at, "on") ? "on" : !strcmp(at, "off") ? "off" : on;
+	}
+	free(copy);
+	return on;
+}
+
+char *cmdline_objection(const char *now, const char *next)
+{
+	static const char *const switches[] = { "kho", "liveupdate" };
+	char *why = NULL;
+
+	for (size_t i = 0; i < 2 && !why; i++) {
+		char *was = cmdline_value(now, switches[i]);
+		char *is = cmdline_value(next, switches[i]);
+
+		/* Without the word it is as the kernel was built; this one was not, either. */
+		if (is ? !cmdline_is_on(is) : !!was)
+			if (asprintf(&why, "%s=on is not on it: all devices would be stopped; add it",
+				     switches[i]) < 0)
+				abort();
+		free(was);
+		free(is);
+	}
+	if (!why && strcmp(vtd_on(now), vtd_on(next)) && strcmp(vtd_on(next), "on"))
+		why = strdup("intel_iommu=on is not on it, as on that of this kernel: all devices would be stopped; add it");
+	if (!why && strcmp(vtd_mode(now), vtd_mode(next)) &&
+	    asprintf(&why, "intel_iommu has %s, and this kernel has %s: tables of another mode cannot be gone on with; say the same",
+		     *vtd_mode(next) ? vtd_mode(next) : "no mode",
+		     *vtd_mode(now) ? vtd_mode(now) : "none") < 0)
+		abort();
+	return why;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A kernel's command line, as far as live updates go. */
+#ifndef CMDLINE_H
+#define CMDLINE_H
+
+#include <stdbool.h>
+
+/* The last value of a parameter, "" if it has none, or NULL; to be freed. */
+char *cmdline_value(const char *line, const char *name);
+/* Does that value switch something on? */
+bool cmdline_is_on(const char *value);
+/*
+ * What keeps a kernel that is started with @next from going on with what one that was
+ * started with @now hands over; or NULL. To be freed.
+ */
+char *cmdline_objection(const char *now, const char *next);
+
+#endif
