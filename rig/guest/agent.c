@@ -14,8 +14,10 @@
 #include "rig.h"
 
 #define PROGRAM	"/usr/sbin/continuo-agent"
-#define SOCKET	"/tmp/agent.sock"
-#define VMM	100		/* the group, as the case has it in /etc/group */
+#define SOCKET	AGENT_SOCKET
+#define VMM	AGENT_GROUP	/* as the case has it in /etc/group */
+/* This program, which is not process 1 then: see tenant.c. */
+#define TAKEOVER "/bin/init"
 
 bool agent_wanted(void)
 {
@@ -31,8 +33,21 @@ static void start(void)
 		die("fork: %s", strerror(errno));
 	if (agent)
 		return;
-	execl(PROGRAM, PROGRAM, "--socket", SOCKET, "--group", "vmm", NULL);
+	execl(PROGRAM, PROGRAM, "--socket", SOCKET, "--group", "vmm",
+	      "--record", "/tmp/update.json", "--takeover", TAKEOVER, NULL);
 	_exit(127);
+}
+
+void agent_begin(void)
+{
+	struct continuo *ctx;
+
+	/* A way to the socket for everybody; it is the socket that is guarded. */
+	chmod("/tmp", 01777);
+	if (continuo_new(&ctx))
+		die("out of memory");
+	agent_ask(ctx);
+	continuo_free(ctx);
 }
 
 void agent_ask(struct continuo *ctx)

@@ -11,6 +11,10 @@
 bool agent_wanted(void);
 /* Starts it, if it does not run yet, and has @ctx ask it. */
 void agent_ask(struct continuo *ctx);
+/* Just that; it starts TAKEOVER for each VM that has come over. */
+void agent_begin(void);
+#define AGENT_SOCKET	"/tmp/agent.sock"
+#define AGENT_GROUP	100	/* whose members may ask it */
 /* Users who ask for their own sessions, for each other's, and who may not ask. */
 void agent_tenants(void);
 

@@ -19,6 +19,10 @@
  *	memory			say how much memory is used for what
  *	shrink			replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
+ *	tenants			users who ask the agent for each other's sessions
+ *	run PROGRAM [ARG]...	run it, and pass on what it prints
+ *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
+ *	signal N		send a signal to the one that was spawned
  *	report			say what has been received so far
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -43,6 +47,7 @@
 #include "uncoop.h"
 #include "skew.h"
 #include "sweep.h"
+#include "tenant.h"
 #include "update.h"
 
 #define POLL_MS 4
@@ -90,6 +95,10 @@ static void emit_audio(void)
 
 static void report(char *args)
 {
+	if (tenants_wanted()) {
+		tenants_report();
+		return;
+	}
 	rig_poll(&rig);
 	if (rig.nic.present) {
 		igb_flush(&rig.igb);
@@ -132,6 +141,12 @@ static void update(char *args)
 
 static void stop(char *args)
 {
+	if (tenants_wanted()) {
+		tenants_stop();
+		kmemleak_check();
+		emit("done", ",\"bad\":0");
+		power_off();
+	}
 	if (rig.audio.present) {
 		emit_audio();
 		hda_stop(&rig.hda);
@@ -232,6 +247,16 @@ static void run(char *args)
 	run_program(args);
 }
 
+static void spawn(char *args)
+{
+	run_beside(args);
+}
+
+static void send_signal(char *args)
+{
+	run_signal(atoi(args));
+}
+
 static void try(char *args)
 {
 	rig_try(&rig, args);
@@ -259,6 +284,8 @@ static const struct {
 	{ "shrink", shrink },
 	{ "try", try },
 	{ "run", run },
+	{ "spawn", spawn },
+	{ "signal", send_signal },
 	{ "tenants", tenants },
 	{ "report", report },
 	{ "stop", stop },
@@ -283,12 +310,17 @@ static void command(char *line)
 		emit("error", ",\"text\":\"unknown command\"");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct utsname uts;
 	long stage;
 	char *line;
 
+	if (getpid() != 1 && argc == 3) {
+		opt_load_cmdline();
+		ctl_open(opt("ctl", "/dev/ttyS1"));
+		tenant_take_over(argv[1], argv[2]);
+	}
 	mount_all();
 	std_console();
 	opt_load_cmdline();
@@ -303,6 +335,12 @@ int main(void)
 			many_start();
 		else
 			many_resume();
+	} else if (tenants_wanted()) {
+		agent_begin();
+		if (stage == 1)
+			tenants_start();
+		else
+			emit("idle", "");
 	} else if (stage == 1) {
 		if (opt_num("bystander", 0))
 			bystander_start();

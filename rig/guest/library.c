@@ -26,6 +26,13 @@
 #include "vfio.h"
 
 static struct continuo *ctx;
+static const char *session_name = SESSION;
+
+void library_as(struct continuo *asker, const char *name)
+{
+	ctx = asker;
+	session_name = name;
+}
 
 bool library_wanted(void)
 {
@@ -66,15 +73,10 @@ static void say_area(struct continuo_vm *vm, int space, int ram,
 	}
 }
 
-void library_preserve(struct rig *r)
+int library_preserve_vm(struct rig *r)
 {
 	struct continuo_vm *vm;
-	int ram, space, hwpt;
-
-	begin();
-	phase("load", "begin");
-	kexec_load_next();
-	phase("load", "end");
+	int ram, space, hwpt, ret;
 
 	phase("preserve", "begin");
 	done(continuo_vm_new(ctx, &vm), "vm_new");
@@ -93,10 +95,20 @@ void library_preserve(struct rig *r)
 			hwpt = done(continuo_vm_hwpt(vm, space, r->audio.hwpt), "vm_hwpt");
 		done(continuo_vm_device(vm, "audio", r->audio.v.fd, hwpt), "vm_device");
 	}
-	r->session = done(continuo_session_create(ctx, SESSION), "session_create");
-	done(continuo_vm_preserve(vm, r->session), "vm_preserve");
+	r->session = continuo_session_create(ctx, session_name);
+	ret = r->session < 0 ? r->session : continuo_vm_preserve(vm, r->session);
 	continuo_vm_free(vm);
 	phase("preserve", "end");
+	return ret;
+}
+
+void library_preserve(struct rig *r)
+{
+	begin();
+	phase("load", "begin");
+	kexec_load_next();
+	phase("load", "end");
+	done(library_preserve_vm(r), "preserve");
 }
 
 static enum continuo_how how(void)
@@ -138,7 +150,7 @@ static void taker(void)
 		die("ptrace: %s", strerror(errno));
 	raise(SIGSTOP);
 	if (session < 0)
-		session = done(continuo_session_retrieve(ctx, SESSION), "session_retrieve");
+		session = done(continuo_session_retrieve(ctx, session_name), "session_retrieve");
 	if (dup2(session, SESSION_FD) < 0)
 		die("dup2: %s", strerror(errno));
 	done(continuo_vm_take(ctx, SESSION_FD, how(), &vm), "vm_take");
@@ -221,7 +233,7 @@ void library_resume(struct rig *r)
 	phase("retrieve", "begin");
 	r->session = held;
 	if (r->session < 0)
-		r->session = done(continuo_session_retrieve(ctx, SESSION),
+		r->session = done(continuo_session_retrieve(ctx, session_name),
 				  "session_retrieve");
 	phase("retrieve", "end");
 	phase("replace", "begin");
@@ -232,7 +244,7 @@ void library_resume(struct rig *r)
 	close(r->session);
 	r->session = -1;
 	if (agent_wanted())
-		done(continuo_session_release(ctx, SESSION), "session_release");
+		done(continuo_session_release(ctx, session_name), "session_release");
 
 	r->memfd = done(continuo_vm_find_memory(vm, "ram"), "find_memory");
 	r->iommufd = done(continuo_vm_find_iommufd(vm), "find_iommufd");

@@ -2,6 +2,7 @@
 /* A program in the guest, as an operator would run it, and what it printed. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "rig.h"
 #include "run.h"
 
-#define ARGS	16
+#define ARGS	24
 #define PIECE	1024
 
 /* In hexadecimal, since a program can print anything. */
@@ -29,18 +30,62 @@ static void pass_on(int fd)
 	}
 }
 
-void run_program(char *line)
+/* The line of a file, for what has blanks in it. */
+static char *content_of(const char *path)
 {
-	char *argv[ARGS + 1], *save = NULL;
-	int n = 0, status, out[2];
-	pid_t pid;
+	static char text[4096];
+
+	if (read_file(path, text, sizeof(text)) < 0)
+		die("read %s: %s", path, strerror(errno));
+	text[strcspn(text, "\n")] = 0;
+	return text;
+}
+
+static void split(char *line, char *argv[ARGS + 1])
+{
+	char *save = NULL;
+	int n = 0;
 
 	for (argv[n] = strtok_r(line, " ", &save); argv[n] && n < ARGS;
-	     argv[n] = strtok_r(NULL, " ", &save))
+	     argv[n] = strtok_r(NULL, " ", &save)) {
+		if (*argv[n] == '@')
+			argv[n] = content_of(argv[n] + 1);
 		n++;
+	}
 	argv[n] = NULL;
 	if (!n)
-		die("run: which program?");
+		die("which program?");
+}
+
+static pid_t spawned;
+
+void run_beside(char *line)
+{
+	char *argv[ARGS + 1];
+
+	split(line, argv);
+	spawned = fork();
+	if (spawned < 0)
+		die("fork: %s", strerror(errno));
+	if (spawned)
+		return;
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+void run_signal(int sig)
+{
+	if (kill(spawned, sig))
+		die("signal %d: %s", sig, strerror(errno));
+}
+
+void run_program(char *line)
+{
+	char *argv[ARGS + 1];
+	int status, out[2];
+	pid_t pid;
+
+	split(line, argv);
 	if (pipe(out))
 		die("pipe: %s", strerror(errno));
 	pid = fork();

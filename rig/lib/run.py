@@ -54,8 +54,9 @@ class Run:
     """One machine from start to power-off, and what the referee has on it."""
 
     def __init__(self, machine, mode, nic=True, sound=True, bystander=False, behind="bus", append="",
-                 extra=(), rate=None, **options):
-        """extra: more of QEMU's arguments; rate: frames/s; options: further ones of machine.start()."""
+                 extra=(), rate=None, tenants=False, **options):
+        """extra: more of QEMU's arguments; rate: frames/s; tenants: each device is another process's;
+        options: further ones of machine.start()."""
         self.machine, self.nic, self.sound = machine, nic, sound
         self.steady, self.updates = [], []          # windows in wall clock us
         self.spans = []                             # of each update
@@ -66,7 +67,12 @@ class Run:
             mode=mode, devices=devices(nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
             append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
-        self.ready = machine.wait("ready", timeout_s=60)
+        if tenants:
+            sounding = machine.wait("ready", timeout_s=60, nic="")
+            self.ready = {**machine.wait("ready", timeout_s=60, audio=""),
+                          **{key: sounding[key] for key in ("audio", "audio_writes", "host_ns")}}
+        else:
+            self.ready = machine.wait("ready", timeout_s=60)
         machine.figures["mode"] = mode
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
         if bystander:
