@@ -4,6 +4,7 @@ continuo update: VMs of several users are carried over by the command and the ag
 operator would do it.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -131,7 +132,101 @@ def silent(machine, begin, mode):
     clean(run)
 
 
+# What is tried, what it has to be answered, and what has to be heard of the VMs.
+ORDERS = [
+    ("update as a user", "EPERM", ""),
+    ("preserve as a user", "EPERM", ""),
+    ("vms as a user", "EPERM", ""),
+    # rules
+    ("register a name twice", "EEXIST", ""),
+    ("update", None, ""),
+    ("update twice", "EBUSY", ""),
+    ("preserve by another", "EBUSY", ""),
+    ("register in an update", "EBUSY", ""),
+    ("suspend what is not preserved", "EBUSY", ""),
+    ("seal what is not suspended", "EBUSY", ""),
+    ("leave nobody", "ENOENT", ""),
+    ("ask nobody", "ENOENT", ""),
+    ("preserve", None, "a preserved"),
+    ("preserve again", None, ""),
+    ("seal what is preserved", "EBUSY", ""),
+    ("suspend", None, "a suspended"),
+    ("seal", None, ""),
+    ("create when sealed", "EBUSY", ""),
+    ("undo", None, "a idle"),
+    ("undo again", None, ""),
+    ("its end", None, ""),
+    # failures
+    ("one fails", "ECANCELED", "a preserved; u1000.f failed: there is no room"),
+    ("one fails: undo", None, "a idle; u1000.f idle"),
+    ("one has failed", None, "a idle"),
+    ("one dies", "ECANCELED", "a preserved; u1000.d failed: its process has ended"),
+    ("one dies: undo", None, "a idle; u1000.d failed: its process has ended"),
+    ("one has died", None, "a idle"),
+    ("by name", None, "a preserved"),
+    ("one has died preserved", None, "a preserved"),
+    ("register what died preserved", "EBUSY", ""),
+    ("undo of what died", None, "a failed: its process has ended"),
+    ("it is gone", None, ""),
+    # silence
+    ("one is silent", "ETIMEDOUT", "a preserved; u1000.s silent: it has not answered in time"),
+    ("one is silent: undo", None, "a idle; u1000.s silent"),
+    ("it comes to life", None, "a preserved; u1000.s preserved"),
+    ("it comes to life: undo", None, "a idle; u1000.s idle"),
+    ("silent one ends", None, "a idle"),
+    ("one is late", "ETIMEDOUT", "u1000.l silent: it has not answered in time"),
+    ("its answer is too late", None, "a idle; u1000.l silent: it has not answered in time"),
+    ("one is late: undo", None, "u1000.l silent"),
+    ("late one ends", None, "a idle"),
+    ("all end", None, ""),
+    # left
+    ("update", None, ""),
+    ("one is silent", "ETIMEDOUT", "a preserved; u1000.s silent: it has not answered in time"),
+    ("leave it", None, ""),
+    ("suspend the others", None, "a suspended"),
+    ("seal without it", None, ""),
+    ("no jump: undo", None, "a idle; u1000.s silent"),
+    ("all are there", None, "a idle; u1000.s idle"),
+    ("all end", None, ""),
+    # updater
+    ("it dies when all have preserved", None, "a idle"),
+    ("update after that", None, ""),
+    ("all end", None, ""),
+    ("it dies when it has sealed", None, "a idle"),
+    ("update after that", None, ""),
+    ("all end", None, ""),
+    # room
+    ("sessions of a user", "EDQUOT", "64"),
+    ("connections of a user", "EDQUOT", "128"),
+    ("another user meanwhile", None, ""),
+]
+
+
+def orders(machine):
+    """
+    Each of the above, and afterwards the kernel has no session.
+    Seen to fail: with the release of the session left out of order() in agent/update.c.
+    """
+    machine.start(mode="scalable", append="rig.devs=none", files={**agent_files(), **program()})
+    machine.wait("ready")
+    machine.send("orders")
+    machine.wait("ordered", timeout_s=60)
+    _, view = continuo(machine, "list")
+    machine.send("off")
+    machine.finish()
+    got = [(e["what"], errno.errorcode.get(e["errno"]), e["heard"]) for e in machine.events if e["ev"] == "order"]
+    machine.figures["tries"] = len(got)
+    machine.figures["outcome"] = "each is answered, and nothing is left behind"
+    wrong = [f"{g[0]}: {g[1:]}, expected {e[1:]}" for g, e in zip(got, ORDERS) if g != e]
+    if wrong or len(got) != len(ORDERS):
+        raise Failed("; ".join(wrong) or f"{len(got)} things were tried, expected {len(ORDERS)}")
+    if view["session"]:
+        raise Failed(f"afterwards there are {view['session']}")
+
+
 CASES = [
+    Case("update-orders", "VMs and updaters that fail, die or say nothing, and the agent", orders,
+         fault="a VM fails, dies, is silent or late; whoever updates the host dies; a user takes all the room"),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",
          bind(carried, mode="scalable"), debug=True),
     Case("update-silent", "continuo update with a VM that does not answer",

@@ -20,6 +20,7 @@
  *	shrink			replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
  *	tenants			users who ask the agent for each other's sessions
+ *	orders			VMs and updaters that do not do what they are to do
  *	run PROGRAM [ARG]...	run it, and pass on what it prints
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
@@ -42,6 +43,7 @@
 #include "irq.h"
 #include "library.h"
 #include "many.h"
+#include "orders.h"
 #include "rig.h"
 #include "run.h"
 #include "uncoop.h"
@@ -242,6 +244,11 @@ static void tenants(char *args)
 	agent_tenants();
 }
 
+static void orders(char *args)
+{
+	orders_try();
+}
+
 static void run(char *args)
 {
 	run_program(args);
@@ -283,6 +290,7 @@ static const struct {
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },
+	{ "orders", orders },
 	{ "run", run },
 	{ "spawn", spawn },
 	{ "signal", send_signal },
