@@ -224,7 +224,34 @@ def orders(machine):
         raise Failed(f"afterwards there are {view['session']}")
 
 
+KEPT = [("create", None), ("preserve", None), ("the next agent has it", None), ("with what is in it", "EEXIST"), ("release", None),
+        ("once more", None), ("it has gone with the agent", None)]
+
+
+def kept(machine):
+    """
+    The agent is killed while a service manager keeps its descriptors, and while none does.
+    Seen to fail: with systemd_keep() left out of sessions.c, and systemd_inherit().
+    """
+    machine.start(mode="scalable", append="rig.devs=none", files={**agent_files(), **program()})
+    machine.wait("ready")
+    machine.send("keeper")
+    machine.wait("keeper", timeout_s=60)
+    _, view = continuo(machine, "list")
+    machine.send("off")
+    machine.finish()
+    got = [(e["what"], errno.errorcode.get(e["errno"])) for e in machine.events if e["ev"] == "kept"]
+    machine.figures["tries"] = 2
+    machine.figures["outcome"] = "the next agent has the session, as it was; without a keeper it is undone"
+    if got != KEPT:
+        raise Failed(f"{got}, expected {KEPT}")
+    if view["session"]:
+        raise Failed(f"afterwards there are {view['session']}")
+
+
 CASES = [
+    Case("agent-kept", "the agent is killed, and its descriptors are kept for the next one", kept,
+         fault="the agent is killed"),
     Case("update-orders", "VMs and updaters that fail, die or say nothing, and the agent", orders,
          fault="a VM fails, dies, is silent or late; whoever updates the host dies; a user takes all the room"),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",

@@ -21,6 +21,7 @@
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
  *	tenants			users who ask the agent for each other's sessions
  *	orders			VMs and updaters that do not do what they are to do
+ *	keeper			an agent that is killed, and what was kept for it
  *	run PROGRAM [ARG]...	run it, and pass on what it prints
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
@@ -41,6 +42,7 @@
 
 #include "agent.h"
 #include "irq.h"
+#include "keeper.h"
 #include "library.h"
 #include "many.h"
 #include "orders.h"
@@ -249,6 +251,11 @@ static void orders(char *args)
 	orders_try();
 }
 
+static void keeper(char *args)
+{
+	keeper_try();
+}
+
 static void run(char *args)
 {
 	run_program(args);
@@ -291,6 +298,7 @@ static const struct {
 	{ "shrink", shrink },
 	{ "try", try },
 	{ "orders", orders },
+	{ "keeper", keeper },
 	{ "run", run },
 	{ "spawn", spawn },
 	{ "signal", send_signal },
