@@ -39,6 +39,7 @@ static const char *socket_path;		/* NULL: where agents listen */
 
 /* The VM, while it runs. */
 static int iommufd, ram_fd, cdev, session = -1;
+static bool suspended;
 static uint32_t hwpt;
 static char *ram;
 
@@ -250,10 +251,13 @@ static void serve(void)
 		case CONTINUO_WANT_SUSPEND:
 			/* Here a VMM stops its virtual CPUs, and writes down their state. */
 			guest_suspend();
+			suspended = true;
 			break;
 		case CONTINUO_WANT_UNDO:
 			undo();
-			guest_resume();
+			if (suspended)
+				guest_resume();
+			suspended = false;
 			break;
 		}
 		must(continuo_answer(ctx, fd, &order, ret ? continuo_why(ctx) : NULL),

@@ -20,12 +20,41 @@ def program():
         return {"/usr/bin/continuo": f.read()}
 
 
+def printed(machine, arguments):
+    """Exit status and output of a command in the guest."""
+    since = len(machine.events)
+    machine.send(f"run /usr/bin/continuo {arguments}")
+    status = machine.wait("ran", since=since)["status"]
+    return status, b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
+
+
+def facts(value):
+    """Every value of a JSON object, as the text has to have it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in ("format_version", "command", "ms"):
+                yield from facts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from facts(inner)
+    else:
+        yield ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def both_ways(machine, arguments):
+    """As continuo(), of a command that can be run twice; as text it has to have the same facts."""
+    status, data = continuo(machine, arguments)
+    again, text = printed(machine, arguments)
+    text = text.decode()
+    missing = [fact for fact in set(facts(data)) if text.count(fact) < list(facts(data)).count(fact)]
+    if missing or status != again:
+        raise Failed(f"continuo {arguments}: status {status} and {again}; its text lacks {missing}: {text[:500]}")
+    return status, data
+
+
 def continuo(machine, arguments):
     """Exit status and JSON of a command in the guest."""
-    since = len(machine.events)
-    machine.send(f"run /usr/bin/continuo --json {arguments}")
-    status = machine.wait("ran", since=since)["status"]
-    text = b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
+    status, text = printed(machine, f"--json {arguments}")
     try:
         return status, json.loads(text)
     except ValueError:

@@ -5,11 +5,12 @@ operator would do it.
 """
 
 import errno
+import json
 import os
 import signal
 import subprocess
 
-from rig.cases.command import continuo, program
+from rig.cases.command import both_ways, continuo, printed, program
 from rig.cases.library import agent_files
 from rig.lib.case import Case
 from rig.lib.machine import Failed
@@ -20,6 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 AGENT = "--agent /tmp/agent.sock"
 UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
+REPORT = "--record /tmp/update.json report"
 TENANTS = {"u1000.vm-nic", "u1001.vm-audio"}
 EXAMPLE = "vm-edu"
 WRITTEN = "written by the device while no kernel was there"
@@ -33,11 +35,11 @@ def example_files():
         return {"/usr/bin/vmm": f.read()}
 
 
-def start(begin, mode):
+def start(begin, mode, append=""):
     """Two tenants with a device each, and the example with a third device."""
     run = begin(mode=mode, tenants=True, extra=["-device", "edu,addr=7.0"],
                 files={**agent_files(), **program(), **example_files()},
-                append="rig.tenants=1 rig.library=replace vfio-pci.ids=1234:11e8")
+                append=f"rig.tenants=1 rig.library=replace vfio-pci.ids=1234:11e8 {append}".strip())
     for who in ("vm-nic", "vm-audio"):
         run.machine.wait("tenant_ready", who=who)
     run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} 0000:00:07.0")
@@ -58,7 +60,7 @@ def states(run, expected, tries=100):
     raise Failed(f"list ends with {status} and says {data}, expected the VMs {expected}")
 
 
-def jump(run, options, expected):
+def jump(run, options, expected, outcome="complete"):
     """An update that succeeds: what the command printed before the jump."""
     machine, since, begin = run.machine, len(run.machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
@@ -67,9 +69,9 @@ def jump(run, options, expected):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=60)
     run.updates.append((begin, end["host_real_ns"] // 1000))
     run.spans.append(phases.spans(machine.events, run.clock.lines, since, end["host_ns"]))
-    status, report = continuo(machine, "--record /tmp/update.json report")
-    if status:
-        raise Failed(f"continuo report ends with {status}")
+    status, report = both_ways(machine, REPORT)
+    if status or report["outcome"] != outcome:
+        raise Failed(f"continuo report ends with {status}, and the update is {report['outcome']}, not {outcome}")
     run.machine.figures["report"] = report
     found = {row["vm"]: row["state"] for row in report["vm"]}
     if found != expected:
@@ -88,9 +90,7 @@ def carried(machine, begin, mode):
     """
     run = start(begin, mode)
     run.rest(STEADY_S)
-    report = jump(run, "", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"})
-    if report["outcome"] != "complete":
-        raise Failed(f"the update is {report['outcome']}")
+    jump(run, "", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"})
     run.rest(AFTER_S)
     # The VMs of the next kernel are registered again.
     states(run, {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"})
@@ -120,15 +120,70 @@ def silent(machine, begin, mode):
         if [e["want"] for e in machine.events if e["ev"] == "obeyed" and e["who"] == who] != ["preserve", "undo"]:
             raise Failed(f"{who} was asked something else than to preserve and to undo")
     run.rest(1)
-    report = jump(run, "--timeout 3 --leave-silent", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "left"})
-    if report["outcome"] != "complete":
-        raise Failed(f"the update is {report['outcome']}")
+    jump(run, "--timeout 3 --leave-silent", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "left"})
     run.rest(AFTER_S)
     run.stop()
     if WRITTEN in machine.console():
         raise Failed("a VM that was left behind has come over")
     machine.figures["outcome"] = "undone; with --leave-silent the two others go over"
     machine.figures["tries"] = 2
+    clean(run)
+
+
+def must(run, arguments, status=0, **expected):
+    """A command with that exit status, and those facts if it succeeds; returns its JSON."""
+    code, text = printed(run.machine, f"--json {AGENT} {arguments}")
+    data = json.loads(text) if not code else {}
+    if code != status or any(data.get(key) != value for key, value in expected.items()):
+        raise Failed(f"continuo {arguments} ends with {code}: {data}, expected {status}, {expected}")
+    return data
+
+
+@guarded
+def by_hand(machine, begin, mode):
+    """
+    A dry run, and a preserve that is undone; then an update after which nobody comes for
+    the example: it is looked at, verified, and at last discarded.
+    Seen to fail: with the release left out of with_session() in cmd/session.c.
+    """
+    run = start(begin, mode, append="rig.absent=1")
+    run.rest(STEADY_S)
+    status, plan = both_ways(machine, f"{UPDATE} --dry-run update")
+    if status or [s["step"] for s in plan["step"]] != ["check", "next", "agent", "load", "preserve", "suspend", "jump"]:
+        raise Failed(f"a dry run ends with {status}: {plan}")
+    must(run, "list", session=[], device=[])
+    all_ = {*TENANTS, EXAMPLE}
+    if vms_of(must(run, "preserve")) != dict.fromkeys(all_, "preserved"):
+        raise Failed("not all are preserved")
+    _, view = both_ways(machine, f"{AGENT} list")
+    if {s["name"] for s in view["session"]} != all_ or len(view["device"]) != 3:
+        raise Failed(f"with all preserved there are {view}")
+    must(run, f"unpreserve {EXAMPLE}")
+    if {s["name"] for s in must(run, "list")["session"]} != TENANTS:
+        raise Failed("unpreserve of one has not undone just that")
+    if vms_of(must(run, "unpreserve")) != dict.fromkeys(TENANTS, "idle"):
+        raise Failed("the others are not idle")
+    must(run, "list", session=[], device=[])
+    run.rest(1)
+
+    jump(run, "", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "suspended"}, outcome="arrived")
+    run.rest(AFTER_S)
+    status, found = both_ways(machine, f"{AGENT} retrieve {EXAMPLE}")
+    if status or [(m["name"], m["bytes"]) for m in found["memory"]] != [("ram", 4 << 20)] \
+            or [d["name"] for d in found["device"]] != ["edu"] or found["mapping"][0]["iova"] != "0x100000":
+        raise Failed(f"retrieve ends with {status}: {found}")
+    must(run, f"finish {EXAMPLE}", status=3)
+    for _ in range(2):
+        must(run, f"verify {EXAMPLE}")
+    must(run, "retrieve nobody", status=3)
+    must(run, f"finish --discard {EXAMPLE}")
+    must(run, "list", session=[], device=[])
+    _, report = continuo(machine, REPORT)
+    if report["outcome"] != "complete":
+        raise Failed(f"with nobody left to come, the update is {report['outcome']}")
+    run.stop()
+    if WRITTEN in machine.console():
+        raise Failed("somebody has come for the example")
     clean(run)
 
 
@@ -256,6 +311,8 @@ CASES = [
          fault="a VM fails, dies, is silent or late; whoever updates the host dies; a user takes all the room"),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",
          bind(carried, mode="scalable"), debug=True),
+    Case("update-by-hand", "continuo preserve, unpreserve, retrieve, verify and finish",
+         bind(by_hand, mode="scalable"), fault="nobody comes for a VM after the update"),
     Case("update-silent", "continuo update with a VM that does not answer",
          bind(silent, mode="legacy"), fault="a VM does not answer when the host is updated"),
 ]

@@ -222,6 +222,9 @@ void tenant_take_over(const char *name, const char *uid)
 
 	/* The one that is no tenant of ours, but the example. */
 	if (!strcmp(name, "vm-edu")) {
+		/* absent=1: nobody comes for it. */
+		if (opt_num("absent", 0))
+			exit(0);
 		execl("/usr/bin/vmm", "vmm", "--agent", AGENT_SOCKET, name, NULL);
 		die("/usr/bin/vmm: %s", strerror(errno));
 	}
