@@ -18,7 +18,7 @@ static const struct {
 	{ "preserve", "preserve", "preserved", "#4c78a8" },
 	{ "suspend", "suspend", "suspended", "#e45756" },
 	{ "jump", "suspended", "kernel", "#b279a2" },
-	{ "kernel boot", "kernel", "agent", "#f58518" },
+	{ "kernel boot", "kernel", "agent", "#b35900" },
 	{ "take over", "agent", "complete", "#2f6f4e" },
 	{ "undo", "undo", "undone", "#9d755d" },
 }, of_vm[] = {
@@ -179,14 +179,21 @@ static void row_name(const struct picture *p, const char *name)
 	puts("</text>");
 }
 
+/* @what: goes before its length; NULL if it has no label. */
 static void bar(const struct picture *p, long long begin, long long end, const char *colour,
 		const char *what)
 {
 	double x = x_of(p, begin), w = x_of(p, end) - x;
 
-	printf("<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"20\" fill=\"%s\"/>\n"
-	       "<text x=\"%.1f\" y=\"%d\" fill=\"#333\">%s%s%.1f ms</text>\n",
-	       x, p->y, w < 1.5 ? 1.5 : w, colour, x + (w < 1.5 ? 1.5 : w) + 5, p->y + 15,
+	if (w < 1.5)
+		w = 1.5;
+	printf("<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"20\" fill=\"%s\"/>\n",
+	       x, p->y, w, colour);
+	if (!what)
+		return;
+	/* Within, where there is room for it. */
+	printf("<text x=\"%.1f\" y=\"%d\" fill=\"%s\">%s%s%.1f ms</text>\n",
+	       w > 160 ? x + 8 : x + w + 5, p->y + 15, w > 160 ? "#fff" : "#333",
 	       what, *what ? " " : "", (end - begin) / 1e3);
 }
 
@@ -261,7 +268,8 @@ static void draw(struct json_object *record, long long zero)
 		for (size_t j = 0; j < N(of_vm); j++)
 			if (*of_vm[j].colour && time_of(vm, of_vm[j].begin, &begin) &&
 			    time_of(vm, of_vm[j].end, &end))
-				bar(&p, begin, end, of_vm[j].colour, of_vm[j].phase);
+				bar(&p, begin, end, of_vm[j].colour,
+				    strcmp(of_vm[j].phase, "preserve") ? of_vm[j].phase : NULL);
 		p.y += ROW;
 	}
 	puts("</svg>");

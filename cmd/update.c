@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/kexec.h>
 #include <linux/reboot.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,6 +273,30 @@ static void undo(struct update *u)
 	end(u);
 }
 
+/*
+ * The user has changed his mind, or is gone. The agent notices the end of this process,
+ * and has all VMs undo.
+ */
+static void give_up(int sig)
+{
+	static const char text[] = "continuo: ended; the agent undoes it all\n";
+
+	(void)sig;
+	syscall(SYS_kexec_file_load, -1, -1, 0ul, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
+	if (write(2, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_TROUBLE);
+	_exit(EXIT_TROUBLE);
+}
+
+static void heed_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = give_up };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
 /* The VMs run on for all of it but the suspend. */
 static int go(struct update *u)
 {
@@ -326,6 +351,8 @@ int cmd_update(const struct options *opt)
 		ret = u.ctx ? find_vms(&u) : EXIT_TROUBLE;
 	}
 	if (!ret) {
+		if (!u.dry)
+			heed_signals();
 		ret = go(&u);
 		if (ret && !u.dry)
 			undo(&u);
