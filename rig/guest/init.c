@@ -90,30 +90,12 @@ static void std_console(void)
 		close(fd);
 }
 
-static void emit_audio(void)
-{
-	if (rig.audio.present)
-		emit("audio", ",\"lpib\":%u,\"written\":%u",
-		     hda_position(&rig.hda), hda_position_written(&rig.hda));
-}
-
 static void report(char *args)
 {
-	if (tenants_wanted()) {
+	if (tenants_wanted())
 		tenants_report();
-		return;
-	}
-	rig_poll(&rig);
-	if (rig.nic.present) {
-		igb_flush(&rig.igb);
-		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u,\"interrupts\":%llu",
-		     (unsigned long long)rig.st->nic.next,
-		     (unsigned long long)rig.st->nic.posted,
-		     (unsigned long long)rig.st->nic.bad,
-		     igb_head(&rig.igb),
-		     irq_count());
-	}
-	emit_audio();
+	else
+		rig_report(&rig);
 }
 
 static void update(char *args)
@@ -134,7 +116,7 @@ static void update(char *args)
 		rig_preserve(&rig);
 	rig_corrupt();
 	rig_poll(&rig);
-	emit_audio();
+	emit_audio(&rig);
 	/* With nothing preserved the run would be lost with this memory. */
 	if (!rig_preserves() && rig.nic.present)
 		igb_flush(&rig.igb);
@@ -152,7 +134,7 @@ static void stop(char *args)
 		power_off();
 	}
 	if (rig.audio.present) {
-		emit_audio();
+		emit_audio(&rig);
 		hda_stop(&rig.hda);
 		emit("audio_stopped", "");
 	}

@@ -15,8 +15,6 @@
 
 #include "agent.h"
 #include "hda.h"
-#include "igb.h"
-#include "irq.h"
 #include "library.h"
 #include "rig.h"
 #include "tenant.h"
@@ -91,25 +89,9 @@ void tenants_stop(void)
 	}
 }
 
-static void report(void)
-{
-	rig_poll(&rig);
-	if (rig.nic.present) {
-		igb_flush(&rig.igb);
-		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u,\"interrupts\":%llu",
-		     (unsigned long long)rig.st->nic.next,
-		     (unsigned long long)rig.st->nic.posted,
-		     (unsigned long long)rig.st->nic.bad,
-		     igb_head(&rig.igb), irq_count());
-	}
-	if (rig.audio.present)
-		emit("audio", ",\"lpib\":%u,\"written\":%u",
-		     hda_position(&rig.hda), hda_position_written(&rig.hda));
-}
-
 static void stop(const char *name)
 {
-	report();
+	rig_report(&rig);
 	if (rig.audio.present) {
 		hda_stop(&rig.hda);
 		emit("audio_stopped", "");
@@ -127,7 +109,7 @@ static void listen_to(int ear, const char *name)
 		return;
 	word[n] = 0;
 	if (!strcmp(word, "report"))
-		report();
+		rig_report(&rig);
 	if (!strcmp(word, "stop"))
 		stop(name);
 }

@@ -528,6 +528,27 @@ void rig_poll(struct rig *r)
 		igb_poll(&r->igb);
 }
 
+void emit_audio(struct rig *r)
+{
+	if (r->audio.present)
+		emit("audio", ",\"lpib\":%u,\"written\":%u",
+		     hda_position(&r->hda), hda_position_written(&r->hda));
+}
+
+void rig_report(struct rig *r)
+{
+	rig_poll(r);
+	if (r->nic.present) {
+		igb_flush(&r->igb);
+		emit("nic", ",\"next\":%llu,\"posted\":%llu,\"bad\":%llu,\"head\":%u,\"interrupts\":%llu",
+		     (unsigned long long)r->st->nic.next,
+		     (unsigned long long)r->st->nic.posted,
+		     (unsigned long long)r->st->nic.bad,
+		     igb_head(&r->igb), irq_count());
+	}
+	emit_audio(r);
+}
+
 void rig_replace(struct rig *r, unsigned long n)
 {
 	int nic[2], audio[2], ioas[2];

@@ -65,6 +65,9 @@ void rig_resume(struct rig *r);
 /* @n times from one HWPT to another that says the same, under load. */
 void rig_replace(struct rig *r, unsigned long n);
 void rig_poll(struct rig *r);
+/* Say what has been received and played so far; the latter alone. */
+void rig_report(struct rig *r);
+void emit_audio(struct rig *r);
 /* Preserve all and close the session, @n times: nothing may be left behind. */
 void rig_undo(struct rig *r, unsigned long n);
 /* Does what the rules forbid before a jump, and reports how it was refused. */
