@@ -15,7 +15,7 @@ help:
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
 	@echo "make fuzz          handovers, manifests, views, requests: 10,000,000 each (FUZZ_RUNS=N)"
 	@echo "make install       library, command and agent into prefix (/usr/local); DESTDIR is heeded"
-	@echo "make deb           Debian packages of them, into build/deb"
+	@echo "make deb           Debian packages of them, into build/deb; KERNEL=1: those of a kernel, too (hours)"
 	@echo "make bench         what an update costs; figures and plots into build/bench"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
@@ -53,6 +53,7 @@ install: all
 deb: setup
 	@scripts/setup deb
 	@scripts/build-deb
+	@$(if $(KERNEL),scripts/build-deb --kernel)
 
 fuzz: setup
 	@scripts/setup fuzzer
