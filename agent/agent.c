@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -33,6 +34,8 @@
 enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 
 #define MOST_CLIENTS		512
+#define ROOT_CLIENTS		16	/* that no user takes away from root */
+#define ROOT_SENDS		(1 << 20)	/* bytes, for one message of each VM */
 #define MOST_CLIENTS_PER_USER	128	/* of users other than root */
 
 static struct {
@@ -43,6 +46,13 @@ static struct {
 	unsigned int clients;
 	const char *takeover;
 } agent;
+
+#define MOST_FILES		2048
+
+/* Linux 6.16; the C library's headers can be older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS		83
+#endif
 
 struct listing {
 	uid_t uid;
@@ -76,9 +86,9 @@ static void give(const struct asker *who, const struct request *req)
 		fd = sessions_retrieve(req->name, who->uid, &why);
 		if (fd >= 0)
 			record_back(req->name, "retrieved");
-	} else if (update_is_sealed()) {
+	} else if (update_forbids(req->name)) {
 		fd = -EBUSY;
-		why = "no session can be made: the host is about to go over to its next kernel";
+		why = update_forbids(req->name);
 	} else {
 		fd = sessions_create(req->name, who->uid, &why);
 	}
@@ -190,14 +200,16 @@ static void welcome(int listener)
 	}
 	for (unsigned int i = 1; i <= agent.clients; i++)
 		own += agent.uid[i] == who.uid;
-	if (agent.clients == MOST_CLIENTS) {
-		turn_away(client, EAGAIN, "the agent has 512 clients; try again later");
+	if (agent.clients >= MOST_CLIENTS - (who.uid ? ROOT_CLIENTS : 0)) {
+		turn_away(client, EAGAIN, "the agent has no room for more clients; try again later");
 		return;
 	}
 	if (who.uid && own >= MOST_CLIENTS_PER_USER) {
 		turn_away(client, EDQUOT, "the user has 128 connections, and may have no more");
 		return;
 	}
+	if (!who.uid)
+		setsockopt(client, SOL_SOCKET, SO_SNDBUFFORCE, &(int){ ROOT_SENDS }, sizeof(int));
 	agent.clients++;
 	agent.client[agent.clients] = (struct pollfd){ .fd = client, .events = POLLIN };
 	agent.uid[agent.clients] = who.uid;
@@ -220,15 +232,25 @@ static void end(int sig)
 	ended = 1;
 }
 
+/* SIGTERM comes only while we wait: so it is never missed. */
+static int wait_for(int ms)
+{
+	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(agent.client, 1 + agent.clients, ms < 0 ? NULL : &time, &none);
+}
+
 static int run(int listener)
 {
 	agent.client[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	while (!ended) {
 		update_tick();
-		if (poll(agent.client, 1 + agent.clients, update_due()) < 0) {
+		if (wait_for(update_due()) < 0) {
 			if (errno == EINTR)
 				continue;
-			return trouble("poll: %s", strerror(errno));
+			return trouble("ppoll: %s", strerror(errno));
 		}
 		for (unsigned int i = agent.clients; i >= 1; i--) {
 			if (agent.client[i].revents && !hear(i))
@@ -244,6 +266,7 @@ static int listen_at(const char *path, const char *group)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct group *gr = group ? getgrnam(group) : NULL;
+	mode_t mask;
 	int fd;
 
 	if (group && !gr)
@@ -257,13 +280,20 @@ static int listen_at(const char *path, const char *group)
 		return -trouble("socket: %s", strerror(errno));
 	/* The kernel lets one agent have /dev/liveupdate: an old socket is nobody's. */
 	unlink(path);
-	umask(0177);
+	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    (gr && (chown(path, -1, gr->gr_gid) || chmod(path, 0660))) ||
 	    listen(fd, 64)) {
 		close(fd);
 		return -trouble("%s: %s", path, strerror(errno));
 	}
+	umask(mask);
+	/*
+	 * Descriptors that come along unasked would be closed by us, and closing some of them
+	 * takes as long as their owner likes.
+	 */
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int)))
+		trouble("%s: descriptors that are sent along cannot be refused: %m", path);
 	return fd;
 }
 
@@ -279,6 +309,10 @@ static void start(const char *name, uid_t uid)
 	snprintf(number, sizeof(number), "%u", (unsigned int)uid);
 	pid = fork();
 	if (!pid) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGCHLD, SIG_DFL);
 		execl(agent.takeover, agent.takeover, own, number, NULL);
 		_exit(trouble("%s: %m", agent.takeover));
@@ -333,6 +367,8 @@ int main(int argc, char **argv)
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
 	const char *record = RECORD_FILE;
 	struct sigaction action = { .sa_handler = end };
+	struct rlimit files;
+	sigset_t ends;
 	int c, fd, ret;
 
 	while ((c = getopt_long(argc, argv, "s:g:t:r:h", longs, NULL)) != -1) {
@@ -361,8 +397,17 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	/* One for each session and each client, and some. */
+	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < MOST_FILES) {
+		files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	if (continuo_new(&agent.ctx))
 		return trouble("out of memory");
 	ret = continuo_hold(agent.ctx);

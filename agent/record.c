@@ -85,6 +85,7 @@ static const char *text_of(struct json_object *o, const char *key)
 /* Whole, or the one before. */
 static void save(void)
 {
+	bool written;
 	char *next;
 	FILE *f;
 
@@ -93,8 +94,11 @@ static void save(void)
 	if (asprintf(&next, "%s.next", file) < 0)
 		return;
 	f = fopen(next, "w");
-	if (!f || fputs(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PRETTY), f) < 0 ||
-	    fputc('\n', f) < 0 || fclose(f) || chmod(next, 0644) || rename(next, file))
+	written = f && fputs(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PRETTY), f) >= 0 &&
+		  fputc('\n', f) >= 0;
+	if (f && fclose(f))
+		written = false;
+	if (!written || chmod(next, 0644) || rename(next, file))
 		trouble("%s: the record cannot be written: %m", file);
 	free(next);
 }
@@ -182,12 +186,12 @@ void record_outcome(const char *outcome, const char *why)
 
 /* --- over --- */
 
-int record_seal(struct continuo *ctx, int session)
+int record_seal(struct continuo *ctx, int session, const char **why)
 {
 	struct json_object *clock = json_object_new_object();
 	const char *text;
 	size_t size;
-	int fd, ret;
+	int fd, ret = -EIO;
 
 	set(clock, "counter", json_object_new_uint64(counter()));
 	set(clock, "us", json_object_new_int64(now_us()));
@@ -203,10 +207,12 @@ int record_seal(struct continuo *ctx, int session)
 	/* The rest of the last page is zero, which ends the text. */
 	if (fd < 0 || ftruncate(fd, (size / PAGE + 1) * PAGE) ||
 	    pwrite(fd, text, size, 0) != (ssize_t)size ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
-		ret = -errno;
-	else
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
+		*why = "the record cannot be written into a memfd";
+	} else {
 		ret = continuo_preserve(ctx, session, fd, TOKEN);
+		*why = continuo_why(ctx);
+	}
 	if (fd >= 0)
 		close(fd);
 	return ret;
@@ -301,9 +307,25 @@ static void check_complete(void)
 
 void record_back(const char *name, const char *what)
 {
+	struct json_object *row;
+
 	if (!record || strcmp(text_of(record, "outcome"), "arrived"))
 		return;
-	record_vm_at(name, what);
+	row = row_of(name);
+	/* What somebody did to look at it, before its VM came, does not count. */
+	if (row && !get(row, "released"))
+		record_vm_at(name, what);
+	check_complete();
+}
+
+void record_left(const char *name)
+{
+	struct json_object *row = record ? row_of(name) : NULL;
+
+	if (!row || strcmp(text_of(record, "outcome"), "arrived"))
+		return;
+	set(row, "state", json_object_new_string("left"));
+	save();
 	check_complete();
 }
 

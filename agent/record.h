@@ -26,11 +26,13 @@ void record_vm_at(const char *name, const char *what);
 void record_vm(const char *name, uid_t uid, const char *state, const char *why);
 /* Of an update that came from the previous kernel: its VM has come back so far. */
 void record_back(const char *name, const char *what);
+/* The same: nobody comes for it any more. */
+void record_left(const char *name);
 /* How the update stands, and why; NULL: as before. */
 void record_outcome(const char *outcome, const char *why);
 
-/* Put it into the agent's own session: 0 or a negative errno, see continuo_why(). */
-int record_seal(struct continuo *ctx, int session);
+/* Put it into the agent's own session: 0, or a negative errno with a reason in @why. */
+int record_seal(struct continuo *ctx, int session, const char **why);
 /*
  * Get it from there; @each is called for each VM that is to come back. 0; -EBADMSG if
  * it is none that this agent reads.

@@ -62,8 +62,9 @@ static int parse_name(const char *name, uid_t uid, struct request *req, const ch
 {
 	size_t n;
 
-	if (!name || !*name || name[strspn(name, NAME_BYTES)]) {
-		*why = "a session's name consists of letters, digits and . _ -";
+	/* It can become a word of somebody's command line, or part of a path. */
+	if (!name || !isalnum((unsigned char)*name) || name[strspn(name, NAME_BYTES)]) {
+		*why = "a session's name consists of letters, digits and . _ -, and begins with one of the first two";
 		return -EINVAL;
 	}
 	n = prefix(req->name, sizeof(req->name), uid);

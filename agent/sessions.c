@@ -68,8 +68,9 @@ static int check_room(const char *name, uid_t uid, const char **why)
 {
 	unsigned int own = 0;
 
-	if (sessions == MOST_SESSIONS)
-		return refuse(-ENOSPC, name, "the agent has 1024 of them, and no room for more", why);
+	/* Users leave some room for root, who needs one to update. */
+	if (sessions >= MOST_SESSIONS - (uid ? ROOT_SESSIONS : 0))
+		return refuse(-ENOSPC, name, "the agent has no room for more of them", why);
 	for (unsigned int i = 0; i < sessions; i++)
 		own += !!request_own(session[i].name, uid);
 	if (uid && own >= MOST_PER_USER)

@@ -11,6 +11,7 @@
 #include "continuo.h"
 
 #define MOST_SESSIONS	1024
+#define ROOT_SESSIONS	16
 #define MOST_PER_USER	64	/* of users other than root */
 
 /* Before all else: take over what systemd has kept. */

@@ -4,7 +4,10 @@
  * a datagram and three variables.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +20,7 @@
 #include "talk.h"
 
 #define FIRST_FD	3			/* SD_LISTEN_FDS_START */
+#define PATIENCE_MS	5000			/* with systemd, which may be busy */
 #define SESSION		"session-"		/* before the name of what is kept */
 
 void systemd_inherit(void (*each)(const char *name, int fd))
@@ -48,6 +52,17 @@ void systemd_inherit(void (*each)(const char *name, int fd))
 	unsetenv("LISTEN_FDNAMES");
 }
 
+/* What is not heard is a session that ends too early, or never: so this waits. */
+static bool tell(int systemd, const char *text, int with)
+{
+	struct pollfd room = { .fd = systemd, .events = POLLOUT };
+
+	while (!reply(systemd, with, "%s", text))
+		if (errno != EAGAIN || poll(&room, 1, PATIENCE_MS) <= 0)
+			return false;
+	return true;
+}
+
 static void notify(const char *text, int with)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -65,10 +80,26 @@ static void notify(const char *text, int with)
 		size++;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, size) ||
-	    !reply(fd, with, "%s", text))
+	    !tell(fd, text, with))
 		trouble("%s: systemd cannot be told: %m", path);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Until systemd has done what it was told before: it closes what comes with this then. */
+static void barrier(void)
+{
+	struct pollfd end = {};
+	int ends[2];
+
+	if (!getenv("NOTIFY_SOCKET") || pipe2(ends, O_CLOEXEC))
+		return;
+	notify("BARRIER=1", ends[1]);
+	close(ends[1]);
+	end.fd = ends[0];
+	if (poll(&end, 1, PATIENCE_MS) != 1)
+		trouble("systemd does not say that it has let go of a session");
+	close(ends[0]);
 }
 
 void systemd_keep(const char *name, int fd)
@@ -86,6 +117,8 @@ void systemd_forget(const char *name)
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=" SESSION "%s", name);
 	notify(text, -1);
+	/* Else what was released would still be there for whoever makes it anew. */
+	barrier();
 }
 
 void systemd_ready(void)

@@ -8,7 +8,7 @@
 
 #include "talk.h"
 
-bool reply(int client, int fd, const char *fmt, ...)
+static bool vreply(int client, int fd, const char *fmt, va_list args)
 {
 	union {
 		struct cmsghdr head;
@@ -17,12 +17,8 @@ bool reply(int client, int fd, const char *fmt, ...)
 	char text[REPLY_BYTES];
 	struct iovec iov = { .iov_base = text };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	va_list args;
-	int n;
+	int n = vsnprintf(text, sizeof(text), fmt, args);
 
-	va_start(args, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	iov.iov_len = n < (int)sizeof(text) ? n : (int)sizeof(text) - 1;
 	if (fd >= 0) {
 		msg.msg_control = &control;
@@ -35,6 +31,30 @@ bool reply(int client, int fd, const char *fmt, ...)
 		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
 	}
 	return sendmsg(client, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)iov.iov_len;
+}
+
+bool reply(int client, int fd, const char *fmt, ...)
+{
+	va_list args;
+	bool sent;
+
+	va_start(args, fmt);
+	sent = vreply(client, fd, fmt, args);
+	va_end(args);
+	return sent;
+}
+
+bool reply_or_end(int client, const char *fmt, ...)
+{
+	va_list args;
+	bool sent;
+
+	va_start(args, fmt);
+	sent = vreply(client, -1, fmt, args);
+	va_end(args);
+	if (!sent)
+		shutdown(client, SHUT_RDWR);
+	return sent;
 }
 
 int trouble(const char *fmt, ...)

@@ -11,6 +11,12 @@
 /* A message, and a descriptor if @fd is one. False if it could not be sent. */
 bool reply(int client, int fd, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/*
+ * The same to one who waits for more: if it cannot be sent, his connection is ended, since
+ * he would wait for ever.
+ */
+bool reply_or_end(int client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* A line to stderr; returns what the program ends with. */
 int trouble(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

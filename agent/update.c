@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "record.h"
 #include "sessions.h"
@@ -10,6 +11,8 @@
 #include "update.h"
 
 #define MOST_VMS	256
+#define MOST_VMS_PER_USER 64	/* of users other than root */
+#define ROOT_VMS	16	/* that no user takes away from root */
 
 /* How long the VMs have if whoever updated the host is gone. */
 #define UNDO_MS		10000
@@ -36,7 +39,7 @@ static const struct {
  * @client:   Its connection; -1 if that has ended.
  * @want:     What it was asked last, by an order of @number.
  * @asked_us: When; @took_us: until it answered.
- * @now:      It is part of the phase.
+ * @now:      It is part of the phase; @bad: and has not done what it was asked.
  */
 struct vm {
 	char name[CONTINUO_SESSION_NAME];
@@ -47,6 +50,7 @@ struct vm {
 	uint32_t number;
 	uint64_t asked_us, took_us;
 	bool now;
+	enum { DID, SAID_NO, SAID_NOTHING } bad;
 	char why[256];
 };
 
@@ -57,12 +61,15 @@ static uint32_t numbers;
 /* Who updates the host; until when that is recorded; whether all is ready for the jump. */
 static int owner = -1;
 static bool recording, sealed;
+/* Until when those who are suspended wait for the jump; 0 if none is. */
+static uint64_t patience_us;
 
 /* What the VMs are asked now; @asker is -1 if nobody waits for it. */
 static struct {
 	bool on, all;
 	int asker;
 	enum continuo_want want;
+	uint32_t timeout_ms;
 	uint64_t deadline_us;
 } phase;
 
@@ -85,7 +92,7 @@ static void enter(struct vm *v, enum state state, const char *why)
 
 static bool say(int client, const struct vm *v)
 {
-	return reply(client, -1, "vm %s %s %llu %s", v->name, state_name[v->state],
+	return reply_or_end(client, "vm %s %s %llu %s", v->name, state_name[v->state],
 		     (unsigned long long)v->took_us, v->why);
 }
 
@@ -105,9 +112,9 @@ static void end_phase(void)
 
 	phase.on = false;
 	for (unsigned int i = 0; i < vms; i++) {
-		if (vm[i].now && vm[i].state == FAILED)
+		if (vm[i].now && vm[i].bad == SAID_NO)
 			failed = &vm[i];
-		if (vm[i].now && vm[i].state == SILENT)
+		if (vm[i].now && vm[i].bad == SAID_NOTHING)
 			silent = &vm[i];
 	}
 	if (failed)
@@ -116,13 +123,17 @@ static void end_phase(void)
 		snprintf(why, sizeof(why), "VM %s has not answered to %s in time", silent->name, word);
 	at(orders[phase.want].end);
 	if (phase.asker >= 0 && (failed || silent))
-		reply(phase.asker, -1, "error %d %s", failed ? ECANCELED : ETIMEDOUT, why);
+		reply_or_end(phase.asker, "error %d %s", failed ? ECANCELED : ETIMEDOUT, why);
 	else if (phase.asker >= 0)
-		reply(phase.asker, -1, "ok\n");
-	if (recording && (failed || silent))
-		record_outcome("stuck", why);
-	if (phase.want != CONTINUO_WANT_UNDO)
+		reply_or_end(phase.asker, "ok\n");
+	/* Without an owner they are suspended by hand, and nobody says for how long. */
+	if (phase.want == CONTINUO_WANT_SUSPEND && owner >= 0)
+		patience_us = now_us() + phase.timeout_ms * 1000ull;
+	if (phase.want != CONTINUO_WANT_UNDO) {
+		if (recording && (failed || silent))
+			record_outcome("stuck", why);
 		return;
+	}
 	if (recording && phase.all) {
 		record_outcome("undone", NULL);
 		recording = false;
@@ -143,8 +154,9 @@ static void check_phase(void)
 }
 
 /* A VM of the phase has come to its end. */
-static void settle(struct vm *v, enum state state, const char *why)
+static void settle(struct vm *v, enum state state, const char *why, int bad)
 {
+	v->bad = bad;
 	v->took_us = now_us() - v->asked_us;
 	enter(v, state, why);
 	if (phase.asker >= 0 && !say(phase.asker, v))
@@ -155,6 +167,7 @@ static void order(struct vm *v, enum continuo_want want, uint32_t timeout_ms)
 {
 	bool heard = v->state != SILENT && v->state != LEFT;
 
+	v->bad = DID;
 	v->want = want;
 	v->number = ++numbers ?: ++numbers;
 	v->asked_us = now_us();
@@ -163,12 +176,13 @@ static void order(struct vm *v, enum continuo_want want, uint32_t timeout_ms)
 	if (recording)
 		record_vm_at(v->name, orders[want].begin);
 	if (v->client < 0)
-		settle(v, FAILED, "its process has ended");
+		/* What it had preserved is in our hands alone. */
+		settle(v, FAILED, "its process has ended", want == CONTINUO_WANT_UNDO ? DID : SAID_NO);
 	else if (!reply(v->client, -1, "%s %u %u", orders[want].word, v->number, timeout_ms))
-		settle(v, FAILED, "it does not read what it is asked");
+		settle(v, FAILED, "it does not read what it is asked", SAID_NO);
 	else if (want == CONTINUO_WANT_UNDO && !heard)
 		/* It finds the order when it comes to life; nobody waits for that again. */
-		settle(v, SILENT, "");
+		settle(v, SILENT, "", SAID_NOTHING);
 	if (want == CONTINUO_WANT_UNDO && v->state != ASKED) {
 		sessions_release(v->name);
 		enter(v, IDLE, v->why);
@@ -195,7 +209,9 @@ static void begin_phase(int asker, enum continuo_want want, const char *name,
 	phase.all = !*name;
 	phase.asker = asker;
 	phase.want = want;
+	phase.timeout_ms = timeout_ms;
 	phase.deadline_us = now_us() + timeout_ms * 1000ull;
+	patience_us = 0;
 	at(orders[want].begin);
 	if (want == CONTINUO_WANT_UNDO && phase.all && sealed) {
 		if (recording)
@@ -216,6 +232,7 @@ static void begin_phase(int asker, enum continuo_want want, const char *name,
 void update_register(const struct asker *who, const char *name)
 {
 	struct vm *v = find(name);
+	unsigned int own = 0;
 
 	if (owner >= 0) {
 		reply(who->client, -1, "error %d VM %s: the host is being updated; register it after that",
@@ -235,9 +252,16 @@ void update_register(const struct asker *who, const char *name)
 				       "it died in an update; that has to be undone first");
 		return;
 	}
-	if (!v && vms == MOST_VMS) {
+	if (!v && vms == MOST_VMS - (who->uid ? ROOT_VMS : 0)) {
 		reply(who->client, -1, "error %d the agent has %u VMs, and no room for more",
-		      ENOSPC, MOST_VMS);
+		      ENOSPC, vms);
+		return;
+	}
+	for (unsigned int i = 0; i < vms; i++)
+		own += vm[i].uid == who->uid;
+	if (!v && who->uid && own >= MOST_VMS_PER_USER) {
+		reply(who->client, -1, "error %d VM %s: the user has %u VMs, and may have no more",
+		      EDQUOT, name, own);
 		return;
 	}
 	if (!v)
@@ -287,7 +311,11 @@ void update_ask(const struct asker *who, enum continuo_want want, const char *na
 	if (!may(who))
 		return;
 	if (*name && !find(name)) {
-		no_such(who, name);
+		/* A session whose VM is not registered any more can be let go of, too. */
+		if (want == CONTINUO_WANT_UNDO && !sessions_release(name))
+			reply(who->client, -1, "ok\n");
+		else
+			no_such(who, name);
 		return;
 	}
 	for (unsigned int i = 0; want == CONTINUO_WANT_SUSPEND && i < vms; i++) {
@@ -307,20 +335,25 @@ void update_leave(const struct asker *who, const char *name)
 
 	if (!may(who))
 		return;
-	if (!v) {
+	if (v) {
+		enter(v, LEFT, v->why);
+		sessions_release(name);
+		reply(who->client, -1, "ok\n");
+	} else if (!sessions_release(name)) {
+		/* One that came from the previous kernel. */
+		record_left(name);
+		reply(who->client, -1, "ok\n");
+	} else {
 		no_such(who, name);
-		return;
 	}
-	enter(v, LEFT, v->why);
-	sessions_release(name);
-	reply(who->client, -1, "ok\n");
 }
 
 void update_vms(const struct asker *who)
 {
 	for (unsigned int i = 0; i < vms; i++)
-		say(who->client, &vm[i]);
-	reply(who->client, -1, "ok\n");
+		if (!say(who->client, &vm[i]))
+			return;
+	reply_or_end(who->client, "ok\n");
 }
 
 void update_seal(const struct asker *who, struct continuo *ctx)
@@ -343,11 +376,10 @@ void update_seal(const struct asker *who, struct continuo *ctx)
 	}
 	fd = sessions_create(OWN_SESSION, 0, &why);
 	if (fd >= 0) {
-		int ret = record_seal(ctx, fd);
+		int ret = record_seal(ctx, fd, &why);
 
 		if (ret) {
 			sessions_release(OWN_SESSION);
-			why = continuo_why(ctx);
 			fd = ret;
 		}
 	}
@@ -376,15 +408,21 @@ void update_answer(const struct asker *who, uint32_t number, const char *why)
 	if (!why && recording)
 		record_vm_at(v->name, orders[v->want].end);
 	if (v->want == CONTINUO_WANT_UNDO)
-		settle(v, IDLE, why ?: "");
+		settle(v, IDLE, why ?: "", why ? SAID_NO : DID);
 	else
-		settle(v, why ? FAILED : orders[v->want].done, why ?: "");
+		settle(v, why ? FAILED : orders[v->want].done, why ?: "", why ? SAID_NO : DID);
 	check_phase();
 }
 
-int update_is_sealed(void)
+const char *update_forbids(const char *name)
 {
-	return sealed;
+	struct vm *v = find(name);
+
+	if (sealed)
+		return "no session can be made: the host is about to go over to its next kernel";
+	if (v && v->state == LEFT)
+		return "no session can be made: the host is updated without this VM";
+	return NULL;
 }
 
 void update_gone(int client)
@@ -398,11 +436,15 @@ void update_gone(int client)
 			continue;
 		v->client = -1;
 		if (v->state == ASKED) {
-			settle(v, v->want == CONTINUO_WANT_UNDO ? IDLE : FAILED, "its process has ended");
+			settle(v, v->want == CONTINUO_WANT_UNDO ? IDLE : FAILED, "its process has ended",
+			       v->want == CONTINUO_WANT_UNDO ? DID : SAID_NO);
 			if (v->want == CONTINUO_WANT_UNDO)
 				sessions_release(v->name);
 			check_phase();
 		} else if (v->state == IDLE) {
+			/* It can have died between an order that came too late and its undo. */
+			if (v->want == CONTINUO_WANT_UNDO)
+				sessions_release(v->name);
 			*v = vm[--vms];
 		}
 		break;
@@ -422,15 +464,21 @@ void update_gone(int client)
 
 int update_due(void)
 {
-	uint64_t now = now_us();
+	uint64_t now = now_us(), due = phase.on ? phase.deadline_us : patience_us;
 
-	if (!phase.on)
+	if (!due)
 		return -1;
-	return phase.deadline_us > now ? (phase.deadline_us - now) / 1000 + 1 : 0;
+	return due > now ? (due - now) / 1000 + 1 : 0;
 }
 
 void update_tick(void)
 {
+	/* All are suspended, and whoever updates the host does not come to the jump. */
+	if (!phase.on && patience_us && now_us() >= patience_us) {
+		patience_us = 0;
+		if (owner >= 0)
+			shutdown(owner, SHUT_RDWR);
+	}
 	if (!phase.on || now_us() < phase.deadline_us)
 		return;
 	for (unsigned int i = 0; i < vms; i++) {
@@ -438,7 +486,8 @@ void update_tick(void)
 
 		if (v->state != ASKED)
 			continue;
-		settle(v, phase.want == CONTINUO_WANT_UNDO ? IDLE : SILENT, "it has not answered in time");
+		settle(v, phase.want == CONTINUO_WANT_UNDO ? IDLE : SILENT, "it has not answered in time",
+		       SAID_NOTHING);
 		if (phase.want == CONTINUO_WANT_UNDO)
 			sessions_release(v->name);
 	}

@@ -28,8 +28,8 @@ void update_seal(const struct asker *who, struct continuo *ctx);
 /* An answer has no reply. @why: NULL if it was done. */
 void update_answer(const struct asker *who, uint32_t number, const char *why);
 
-/* Is a VM to be kept from changing what will be carried over? */
-int update_is_sealed(void);
+/* Why no session of that name can be made now; or NULL. */
+const char *update_forbids(const char *name);
 /* A connection has ended. */
 void update_gone(int client);
 /* Milliseconds until something is due; -1 if nothing is. */

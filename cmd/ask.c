@@ -44,7 +44,7 @@ uint32_t ask_timeout(const struct options *opt)
 
 	if (text) {
 		s = strtoul(text, &end, 10);
-		if (!*text || *end || !s || s > MOST_TIMEOUT_S) {
+		if (*text < '0' || *text > '9' || *end || !s || s > MOST_TIMEOUT_S) {
 			trouble("--timeout %s: that is not a number of 1 to %d seconds", text, MOST_TIMEOUT_S);
 			return 0;
 		}
@@ -80,10 +80,13 @@ static void keep(void *arg, const struct continuo_heard *heard)
 static int ask(const struct options *opt, const char *command, enum continuo_want want)
 {
 	uint32_t timeout = ask_timeout(opt);
-	struct continuo *ctx = timeout ? ask_begin(opt, true) : NULL;
+	struct continuo *ctx;
 	struct json_object *o;
 	int ret;
 
+	if (!timeout)
+		return EXIT_USAGE;
+	ctx = ask_begin(opt, true);
 	if (!ctx)
 		return EXIT_TROUBLE;
 	o = model_new(command);

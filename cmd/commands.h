@@ -47,6 +47,8 @@ int cmd_verify(const struct options *opt);
 int cmd_finish(const struct options *opt);
 int cmd_report(const struct options *opt);
 
+/* Adds a table "session" of what came from the previous kernel, if there is any. */
+int view_incoming(const struct options *opt, struct json_object *o);
 /* What "check" has found; to be put. */
 struct json_object *check_host(const struct options *opt);
 

@@ -115,8 +115,9 @@ static void add_vm(struct json_object *table, struct json_object *vm)
 
 	model_text(row, "vm", text_of(vm, "name"));
 	model_int(row, "uid", json_object_get_int64(get(vm, "uid")));
-	model_text(row, "state", time_of(vm, "released", &end) ? "taken over" :
-		   time_of(vm, "retrieved", &end) ? "retrieved" : text_of(vm, "state"));
+	model_text(row, "state", strcmp(text_of(vm, "state"), "suspended") ? text_of(vm, "state") :
+		   time_of(vm, "released", &end) ? "taken over" :
+		   time_of(vm, "retrieved", &end) ? "retrieved" : "suspended");
 	model_text(row, "why", *text_of(vm, "why") ? text_of(vm, "why") : NULL);
 	for (size_t i = 0; i < N(of_vm); i++) {
 		if (!time_of(vm, of_vm[i].begin, &begin) || !time_of(vm, of_vm[i].end, &end))

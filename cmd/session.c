@@ -72,15 +72,20 @@ static int discard(struct continuo *ctx, int session)
 {
 	struct continuo_vm *vm;
 
-	if (continuo_vm_take(ctx, session, CONTINUO_REPLACE, &vm))
-		return ask_trouble(ctx);
+	if (continuo_vm_take(ctx, session, CONTINUO_REPLACE, &vm)) {
+		ask_trouble(ctx);
+		return trouble("it cannot be taken over; removing a device stops it: echo 1 > /sys/bus/pci/devices/BDF/remove");
+	}
 	continuo_vm_free(vm);
 	return EXIT_FINE;
 }
 
+/* What becomes of the session afterwards. */
+enum afterwards { KEEP, RELEASE, LEAVE };
+
 static int with_session(const struct options *opt, const char *command,
 			int (*body)(struct continuo *ctx, int session, struct json_object *o),
-			const char *outcome, bool release)
+			const char *outcome, enum afterwards afterwards)
 {
 	struct continuo *ctx = ask_begin(opt, false);
 	const char *name = opt->argv[0];
@@ -101,8 +106,10 @@ static int with_session(const struct options *opt, const char *command,
 		model_text(o, "session", name);
 		model_text(o, "outcome", outcome);
 		/* Without an agent there is nobody else who has it. */
-		if (release)
+		if (afterwards == RELEASE)
 			continuo_session_release(ctx, name);
+		else if (afterwards == LEAVE)
+			continuo_update_leave(ctx, name);
 		model_print(stdout, o, opt->json);
 	}
 	json_object_put(o);
@@ -112,7 +119,7 @@ static int with_session(const struct options *opt, const char *command,
 
 int cmd_retrieve(const struct options *opt)
 {
-	return with_session(opt, "retrieve", read_manifest, "retrieved; nothing of it has been taken over", false);
+	return with_session(opt, "retrieve", read_manifest, "retrieved; nothing of it has been taken over", KEEP);
 }
 
 static int verify(struct continuo *ctx, int session, struct json_object *o)
@@ -123,7 +130,7 @@ static int verify(struct continuo *ctx, int session, struct json_object *o)
 
 int cmd_verify(const struct options *opt)
 {
-	return with_session(opt, "verify", verify, "what was rebuilt says what the hardware is using; it is as it was", false);
+	return with_session(opt, "verify", verify, "what was rebuilt says what the hardware is using; it is as it was", KEEP);
 }
 
 static int finish(struct continuo *ctx, int session, struct json_object *o)
@@ -141,6 +148,6 @@ static int finish_discard(struct continuo *ctx, int session, struct json_object 
 int cmd_finish(const struct options *opt)
 {
 	if (opt->given[OPT_DISCARD])
-		return with_session(opt, "finish", finish_discard, "taken over and let go of; its devices are stopped", true);
-	return with_session(opt, "finish", finish, "finished", true);
+		return with_session(opt, "finish", finish_discard, "taken over and let go of; its devices are stopped", LEAVE);
+	return with_session(opt, "finish", finish, "finished", RELEASE);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,11 +24,12 @@ struct update {
 	const struct options *opt;
 	struct continuo *ctx;
 	struct json_object *o, *steps, *vms;
+	struct json_object *incoming;	/* what came with the last update */
 	char *append;			/* the next kernel's command line */
 	uint32_t timeout;
 	unsigned int registered;
 	bool dry;
-	bool printed;			/* before a jump that did not happen then */
+	bool loaded;			/* by us */
 	struct timespec since;
 };
 
@@ -92,6 +94,44 @@ static int check(struct update *u)
 	return ret;
 }
 
+/* Is it one of those that are to be left? */
+static bool is_left(const struct update *u, const char *name)
+{
+	const char *list = u->opt->given[OPT_LEAVE] ?: "", *at = list;
+	size_t n = strlen(name);
+
+	while ((at = strstr(at, name))) {
+		if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+			return true;
+		at++;
+	}
+	return false;
+}
+
+/* The next jump is the end of what came with the last one and has no VM yet. */
+static int check_incoming(struct update *u)
+{
+	struct json_object *rows, *name, *state;
+	int ret;
+
+	begin(u, "incoming", "has everything that came with the last update been taken over?");
+	ret = view_incoming(u->opt, u->incoming);
+	for (size_t i = 0; !ret && json_object_object_get_ex(u->incoming, "session", &rows) &&
+			   i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+
+		if (!json_object_object_get_ex(row, "name", &name) ||
+		    !json_object_object_get_ex(row, "state", &state) ||
+		    !strcmp(json_object_get_string(state), "finished") ||
+		    is_left(u, json_object_get_string(name)))
+			continue;
+		ret = trouble("session %s came with the last update, and nobody has taken it over: this jump would be its end. Start its VM, or 'continuo finish --discard' it, or --leave it",
+			      json_object_get_string(name));
+	}
+	end(u);
+	return ret;
+}
+
 static int check_next(struct update *u)
 {
 	const char *kernel = u->opt->given[OPT_KERNEL], *initrd = u->opt->given[OPT_INITRD];
@@ -137,6 +177,7 @@ static int load(struct update *u)
 		ret = trouble("%s: %s", kernel < 0 ? name : initrd, strerror(errno));
 	} else {
 		ret = kexec_load(kernel, ramfs, u->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
+		u->loaded = !ret;
 		if (ret)
 			ret = trouble("%s cannot be loaded: %s; the kernel log says why", name,
 				      strerror(-ret));
@@ -181,13 +222,31 @@ static void listen_to(void *arg, const struct continuo_heard *heard)
 		fprintf(stderr, "  %s: %s %s\n", heard->name, heard->state, heard->why);
 }
 
+static bool came_before(const struct update *u, const char *name)
+{
+	struct json_object *rows, *row;
+
+	if (!json_object_object_get_ex(u->incoming, "session", &rows))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(rows); i++)
+		if (json_object_object_get_ex(json_object_array_get_idx(rows, i), "name", &row) &&
+		    !strcmp(json_object_get_string(row), name))
+			return true;
+	return false;
+}
+
 static int leave(struct update *u, const char *name)
 {
+	int ret = 0;
+
 	begin(u, "leave", "go on without %s; the jump is its end", name);
-	if (!u->dry && continuo_update_leave(u->ctx, name))
-		return ask_trouble(u->ctx);
+	if (!u->dry)
+		ret = continuo_update_leave(u->ctx, name);
 	end(u);
-	return EXIT_FINE;
+	/* One that came with the last update, and that the agent has not been asked for. */
+	if (ret == -ENOENT && is_left(u, name) && came_before(u, name))
+		ret = 0;
+	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
 
 static int leave_named(struct update *u)
@@ -239,6 +298,30 @@ static int ask(struct update *u, enum continuo_want want, const char *step)
 
 /* --- the jump --- */
 
+/* sync(2), which can take for ever; the VMs are suspended meanwhile. */
+static int write_back(uint32_t timeout_ms)
+{
+	struct timespec since;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return trouble("fork: %s", strerror(errno));
+	if (!pid) {
+		sync();
+		_exit(0);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &since);
+	while (!waitpid(pid, NULL, WNOHANG)) {
+		if (ms_since(&since) > timeout_ms) {
+			kill(pid, SIGKILL);
+			return trouble("files are not written back within %u s; see which file system hangs",
+				       timeout_ms / 1000);
+		}
+		usleep(1000);
+	}
+	return EXIT_FINE;
+}
+
 static int jump(struct update *u)
 {
 	begin(u, "jump", "seal the record, write back all files, and go over to the next kernel");
@@ -246,31 +329,30 @@ static int jump(struct update *u)
 		return EXIT_FINE;
 	if (continuo_update_seal(u->ctx))
 		return ask_trouble(u->ctx);
-	sync();
+	if (write_back(u->timeout))
+		return EXIT_TROUBLE;
 	end(u);
-	model_text(u->o, "outcome", "jumping");
-	model_print(stdout, u->o, u->opt->json);
-	fflush(stdout);
-	u->printed = true;
+	/* Nothing is printed: VMs wait, and whoever reads it will not live to see the end. */
 	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
 	return trouble("the kernel does not jump: %s%s", strerror(errno),
 		       errno == ENOEXEC ? "; the loaded one does not read a format of the handover" :
-		       errno == EBUSY ? "; a device is being reset or unbound, try again" :
+		       errno == EBUSY ? "; a device is being reset, unbound or detached: the kernel log names it; end its VM, or try again" :
 					"; the kernel log says why");
 }
 
-static void undo(struct update *u)
+static bool undo(struct update *u)
 {
-	int ret;
+	int ret, undone;
 
 	begin(u, "undo", "every VM goes on as before, and the loaded kernel is unloaded");
-	ret = continuo_update_ask(u->ctx, CONTINUO_WANT_UNDO, NULL, u->timeout, listen_to, u);
-	if (ret)
+	undone = continuo_update_ask(u->ctx, CONTINUO_WANT_UNDO, NULL, u->timeout, listen_to, u);
+	if (undone)
 		ask_trouble(u->ctx);
-	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
+	ret = !u->loaded ? 0 : kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
 	if (ret)
 		trouble("the loaded kernel cannot be unloaded: %s", strerror(-ret));
 	end(u);
+	return !undone && !ret;
 }
 
 /*
@@ -290,11 +372,13 @@ static void give_up(int sig)
 
 static void heed_signals(void)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = give_up };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	struct sigaction action = { .sa_handler = give_up }, before;
 
+	/* What is ignored, as nohup(1) does it, stays so. */
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
+		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
 }
 
 /* The VMs run on for all of it but the suspend. */
@@ -341,11 +425,14 @@ int cmd_update(const struct options *opt)
 	model_text(u.o, "outcome", "refused");
 	u.steps = model_table(u.o, "step");
 	u.vms = model_table(u.o, "vm");
+	u.incoming = model_new("incoming");
 
 	ready = ret = check(&u);
 	/* A dry run says all that it can. */
 	if (!ret || u.dry)
-		ret = check_next(&u);
+		ret = check_incoming(&u);
+	if (!ret || u.dry)
+		ret = check_next(&u) ?: ret;
 	if (!ret) {
 		u.ctx = ask_begin(opt, true);
 		ret = u.ctx ? find_vms(&u) : EXIT_TROUBLE;
@@ -355,14 +442,13 @@ int cmd_update(const struct options *opt)
 			heed_signals();
 		ret = go(&u);
 		if (ret && !u.dry)
-			undo(&u);
-		model_text(u.o, "outcome", "undone");
+			model_text(u.o, "outcome", undo(&u) ? "undone" : "undone, but not by all");
 	}
 	if (u.dry)
 		model_text(u.o, "outcome", "nothing was done");
-	if (!u.printed)
-		model_print(stdout, u.o, opt->json);
+	model_print(stdout, u.o, opt->json);
 	json_object_put(u.o);
+	json_object_put(u.incoming);
 	continuo_free(u.ctx);
 	free(u.append);
 	return ret ?: ready;

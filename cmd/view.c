@@ -135,6 +135,11 @@ static int read_view(const struct options *opt, struct json_object *o,
 	return ret;
 }
 
+int view_incoming(const struct options *opt, struct json_object *o)
+{
+	return read_view(opt, o, "incoming", "session");
+}
+
 static int both(const struct options *opt, struct json_object *o, const char *only)
 {
 	return read_view(opt, o, "outgoing", only) ?:

@@ -205,11 +205,22 @@ static void take_over(void)
 
 /* --- what the agent asks --- */
 
+static void undo(void)
+{
+	if (session >= 0)
+		close(session);
+	session = -1;
+	/* The agent has one, too, if it came so far. */
+	continuo_session_release(ctx, name);
+}
+
 static int preserve(void)
 {
 	struct continuo_vm *vm;
 	int memory, space, index, ret;
 
+	/* Asked again after something went wrong, it begins at the beginning. */
+	undo();
 	session = continuo_session_create(ctx, name);
 	if (session < 0)
 		return session;
@@ -226,24 +237,30 @@ static int preserve(void)
 	return ret;
 }
 
-static void undo(void)
+static void go_on(void)
 {
-	if (session >= 0)
-		close(session);
-	session = -1;
-	/* The agent has one, too, if it came so far. */
-	continuo_session_release(ctx, name);
+	undo();
+	if (suspended)
+		guest_resume();
+	suspended = false;
 }
 
+/* As long as there is an agent. */
 static void serve(void)
 {
 	int fd = must(continuo_register(ctx, name), "register with the agent");
 	struct continuo_order order;
 
 	for (;;) {
-		int ret = 0;
+		int ret = continuo_order(ctx, fd, &order);
+		char why[512];
 
-		must(continuo_order(ctx, fd, &order), "hear the agent");
+		if (ret == -EPIPE) {
+			close(fd);
+			go_on();
+			return;
+		}
+		must(ret, "hear the agent");
 		switch (order.want) {
 		case CONTINUO_WANT_PRESERVE:
 			ret = preserve();
@@ -254,14 +271,15 @@ static void serve(void)
 			suspended = true;
 			break;
 		case CONTINUO_WANT_UNDO:
-			undo();
-			if (suspended)
-				guest_resume();
-			suspended = false;
+			go_on();
 			break;
 		}
-		must(continuo_answer(ctx, fd, &order, ret ? continuo_why(ctx) : NULL),
-		     "answer the agent");
+		if (ret) {
+			snprintf(why, sizeof(why), "%s", continuo_why(ctx));
+			undo();
+		}
+		/* An agent that has ended is noticed at the next order. */
+		continuo_answer(ctx, fd, &order, ret ? why : NULL);
 	}
 }
 
@@ -294,5 +312,10 @@ int main(int argc, char **argv)
 	else
 		guest_resume();
 	printf("vmm %s: running\n", name);
-	serve();
+	for (;;) {
+		serve();
+		/* Until there is another one. */
+		while (continuo_agent(ctx, socket_path) < 0)
+			usleep(100000);
+	}
 }

@@ -77,6 +77,7 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = text, .iov_len = REPLY_BYTES - 1 };
+	unsigned int reset = 0;
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -85,9 +86,10 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 	};
 	ssize_t n;
 
+	/* An agent that closes without having read all has said before why. */
 	do
 		n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
 	if (n <= 0)
@@ -97,12 +99,27 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 	return 0;
 }
 
+/* "error ERRNO SENTENCE" */
+static int refusal(struct continuo *ctx, const char *text)
+{
+	char *why;
+	long err;
+
+	if (strncmp(text, "error ", 6))
+		return not_of_protocol(ctx);
+	err = strtol(text + 6, &why, 10);
+	if (err <= 0 || err > 4095 || *why != ' ')
+		return not_of_protocol(ctx);
+	return fail(ctx, -(int)err, "%s", why + 1);
+}
+
 static int __attribute__((format(printf, 3, 4)))
 tell(struct continuo *ctx, int agent, const char *fmt, ...)
 {
 	char text[REPLY_BYTES];
 	va_list args;
 	ssize_t n;
+	int fd;
 
 	va_start(args, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, args);
@@ -111,6 +128,12 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 		n = sizeof(text) - 1;
 	if (send(agent, text, n, MSG_NOSIGNAL) == n)
 		return 0;
+	/* One that was turned away has been told why. */
+	if (errno == EPIPE && !hear(ctx, agent, text, &fd)) {
+		if (fd >= 0)
+			close(fd);
+		return refusal(ctx, text);
+	}
 	return fail(ctx, errno == ECONNRESET ? -EPIPE : -errno,
 		    "the agent cannot be asked: %s", strerror(errno));
 }
@@ -138,9 +161,6 @@ static int pass_on(struct continuo *ctx, char *text, continuo_listener *listener
 /* The last message of an answer. @fdp: as ask_agent(). */
 static int verdict(struct continuo *ctx, char *text, int fd, int *fdp)
 {
-	char *why;
-	long err;
-
 	if (!strcmp(text, "ok\n") && (fd >= 0) == !!fdp) {
 		if (fdp)
 			*fdp = fd;
@@ -148,12 +168,7 @@ static int verdict(struct continuo *ctx, char *text, int fd, int *fdp)
 	}
 	if (fd >= 0)
 		close(fd);
-	if (strncmp(text, "error ", 6))
-		return not_of_protocol(ctx);
-	err = strtol(text + 6, &why, 10);
-	if (err <= 0 || err > 4095 || *why != ' ')
-		return not_of_protocol(ctx);
-	return fail(ctx, -(int)err, "%s", why + 1);
+	return refusal(ctx, text);
 }
 
 static int answer_of(struct continuo *ctx, int agent, int *fdp,

@@ -89,7 +89,10 @@ int continuo_hold(struct continuo *ctx);
 
 /* What the agent wants of a VM. */
 enum continuo_want {
-	/** Make a session of the registered name, and preserve the VM; it runs on. */
+	/**
+	 * Make a session of the registered name, and preserve the VM; it runs on. If it
+	 * fails, close and release the session: it can be asked again.
+	 */
 	CONTINUO_WANT_PRESERVE = 1,
 	/** Stop the virtual CPUs, and write what is not in memory yet: the jump is next. */
 	CONTINUO_WANT_SUSPEND,
@@ -119,8 +122,9 @@ struct continuo_order {
  * agent, see continuo_order().
  *
  * Return: a file descriptor, which is the caller's: it becomes readable when there is an
- * order; -EEXIST if somebody has registered the name; -ENOTCONN without an agent; and as
- * continuo_agent().
+ * order; -EEXIST if somebody has registered the name; -EBUSY while the host is updated,
+ * or if a VM of that name has died and left something preserved; -EDQUOT or -ENOSPC if
+ * there are too many; -ENOTCONN; and as continuo_agent().
  */
 int continuo_register(struct continuo *ctx, const char *name);
 
@@ -190,6 +194,8 @@ int continuo_update_begin(struct continuo *ctx);
  *
  * Works without continuo_update_begin(), too; then what was done lasts until it is undone.
  *
+ * To undo is done as far as it is in the agent's hands, whatever this returns.
+ *
  * Return: 0 if all have done it; -ETIMEDOUT if one has not answered; -ECANCELED if one
  * said that it failed; -ENOENT if no VM has that name; -EBUSY if somebody else updates
  * the host, or if VMs are to be suspended that are not preserved; -EPERM; -ENOTCONN.
@@ -203,7 +209,8 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
  * @name: Of the VM.
  *
  * What it has preserved is undone as far as it is in the agent's hands. The jump is its
- * end: its devices are stopped.
+ * end: its devices are stopped. Of a session that came from the previous kernel the agent
+ * lets go.
  *
  * Return: 0; -ENOENT; -EPERM; -ENOTCONN.
  */
@@ -618,7 +625,9 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
  * @session: The retrieved session.
  *
  * Does all of it up to the comparison of each HWPT, and undoes that: devices are not
- * moved, and the session is not finished.
+ * moved, and the session is not finished. But what is retrieved stays so: the memory
+ * counts for the caller's control group from then on, and if that has no room for it, it
+ * cannot be retrieved any more.
  *
  * Return: as continuo_vm_take().
  */

@@ -123,6 +123,7 @@ void keeper_try(void)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = NOTIFY };
 	struct continuo *ctx;
 	int session;
+	pid_t pid;
 
 	ear = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (ear < 0 || bind(ear, (struct sockaddr *)&addr, sizeof(addr)))
@@ -144,8 +145,15 @@ void keeper_try(void)
 	tried("the next agent has it", session);
 	tried("with what is in it", put(ctx, session));
 	close(session);
+	/* The agent waits until that is done: so somebody else does it. */
+	pid = fork();
+	if (!pid) {
+		await("FDSTOREREMOVE=1\nFDNAME=session-" SESSION);
+		close(await("BARRIER=1"));
+		_exit(0);
+	}
 	tried("release", continuo_session_release(ctx, SESSION));
-	await("FDSTOREREMOVE=1\nFDNAME=session-" SESSION);
+	waitpid(pid, NULL, 0);
 	close(kept);
 	kept = -1;
 	session = continuo_session_create(ctx, SESSION);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +280,7 @@ static void left(void)
 	tried("update", continuo_update_begin(boss));
 	ask("one is silent", CONTINUO_WANT_PRESERVE, NULL, SHORT_MS);
 	tried("leave it", continuo_update_leave(boss, "u1000.s"));
+	tried("a session of what was left", continuo_session_create(boss, "u1000.s"));
 	ask("suspend the others", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
 	tried("seal without it", continuo_update_seal(boss));
 	ask("no jump: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
@@ -315,8 +318,73 @@ static void updater(bool seal)
 	renew();
 }
 
+/* All are suspended, and then nothing more happens. */
+static void idler(void)
+{
+	pid_t a = begin("a", 0, WELL), pid;
+	int ready[2];
+	char byte;
+
+	continuo_free(boss);
+	if (pipe(ready))
+		die("pipe: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		boss = connect_agent(0);
+		if (continuo_update_begin(boss) ||
+		    continuo_update_ask(boss, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
+		    continuo_update_ask(boss, CONTINUO_WANT_SUSPEND, NULL, SHORT_MS, NULL, NULL) ||
+		    continuo_update_seal(boss))
+			die("update: %s", continuo_why(boss));
+		close(ready[1]);
+		pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1))
+		die("the updater does not come so far");
+	close(ready[0]);
+	boss = connect_agent(0);
+	await("suspend, and no jump", "a idle");
+	end(pid);
+	end(a);
+	await("all end", "");
+	renew();
+}
+
 #define MOST_SESSIONS	64
+#define MOST_VMS	64
 #define MOST_CONNECTIONS 128
+
+/* What is closed by who gets it, and takes as long as who sent it likes. */
+static int send_along(void)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {
+		.head = {
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+		},
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+	struct iovec iov = { .iov_base = "list", .iov_len = 4 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), ret;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		die("connect to the agent: %s", strerror(errno));
+	memcpy(CMSG_DATA(&control.head), &(int){ 1 }, sizeof(int));
+	ret = sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
 
 /* A user takes what he can get. */
 static void room(void)
@@ -348,7 +416,16 @@ static void room(void)
 				break;
 		}
 		snprintf(heard, sizeof(heard), "%u", n + 1);
-		tried("connections of a user", ret == -ENOENT ? 0 : -EDQUOT);
+		tried("connections of a user", ret == -ENOENT ? 0 : ret);
+		while (n)
+			continuo_free(more[--n]);
+		do {
+			snprintf(name, sizeof(name), "v%u", n);
+			ret = continuo_register(ctx, name);
+		} while (ret >= 0 && ++n < 2 * MOST_VMS);
+		snprintf(heard, sizeof(heard), "%u", n);
+		tried("VMs of a user", ret);
+		tried("a descriptor sent along", send_along());
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
@@ -385,6 +462,7 @@ void orders_try(void)
 	left();
 	updater(false);
 	updater(true);
+	idler();
 	room();
 	continuo_free(boss);
 	boss = NULL;

@@ -68,6 +68,8 @@ static const struct {
 	{ "create ", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create  vm", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create vm\n", 0, 0, -EINVAL, 0, "letters, digits" },
+	{ "create .vm", 0, 0, -EINVAL, 0, "letters, digits" },
+	{ "register -x", 0, 1000, -EINVAL, 0, "letters, digits" },
 	{ "create ../vm", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create v\xc3\xa4", 0, 0, -EINVAL, 0, "letters, digits" },
 	{ "create " X60 "xxx", 0, 0, 0, VERB_CREATE, X60 "xxx" },
