@@ -698,16 +698,20 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_unpreserve, "IOMMUFD");
  * iommufd_device_liveupdate_freeze() - Last check before the jump
  * @idev: The device.
  *
- * Return: 0, or -EBUSY if the device is no longer as it was preserved.
+ * Return: 0, or -EBUSY if the device is no longer as it was preserved, which the
+ * log says.
  */
 int iommufd_device_liveupdate_freeze(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain = device_domain(idev);
 
-	if (!domain || !iommu_device_preserved(idev->dev, domain) ||
-	    liveupdate_should_fail())
-		return -EBUSY;
-	return 0;
+	if (domain && iommu_device_preserved(idev->dev, domain) &&
+	    !liveupdate_should_fail())
+		return 0;
+	/* It keeps the host from its next kernel: somebody has to know who. */
+	dev_warn(idev->dev,
+		 "liveupdate: is not attached to the HWPT that it was preserved with\n");
+	return -EBUSY;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_freeze, "IOMMUFD");
 
