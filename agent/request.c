@@ -73,8 +73,9 @@ static int parse_name(const char *name, uid_t uid, struct request *req, const ch
 		return -ENAMETOOLONG;
 	}
 	strcpy(req->name + n, name);
-	if (!strcmp(req->name, OWN_SESSION)) {
-		*why = "the session of that name is the agent's own";
+	/* systemd takes the one of its name for its own, and closes it. */
+	if (!strcmp(req->name, OWN_SESSION) || !strcmp(req->name, "systemd")) {
+		*why = "the session of that name is the agent's own, or systemd's; choose another one";
 		return -EINVAL;
 	}
 	return 0;

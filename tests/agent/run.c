@@ -39,6 +39,8 @@ static const struct {
 	{ "Create vm", 0, 0, -EBADMSG, 0, "begins with a verb" },
 	{ "register vm", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
 	{ "register " OWN_SESSION, 0, 0, -EINVAL, 0, "agent's own" },
+	{ "create systemd", 0, 0, -EINVAL, 0, "systemd's" },
+	{ "create systemd", 0, 1000, 0, VERB_CREATE, "u1000.systemd" },
 	{ "release " OWN_SESSION, 0, 0, -EINVAL, 0, "agent's own" },
 	{ "create " OWN_SESSION, 0, 1000, 0, VERB_CREATE, "u1000." OWN_SESSION },
 	{ "done 1", 0, 1000, 0, VERB_DONE, "", 1 },
