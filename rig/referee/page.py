@@ -7,10 +7,13 @@ from . import summary
 
 STYLE = """
 body { font: 15px/1.5 sans-serif; max-width: 1140px; margin: 2em auto; padding: 0 1em; color: #222; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
+h1 { font-size: 1.5em; line-height: 1.25; } h2 { font-size: 1.15em; margin: 2em 0 .7em; }
 table { border-collapse: collapse; } td { padding: .15em .8em .15em 0; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; } .good { color: #2f6f4e; font-weight: bold; }
-.bad { color: #c0392b; font-weight: bold; } figure { margin: 0; overflow-x: auto; } dt { font-weight: bold; }
+.bad { color: #c0392b; font-weight: bold; } .tables { display: flex; flex-wrap: wrap; column-gap: 6em; }
+figure { margin: 0; overflow-x: auto; } figure svg { display: block; width: 100%; min-width: 740px; height: auto; }
+.wider { display: none; } dl { max-width: 48em; } dt { font-weight: bold; margin-top: .8em; } dd { margin-left: 0; }
+@media (max-width: 770px) { .wider { display: block; } }
 """
 
 # What has to be 0.
@@ -22,9 +25,10 @@ HOW_TO_READ = (
      "from the emulator's own trace of its IOMMU."),
     ("The timeline", "Both kernels are on one axis. Above are the phases: the old kernel's up to the jump, the new "
      "kernel's after it. Below, each column of a device's row is as dark as there were DMA writes in that time: a "
-     "device that stood still would leave a white gap."),
-    ("The blackout", "From the freeze to the replace no process serves the devices. They go on with their DMA by "
-     "themselves; what is lost in that time would be lost frames."),
+     "device that stood still would leave a pale gap."),
+    ("The blackout", "From the beginning of the freeze to the end of the finish no process serves the devices. They go "
+     "on with their DMA by themselves: their rows between the dashed lines. What is lost in that time would be lost "
+     "frames."),
     ("The gaps", "The longest time without a DMA write, per device and for the worst of them. The machine is emulated "
      "on a busy host, so the steady state has gaps of its own; the ratio says what the update adds."),
 )
@@ -47,6 +51,7 @@ def page(title, figures, svg):
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>{html.escape(title)}</title>
 <style>{STYLE}</style>
 </head>
@@ -54,18 +59,25 @@ def page(title, figures, svg):
 <h1>{html.escape(title)}</h1>
 <p class="{'bad' if lost else 'good'}">{html.escape(verdict)}</p>
 <p>Linux {html.escape(str(figures.get("uname_release", "")))}, IOMMU in {html.escape(str(figures.get("mode", "")))} mode.</p>
+<div class="tables">
+<div>
 <h2>What was measured</h2>
 <table>
 {_rows(measured)}
 </table>
-<h2>The timeline</h2>
-<figure>
-{svg}
-</figure>
+</div>
+<div>
 <h2>Length of the update by phase</h2>
 <table>
 {_rows(phases)}
 </table>
+</div>
+</div>
+<h2>The timeline</h2>
+<p class="wider">It is wider than this window: scroll it sideways.</p>
+<figure>
+{svg}
+</figure>
 <h2>How to read this</h2>
 <dl>
 {notes}

@@ -97,6 +97,24 @@ class Drawing(unittest.TestCase):
         dark = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("fill") == "#1f4e79"]
         self.assertEqual(len(dark), 2)
 
+    def test_blackout(self):
+        """From the freeze to the last of replace and finish; one for each update; open if nobody comes."""
+        first = [("load", 0, 5), ("freeze", 10, 20), ("jump", 20, 50), ("replace", 60, 70), ("finish", 70, 75)]
+        self.assertEqual(timeline.blackouts(first), [(10, 75)])
+        self.assertEqual(timeline.blackouts(first + [("freeze", 90, 91), ("replace", 95, 99)]), [(10, 75), (90, 99)])
+        self.assertEqual(timeline.blackouts(first + [("freeze", 90, 91)]), [(10, 75), (90, None)])
+        self.assertEqual(timeline.blackouts([("replace", 5, 6)]), [])
+
+    def test_the_blackout_is_drawn(self):
+        def texts(spans):
+            root = xml.etree.ElementTree.fromstring(timeline.svg("t", spans, [("nic DMA", [5])], 0, 9_000_000))
+            return [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+        served = texts([("freeze", 1_000_000, 1_250_000), ("finish", 4_000_000, 4_500_000)])
+        self.assertIn("blackout", served)
+        self.assertIn("3500 ms", served)
+        self.assertIn("not served again", texts([("freeze", 1_000_000, 1_250_000)]))
+        self.assertNotIn("blackout", texts([("load", 1_000_000, 1_250_000)]))
+
     def test_page(self):
         """Well-formed, with every figure, and lost things are marked."""
         figures = {"frames_sent": 1234, "frames_lost": 7, "iommu_faults": 0, "mode": "<legacy>",

@@ -1,21 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Draws an update as an SVG: the phases above, each device's DMA below them.
+"""Draws an update as an SVG: the phases above, the blackout and each device's DMA below.
 
 The DMA rows are not a sketch: each column of pixels is dark in proportion to the DMA
 writes that the IOMMU reported in that time, so that a gap is seen as a gap.
 """
 
-WIDTH, LEFT, RIGHT = 1100, 110, 20
-ROW, GAP = 22, 8
+# Large letters: on a page the whole is drawn smaller, down to two thirds.
+WIDTH, LEFT, RIGHT, FONT = 1100, 120, 20, 15
+ROW, GAP, THIN = 24, 8, 3
+LABEL = 90          # room for "1234.5 ms"
 COLOURS = {
     "load": "#9aa5b1", "preserve": "#4c78a8", "freeze": "#e45756", "jump": "#b279a2",
-    "kernel boot": "#f58518", "user space": "#eeca3b", "retrieve": "#54a24b",
-    "rebuild": "#72b7b2", "replace": "#2f6f4e", "finish": "#9d755d",
+    "kernel boot": "#f58518", "user space": "#d9b200", "retrieve": "#54a24b",
+    "rebuild": "#3f9a94", "verify": "#7a6fb0", "replace": "#2f6f4e", "finish": "#9d755d",
 }
+DARK, EDGE = "#333", "#ffb000"
+# Letters stay readable on the lines of the scale.
+HALO = 'stroke="white" stroke-width="4" paint-order="stroke"'
 
 
 def _escape(text):
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def blackouts(spans):
+    """[(begin, end)]: from each freeze until a process serves the devices again.
+
+    The end is None if none does."""
+    out = []
+    for name, begin, end in spans:
+        if name == "freeze":
+            out.append((begin, None))
+        elif name in ("replace", "finish") and out:
+            out[-1] = out[-1][0], max(end, out[-1][1] or end)
+    return out
 
 
 def svg(title, spans, rows, begin, end, notes=()):
@@ -24,39 +42,49 @@ def svg(title, spans, rows, begin, end, notes=()):
     All times in one unit, microseconds. Returns the text of the file."""
     inner = WIDTH - LEFT - RIGHT
     scale = inner / max(1, end - begin)
-    phase_top = 56
-    dma_top = phase_top + len(spans) * (ROW + 2) + 26
-    height = dma_top + len(rows) * (2 * ROW + GAP) + 40 + 18 * len(notes)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-           f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+    dark = blackouts(spans)
+    phase_top = 66
+    dark_top = phase_top + len(spans) * (ROW + 2) + 20
+    dma_top = dark_top + (ROW + GAP if dark else 0)
+    bottom = dma_top + len(rows) * (2 * ROW + GAP)
+    height = bottom + 14 + 22 * len(notes)
+    # Without crisp edges, columns side by side have seams when it is drawn smaller.
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" role="img" '
+           f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="{FONT}" shape-rendering="crispEdges">',
+           f'<title>{_escape(title)}</title>',
            f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-           f'<text x="{LEFT}" y="24" font-size="16">{_escape(title)}</text>']
+           f'<text x="{LEFT}" y="24" font-size="18">{_escape(title)}</text>']
 
     def x(t):
         return LEFT + min(max(t - begin, 0), end - begin) * scale
+
+    def name_of(y, text):
+        out.append(f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{_escape(text)}</text>')
+
+    def beside(left, right, y, text):
+        """To the right of what is drawn from left to right, or to its left at the edge."""
+        if right + LABEL < WIDTH:
+            out.append(f'<text x="{right + 5:.1f}" y="{y}" fill="{DARK}" {HALO}>{text}</text>')
+        else:
+            out.append(f'<text x="{left - 5:.1f}" y="{y}" text-anchor="end" fill="{DARK}" {HALO}>{text}</text>')
 
     # A scale of round steps.
     step = next(s for s in (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
                             2_000_000, 5_000_000, 10_000_000, 60_000_000, 10**12)
                 if (end - begin) / s <= 14)
-    bottom = dma_top + len(rows) * (2 * ROW + GAP)
     for i in range(int((end - begin) // step) + 1):
         at = x(begin + i * step)
-        out.append(f'<line x1="{at:.1f}" y1="{phase_top - 6}" x2="{at:.1f}" y2="{bottom}" stroke="#e0e0e0"/>')
-        out.append(f'<text x="{at:.1f}" y="{phase_top - 10}" text-anchor="middle" fill="#777">'
+        out.append(f'<line x1="{at:.1f}" y1="{phase_top - 6}" x2="{at:.1f}" y2="{bottom - GAP}" stroke="#e0e0e0"/>')
+        out.append(f'<text x="{at:.1f}" y="{phase_top - 12}" text-anchor="middle" fill="#555">'
                    f'{i * step / 1e6:g} s</text>')
 
     for i, (name, a, b) in enumerate(spans):
         y = phase_top + i * (ROW + 2)
-        width = max(1.5, x(b) - x(a))
-        out.append(f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{_escape(name)}</text>')
+        width = max(THIN, x(b) - x(a))
+        name_of(y + 17, name)
         out.append(f'<rect x="{x(a):.1f}" y="{y}" width="{width:.1f}" height="{ROW}" '
                    f'fill="{COLOURS.get(name, "#888")}"/>')
-        label = f'{(b - a) / 1e3:.1f} ms'
-        if x(a) + width + 70 < WIDTH:
-            out.append(f'<text x="{x(a) + width + 5:.1f}" y="{y + 15}" fill="#444">{label}</text>')
-        else:
-            out.append(f'<text x="{x(a) - 5:.1f}" y="{y + 15}" text-anchor="end" fill="#444">{label}</text>')
+        beside(x(a), x(a) + width, y + 17, f'{(b - a) / 1e3:.1f} ms')
 
     for i, (name, times) in enumerate(rows):
         y = dma_top + i * (2 * ROW + GAP)
@@ -65,7 +93,7 @@ def svg(title, spans, rows, begin, end, notes=()):
             if begin <= t <= end:
                 columns[int((t - begin) * scale)] += 1
         most = max(columns) or 1
-        out.append(f'<text x="{LEFT - 8}" y="{y + ROW + 4}" text-anchor="end">{_escape(name)}</text>')
+        name_of(y + ROW + 5, name)
         out.append(f'<rect x="{LEFT}" y="{y}" width="{inner}" height="{2 * ROW}" fill="#fbeaea"/>')
         at = 0
         while at <= inner:          # columns alike in one rectangle
@@ -77,6 +105,22 @@ def svg(title, spans, rows, begin, end, notes=()):
                 out.append(f'<rect x="{LEFT + at}" y="{y}" width="{run - at}" height="{2 * ROW}" '
                            f'fill="#1f4e79" fill-opacity="{0.4 + 0.6 * shade / 8:.2f}"/>')
             at = run
+
+    # Its edges go on through the DMA rows: what happened in there happened without a process.
+    for a, b in dark:
+        left, right = x(a), x(end if b is None else b)
+        text = f'{(b - a) / 1e3:.0f} ms' if b is not None else 'not served again'
+        out.append(f'<rect x="{left:.1f}" y="{dark_top}" width="{max(THIN, right - left):.1f}" height="{ROW}" fill="{DARK}"/>')
+        if right - left > LABEL * 3 // 4:
+            out.append(f'<text x="{(left + right) / 2:.1f}" y="{dark_top + 17}" text-anchor="middle" fill="white">{text}</text>')
+        elif len(dark) == 1:
+            beside(left, right, dark_top + 17, text)
+        for at in (left, right) if b is not None else (left,):
+            out.append(f'<line x1="{at:.1f}" y1="{dark_top + ROW}" x2="{at:.1f}" y2="{bottom - GAP}" '
+                       f'stroke="{EDGE}" stroke-width="2" stroke-dasharray="5 3"/>')
+    if dark:
+        name_of(dark_top + 17, "blackout")
+
     for i, note in enumerate(notes):
-        out.append(f'<text x="{LEFT}" y="{bottom + 24 + 18 * i}" fill="#333">{_escape(note)}</text>')
+        out.append(f'<text x="{LEFT}" y="{bottom + 18 + 22 * i}" fill="{DARK}">{_escape(note)}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"
