@@ -96,7 +96,8 @@ checkpatch sparse warnings clang kernel-doc: setup
 	@scripts/check-style $@
 
 clean:
-	rm -rf build/kernel-* build/guest build/selftests build/rig build/demo build/test build/series
+	rm -rf build/kernel-* build/guest build/selftests build/rig build/demo build/test build/series \
+		build/deb build/lib build/cmd build/agent build/*-test build/*-static
 
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
