@@ -78,13 +78,11 @@
 #include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/err.h>
-#include <linux/eventfd.h>
 #include <linux/io.h>
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
@@ -419,24 +417,6 @@ static void vfio_pci_liveupdate_show(struct liveupdate_view *v,
 	liveupdate_show_word(v, "bound", bound ? "yes" : "no");
 	if (v->incoming && !bound)
 		liveupdate_show_wait(v, LIVEUPDATE_WAIT_BIND);
-}
-
-/**
- * vfio_pci_liveupdate_wired() - An eventfd was connected to a vector
- * @vdev: The device.
- * @trigger: The eventfd; the vector of MSI or MSI-X is live.
- *
- * What the device would have signalled by this vector since the freeze did not
- * get through. So the eventfd is signalled once, whether there was anything or
- * not: interrupts of MSI may be spurious, but none may be lost. INTx needs no
- * such thing, because the device goes on asserting it.
- */
-void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
-			       struct eventfd_ctx *trigger)
-{
-	if (pci_liveupdate_lost_irqs(vdev->pdev) &&
-	    !liveupdate_breaks(LIVEUPDATE_LAW_INTERRUPT))
-		eventfd_signal(trigger);
 }
 
 static const struct liveupdate_file_ops vfio_pci_liveupdate_file_ops = {

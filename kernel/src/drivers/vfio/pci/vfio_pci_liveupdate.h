@@ -3,7 +3,10 @@
 #ifndef VFIO_PCI_LIVEUPDATE_H
 #define VFIO_PCI_LIVEUPDATE_H
 
+#include <linux/eventfd.h>
+#include <linux/liveupdate_break.h>
 #include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
 #include <linux/vfio_pci_core.h>
 
 struct vfio_device_ops;
@@ -19,20 +22,31 @@ static inline void vfio_pci_liveupdate_enable(struct vfio_pci_core_device *vdev)
 	pci_intx(vdev->pdev, 0);
 }
 
-struct eventfd_ctx;
+/**
+ * vfio_pci_liveupdate_wired() - An eventfd was connected to a vector
+ * @vdev: The device.
+ * @trigger: The eventfd; the vector of MSI or MSI-X is live.
+ *
+ * What the device would have signalled by this vector since the freeze did not
+ * get through. So the eventfd is signalled once, whether there was anything or
+ * not: interrupts of MSI may be spurious, but none may be lost. INTx needs no
+ * such thing, because the device goes on asserting it.
+ *
+ * It is part of vfio-pci-core, which is a module of its own.
+ */
+static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
+					     struct eventfd_ctx *trigger)
+{
+	if (pci_liveupdate_lost_irqs(vdev->pdev) &&
+	    !liveupdate_breaks(LIVEUPDATE_LAW_INTERRUPT))
+		eventfd_signal(trigger);
+}
 
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
-void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
-			       struct eventfd_ctx *trigger);
 void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
 void vfio_pci_liveupdate_cleanup(void);
 #else
-static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
-					     struct eventfd_ctx *trigger)
-{
-}
-
 static inline void vfio_pci_liveupdate_init(struct pci_driver *driver,
 					    const struct vfio_device_ops *ops)
 {
