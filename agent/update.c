@@ -252,7 +252,7 @@ void update_register(const struct asker *who, const char *name)
 				       "it died in an update; that has to be undone first");
 		return;
 	}
-	if (!v && vms == MOST_VMS - (who->uid ? ROOT_VMS : 0)) {
+	if (!v && vms >= MOST_VMS - (who->uid ? ROOT_VMS : 0)) {
 		reply(who->client, -1, "error %d the agent has %u VMs, and no room for more",
 		      ENOSPC, vms);
 		return;
