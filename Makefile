@@ -6,7 +6,7 @@
 
 help:
 	@echo "make demo          replace the kernel under two busy devices, and show the figures"
-	@echo "make test          everything: scripts, kernels, all cases; about an hour"
+	@echo "make test          everything: scripts, kernels, all cases; more than an hour"
 	@echo
 	@echo "make setup         packages, QEMU and kernel source; the others do it themselves"
 	@echo "make kernel        the rig's kernel, into build/kernel-rig"
