@@ -128,8 +128,7 @@ def again(machine, begin, mode):
 CASES = [
     Case("agent", "the sessions are an agent's, and each user has his own", bind(agent, mode="scalable"),
          fault="a user asks the agent for another user's session"),
-    Case("library-replace", "libcontinuo: rebuild, verify, replace", bind(library, mode="scalable", how="replace"),
-         debug=True),
+    Case("library-replace", "libcontinuo: rebuild, verify, replace", bind(library, mode="scalable", how="replace")),
     Case("library-adopt", "libcontinuo: adopt, a HWPT for each device",
          bind(library, mode="scalable", how="adopt", append="rig.hwpt=each")),
     Case("library-kill", "libcontinuo: processes killed at each call, then one takes over",
