@@ -228,7 +228,7 @@ static void check_access(struct check *c)
 	say(c, "root", geteuid() ? NO : YES, geteuid() ? "this is another user" : "this is root",
 	    "only root can see all of it, and only root can update");
 	say(c, "debugfs view", view ? YES : UNKNOWN, view ? "there" : strerror(errno),
-	    "mount -t debugfs none /sys/kernel/debug; list and show take it, an update does not");
+	    "mount -t debugfs none /sys/kernel/debug; list, show and update take it");
 	free(view);
 }
 

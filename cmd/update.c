@@ -29,9 +29,11 @@ struct update {
 	uint32_t timeout;
 	unsigned int registered;
 	bool dry;
-	bool loaded;			/* by us */
 	struct timespec since;
 };
+
+/* By us; the signal handler asks, too. */
+static volatile sig_atomic_t loaded;
 
 static double ms_since(const struct timespec *then)
 {
@@ -176,8 +178,10 @@ static int load(struct update *u)
 	if (kernel < 0 || (initrd && ramfs < 0)) {
 		ret = trouble("%s: %s", kernel < 0 ? name : initrd, strerror(errno));
 	} else {
+		/* Before the call: a signal can come just after it. */
+		loaded = 1;
 		ret = kexec_load(kernel, ramfs, u->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
-		u->loaded = !ret;
+		loaded = !ret;
 		if (ret)
 			ret = trouble("%s cannot be loaded: %s; the kernel log says why", name,
 				      strerror(-ret));
@@ -244,7 +248,7 @@ static int leave(struct update *u, const char *name)
 		ret = continuo_update_leave(u->ctx, name);
 	end(u);
 	/* One that came with the last update, and that the agent has not been asked for. */
-	if (ret == -ENOENT && is_left(u, name) && came_before(u, name))
+	if (ret == -ENOENT && came_before(u, name))
 		ret = 0;
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
@@ -348,7 +352,7 @@ static bool undo(struct update *u)
 	undone = continuo_update_ask(u->ctx, CONTINUO_WANT_UNDO, NULL, u->timeout, listen_to, u);
 	if (undone)
 		ask_trouble(u->ctx);
-	ret = !u->loaded ? 0 : kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
+	ret = !loaded ? 0 : kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
 	if (ret)
 		trouble("the loaded kernel cannot be unloaded: %s", strerror(-ret));
 	end(u);
@@ -364,7 +368,9 @@ static void give_up(int sig)
 	static const char text[] = "continuo: ended; the agent undoes it all\n";
 
 	(void)sig;
-	syscall(SYS_kexec_file_load, -1, -1, 0ul, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
+	/* What somebody else has loaded before is not ours to unload. */
+	if (loaded)
+		syscall(SYS_kexec_file_load, -1, -1, 0ul, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
 	if (write(2, text, sizeof(text) - 1) < 0)
 		_exit(EXIT_TROUBLE);
 	_exit(EXIT_TROUBLE);
