@@ -18,9 +18,9 @@ import re
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, guarded, must_see
+from rig.referee import trace
 
 TRACE = ("-trace", "enable=vtd_ir_enable", "-trace", "enable=vtd_ir_remap_msi_req", "-trace", "enable=vtd_ir_remap_msi")
-LINE = re.compile(r"^(?:\d+@)?(\d+)\.(\d{6}):(vtd_ir_\w+) (.*)$")
 TARGET = "addr 0xfee80030"
 REFUSED = "vtd_irte_get: detected non-present IRTE (index=16385,"
 
@@ -32,15 +32,12 @@ class Requests:
         self.off, self.tried, self.through = [], [], []
         with open(path, encoding="utf-8", errors="replace") as f:
             for line in f:
-                found = LINE.match(line)
-                if not found:
-                    continue
-                t = int(found[1]) * 1_000_000 + int(found[2])
-                if found[3] == "vtd_ir_enable" and found[4].strip() == "enable 0":
+                t, event, values = trace.parse(line) or (0, "", "")
+                if event == "vtd_ir_enable" and values.strip() == "enable 0":
                     self.off.append(t)
-                elif found[3] == "vtd_ir_remap_msi_req" and TARGET in found[4]:
+                elif event == "vtd_ir_remap_msi_req" and TARGET in values:
                     self.tried.append(t)
-                elif found[3] == "vtd_ir_remap_msi" and TARGET in found[4]:
+                elif event == "vtd_ir_remap_msi" and TARGET in values:
                     self.through.append(t)
 
 

@@ -31,6 +31,8 @@ import subprocess
 import threading
 import time
 
+from rig.referee import trace
+
 from . import initramfs
 
 # What a kernel writes only if something is wrong with it.
@@ -41,9 +43,6 @@ SPLAT = re.compile(
     r"|general protection fault|unable to handle|list_(?:add|del) corruption"
     r"|refcount_t: |kmemleak: \d+ new suspected|unreferenced object 0x"
     r"|disabling kexec handover|Disabling liveupdate|soft lockup|scheduling while atomic|sleeping function called")
-
-# A fault as QEMU's emulated IOMMU reports it (trace event vtd_dmar_fault).
-FAULT = re.compile(r"^(?:\d+@)?(?P<time>[\d.]+):vtd_dmar_fault (?P<text>.*)$")
 
 
 class Failed(Exception):
@@ -334,9 +333,9 @@ class Machine:
         out = []
         with open(self.path("trace.log"), encoding="utf-8", errors="replace") as f:
             for line in f:
-                found = FAULT.match(line)
-                if found:
-                    out.append((float(found["time"]), found["text"]))
+                found = trace.parse(line)
+                if found and found[1] == "vtd_dmar_fault":
+                    out.append((found[0] / 1e6, found[2]))
         return out
 
     def console(self):

@@ -232,7 +232,7 @@ class Run:
         """Drop the translations, tens of megabytes, from a trace log that proved what it had to."""
         path = self.machine.path("trace.log")
         with open(path, encoding="utf-8", errors="replace") as f:
-            kept = [line for line in f if ":vtd_dmar_translate " not in line]
+            kept = [line for line in f if "vtd_dmar_translate " not in line]
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(kept)
 

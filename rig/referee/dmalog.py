@@ -11,9 +11,10 @@ import bisect
 import re
 from collections import Counter
 
+from rig.referee import trace
+
 EVENTS = ("vtd_dmar_translate", "vtd_fault_disabled", "vtd_dmar_enable")
 
-_LINE = re.compile(r"^(?:\d+@)?(\d+)\.(\d{6}):(\w+) (.*)$")
 _TRANSLATE = re.compile(r"dev (\w+):(\w+)\.(\w+) iova 0x(\w+) -> gpa 0x(\w+) mask 0x(\w+)")
 _FAULT = re.compile(r"sid 0x(\w+) fault (\d+) addr 0x(\w+) write (\d+)")
 
@@ -53,11 +54,10 @@ class DmaLog:
         self.unreadable = 0
         home = {}
         for line in lines:
-            found = _LINE.match(line)
+            found = trace.parse(line)
             if not found:
                 continue
-            seconds, micro, event, rest = found.groups()
-            t = int(seconds) * 1_000_000 + int(micro)
+            t, event, rest = found
             if event == "vtd_dmar_translate":
                 got = _TRANSLATE.match(rest)
                 if got:
