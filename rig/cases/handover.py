@@ -315,7 +315,7 @@ def untouched(run, stages, name):
         values, said = frames.judge(machine.events, run.senders["nic"].log)
     else:
         # How long it took is the host's affair, in a run of minutes: each sample says where it belongs.
-        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")))
+        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), overruns=run.log.audio_overruns)
     machine.figures.update(values)
     return said
 

@@ -142,7 +142,7 @@ class Run:
         if self.sound:
             stopped = next(e["host_ns"] for e in machine.events if e["ev"] in ("audio_stopped", "done"))
             expected = (stopped - self.ready["host_ns"]) / 1e9
-            values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected)
+            values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected, overruns=log.audio_overruns)
             figures.update(values)
             found += ["audio: " + text for text in said]
         self.preserved = {name: dmalog.source_id(self.ready[name])

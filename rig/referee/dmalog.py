@@ -13,7 +13,7 @@ from collections import Counter
 
 from rig.referee import trace
 
-EVENTS = ("vtd_dmar_translate", "vtd_fault_disabled", "vtd_dmar_enable")
+EVENTS = ("vtd_dmar_translate", "vtd_fault_disabled", "vtd_dmar_enable", "hda_audio_overrun")
 
 _TRANSLATE = re.compile(r"dev (\w+):(\w+)\.(\w+) iova 0x(\w+) -> gpa 0x(\w+) mask 0x(\w+)")
 _FAULT = re.compile(r"sid 0x(\w+) fault (\d+) addr 0x(\w+) write (\d+)")
@@ -50,6 +50,7 @@ class DmaLog:
         self.fault_counts = Counter()   # (source id, kind): all of them
         self.switched_off = []  # times at which translation was switched off
         self.switched_on = []
+        self.audio_overruns = 0         # see audio.py
         self.misdirected = []   # (time, source id, iova, where it went, where it went first)
         self.unreadable = 0
         home = {}
@@ -83,6 +84,9 @@ class DmaLog:
                 continue
             elif event == "vtd_dmar_enable":
                 (self.switched_off if rest.strip() == "enable 0" else self.switched_on).append(t)
+                continue
+            elif event == "hda_audio_overrun":
+                self.audio_overruns += 1
                 continue
             else:
                 continue

@@ -28,8 +28,8 @@ def silence(count):
 
 
 class Judge(unittest.TestCase):
-    def bad(self, left, right):
-        figures, found = audio.judge(left, right)
+    def bad(self, left, right, overruns=0):
+        figures, found = audio.judge(left, right, overruns=overruns)
         self.assertEqual(bool(figures["audio_samples_out_of_pattern"]), bool(found))
         return figures["audio_samples_out_of_pattern"]
 
@@ -56,6 +56,25 @@ class Judge(unittest.TestCase):
 
     def test_page_from_elsewhere(self):
         self.assertEqual(self.bad(*joined(played(0, 1024), played(4096, 1024), played(2048, 100))), 2)
+
+    def test_buffers_that_qemu_threw_away(self):
+        once = joined(played(0, 5000), played(5000 + audio.BUFFER, 5000))
+        self.assertEqual(self.bad(*once, overruns=1), 0)
+        self.assertEqual(self.bad(*once), 1)
+        twice = joined(once, played(10_000 + 3 * audio.BUFFER, 100))
+        self.assertEqual(self.bad(*twice, overruns=3), 0)
+        self.assertEqual(self.bad(*twice, overruns=2), 1)
+        self.assertEqual(audio.judge(*twice, overruns=3)[0]["audio_samples_dropped_by_qemu"], 3 * audio.BUFFER)
+
+    def test_an_overrun_excuses_nothing_else(self):
+        for skipped in (1, audio.BUFFER - 1, audio.BUFFER + 1, -1, -audio.BUFFER):
+            self.assertEqual(self.bad(*joined(played(0, 5000), played(5000 + skipped, 100)), overruns=99), 1, skipped)
+        self.assertEqual(self.bad(*joined(played(0, 100), silence(audio.BUFFER), played(100, 100)), overruns=9), audio.BUFFER + 1)
+
+    def test_what_was_thrown_away_does_not_count_as_played(self):
+        torn = joined(played(0, 24000), played(24000 + 12 * audio.BUFFER, 24000))
+        self.assertEqual(audio.judge(*torn, expected_s=1.0, overruns=12)[1], [])
+        self.assertTrue(audio.judge(*torn, expected_s=1.5, overruns=12)[1])
 
     def test_torn_sample(self):
         left, right = played(0, 100)

@@ -65,6 +65,11 @@ class Log(unittest.TestCase):
         log = dmalog.DmaLog(["1@5.000000:vtd_dmar_enable enable 1", "1@6.000000:vtd_dmar_enable enable 0"])
         self.assertEqual((log.switched_on, log.switched_off), ([5_000_000], [6_000_000]))
 
+    def test_audio_overruns(self):
+        log = dmalog.DmaLog(["2026-11-25T20:56:00.143902Z hda_audio_overrun st out", at(6),
+                             "2026-11-25T20:56:01.143902Z hda_audio_adjust st out, pos 12"])
+        self.assertEqual((log.audio_overruns, log.unreadable), (1, 0))
+
     def test_not_understood_is_counted(self):
         log = dmalog.DmaLog(["1@5.000000:vtd_dmar_fault something new", "qemu: a warning", at(6)])
         self.assertEqual(log.unreadable, 1)
