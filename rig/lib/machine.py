@@ -33,7 +33,7 @@ import time
 
 from rig.referee import trace
 
-from . import initramfs
+from . import initramfs, qemu
 
 # What a kernel writes only if something is wrong with it.
 SPLAT = re.compile(
@@ -66,6 +66,7 @@ class Machine:
         self.case = case
         self.slow = slow                # all times are this much longer (debug kernel)
         self.keep = keep                # leave a machine that went wrong running
+        self.qemu = qemu.find()
         self.figures = {}               # goes into result.json
         self.events = []                # all events so far, in order
         self.command = []
@@ -117,8 +118,11 @@ class Machine:
         with open(self.path("initramfs"), "wb") as f:
             f.write(initramfs.nested(contents, kernel, common + " rig.stage=2"))
 
+        if not self.qemu:
+            raise Failed("there is no QEMU; run scripts/setup")
+        self.figures["qemu"] = self.qemu.text
         self.command = [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+            self.qemu.path, "-nodefaults", "-no-user-config",
             "-machine", "q35,kernel-irqchip=split",
             "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max",
             "-m", memory, "-smp", "1" if count else str(cpus), *["-icount", "shift=0,sleep=off"] * count,
@@ -131,12 +135,11 @@ class Machine:
             "-chardev", "socket,id=control,path=control.sock,server=on,wait=on",
             "-serial", "chardev:control",
             "-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off",
-            "-mon", "chardev=qmp,mode=control",
+            *self.qemu.control("qmp"),
         ]
         if mode:
             self.command += ["-device", "intel-iommu,intremap=on,caching-mode=on"
-                             f",x-scalable-mode={'on' if mode == 'scalable' else 'off'}"
-                             + (f",{iommu}" if iommu else "")]
+                             f",{self.qemu.intel_iommu(mode == 'scalable')}" + (f",{iommu}" if iommu else "")]
         self.command += [*devices, "-kernel", os.path.abspath(self.kernel),
                          "-initrd", "initramfs",
                          "-append", common + " rig.stage=1"]
@@ -158,12 +161,9 @@ class Machine:
         self._limit = time.monotonic() + limit_s * self.slow
         self._heard = time.monotonic()
         with open(self.path("qemu.log"), "wb") as log:
-            try:
-                self._process = subprocess.Popen(
-                    self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, pass_fds=pass_fds)
-            except FileNotFoundError:
-                raise Failed("qemu-system-x86_64 is not installed; run scripts/setup") from None
+            self._process = subprocess.Popen(
+                self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, pass_fds=pass_fds)
         self._control = self._connect("control.sock")
         self._qmp = self._connect("qmp.sock").makefile("rw")
         self._qmp.readline()

@@ -22,7 +22,7 @@ def wall_us():
     return time.time_ns() // 1000
 
 
-def devices(nic=True, sound=True, bystander=False, behind="bus", extra=()):
+def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=()):
     """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch"."""
     out = list(extra)
     bus = ""
@@ -43,7 +43,7 @@ def devices(nic=True, sound=True, bystander=False, behind="bus", extra=()):
         out += ["-audiodev", "wav,id=wav,path=audio.wav,timer-period=2000,"
                              "out.frequency=48000,out.format=s16,out.channels=2",
                 "-device", "intel-hda,addr=5.0",
-                "-device", "hda-output,audiodev=wav,mixer=off,use-timer=off"]
+                "-device", qemu.hda_output("wav")]
     if bystander:
         out += ["-netdev", "stream,id=bystander,server=on,addr.type=unix,addr.path=bystander.sock",
                 "-device", "igb,netdev=bystander,addr=6.0,mac=52:54:00:c0:00:02"]
@@ -64,7 +64,7 @@ class Run:
         self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
         devs = ",".join([*["nic"] * nic, *["audio"] * sound])
         machine.start(
-            mode=mode, devices=devices(nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
+            mode=mode, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
             append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         if tenants:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The QEMU that the rig starts, and what its versions call by different names.
+
+11.1 is the machine. 10.0 does where 11.1 cannot be had, but with two CPUs it loses a
+write to the local APIC now and then, while the other CPU moves a BAR: an assertion of
+its own, or a guest without timer interrupts. That says nothing about the kernel in it.
+"""
+
+import functools
+import os
+import re
+import subprocess
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+WANTED = 11, 1
+WANTED_TEXT = ".".join(map(str, WANTED))
+
+
+class Qemu:
+    def __init__(self, path, version):
+        self.path = path
+        self.text = version                                     # as in "11.1.3"
+        self.old = tuple(int(n) for n in version.split(".")[:2]) < WANTED
+
+    def control(self, chardev):
+        """QMP on a character device."""
+        if self.old:
+            return ["-mon", f"chardev={chardev},mode=control"]
+        return ["-object", f"monitor-qmp,id=monitor,chardev={chardev}"]
+
+    def hda_output(self, audiodev):
+        return f"hda-output,audiodev={audiodev},mixer=off" + (",use-timer=off" if self.old else "")
+
+    def intel_iommu(self, scalable):
+        """How the property is called that takes the unit to scalable mode."""
+        return f"{'x-' if self.old else ''}scalable-mode={'on' if scalable else 'off'}"
+
+
+@functools.cache
+def find():
+    """The one that scripts/setup names; None if there is none."""
+    path = subprocess.run([f"{TOP}/scripts/setup", "--qemu"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    try:
+        said = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Qemu(path, re.search(r"version (\d+\.[\d.]*\d)", said)[1])
