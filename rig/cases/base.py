@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The ground that all other cases stand on: no devices, nothing preserved."""
 
+import os
+import re
+
 from rig.lib.case import Case
+from rig.lib.machine import Failed
 
 
 def boot(machine):
@@ -25,10 +29,32 @@ def kexec(machine, mode):
     machine.finish()
 
 
+def hang(machine):
+    """
+    A guest that stands still is looked at before it is ended, whoever gives up first: here
+    the case that waits, long before the machine is thought to be quiet.
+    Seen to fail: with Machine.wait() as it was, which left that to the watcher.
+    """
+    machine.start(append="rig.devs=none")
+    machine.wait("ready")
+    machine.qmp("stop")
+    try:
+        machine.wait("never", timeout_s=1)
+    except Failed as error:
+        if not re.search(r"waited for 'never'.*halted: \d,\d; ISR: .*; IRR: ", str(error)):
+            raise
+    if not os.path.exists(machine.path("autopsy.txt")):
+        raise Failed("there is no autopsy.txt")
+    machine.qmp("cont")
+    machine.send("off")
+    machine.finish()
+
+
 CASES = [
     Case("boot", "the kernel boots behind the IOMMU and powers off", boot),
     Case("kexec", "a kernel replaces itself, with KHO and LUO on",
          lambda machine: kexec(machine, "scalable")),
     Case("kexec-legacy", "the same with the IOMMU in legacy mode",
          lambda machine: kexec(machine, "legacy")),
+    Case("hang", "a guest that stands still is looked at before it is ended", hang),
 ]

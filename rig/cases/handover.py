@@ -161,7 +161,7 @@ def go(run, number, options):
             run.machine.trace("vtd_dmar_fault", False)
             raise Failed(f"update {number - 1}: a device that should have been refused is in a loop of faults")
         if run.machine.ended() or time.monotonic() > deadline:
-            raise Failed(f"update {number - 1}: the guest does not come back")
+            raise run.machine.gave_up(f"update {number - 1}: the guest does not come back")
         time.sleep(0.02)
     return since
 

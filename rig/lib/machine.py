@@ -15,7 +15,8 @@ A case gets a Machine, starts it, talks to the guest and puts figures into it:
 Whatever goes wrong raises: Failed (the verdict is "fail"), Splat (the kernel
 complained or died), Skipped (this machine cannot run the case). A hang ends by
 itself: when neither console nor control channel said anything for quiet_s, or
-when limit_s is over, QEMU is killed and the waiting case gets Failed.
+when limit_s is over, QEMU is killed and the waiting case gets Failed. Whoever gives
+up first, the watcher or the case that waits, writes down what the machine was doing.
 
 Three times are on every event: "t_us" is the guest's clock, "host_ns" the
 host's monotonic clock and "host_real_ns" its wall clock at arrival. QEMU's own
@@ -34,6 +35,8 @@ import time
 from rig.referee import trace
 
 from . import initramfs, qemu
+
+QMP_S = 10              # QEMU answers at once, or hangs itself
 
 # What a kernel writes only if something is wrong with it.
 SPLAT = re.compile(
@@ -75,6 +78,8 @@ class Machine:
         self._console_seen = 0
         self._cond = threading.Condition()
         self._qmp_lock = threading.Lock()
+        self._autopsy_lock = threading.Lock()
+        self._found = None              # by the autopsy
         self._process = None
         self._watcher = None
         self._ended = False
@@ -165,7 +170,9 @@ class Machine:
                 self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, pass_fds=pass_fds)
         self._control = self._connect("control.sock")
-        self._qmp = self._connect("qmp.sock").makefile("rw")
+        qmp = self._connect("qmp.sock")
+        qmp.settimeout(QMP_S)
+        self._qmp = qmp.makefile("rw")
         self._qmp.readline()
         self.qmp("qmp_capabilities")
         self._reader = threading.Thread(target=self._read_control, daemon=True)
@@ -226,7 +233,7 @@ class Machine:
                 elif now - self._heard > self._quiet_s:
                     why = Failed(f"neither console nor guest said anything for {self._quiet_s:.0f} s")
                 if why:
-                    why = Failed(f"{why} ({self._autopsy()})")
+                    why = self.gave_up(str(why))
                 if why and not self.keep:
                     self.kill()
             with self._cond:
@@ -236,6 +243,13 @@ class Machine:
             if over:
                 return
             time.sleep(0.1)
+
+    def gave_up(self, why):
+        """Failed, for a machine that does not do what it is waited for, and what it does instead."""
+        with self._autopsy_lock:
+            if self._found is None and self._process.poll() is None:
+                self._found = self._autopsy()
+        return Failed(f"{why} ({self._found})" if self._found else why)
 
     def _autopsy(self):
         """What a machine that hangs is doing, three times with a second in between, into
@@ -295,10 +309,11 @@ class Machine:
                 self.check()
                 left = deadline - time.monotonic()
                 if self._ended or left <= 0:
-                    last = self.events[-1]["ev"] if self.events else "nothing"
-                    reason = "the machine ended" if self._ended else f"{timeout_s * self.slow:.0f} s are over"
-                    raise Failed(f"waited for '{name}' of the guest, but {reason}; the last it said was '{last}'")
+                    break
                 self._cond.wait(min(left, 1))
+            last = self.events[-1]["ev"] if self.events else "nothing"
+            reason = "the machine ended" if self._ended else f"{timeout_s * self.slow:.0f} s are over"
+        raise self.gave_up(f"waited for '{name}' of the guest, but {reason}; the last it said was '{last}'")
 
     def ended(self):
         """Is it over, for better or worse?"""
@@ -314,14 +329,17 @@ class Machine:
         if arguments:
             request["arguments"] = arguments
         with self._qmp_lock:
-            self._qmp.write(json.dumps(request) + "\n")
-            self._qmp.flush()
-            for line in self._qmp:
-                answer = json.loads(line)
-                if "error" in answer:
-                    raise Failed(f"QMP {command}: {answer['error']['desc']}")
-                if "return" in answer:
-                    return answer["return"]
+            try:
+                self._qmp.write(json.dumps(request) + "\n")
+                self._qmp.flush()
+                for line in self._qmp:
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise Failed(f"QMP {command}: {answer['error']['desc']}")
+                    if "return" in answer:
+                        return answer["return"]
+            except OSError as error:
+                raise Failed(f"QMP {command}: {error}") from None
         raise Failed(f"QMP {command}: QEMU is gone")
 
     def trace(self, event, on=True):
@@ -350,12 +368,11 @@ class Machine:
         """The guest powers off by itself; raise if it does not."""
         deadline = time.monotonic() + timeout_s * self.slow
         with self._cond:
-            while not self._ended:
+            while not self._ended and time.monotonic() < deadline:
                 self.check()
-                if time.monotonic() > deadline:
-                    raise Failed(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
                 self._cond.wait(0.5)
             self.check()
+        self._powered_off(timeout_s)
 
     def await_end(self, timeout_s=30):
         """A guest that gave up powers off; after that all that it wrote is on file."""
@@ -363,8 +380,11 @@ class Machine:
         with self._cond:
             while not self._ended and time.monotonic() < deadline:
                 self._cond.wait(0.5)
+        self._powered_off(timeout_s)
+
+    def _powered_off(self, timeout_s):
         if not self._ended:
-            raise Failed(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
+            raise self.gave_up(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
 
     def kill(self):
         if self._process and self._process.poll() is None:
