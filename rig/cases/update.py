@@ -12,7 +12,7 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, guarded, must_see
 from rig.referee import dmalog, page, phases, summary
 
 REPLACES_AFTER_UPDATE = 500
@@ -28,7 +28,7 @@ def update(machine, begin, mode, nic=True, sound=True, updates=1, replaces=REPLA
     if updates > 1:
         options["append"] = f"rig.updates={updates}"
     run = begin(mode=mode, nic=nic, sound=sound, **options)
-    run.rest(STEADY_S)
+    run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
         run.update(stage)
         run.rest(AFTER_S)
