@@ -6,7 +6,10 @@
 
 help:
 	@echo "make demo          replace the kernel under two busy devices, and show the figures"
-	@echo "make test          everything: scripts, kernels, all cases; more than an hour"
+	@echo "make quick         all that runs no kernel; before each commit"
+	@echo "make test          that, and each kind of proof once with its negative twin"
+	@echo "make test-all      everything; SHARD=I/N: part I of N of what make test leaves out"
+	@echo "make soak          300 updates, idle and loaded, and 10,000,000 of each fuzzer: hours"
 	@echo
 	@echo "make setup         packages, QEMU and kernel source; the others do it themselves"
 	@echo "make kernel        the rig's kernel, into build/kernel-rig"
@@ -29,8 +32,8 @@ help:
 	@echo "KERNEL_TREE=dir takes a Linux 7.3 tree of yours (a copy of it is built)."
 
 # Each case that makes something go wrong, and then the table of docs/faults.md.
-faults: kernel debug-kernel other-kernels guest
-	@scripts/test $$(rig/faults --names | sed 's|.*|rig/& rig/&-debug|')
+faults: setup
+	@scripts/test $$(rig/faults --names | sed 's|.*|rig/&|')
 	@rig/faults
 
 bench: setup
@@ -86,8 +89,17 @@ demo: kernel guest
 	mkdir -p build/demo && cp -r build/rig/demo/. build/demo/; \
 	echo "All of it as one page: build/demo/report.html; table, timeline and logs are beside it."; exit $$status
 
+quick: setup
+	@scripts/test --quick
+
 test: setup
-	@scripts/test
+	@scripts/test --test
+
+test-all: setup
+	@scripts/test $(if $(SHARD),--shard $(SHARD),--all)
+
+soak: setup
+	@scripts/test --soak
 
 kernel-stat:
 	@kernel/overlay stat
@@ -102,5 +114,5 @@ clean:
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help all install deb setup kernel debug-kernel other-kernels guest demo test faults fuzz bench kernel-stat checkpatch \
+.PHONY: help all install deb setup kernel debug-kernel other-kernels guest demo quick test test-all soak faults fuzz bench kernel-stat checkpatch \
 	sparse warnings clang kernel-doc clean distclean

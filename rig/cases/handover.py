@@ -325,9 +325,7 @@ def _cases():
         for target in ("nic", "audio"):
             yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
                        bind(damaged, mode=mode, damages=DEVICE, target=target),
-                       # Two minutes each; one in each mode has every kind of entry and either device.
-                       fault="one device's part of the handover damaged",
-                       long=(mode, target) in (("legacy", "audio"), ("scalable", "nic")))
+                       fault="one device's part of the handover damaged")
         yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
                    bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged")
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",

@@ -157,8 +157,7 @@ def systemd(machine, jump):
 
 CASES = [
     Case("systemd", "systemd keeps the agent's sessions, and hands them over at its own kexec",
-         bind(systemd, jump="systemd"), kernel="systemd", long=True),
-    Case("systemd-direct", "a jump that systemd knows nothing of", bind(systemd, jump="direct"), kernel="systemd", long=True),
-    Case("systemd-held", "systemd jumps, and cannot have /dev/liveupdate", bind(systemd, jump="held"), kernel="systemd",
-         long=True),
+         bind(systemd, jump="systemd"), kernel="systemd"),
+    Case("systemd-direct", "a jump that systemd knows nothing of", bind(systemd, jump="direct"), kernel="systemd"),
+    Case("systemd-held", "systemd jumps, and cannot have /dev/liveupdate", bind(systemd, jump="held"), kernel="systemd"),
 ]

@@ -4,11 +4,19 @@
 import importlib.util
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 FORMAT_VERSION = 1
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def flavours():
+    """What scripts/build-kernel can build: a case says in which of them it runs."""
+    with open(f"{TOP}/scripts/build-kernel", encoding="utf-8") as f:
+        return re.search(r"^#   scripts/build-kernel (\S+)", f.read(), re.M)[1].split("|")
 
 
 @dataclass
@@ -16,11 +24,38 @@ class Case:
     name: str
     description: str
     run: Callable                  # run(machine); see lib/machine.py
-    debug: bool = False            # "make test" runs it on the debug kernel too
+    debug: bool = False            # it is repeated on the debug kernel
     fault: str = ""                # what goes wrong in it on purpose, for the table of faults
     kernel: str = "rig"            # flavour of scripts/build-kernel that it begins with,
     next_kernel: str = ""          # and that it goes over to, if that is another one
-    long: bool = False             # takes many minutes: "make test" leaves it out
+    soak: bool = False             # takes an hour or so: for "make soak" alone
+    alone: bool = False            # judges times: nothing else runs meanwhile
+
+
+@dataclass
+class Tiers:
+    """What "make test" runs, from the table in tests/tiers; the rest is for "make test-all"."""
+    normal: set                    # cases
+    debug: set                     # cases that it repeats on the debug kernel
+    native: dict                   # {folder below tests/: tier}, of those that are not quick
+
+    @classmethod
+    def read(cls, path=f"{TOP}/tests/tiers"):
+        tiers = cls(set(), set(), {})
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                fields = [field.split() for field in line.partition("#")[0].split("|")]
+                if len(fields) == 2:
+                    tiers.native.update(dict.fromkeys(fields[1], fields[0][0]))
+                elif len(fields) == 4:
+                    tiers.normal.update(fields[1], fields[2])
+                    tiers.debug.update(fields[3])
+                elif any(fields):
+                    raise ValueError(f"{path}: '{line.strip()}' has neither two columns nor four")
+        return tiers
+
+    def of(self, case):
+        return "soak" if case.soak else "test" if case.name in self.normal else "all"
 
 
 def load(folder):
