@@ -47,13 +47,6 @@ void sessions_begin(struct continuo *continuo)
 	systemd_inherit(inherit);
 }
 
-int sessions_find(const char *name)
-{
-	struct session *s = find(name);
-
-	return s ? s->fd : -1;
-}
-
 static int refuse(int err, const char *name, const char *reason, const char **why)
 {
 	static char text[256];

@@ -16,8 +16,6 @@
 
 /* Before all else: take over what systemd has kept. */
 void sessions_begin(struct continuo *ctx);
-/* The descriptor, which stays the agent's; or -1 if there is none of that name. */
-int sessions_find(const char *name);
 /*
  * Make one, or get it from the previous kernel, and keep it. The descriptor, or a
  * negative errno with a reason in @why.
