@@ -262,6 +262,7 @@ static int write_manifest(struct continuo_vm *vm)
 	size_t size = manifest_size(&vm->m);
 	size_t whole = (size + MANIFEST_PAGE - 1) & ~(size_t)(MANIFEST_PAGE - 1);
 	int fd = memfd_create("continuo-manifest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err;
 	void *at;
 
 	if (fd < 0)
@@ -278,10 +279,9 @@ static int write_manifest(struct continuo_vm *vm)
 	return fd;
 
 err:
-	fail(vm->ctx, -errno, "the manifest of %zu bytes cannot be written: %s", size, strerror(errno));
-	whole = errno;
+	err = fail(vm->ctx, -errno, "the manifest of %zu bytes cannot be written: %s", size, strerror(errno));
 	close(fd);
-	return -(int)whole;
+	return err;
 }
 
 int continuo_vm_preserve(struct continuo_vm *vm, int session)
