@@ -36,7 +36,7 @@ from rig.referee import trace
 
 from . import initramfs, qemu
 
-QMP_S = 10              # QEMU answers at once, or hangs itself
+QMP_S = 10              # so long the autopsy waits for an answer of QEMU's
 
 # What a kernel writes only if something is wrong with it.
 SPLAT = re.compile(
@@ -170,9 +170,8 @@ class Machine:
                 self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, pass_fds=pass_fds)
         self._control = self._connect("control.sock")
-        qmp = self._connect("qmp.sock")
-        qmp.settimeout(QMP_S)
-        self._qmp = qmp.makefile("rw")
+        self._qmp_socket = self._connect("qmp.sock")
+        self._qmp = self._qmp_socket.makefile("rw")
         self._qmp.readline()
         self.qmp("qmp_capabilities")
         self._reader = threading.Thread(target=self._read_control, daemon=True)
@@ -248,7 +247,10 @@ class Machine:
         """Failed, for a machine that does not do what it is waited for, and what it does instead."""
         with self._autopsy_lock:
             if self._found is None and self._process.poll() is None:
+                # QEMU itself may hang.
+                self._qmp_socket.settimeout(QMP_S * self.slow)
                 self._found = self._autopsy()
+                self._qmp_socket.settimeout(None)
         return Failed(f"{why} ({self._found})" if self._found else why)
 
     def _autopsy(self):
