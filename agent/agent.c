@@ -413,7 +413,7 @@ int main(int argc, char **argv)
 	ret = continuo_hold(agent.ctx);
 	if (ret)
 		return trouble("%s", continuo_why(agent.ctx));
-	/* Who is started by us is nobody that we wait for. */
+	/* The agent does not wait for the processes that it starts. */
 	signal(SIGCHLD, SIG_IGN);
 	sessions_begin(agent.ctx);
 	record_open(record);

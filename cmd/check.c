@@ -95,7 +95,7 @@ static void check_live_update(struct check *c)
 	if (!c->config)
 		say(c, "kernel options", UNKNOWN,
 		    "neither /proc/config.gz nor /boot/config-RELEASE can be read",
-		    "if what follows is well, so are they");
+		    "if every other line says yes, the options are on");
 	else if (missing)
 		say(c, "kernel options", NO, missing,
 		    "these are off: boot a kernel with Continuo's patches that has them on");
