@@ -122,6 +122,7 @@ def many_updates(machine, begin, mode, updates, limit_s, rate=500, loaded=False)
     figures = machine.figures
     # With no translations in the log there is nothing to say about where DMA went, and when.
     run.updates, run.steady, run.spans = [], [], []
+    run.traced, run.late = False, loaded
     found = run.judge()
     for key in ("dma_misdirected", "nic_dma_gap_steady_us", "audio_dma_gap_steady_us"):
         del figures[key]
@@ -185,13 +186,13 @@ CASES = [
               text="pages are preserved", extra=SECOND_DEVICE),
          fault="law broken: unpreserve leaves a page with KHO"),
     Case("ten-updates", "10 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=10, limit_s=300)),
+         bind(many_updates, mode="scalable", updates=10, limit_s=300), alone=True),
     Case("thirty-updates", "30 live updates in a row, a tenth of soak-idle",
-         bind(many_updates, mode="scalable", updates=30, limit_s=900)),
+         bind(many_updates, mode="scalable", updates=30, limit_s=900), alone=True),
     Case("thirty-updates-loaded", "30 live updates on a busy host, a tenth of soak-loaded",
          bind(many_updates, mode="scalable", updates=30, limit_s=1800, loaded=True)),
     Case("soak-idle", "300 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=300, limit_s=9000), soak=True),
+         bind(many_updates, mode="scalable", updates=300, limit_s=9000), soak=True, alone=True),
     Case("soak-loaded", "300 live updates in a row on a busy host",
          bind(many_updates, mode="scalable", updates=300, limit_s=18000, loaded=True), soak=True),
 ]
