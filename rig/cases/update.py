@@ -8,6 +8,7 @@ if the referee says no, and for the right reason.
 """
 
 import errno
+import re
 import time
 
 from rig.lib.case import Case
@@ -55,10 +56,11 @@ def no_preserve(machine, begin, mode):
     run.update(2, until="nothing")
     time.sleep(AFTER_S)
     run.stop()
-    run.judge()
+    found = run.judge()
     figures = machine.figures
     must_see("lost frames", figures["frames_lost"] > figures["frames_per_s"])
-    must_see("the audio stop", figures["audio_played_s"] < figures["audio_expected_s"] - 1)
+    # QEMU 11's codec goes on playing what it fetched last.
+    must_see("the audio stop", any(re.match("audio: (no DMA for|.* were played)", text) for text in found))
     for name, sid in run.preserved.items():
         late = run.log.times(sid, run.updates[0][1])
         if late:
