@@ -102,8 +102,10 @@ class Machine:
         """
         options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
-        # does not see its ten ticks in time, and panics.
-        common = (f"console=ttyS0 panic=-1 oops=panic no_timer_check kho=on liveupdate=on "
+        # does not see its ten ticks in time, and panics. tsc=nowatchdog: 7.3's watchdog of
+        # the TSC waits for another CPU in an interrupt handler, by a clock that stands still
+        # while that CPU waits in stop_machine() for the clock to be changed. Both spin then.
+        common = (f"console=ttyS0 panic=-1 oops=panic no_timer_check tsc=nowatchdog kho=on liveupdate=on "
                   f"{options} rig.case={self.case} {append}").strip()
         if self.slow != 1:
             # KASAN's shadow takes an eighth of the memory at boot. KHO's own
