@@ -21,7 +21,7 @@ PARTS = ("mark", "session", "memfd", "iommufd", "nic", "audio",
 
 
 @guarded
-def sweep(machine, begin, mode):
+def sweep(machine, begin, iommu):
     """
     Each place that can fail does, one by one; then a real update.
 
@@ -30,7 +30,7 @@ def sweep(machine, begin, mode):
     that failed: 16476 pages are preserved, 16475 were before it". The twins
     undo-undo and late-undo-page break what it looks at on purpose.
     """
-    run = begin(mode=mode, limit_s=240)
+    run = begin(iommu=iommu, limit_s=240)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("sweep")
@@ -64,7 +64,7 @@ LATE = {"no kernel loaded": errno.EINVAL, "kernel is being loaded": errno.EBUSY,
 
 
 @guarded
-def late(machine, begin, mode):
+def late(machine, begin, iommu):
     """
     reboot(2) fails after the preserve, in each way there is; then a real update.
 
@@ -72,7 +72,7 @@ def late(machine, begin, mode):
     with vfio_pci_liveupdate_unfreeze() emptied ("reset of the second device
     after the jump failed: Device or resource busy").
     """
-    run = begin(mode=mode, extra=SECOND_DEVICE)
+    run = begin(iommu=iommu, extra=SECOND_DEVICE)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("late")
@@ -93,9 +93,9 @@ def late(machine, begin, mode):
 
 
 @guarded
-def says_no(machine, begin, mode, law, command, text, extra=()):
+def says_no(machine, begin, iommu, law, command, text, extra=()):
     """With the law about undoing broken, the case that shows it has to say no, and why."""
-    run = begin(mode=mode, extra=extra, append=f"liveupdate.break={law}")
+    run = begin(iommu=iommu, extra=extra, append=f"liveupdate.break={law}")
     run.rest(1)
     since = len(machine.events)
     machine.send(command)
@@ -109,7 +109,7 @@ def says_no(machine, begin, mode, law, command, text, extra=()):
 
 
 @guarded
-def many_updates(machine, begin, mode, updates, limit_s, rate=500, loaded=False):
+def many_updates(machine, begin, iommu, updates, limit_s, rate=500, loaded=False):
     """
     Updates in a row with DMA running, and the memory in use after each. loaded: each
     processor of the host has something else to do all the while.
@@ -118,7 +118,7 @@ def many_updates(machine, begin, mode, updates, limit_s, rate=500, loaded=False)
     leaks of all sizes. DMA and frames are judged as in any update.
     """
     with busy_host() if loaded else contextlib.nullcontext():
-        samples, took, run = updates_in_a_row(machine, begin, mode, updates, limit_s, rate)
+        samples, took, run = updates_in_a_row(machine, begin, iommu, updates, limit_s, rate)
     figures = machine.figures
     # With no translations in the log there is nothing to say about where DMA went, and when.
     run.updates, run.steady, run.spans = [], [], []
@@ -150,9 +150,9 @@ def busy_host():
             burner.wait()
 
 
-def updates_in_a_row(machine, begin, mode, updates, limit_s, rate):
+def updates_in_a_row(machine, begin, iommu, updates, limit_s, rate):
     """The memory in use after each of them, how long each took in ms, and the Run."""
-    run = begin(mode=mode, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
+    run = begin(iommu=iommu, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
     run.rest(STEADY_S)
     # Hundreds of megabytes; faults are still there, and frames carry checksums.
     machine.trace("vtd_dmar_translate", False)
@@ -170,28 +170,28 @@ def updates_in_a_row(machine, begin, mode, updates, limit_s, rate):
 
 CASES = [
     Case("sweep", "each place that can fail before the jump does, one by one (fail-nth)",
-         bind(sweep, mode="scalable"), kernel="debug", fault="each allocation and each step of mark, preserve, freeze and undo fails"),
+         bind(sweep, iommu="vtd-scalable"), kernel="debug", fault="each allocation and each step of mark, preserve, freeze and undo fails"),
     Case("sweep-legacy", "the same in legacy mode",
-         bind(sweep, mode="legacy"), kernel="debug",
+         bind(sweep, iommu="vtd-legacy"), kernel="debug",
          fault="each allocation and each step fails, legacy mode"),
     Case("late", "reboot(2) fails after the preserve, in each way",
-         bind(late, mode="scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
+         bind(late, iommu="vtd-scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
-         bind(says_no, mode="scalable", law="undo", command="undo 2",
+         bind(says_no, iommu="vtd-scalable", law="undo", command="undo 2",
               text="map after a preserve was undone: Device or resource busy"),
          fault="law broken: unpreserve leaves the IOAS frozen"),
     Case("late-undo-page", "negative: unpreserve leaves a page with KHO",
-         bind(says_no, mode="scalable", law="undo-page", command="late",
+         bind(says_no, iommu="vtd-scalable", law="undo-page", command="late",
               text="pages are preserved", extra=SECOND_DEVICE),
          fault="law broken: unpreserve leaves a page with KHO"),
     Case("ten-updates", "10 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=10, limit_s=300)),
+         bind(many_updates, iommu="vtd-scalable", updates=10, limit_s=300)),
     Case("thirty-updates", "30 live updates in a row, a tenth of soak-idle",
-         bind(many_updates, mode="scalable", updates=30, limit_s=900)),
+         bind(many_updates, iommu="vtd-scalable", updates=30, limit_s=900)),
     Case("thirty-updates-loaded", "30 live updates on a busy host, a tenth of soak-loaded",
-         bind(many_updates, mode="scalable", updates=30, limit_s=1800, loaded=True)),
+         bind(many_updates, iommu="vtd-scalable", updates=30, limit_s=1800, loaded=True)),
     Case("soak-idle", "300 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=300, limit_s=9000), soak=True),
+         bind(many_updates, iommu="vtd-scalable", updates=300, limit_s=9000), soak=True),
     Case("soak-loaded", "300 live updates in a row on a busy host",
-         bind(many_updates, mode="scalable", updates=300, limit_s=18000, loaded=True), soak=True),
+         bind(many_updates, iommu="vtd-scalable", updates=300, limit_s=18000, loaded=True), soak=True),
 ]

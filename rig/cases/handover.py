@@ -30,7 +30,7 @@ KEPT, FRESH, STUCK = "kept", "fresh", "stuck"
 class Damage:
     name: str                   # of liveupdate.corrupt=
     rule: str                   # what the log has to say, any case
-    mode: str = ""              # only in that mode of the IOMMU
+    iommu: str = ""             # only with that one
     faults: bool = False        # the hardware may refuse the device's requests
     other: str = KEPT           # the device that is not meant; "" if either will do
     meant: str = FRESH          # the device that is meant
@@ -54,17 +54,17 @@ DEVICE = (
     Damage("device_did", r"domain id"),
     Damage("device_did_range", r"domain id"),
     Damage("device_entry", r"(context entry|entry page|context table).*(elsewhere|not.*preserved|differ|another|page)"),
-    Damage("device_max_pasid", r"PASID", mode="scalable"),
-    Damage("device_pasid", r"PASID directory", mode="scalable"),
-    Damage("context_rsvd", r"(reserved|context entry)", mode="legacy", faults=True),
-    Damage("context_top", r"context entry.*(other|another|tables)", mode="legacy"),
-    Damage("context_did", r"context entry.*domain id|domain id", mode="legacy"),
-    Damage("context_dir", r"context entry.*PASID directory|PASID directory", mode="scalable"),
-    Damage("dir_foreign", r"PASID.*not.*preserved", mode="scalable"),
-    Damage("pasid_rsvd", r"(reserved|PASID entry)", mode="scalable", faults=True),
-    Damage("pasid_top", r"PASID entry.*(other|another|tables)", mode="scalable"),
-    Damage("pasid_did", r"PASID entry.*domain id|domain id", mode="scalable"),
-    Damage("pasid_second", r"PASID.*(not handed over|second|other|more)", mode="scalable"),
+    Damage("device_max_pasid", r"PASID", iommu="vtd-scalable"),
+    Damage("device_pasid", r"PASID directory", iommu="vtd-scalable"),
+    Damage("context_rsvd", r"(reserved|context entry)", iommu="vtd-legacy", faults=True),
+    Damage("context_top", r"context entry.*(other|another|tables)", iommu="vtd-legacy"),
+    Damage("context_did", r"context entry.*domain id|domain id", iommu="vtd-legacy"),
+    Damage("context_dir", r"context entry.*PASID directory|PASID directory", iommu="vtd-scalable"),
+    Damage("dir_foreign", r"PASID.*not.*preserved", iommu="vtd-scalable"),
+    Damage("pasid_rsvd", r"(reserved|PASID entry)", iommu="vtd-scalable", faults=True),
+    Damage("pasid_top", r"PASID entry.*(other|another|tables)", iommu="vtd-scalable"),
+    Damage("pasid_did", r"PASID entry.*domain id|domain id", iommu="vtd-scalable"),
+    Damage("pasid_second", r"PASID.*(not handed over|second|other|more)", iommu="vtd-scalable"),
     Damage("pci_ser_missing", r"not in the handover"),
     Damage("pci_ser_device", r"device ID"),
     Damage("pci_ser_class", r"class"),
@@ -231,14 +231,14 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, mode, damages, target="nic", append="", **options):
+def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
     """One machine, one damage an update; TARGET is the device that is meant."""
-    damages = [d for d in damages if d.mode in ("", mode)]
+    damages = [d for d in damages if d.iommu in ("", iommu)]
     # A device that is stuck is stopped by an update that preserves nothing.
     updates = len(damages) + sum(STUCK in (d.meant, d.other) for d in damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
-    run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
+    run = begin(iommu=iommu, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
                 limit_s=60 + 15 * updates, cpus=1, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
@@ -285,10 +285,10 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
 
 
 @guarded
-def trusted(machine, begin, mode, name, target="nic"):
+def trusted(machine, begin, iommu, name, target="nic"):
     """Negative: a kernel that checks nothing takes the damaged device over, and the referee must see its DMA go on.
     Hardware does not look at what is damaged, so that nothing else stops it."""
-    run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
+    run = begin(iommu=iommu, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
     run.rest(1)
     machine.expected.append("")         # What else becomes of that kernel is not the point.
     since = len(machine.events)
@@ -324,24 +324,24 @@ def _cases():
     for mode in ("legacy", "scalable"):
         for target in ("nic", "audio"):
             yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
-                       bind(damaged, mode=mode, damages=DEVICE, target=target),
+                       bind(damaged, iommu=f"vtd-{mode}", damages=DEVICE, target=target),
                        fault="one device's part of the handover damaged")
         yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
-                   bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged")
+                   bind(damaged, iommu=f"vtd-{mode}", damages=ALL), fault="the handover as a whole damaged")
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
-                   bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged")
+                   bind(damaged, iommu=f"vtd-{mode}", damages=FILES), fault="data of iommufd or VFIO file damaged")
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
-               bind(damaged, mode="scalable", damages=TABLES, append="liveupdate.check_tables=1"),
+               bind(damaged, iommu="vtd-scalable", damages=TABLES, append="liveupdate.check_tables=1"),
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1")
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
-               bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray")
+               bind(damaged, iommu="vtd-legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray")
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
-               bind(trusted, mode="legacy", name="device_did"))
+               bind(trusted, iommu="vtd-legacy", name="device_did"))
     yield Case("damaged-twice", "two entries of the handover contradict each other",
-               bind(damaged, mode="legacy", damages=CONTRADICTIONS, target="audio"),
+               bind(damaged, iommu="vtd-legacy", damages=CONTRADICTIONS, target="audio"),
                fault="two entries of the handover contradict each other")
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
-               bind(damaged, mode="scalable", damages=BRIDGE, behind="port"),
+               bind(damaged, iommu="vtd-scalable", damages=BRIDGE, behind="port"),
                fault="a bridge's part of the handover damaged")
 
 

@@ -19,9 +19,9 @@ MISSED_S = 5                    # after which it counts as not noticed
 
 
 @guarded
-def all_through(machine, begin, mode):
+def all_through(machine, begin, iommu):
     """Frames and their interrupts before, during and after the update."""
-    run = begin(mode=mode, append="rig.irq=1")
+    run = begin(iommu=iommu, append="rig.irq=1")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -49,12 +49,12 @@ def _noticed(machine, sent, seconds):
 
 
 @guarded
-def last(machine, begin, mode, lost=False):
+def last(machine, begin, iommu, lost=False):
     """
     The last frames come after the freeze and before there is an eventfd. No
     other interrupt follows, so theirs must be made up for.
     """
-    run = begin(mode=mode, sound=False,
+    run = begin(iommu=iommu, sound=False,
                 append="rig.irq=1" + (" liveupdate.break=interrupt" if lost else ""))
     run.rest(STEADY_S)
     since = len(machine.events)
@@ -86,10 +86,10 @@ def last(machine, begin, mode, lost=False):
 
 
 CASES = [
-    Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, mode="scalable")),
-    Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, mode="legacy")),
-    Case("interrupt-last", "the last interrupt falls into the jump", bind(last, mode="scalable"),
+    Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, iommu="vtd-scalable")),
+    Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, iommu="vtd-legacy")),
+    Case("interrupt-last", "the last interrupt falls into the jump", bind(last, iommu="vtd-scalable"),
          fault="an interrupt is raised while there is no eventfd, and none follows"),
     Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
-         bind(last, mode="scalable", lost=True)),
+         bind(last, iommu="vtd-scalable", lost=True)),
 ]
