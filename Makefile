@@ -71,8 +71,10 @@ setup:
 kernel: setup
 	@scripts/build-kernel rig
 
-# With the handover formats of one version before and one after, for the cases "skew-".
+# With the laboratory in them: lab for the cases that break a law or damage a handover; with
+# the handover formats of one version before and one after, for the cases "skew-".
 other-kernels: setup
+	@scripts/build-kernel lab
 	@scripts/build-kernel prev
 	@scripts/build-kernel next
 
@@ -108,7 +110,7 @@ checkpatch sparse warnings clang kernel-doc: setup
 	@scripts/check-style $@
 
 clean:
-	rm -rf build/kernel-* build/guest build/selftests build/rig build/demo build/test build/series \
+	rm -rf build/kernel-* build/lab build/guest build/selftests build/rig build/demo build/test build/series \
 		build/deb build/lib build/cmd build/agent build/*-test build/*-static
 
 distclean:

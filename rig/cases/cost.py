@@ -120,7 +120,7 @@ CASES = [
     Case("cost", "freeze and boot do no work for each table", bind(cost, mode="scalable")),
     Case("cost-legacy", "freeze and boot do no work for each table, legacy mode", bind(cost, mode="legacy")),
     Case("cost-freeze", "negative: the freeze preserves all tables once more",
-         bind(cost, mode="scalable", append="liveupdate.break=cost", grows="freeze"),
+         bind(cost, mode="scalable", append="liveupdate.break=cost", grows="freeze"), kernel="lab",
          fault="the freeze does work in proportion to memory"),
     Case("cost-boot", "negative: the boot looks at all tables",
          bind(cost, mode="scalable", append="liveupdate.check_tables=1", grows="restore"),

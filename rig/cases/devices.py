@@ -253,23 +253,23 @@ def _cases():
         for law in ("master", "scrub"):
             yield Case(f"{mode}-bystander-{law}", "a device that is not preserved is blocked by "
                        + ("the IOMMU alone" if law == "master" else "bus mastering alone"),
-                       bind(one_of_two, mode=mode, law=law),
+                       bind(one_of_two, mode=mode, law=law), kernel="lab",
                        fault="a device that is not preserved goes on, "
                        + ("its bus mastering left on" if law == "master" else "its IOMMU entry left in place"))
         yield Case(f"{mode}-bystander-free", "negative: a device that is not preserved is not blocked at all",
-                   bind(none_of_two, mode=mode))
+                   bind(none_of_two, mode=mode), kernel="lab")
     # In scalable mode QEMU does not notice that a device leaves the identity, and there is no DMA at all.
     yield Case("legacy-bystander-passthrough", "a device that is not preserved is blocked, iommu.passthrough=1",
                bind(passthrough, mode="legacy"), fault="a device that is not preserved goes on, iommu.passthrough=1")
     yield Case("legacy-bystander-passthrough-master",
                "negative: with iommu.passthrough=1 nothing but bus mastering blocks it",
-               bind(passthrough, mode="legacy", law="master"))
+               bind(passthrough, mode="legacy", law="master"), kernel="lab")
     for mode in ("legacy", "scalable"):
         yield Case(f"{mode}-given-back", "no DMA to a page that the new HWPT does not have",
                    bind(given_back, mode=mode), fault="a page taken away under DMA by a replace")
     # In scalable mode QEMU keeps no entry of the PASID table that could be stale.
     yield Case("legacy-given-back-early", "negative: a HWPT given up before hardware has left it",
-               bind(given_back, mode="legacy", law="free"))
+               bind(given_back, mode="legacy", law="free"), kernel="lab")
 
 
 CASES = list(_cases())

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 Handovers that are damaged on the way: the outgoing kernel spoils one thing of
-what it hands over (liveupdate.corrupt=, see drivers/iommu/liveupdate_corrupt.c), and
+what it hands over (liveupdate.corrupt=, see kernel/lab/src/kernel/liveupdate/lab/corrupt.c), and
 the next one has to notice: what is meant is refused, blocked and reset, the
 other device goes on without loss, the boot goes on.
 
-One machine goes through many damages. After each the guest uses what came back, begins
-anew what did not, and the next update follows. Seen to fail: with
+One machine goes through many damages. A kernel of the laboratory does the damage, the
+product judges it, and jumps back. After each jump the guest uses what came back and begins
+anew what did not. Seen to fail: with
 liveupdate.break=trust, which the negative twins use; and each damage has its
 own expectation of the log, which no other damage satisfies.
 """
@@ -234,15 +235,14 @@ def faults_of(run, begin, end, name):
 def damaged(machine, begin, mode, damages, target="nic", append="", **options):
     """One machine, one damage an update; TARGET is the device that is meant."""
     damages = [d for d in damages if d.mode in ("", mode)]
-    # A device that is stuck is stopped by an update that preserves nothing.
-    updates = len(damages) + sum(STUCK in (d.meant, d.other) for d in damages)
+    updates = 2 * len(damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
     run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
-                limit_s=60 + 15 * updates, cpus=1, **options)
+                limit_s=60 + 15 * updates, cpus=1, alternate=True, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
-    stages, after, number, windows = [], [], 1, []
+    stages, after, back, number, windows = [], [], [], 1, []
     for damage in damages:
         number += 1
         start = len(machine.events)
@@ -250,9 +250,12 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
         stages.append(Stage(run, damage, number, since))
         windows.append((machine.events[start]["host_real_ns"] // 1000,
                         machine.events[-1]["host_real_ns"] // 1000))
+        # Back to the laboratory. A device that is stuck is stopped by an update that preserves nothing.
+        number += 1
         if STUCK in (damage.meant, damage.other):
-            number += 1
             after.append(Stage(run, damage, number, go(run, number, "preserve=0 corrupt=")))
+        else:
+            back.append(Stage(run, damage, number, go(run, number, "preserve=1 corrupt=")))
         run.rest(0.5)
     run.stop()
 
@@ -266,6 +269,9 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
             seen = faults_of(run, *window, name)
             if seen and not stage.damage.faults:
                 found.append(f"{stage.damage.name}: {len(seen)} IOMMU faults of {name}")
+    for stage in back:
+        lost = [name for name in run.preserved if stage.first("resumed")[name] != KEPT]
+        found += [f"after {stage.damage.name}: {name} is {stage.first('resumed')[name]}, and nothing was damaged" for name in lost]
     for stage in after:
         found += let_go(run, stage, texts[stage.number])
     bad = {stage.damage.name for stage in stages if any(stage.damage.name in text for text in found)}
@@ -288,6 +294,7 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
 def trusted(machine, begin, mode, name, target="nic"):
     """Negative: a kernel that checks nothing takes the damaged device over, and the referee must see its DMA go on.
     Hardware does not look at what is damaged, so that nothing else stops it."""
+    # All its kernels are of the laboratory.
     run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
     run.rest(1)
     machine.expected.append("")         # What else becomes of that kernel is not the point.
@@ -320,29 +327,33 @@ def untouched(run, stages, name):
     return said
 
 
+# The laboratory damages, the product judges.
+JUDGED = {"kernel": "lab", "next_kernel": "rig"}
+
+
 def _cases():
     for mode in ("legacy", "scalable"):
         for target in ("nic", "audio"):
             yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
                        bind(damaged, mode=mode, damages=DEVICE, target=target),
-                       fault="one device's part of the handover damaged")
+                       fault="one device's part of the handover damaged", **JUDGED)
         yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
-                   bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged")
+                   bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged", **JUDGED)
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
-                   bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged")
+                   bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged", **JUDGED)
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
                bind(damaged, mode="scalable", damages=TABLES, append="liveupdate.check_tables=1"),
-               fault="an entry of a translation table leads astray, liveupdate.check_tables=1")
+               fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
-               bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray")
+               bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
-               bind(trusted, mode="legacy", name="device_did"))
+               bind(trusted, mode="legacy", name="device_did"), kernel="lab")
     yield Case("damaged-twice", "two entries of the handover contradict each other",
                bind(damaged, mode="legacy", damages=CONTRADICTIONS, target="audio"),
-               fault="two entries of the handover contradict each other")
+               fault="two entries of the handover contradict each other", **JUDGED)
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
                bind(damaged, mode="scalable", damages=BRIDGE, behind="port"),
-               fault="a bridge's part of the handover damaged")
+               fault="a bridge's part of the handover damaged", **JUDGED)
 
 
 CASES = list(_cases())

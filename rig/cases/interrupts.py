@@ -91,5 +91,5 @@ CASES = [
     Case("interrupt-last", "the last interrupt falls into the jump", bind(last, mode="scalable"),
          fault="an interrupt is raised while there is no eventfd, and none follows"),
     Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
-         bind(last, mode="scalable", lost=True)),
+         bind(last, mode="scalable", lost=True), kernel="lab"),
 ]

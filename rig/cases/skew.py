@@ -5,7 +5,7 @@ over, or is refused before the jump because the loaded image says that it does n
 read what this kernel writes.
 
 The kernels "prev" and "next" are builds with the formats of one version before
-and after (kernel/src/drivers/iommu/Kconfig.liveupdate).
+and after (kernel/lab/src/kernel/liveupdate/lab/Kconfig).
 """
 
 import errno

@@ -452,5 +452,5 @@ CASES = [
     Case("uncoop-starve", "the memory that a device writes to cannot be retrieved",
          bind(memory_lost, mode="scalable", how="starve", letter="l"), fault="no memory to retrieve the memfd"),
     Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, mode="scalable"),
-         fault=""),
+         kernel="lab"),
 ]

@@ -278,7 +278,7 @@ def _cases():
                    fault="one page is left out of the rebuilt IOAS")
         yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, mode=mode))
         yield Case(f"{mode}-replace-gap", "negative: 7.3's block-then-set attach",
-                   bind(replace_with_gap, mode=mode), fault="the domain is replaced as 7.3 does it: block, then set")
+                   bind(replace_with_gap, mode=mode), kernel="lab", fault="the domain is replaced as 7.3 does it: block, then set")
         yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, mode=mode),
                    fault="a device that is not preserved receives frames all through the jump")
     yield Case("undo", "20 preserves undone under load, then an update", bind(undo, mode="scalable"), debug=True,

@@ -3,8 +3,9 @@
  * The jump. /next holds the next kernel, its initramfs and its command line.
  * That initramfs does not hold /next itself (it would have to hold itself),
  * so that for an update after this one it is given a second archive that does:
- * the kernel unpacks archives that follow each other. The option next=PARAMETER
- * gives that kernel one more parameter.
+ * the kernel unpacks archives that follow each other. With /other, the kernels in
+ * /next and there change places in it. The option next=PARAMETER gives that
+ * kernel one more parameter.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,6 +26,7 @@
 #define NEXT_KERNEL	"/next/bzImage"
 #define NEXT_INITRAMFS	"/next/initramfs"
 #define NEXT_CMDLINE	"/next/cmdline"
+#define OTHER_KERNEL	"/other/bzImage"
 
 static void put(int fd, const void *data, size_t len)
 {
@@ -62,15 +64,16 @@ static void put_file(int fd, const char *path)
 }
 
 /* One entry of a cpio archive in the "newc" format. */
-static void put_cpio(int fd, const char *path, unsigned int mode)
+static void put_cpio(int fd, const char *path, unsigned int mode,
+		     const char *from)
 {
 	static unsigned int ino = 0x10000;
 	char head[160];
 	struct stat st = {};
 	int len;
 
-	if (S_ISREG(mode) && mode && stat(path, &st))
-		die("stat %s: %s", path, strerror(errno));
+	if (S_ISREG(mode) && mode && stat(from, &st))
+		die("stat %s: %s", from, strerror(errno));
 	len = snprintf(head, sizeof(head),
 		       "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
 		       ino++, mode, 0, 0, 1, 0, (unsigned int)st.st_size, 0, 0,
@@ -79,7 +82,7 @@ static void put_cpio(int fd, const char *path, unsigned int mode)
 	put(fd, path, strlen(path) + 1);
 	put_pad(fd);
 	if (S_ISREG(mode) && mode) {
-		put_file(fd, path);
+		put_file(fd, from);
 		put_pad(fd);
 	}
 }
@@ -92,11 +95,16 @@ static int next_initramfs(void)
 		die("memfd for the next initramfs: %s", strerror(errno));
 	put_file(fd, NEXT_INITRAMFS);
 	put_pad(fd);
-	put_cpio(fd, "/next", S_IFDIR | 0755);
-	put_cpio(fd, NEXT_KERNEL, S_IFREG | 0644);
-	put_cpio(fd, NEXT_INITRAMFS, S_IFREG | 0644);
-	put_cpio(fd, NEXT_CMDLINE, S_IFREG | 0644);
-	put_cpio(fd, "TRAILER!!!", 0);
+	put_cpio(fd, "/next", S_IFDIR | 0755, NULL);
+	if (access(OTHER_KERNEL, F_OK)) {
+		put_cpio(fd, NEXT_KERNEL, S_IFREG | 0644, NEXT_KERNEL);
+	} else {
+		put_cpio(fd, NEXT_KERNEL, S_IFREG | 0644, OTHER_KERNEL);
+		put_cpio(fd, OTHER_KERNEL, S_IFREG | 0644, NEXT_KERNEL);
+	}
+	put_cpio(fd, NEXT_INITRAMFS, S_IFREG | 0644, NEXT_INITRAMFS);
+	put_cpio(fd, NEXT_CMDLINE, S_IFREG | 0644, NEXT_CMDLINE);
+	put_cpio(fd, "TRAILER!!!", 0, NULL);
 	lseek(fd, 0, SEEK_SET);
 	return fd;
 }

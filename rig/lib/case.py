@@ -27,6 +27,7 @@ class Case:
     debug: bool = False            # it is repeated on the debug kernel
     fault: str = ""                # what goes wrong in it on purpose, for the table of faults
     kernel: str = "rig"            # flavour of scripts/build-kernel that it begins with,
+                                   # "lab" if it breaks a law or damages a handover,
     next_kernel: str = ""          # and that it goes over to, if that is another one
     soak: bool = False             # takes an hour or so: for "make soak" alone
     alone: bool = False            # judges times: nothing else runs meanwhile

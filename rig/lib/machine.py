@@ -35,6 +35,7 @@ import time
 from rig.referee import trace
 
 from . import initramfs, qemu
+from .case import kernel_release
 
 QMP_S = 10              # so long the autopsy waits for an answer of QEMU's
 
@@ -90,7 +91,7 @@ class Machine:
     # -- starting ---------------------------------------------------------
 
     def prepare(self, devices=(), append="", mode="scalable", iommu="", files=None,
-                memory=None, cpus=2, trace=(), init_files=None, count=False):
+                memory=None, cpus=2, trace=(), init_files=None, count=False, alternate=False):
         """Write the initramfs and compose the command; start() without the start.
 
         mode: "legacy", "scalable" or None (no IOMMU at all). devices: further
@@ -98,8 +99,11 @@ class Machine:
         iommu: further properties of intel-iommu. files: {path: bytes} in the
         guest beside the guest programs; init_files: in place of them. count:
         the guest's clock counts instructions, one for a nanosecond, so that it
-        tells how much work something is, however busy the host is.
+        tells how much work something is, however busy the host is. alternate: the
+        next kernel jumps back into the first one, and so on; else into itself.
         """
+        if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
+            raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
         options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
         # does not see its ten ticks in time, and panics. tsc=nowatchdog: 7.3's watchdog of
@@ -120,6 +124,9 @@ class Machine:
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
         contents.update(files or {})
+        if alternate:
+            with open(self.kernel, "rb") as f:
+                contents["/other/bzImage"] = f.read()
         with open(self.next_kernel, "rb") as f:
             kernel = f.read()
         with open(self.path("initramfs"), "wb") as f:

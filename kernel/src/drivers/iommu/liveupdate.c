@@ -77,16 +77,13 @@
 
 #include <linux/err.h>
 #include <linux/fcntl.h>
-#include <linux/generic_pt/iommu.h>
 #include <linux/iommu-liveupdate.h>
 #include <linux/iommu.h>
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -293,7 +290,6 @@ static int iommu_flb_preserve(struct liveupdate_flb_op_args *args)
 
 	args->obj = ho;
 	args->data = virt_to_phys(ho->ser);
-	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_IOMMU, ho->ser);
 	return 0;
 
 err_handover:
@@ -309,7 +305,6 @@ static void iommu_flb_unpreserve(struct liveupdate_flb_op_args *args)
 
 	guard(mutex)(&iommu_liveupdate_lock);
 	outgoing = NULL;
-	liveupdate_corrupt_forget(ho->ser);
 	unpreserve_iommus(ho);
 	handover_free(ho);
 	kfree(ho);
@@ -337,7 +332,7 @@ static void check_entries(struct iommu_incoming *in)
 	for (i = 0; i < MAX_DOMAINS; i++) {
 		if (!(ho->domains[i].flags & IOMMU_SER_USED))
 			continue;
-		why = liveupdate_verdict(iommu_ser_check_domain(&in->view, i));
+		why = iommu_ser_check_domain(&in->view, i);
 		if (!why) {
 			in->domain_state[i] = DOM_LISTED;
 			continue;
@@ -642,17 +637,6 @@ void iommu_device_unpreserve(struct device *dev)
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
 
-/* What the freeze must not do: all that the preserve has done, once more. */
-static void break_cost(struct iommu_domain *domain)
-{
-	struct pt_iommu *pt = iommupt_from_domain(domain);
-
-	if (!pt || !liveupdate_breaks(LIVEUPDATE_LAW_COST))
-		return;
-	pt->ops->unpreserve(pt);
-	WARN_ON(pt->ops->preserve(pt));
-}
-
 /**
  * iommu_device_preserved() - Does what was preserved still hold?
  * @dev:    A preserved device.
@@ -665,7 +649,6 @@ static void break_cost(struct iommu_domain *domain)
  */
 bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain)
 {
-	break_cost(domain);
 	return dev->iommu && dev->iommu->preserved && alone_in_group(dev) &&
 	       iommu_get_domain_for_dev(dev) == domain &&
 	       !liveupdate_should_fail();

@@ -103,9 +103,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -292,7 +290,6 @@ static int pci_liveupdate_flb_preserve(struct liveupdate_flb_op_args *args)
 	pci_liveupdate.max_out = max;
 	args->data = virt_to_phys(ser);
 	args->obj = ser;
-	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_PCI, ser);
 	return 0;
 }
 
@@ -303,7 +300,6 @@ static void pci_liveupdate_flb_unpreserve(struct liveupdate_flb_op_args *args)
 		pci_liveupdate.out = NULL;
 		pci_liveupdate.max_out = 0;
 	}
-	liveupdate_corrupt_forget(args->obj);
 	kho_unpreserve_free(args->obj);
 }
 
@@ -592,9 +588,7 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev)
 
 	if (!kexec_in_progress || !pci_liveupdate_outgoing(dev)) {
 		pci_liveupdate_end(dev);
-		return kexec_in_progress &&
-		       liveupdate_breaks(LIVEUPDATE_LAW_MASTER) &&
-		       dev->hdr_type == PCI_HEADER_TYPE_NORMAL;
+		return false;
 	}
 
 	pci_read_config_word(dev, PCI_COMMAND, &val);
@@ -944,8 +938,7 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 	}
 
 	/* Later on it is a device that was plugged in. */
-	if (system_state < SYSTEM_RUNNING &&
-	    !liveupdate_breaks(LIVEUPDATE_LAW_MASTER))
+	if (system_state < SYSTEM_RUNNING)
 		pci_liveupdate_stop_stray(dev, pci_liveupdate.refuse_reason ?:
 					  "running, but not in the handover");
 }

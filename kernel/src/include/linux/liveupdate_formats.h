@@ -5,15 +5,11 @@
 #ifndef _LINUX_LIVEUPDATE_FORMATS_H
 #define _LINUX_LIVEUPDATE_FORMATS_H
 
-#include <linux/string.h>
 #include <linux/types.h>
 
 struct kimage;
 struct liveupdate_file_handler;
 struct liveupdate_view;
-
-/* What a test build appends to the version strings of its next versions. */
-#define LIVEUPDATE_FORMAT_NEXT		".next"
 
 /**
  * struct liveupdate_formats_chunk - The list, as it is in a boot image
@@ -52,23 +48,6 @@ luo_formats_find(const void *kernel, size_t len)
 #endif
 #else
 static inline void luo_formats_note(struct kimage *image) {}
-#endif
-
-#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
-const char *luo_format_written(const char *format);
-bool luo_format_is(const char *format, const char *came);
-#else
-/* The version string that @format is written with. */
-static inline const char *luo_format_written(const char *format)
-{
-	return format;
-}
-
-/* Does who reads @format read @came, too? */
-static inline bool luo_format_is(const char *format, const char *came)
-{
-	return !strcmp(format, came);
-}
 #endif
 
 #endif /* _LINUX_LIVEUPDATE_FORMATS_H */

@@ -38,14 +38,6 @@
  * nothing. A handler that is not part of the kernel's source has no place in the
  * list, and is not asked for. Whether the next kernel's command line switches
  * live update off is not in its image.
- *
- * Test builds
- * ~~~~~~~~~~~
- *
- * LIVEUPDATE_FORMATS_PREV makes a kernel as it was before the last change of a
- * format, LIVEUPDATE_FORMATS_NEXT one with a next version of each of our formats
- * (another version string; the layout stays), which still reads the present one,
- * and writes it if the loaded image reads nothing newer.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
@@ -63,10 +55,8 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/limits.h>
 #include <linux/liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
-#include <linux/moduleparam.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -180,9 +170,7 @@ static bool image_reads(const struct kimage *image, const char *format)
  */
 int luo_format_ask(const char *format)
 {
-	format = luo_format_written(format);
-	if (!format_bit(format) || image_reads(kexec_image, format) ||
-	    liveupdate_breaks(LIVEUPDATE_LAW_FORMATS))
+	if (!format_bit(format) || image_reads(kexec_image, format))
 		return 0;
 	if (!kexec_image->file_mode)
 		pr_err("no jump: the next kernel was loaded by kexec_load(2), which hands nothing over; load it with kexec_file_load(2)\n");
@@ -249,57 +237,3 @@ void luo_formats_show(struct liveupdate_view *v)
 								   "unknown");
 	}
 }
-
-#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
-/* liveupdate.formats_next=1: write the next version whatever the image reads. */
-static bool luo_formats_next;
-#undef MODULE_PARAM_PREFIX
-#define MODULE_PARAM_PREFIX "liveupdate."
-module_param_named(formats_next, luo_formats_next, bool, 0444);
-
-/* The next version of a format, or NULL if it has none. */
-static const char *format_next(const char *format)
-{
-	size_t len = strlen(format);
-	const char *name;
-
-	for (name = luo_formats; *name; name = after(name))
-		if (!strncmp(name, format, len) &&
-		    !strcmp(name + len, LIVEUPDATE_FORMAT_NEXT))
-			return name;
-	return NULL;
-}
-
-/**
- * luo_format_written() - The version string that a format is written with
- * @format: The version string that its handler has.
- *
- * Context: reboot(2), under the lock of kexec.
- * Return: that of the next version, if the loaded image reads that; else @format.
- */
-const char *luo_format_written(const char *format)
-{
-	const char *next = format_next(format);
-
-	if (next && (luo_formats_next || image_reads(kexec_image, next)))
-		return next;
-	return format;
-}
-
-/**
- * luo_format_is() - Does who reads one version read another one, too?
- * @format: The version string that a handler has.
- * @came:   The one that came.
- *
- * Return: true if it is @format, or the version after it.
- */
-bool luo_format_is(const char *format, const char *came)
-{
-	const char *next = format_next(format);
-
-	if (!next || strcmp(next, came))
-		return !strcmp(format, came);
-	pr_info("came as \"%s\"\n", next);
-	return true;
-}
-#endif /* CONFIG_LIVEUPDATE_FORMATS_NEXT */

@@ -24,7 +24,6 @@
 #ifndef __GENERIC_PT_IOMMU_PT_ADOPT_H
 #define __GENERIC_PT_IOMMU_PT_ADOPT_H
 
-#include <linux/liveupdate_break.h>
 #include <linux/sched/signal.h>
 
 static const struct pt_iommu_ops NS(ops);
@@ -272,11 +271,9 @@ static int NS(adopt_map_range)(struct pt_iommu *iommu_table, dma_addr_t iova,
 	args.va = range.va;
 	args.oa = paddr;
 	args.bits = attrs.descriptor_bits & PT_VERIFY_BITS;
-	if (!liveupdate_breaks(LIVEUPDATE_LAW_ADOPT)) {
-		ret = pt_walk_range(&range, __adopt_compare, &args);
-		if (ret)
-			return ret;
-	}
+	ret = pt_walk_range(&range, __adopt_compare, &args);
+	if (ret)
+		return ret;
 	*mapped += len;
 	return 0;
 }
@@ -346,8 +343,6 @@ static int NS(adopt_check)(struct pt_iommu *iommu_table, u64 first, u64 last)
 	unsigned int i;
 	int ret;
 
-	if (liveupdate_breaks(LIVEUPDATE_LAW_ADOPT))
-		return 0;
 	for (i = 0; i <= pt_feature(common, PT_FEAT_SIGN_EXTEND); i++) {
 		half[i].va = max_t(u64, half[i].va, first);
 		half[i].last_va = min_t(u64, half[i].last_va, last);

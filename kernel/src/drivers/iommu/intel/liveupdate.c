@@ -41,8 +41,6 @@
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
-#include <linux/liveupdate_break.h>
-#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_show.h>
 #include <linux/moduleparam.h>
@@ -147,8 +145,7 @@ static int intel_preserve_iommu(struct iommu_device *dev,
 static void intel_unpreserve_iommu(struct iommu_device *dev,
 				   const struct iommu_hw_ser *ser)
 {
-	if (!liveupdate_breaks(LIVEUPDATE_LAW_UNDO_PAGE))
-		kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+	kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
 	intel_liveupdate_unpreserve_ir(to_intel_iommu(dev));
 }
 
@@ -320,8 +317,7 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 	bool *kept = arg;
 
 	if (iommu_liveupdate_device_outgoing(iommu->segment, bdf,
-					     iommu->reg_phys) ||
-	    liveupdate_breaks(LIVEUPDATE_LAW_SCRUB))
+					     iommu->reg_phys))
 		*kept = true;
 	else
 		clear_context(iommu, ctx);
@@ -364,7 +360,6 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 	}
 	flush_all(iommu);
 	intel_liveupdate_block_interrupts(iommu);
-	liveupdate_corrupt();
 	return true;
 }
 
@@ -396,10 +391,8 @@ static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
 	pci_dev_put(pdev);
 	if (!incoming)
 		return "the PCI device is gone or was refused";
-	return liveupdate_verdict(vtd_check_device(iommu_liveupdate_incoming_view(),
-						   &unit, ser,
-						   __pa(ctx) & VTD_PAGE_MASK,
-						   &ctx->lo));
+	return vtd_check_device(iommu_liveupdate_incoming_view(), &unit, ser,
+				__pa(ctx) & VTD_PAGE_MASK, &ctx->lo);
 }
 
 /* KHO was asked for each of these pages before. */

@@ -48,7 +48,6 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/iommu-liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/sizes.h>
 
@@ -87,15 +86,6 @@ void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu)
 		kho_unpreserve_folio(virt_to_folio(iommu->ir_table->base));
 }
 
-static void break_remap(struct intel_iommu *iommu)
-{
-	u32 sts;
-
-	iommu->gcmd &= ~DMA_GCMD_IRE;
-	writel(iommu->gcmd, iommu->reg + DMAR_GCMD_REG);
-	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, !(sts & DMA_GSTS_IRES), sts);
-}
-
 /**
  * intel_liveupdate_block_interrupts() - Let no device raise an interrupt
  * @iommu: A unit whose translation stays on.
@@ -111,10 +101,6 @@ void intel_liveupdate_block_interrupts(struct intel_iommu *iommu)
 	readl(iommu->reg + DMAR_FECTL_REG);
 	if (!remaps(iommu))
 		return;
-	if (liveupdate_breaks(LIVEUPDATE_LAW_REMAP)) {
-		break_remap(iommu);
-		return;
-	}
 	for_each_set_bit(i, table->bitmap, INTR_REMAP_TABLE_ENTRIES) {
 		struct irte *irte = &table->base[i];
 

@@ -90,7 +90,6 @@
 #include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
-#include <linux/liveupdate_break.h>
 #include <linux/minmax.h>
 #include <linux/pci.h>
 #include <linux/spinlock.h>
@@ -299,8 +298,6 @@ static int replace_context(struct replace *r)
 	spin_unlock(&iommu->lock);
 	if (ret)
 		return ret;
-	if (liveupdate_breaks(LIVEUPDATE_LAW_FREE))
-		return 0;
 
 	walk_aliases(r, context_flush);
 	iommu->flush.flush_iotlb(iommu, r->old_did, 0, 0, DMA_TLB_DSI_FLUSH);
@@ -412,8 +409,6 @@ static void pasid_flush(struct replace *r, u16 did)
 {
 	struct intel_iommu *iommu = r->iommu;
 
-	if (liveupdate_breaks(LIVEUPDATE_LAW_FREE))
-		return;
 	qi_flush_pasid_cache(iommu, did, QI_PC_PASID_SEL, r->pasid);
 	if (intel_domain_is_ss_paging(r->new))
 		iommu->flush.flush_iotlb(iommu, did, 0, 0, DMA_TLB_DSI_FLUSH);
@@ -568,8 +563,7 @@ bool intel_replace_applies(struct device *dev, ioasid_t pasid,
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 
-	if (dev_is_real_dma_subdevice(dev) ||
-	    liveupdate_breaks(LIVEUPDATE_LAW_GAP))
+	if (dev_is_real_dma_subdevice(dev))
 		return false;
 
 	if (pasid == IOMMU_NO_PASID)

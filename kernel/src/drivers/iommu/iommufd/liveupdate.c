@@ -55,9 +55,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/liveupdate.h>
-#include <linux/liveupdate_break.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -130,9 +128,6 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 	if ((cmd->flags & ~(IOMMU_HWPT_LIVEUPDATE_KEEP_MARK |
 			    IOMMU_HWPT_LIVEUPDATE_UNMARK)) ||
 	    cmd->__reserved)
-		return -EOPNOTSUPP;
-	/* A test build without what the last version of the format was made for. */
-	if (IS_ENABLED(CONFIG_LIVEUPDATE_FORMATS_PREV) && cmd->flags)
 		return -EOPNOTSUPP;
 	if ((cmd->flags & IOMMU_HWPT_LIVEUPDATE_UNMARK) &&
 	    cmd->flags != IOMMU_HWPT_LIVEUPDATE_UNMARK)
@@ -461,8 +456,7 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt, bool checked,
 static void unpreserve_hwpt(struct iommufd_hwpt_paging *hwpt)
 {
 	iommu_domain_unpreserve(hwpt->common.domain);
-	if (!liveupdate_breaks(LIVEUPDATE_LAW_UNDO))
-		thaw_ioas(hwpt->ioas);
+	thaw_ioas(hwpt->ioas);
 }
 
 /* Take a reference on each marked HWPT and keep the set from changing. */
@@ -601,7 +595,6 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 
 	args->serialized_data = virt_to_phys(out->ser);
 	args->private_data = out;
-	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_IOMMUFD, out->ser);
 	return 0;
 
 err_hwpts:
@@ -621,7 +614,6 @@ static void iommufd_unpreserve(struct liveupdate_file_op_args *args)
 	struct iommufd_outgoing *out = args->private_data;
 	unsigned int i = out->ser->nr_hwpts;
 
-	liveupdate_corrupt_forget(out->ser);
 	while (i--)
 		unpreserve_hwpt(out->hwpts[i]);
 	put_marked(ictx, out->hwpts, out->ser->nr_hwpts);
@@ -845,7 +837,7 @@ err_put:
 	return rc;
 }
 
-static bool check_finish(struct liveupdate_file_op_args *args)
+static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
 {
 	const struct iommufd_ser *ser = phys_to_virt(args->serialized_data);
 	struct iommufd_hwpt_restored *hwpt;
@@ -901,15 +893,6 @@ static bool check_finish(struct liveupdate_file_op_args *args)
 			return false;
 		index++;
 	}
-}
-
-static bool iommufd_can_finish(struct liveupdate_file_op_args *args)
-{
-	bool ok = check_finish(args);
-
-	if (!ok && liveupdate_breaks(LIVEUPDATE_LAW_HOLD))
-		pci_liveupdate_refuse_all("the law \"hold\" is broken");
-	return ok;
 }
 
 static void iommufd_finish(struct liveupdate_file_op_args *args)
@@ -1007,12 +990,10 @@ static struct liveupdate_file_handler iommufd_handlers[] = {
 		.ops = &iommufd_liveupdate_ops,
 		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE_V1,
 	},
-#ifndef CONFIG_LIVEUPDATE_FORMATS_PREV
 	{
 		.ops = &iommufd_liveupdate_ops,
 		.compatible = IOMMUFD_LIVEUPDATE_COMPATIBLE,
 	},
-#endif
 };
 
 static int register_handler(struct liveupdate_file_handler *handler)

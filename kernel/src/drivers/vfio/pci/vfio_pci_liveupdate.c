@@ -84,7 +84,6 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_corrupt.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
@@ -204,7 +203,6 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 	ser->bdf = pci_dev_id(pdev);
 	args->serialized_data = virt_to_phys(ser);
 	args->private_data = ser;
-	liveupdate_corrupt_note(LIVEUPDATE_CORRUPT_VFIO_PCI, ser);
 	return 0;
 
 err_iommufd:
@@ -221,7 +219,6 @@ static void vfio_pci_liveupdate_unpreserve(struct liveupdate_file_op_args *args)
 	guard(mutex)(&vdev->vdev.dev_set->lock);
 	pci_liveupdate_unpreserve(vdev->pdev);
 	iommufd_device_liveupdate_unpreserve(vdev->vdev.iommufd_device);
-	liveupdate_corrupt_forget(args->private_data);
 	kho_unpreserve_free(args->private_data);
 }
 

@@ -4,7 +4,6 @@
 #define VFIO_PCI_LIVEUPDATE_H
 
 #include <linux/eventfd.h>
-#include <linux/liveupdate_break.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/vfio_pci_core.h>
@@ -37,8 +36,7 @@ static inline void vfio_pci_liveupdate_enable(struct vfio_pci_core_device *vdev)
 static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
 					     struct eventfd_ctx *trigger)
 {
-	if (pci_liveupdate_lost_irqs(vdev->pdev) &&
-	    !liveupdate_breaks(LIVEUPDATE_LAW_INTERRUPT))
+	if (pci_liveupdate_lost_irqs(vdev->pdev))
 		eventfd_signal(trigger);
 }
 

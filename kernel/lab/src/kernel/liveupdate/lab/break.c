@@ -11,7 +11,7 @@
 #include <linux/bitmap.h>
 #include <linux/export.h>
 #include <linux/kernel.h>
-#include <linux/liveupdate_break.h>
+#include <linux/liveupdate_lab.h>
 #include <linux/moduleparam.h>
 #include <linux/panic.h>
 #include <linux/string.h>

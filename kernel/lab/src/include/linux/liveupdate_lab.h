@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Break one of the live update laws on purpose
+ * The laboratory of live updates
  *
  * A test that has never been seen to fail proves nothing. The rig runs every
  * proof a second time with the law that it is about broken, and expects to be
- * told so by the referee outside of the machine. liveupdate_breaks() is how the
- * code under test asks whether it is to misbehave.
+ * told so by the referee outside of the machine. It also damages what a kernel
+ * hands over, and expects that the next one notices. All of this is in files and
+ * patches of the laboratory, which no other kernel has.
  */
-#ifndef _LINUX_LIVEUPDATE_BREAK_H
-#define _LINUX_LIVEUPDATE_BREAK_H
+#ifndef _LINUX_LIVEUPDATE_LAB_H
+#define _LINUX_LIVEUPDATE_LAB_H
 
-#include <linux/stddef.h>
+#include <linux/string.h>
 #include <linux/types.h>
+
+struct luo_ser;
 
 /**
  * enum liveupdate_law - what can be broken with liveupdate.break=
@@ -40,7 +43,7 @@
  * @LIVEUPDATE_LAW_ADOPT: "adopt": tables are adopted without being compared.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
- * The names are in the table in drivers/iommu/liveupdate_break.c.
+ * The names are in the table in kernel/liveupdate/lab/break.c.
  */
 enum liveupdate_law {
 	LIVEUPDATE_LAW_GAP,
@@ -59,14 +62,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_NR,
 };
 
-#ifdef CONFIG_LIVEUPDATE_BREAK_LAWS
 bool liveupdate_breaks(enum liveupdate_law law);
-#else
-static inline bool liveupdate_breaks(enum liveupdate_law law)
-{
-	return false;
-}
-#endif
 
 /* What a check of the handover has found; see linux/liveupdate_check.h. */
 static inline const char *liveupdate_verdict(const char *why)
@@ -74,4 +70,29 @@ static inline const char *liveupdate_verdict(const char *why)
 	return liveupdate_breaks(LIVEUPDATE_LAW_TRUST) ? NULL : why;
 }
 
-#endif /* _LINUX_LIVEUPDATE_BREAK_H */
+void liveupdate_corrupt_note(struct luo_ser *luo);
+void liveupdate_corrupt(void);
+
+/* What a kernel of the next versions appends to their version strings */
+#define LIVEUPDATE_FORMAT_NEXT		".next"
+
+#ifdef CONFIG_LIVEUPDATE_FORMATS_NEXT
+extern const char luo_formats[];
+bool luo_image_reads(const char *format);
+const char *luo_format_written(const char *format);
+bool luo_format_is(const char *format, const char *came);
+#else
+/* The version string that @format is written with. */
+static inline const char *luo_format_written(const char *format)
+{
+	return format;
+}
+
+/* Does the reader of @format read @came, too? */
+static inline bool luo_format_is(const char *format, const char *came)
+{
+	return !strcmp(format, came);
+}
+#endif
+
+#endif /* _LINUX_LIVEUPDATE_LAB_H */

@@ -3,9 +3,8 @@
  * Damage one thing of the handover on purpose: liveupdate.corrupt=NAME[:BDF]
  *
  * Written to /sys/module/liveupdate/parameters/corrupt before the kexec. The
- * damage is done once, by the outgoing kernel, after everything else that it
- * does for the handover: when entries of devices that stay behind are removed
- * and caches are flushed. BDF (0000:00:04.0) says whose entry is meant; without
+ * damage is done by the outgoing kernel in the last moment before the jump, after
+ * all else that it does for the handover. BDF (0000:00:04.0) says whose entry is meant; without
  * it the first device's. Each name is in the table at the end of this file.
  *
  * What hardware itself reads goes on being read until the next kernel has
@@ -14,26 +13,23 @@
  */
 #define pr_fmt(fmt) "liveupdate: " fmt
 
-#include <linux/cleanup.h>
-#include <linux/export.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
+#include <linux/kho/abi/luo.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/kho/abi/vfio_pci.h>
-#include <linux/liveupdate_corrupt.h>
+#include <linux/liveupdate_lab.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/panic.h>
 #include <linux/pci.h>
-#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
 enum {
-	MAX_NOTES	= 32,
 	MAX_SPEC	= 64,
 	NR_DEVICES	= IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_device_ser),
 	NR_DOMAINS	= IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_domain_ser),
@@ -513,48 +509,18 @@ static const struct {
 	DAMAGE(vfio_bdf),
 };
 
-static DEFINE_SPINLOCK(corrupt_lock);
-static struct {
-	enum liveupdate_corrupt_kind kind;
-	void *ser;
-} notes[MAX_NOTES];
+static struct luo_ser *handover;
 static char corrupt_spec[MAX_SPEC];
 static int corrupt_index = -1;
 
 /**
  * liveupdate_corrupt_note() - Something is handed over that can be damaged
- * @kind: What it is.
- * @ser:  Where it is, until liveupdate_corrupt_forget().
+ * @luo: Root of it all.
  */
-void liveupdate_corrupt_note(enum liveupdate_corrupt_kind kind, void *ser)
+void liveupdate_corrupt_note(struct luo_ser *luo)
 {
-	unsigned int i;
-
-	guard(spinlock)(&corrupt_lock);
-	for (i = 0; i < MAX_NOTES; i++) {
-		if (notes[i].ser)
-			continue;
-		notes[i].kind = kind;
-		notes[i].ser = ser;
-		return;
-	}
+	handover = luo;
 }
-EXPORT_SYMBOL_GPL(liveupdate_corrupt_note);
-
-/**
- * liveupdate_corrupt_forget() - It is not handed over
- * @ser: What liveupdate_corrupt_note() was called with.
- */
-void liveupdate_corrupt_forget(void *ser)
-{
-	unsigned int i;
-
-	guard(spinlock)(&corrupt_lock);
-	for (i = 0; i < MAX_NOTES; i++)
-		if (notes[i].ser == ser)
-			notes[i].ser = NULL;
-}
-EXPORT_SYMBOL_GPL(liveupdate_corrupt_forget);
 
 static bool parse_bdf(const char *text, u32 *segment, u16 *bdf)
 {
@@ -624,26 +590,69 @@ static void find_pci(struct victim *v)
 	}
 }
 
-static void *find_note(enum liveupdate_corrupt_kind kind)
+/* Is @compatible a version of this format? */
+static bool is_format(const char *compatible, const char *format)
 {
-	unsigned int i;
+	return str_has_prefix(compatible, format);
+}
 
-	for (i = 0; i < MAX_NOTES; i++)
-		if (notes[i].ser && notes[i].kind == kind)
-			return notes[i].ser;
+/* What goes with files (FLB) */
+static void *find_flb(const char *format)
+{
+	struct luo_flb_header_ser *header = phys_to_virt(handover->flbs_pa);
+	struct luo_flb_ser *flbs = (void *)(header + 1);
+	u64 i;
+
+	for (i = 0; i < header->count; i++)
+		if (is_format(flbs[i].name, format))
+			return phys_to_virt(flbs[i].data);
 	return NULL;
 }
 
-static struct vfio_pci_ser *find_vfio(const struct iommu_device_ser *device)
+/* The first file of a session; with @device, the one of this device. */
+static void *find_file_of(const struct luo_session_ser *session,
+			  const char *format,
+			  const struct iommu_device_ser *device)
 {
-	unsigned int i;
+	struct kho_block_header_ser *block;
+	u64 i, pa;
 
-	for (i = 0; i < MAX_NOTES; i++) {
-		struct vfio_pci_ser *ser = notes[i].ser;
+	for (pa = session->file_set_ser.files; pa; pa = block->next) {
+		struct luo_file_ser *files;
 
-		if (ser && notes[i].kind == LIVEUPDATE_CORRUPT_VFIO_PCI &&
-		    ser->segment == device->segment && ser->bdf == device->bdf)
-			return ser;
+		block = phys_to_virt(pa);
+		files = (void *)(block + 1);
+		for (i = 0; i < block->count; i++) {
+			struct vfio_pci_ser *vfio;
+
+			if (!is_format(files[i].compatible, format))
+				continue;
+			vfio = phys_to_virt(files[i].data);
+			if (!device || (vfio->segment == device->segment &&
+					vfio->bdf == device->bdf))
+				return vfio;
+		}
+	}
+	return NULL;
+}
+
+static void *find_file(const char *format,
+		       const struct iommu_device_ser *device)
+{
+	struct kho_block_header_ser *block;
+	void *found;
+	u64 i, pa;
+
+	for (pa = handover->sessions_pa; pa; pa = block->next) {
+		struct luo_session_ser *sessions;
+
+		block = phys_to_virt(pa);
+		sessions = (void *)(block + 1);
+		for (i = 0; i < block->count; i++) {
+			found = find_file_of(&sessions[i], format, device);
+			if (found)
+				return found;
+		}
 	}
 	return NULL;
 }
@@ -651,21 +660,22 @@ static struct vfio_pci_ser *find_vfio(const struct iommu_device_ser *device)
 /**
  * liveupdate_corrupt() - Do the damage that was asked for
  *
- * Context: Shutdown, after all else; one CPU, no locks.
+ * Context: The last thing before the jump; one CPU, no locks.
  */
 void liveupdate_corrupt(void)
 {
 	const char *where = strchr(corrupt_spec, ':');
-	struct victim v = {
-		.iommu = find_note(LIVEUPDATE_CORRUPT_IOMMU),
-		.pci = find_note(LIVEUPDATE_CORRUPT_PCI),
-		.iommufd = find_note(LIVEUPDATE_CORRUPT_IOMMUFD),
-	};
+	struct victim v = {};
 	u32 segment = 0;
 	int bdf = -1;
 	u16 id;
 
-	if (corrupt_index < 0 || !v.iommu || !v.pci || !v.iommufd)
+	if (corrupt_index < 0 || !handover)
+		return;
+	v.iommu = find_flb("iommu-");
+	v.pci = find_flb("pci-");
+	v.iommufd = find_file("iommufd-", NULL);
+	if (!v.iommu || !v.pci || !v.iommufd)
 		return;
 	if (where && parse_bdf(where + 1, &segment, &id))
 		bdf = id;
@@ -676,11 +686,9 @@ void liveupdate_corrupt(void)
 		return;
 	}
 	find_pci(&v);
-	v.vfio = find_vfio(v.device);
+	v.vfio = find_file("vfio-pci-", v.device);
 	damages[corrupt_index].fn(&v);
 	pr_warn("corrupt=%s: done\n", corrupt_spec);
-	/* There can be more than one unit, and each asks. */
-	corrupt_index = -1;
 }
 
 static int corrupt_set(const char *val, const struct kernel_param *kp)
