@@ -4,8 +4,9 @@
  *
  * Written to /sys/module/liveupdate/parameters/corrupt before the kexec. The
  * damage is done by the outgoing kernel in the last moment before the jump, after
- * all else that it does for the handover. BDF (0000:00:04.0) says whose entry is meant; without
- * it the first device's. Each name is in the table at the end of this file.
+ * all else that it does for the handover. BDF (0000:00:04.0) says whose entry is
+ * meant; without it the first device's. Each name is in the table below; what the
+ * next kernel says of it is in rig/cases/handover.py.
  *
  * What hardware itself reads goes on being read until the next kernel has
  * decided. A damage there leaves its translations as they are, but for reserved
@@ -251,7 +252,7 @@ static void device_did(struct victim *v)
 
 static void device_did_range(struct victim *v)
 {
-	v->device->did = U16_MAX;
+	v->device->did = 0;
 }
 
 static void device_did_other(struct victim *v)
@@ -261,7 +262,7 @@ static void device_did_other(struct victim *v)
 
 static void device_entry(struct victim *v)
 {
-	v->device->entry_pa += PAGE_SIZE;
+	v->device->entry_pa = foreign_pa();
 }
 
 static void device_max_pasid(struct victim *v)
