@@ -49,13 +49,14 @@ def _noticed(machine, sent, seconds):
 
 
 @guarded
-def last(machine, begin, mode, lost=False):
+def last(machine, begin, mode, lost=False, late=False):
     """
     The last frames come after the freeze and before there is an eventfd. No
-    other interrupt follows, so theirs must be made up for.
+    other interrupt follows, so theirs must be made up for. late: the eventfd comes
+    after the end of the update, and after somebody else has opened the cdev.
     """
     run = begin(mode=mode, sound=False,
-                append="rig.irq=1" + (" liveupdate.break=interrupt" if lost else ""))
+                append="rig.irq=1" + " rig.wire=late" * late + " liveupdate.break=interrupt" * lost)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("update idle=1")
@@ -69,6 +70,9 @@ def last(machine, begin, mode, lost=False):
         raise Failed("no frame was sent after the freeze")
     machine.send("resume")
     machine.wait("resumed", since=since, timeout_s=60)
+    if late:
+        machine.send("wire")
+        machine.wait("wired", since=since)
     seen = _noticed(machine, sent, MISSED_S if lost else NOTICED_S)
     machine.send("off")
     machine.finish()
@@ -90,6 +94,9 @@ CASES = [
     Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, mode="legacy")),
     Case("interrupt-last", "the last interrupt falls into the jump", bind(last, mode="scalable"),
          fault="an interrupt is raised while there is no eventfd, and none follows"),
+    Case("interrupt-late", "the last interrupt falls into the jump, the eventfd comes after the end of the update",
+         bind(last, mode="scalable", late=True),
+         fault="somebody opens the cdev before its user has connected an eventfd"),
     Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
          bind(last, mode="scalable", lost=True), kernel="lab"),
 ]

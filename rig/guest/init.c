@@ -26,6 +26,7 @@
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
  *	report			say what has been received so far
+ *	wire			with wire=late: connect the interrupts
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -148,6 +149,11 @@ static void stop(char *args)
 static void resume(char *args)
 {
 	rig_resume(&rig);
+}
+
+static void wire(char *args)
+{
+	rig_wire_late(&rig);
 }
 
 static void off(char *args)
@@ -285,6 +291,7 @@ static const struct {
 	{ "spawn", spawn },
 	{ "signal", send_signal },
 	{ "tenants", tenants },
+	{ "wire", wire },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

@@ -13,7 +13,8 @@
  * each device a HWPT of its own (they share one otherwise); view=1 passes on
  * what debugfs shows after each step; mark=once marks the HWPTs before the
  * first update only, and asks the kernel to keep the marks; mark=first does the
- * same without asking.
+ * same without asking; wire=late leaves the interrupts of the network device to
+ * rig_wire_late().
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -473,7 +474,7 @@ void rig_resume(struct rig *r)
 	reached(r, "iommufd");
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
-	if (r->nic.present)
+	if (r->nic.present && strcmp(opt("wire", ""), "late"))
 		irq_wire(&r->nic.v);
 	if (r->st->has_hda)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
@@ -526,6 +527,19 @@ void rig_poll(struct rig *r)
 {
 	if (r->nic.present && irq_due())
 		igb_poll(&r->igb);
+}
+
+void rig_wire_late(struct rig *r)
+{
+	char bdf[BDF_LEN];
+	int fd;
+
+	must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device");
+	fd = vfio_open_cdev(bdf);
+	must(fd, "open the cdev of a device that somebody has");
+	close(fd);
+	irq_wire(&r->nic.v);
+	emit("wired", "");
 }
 
 void emit_audio(struct rig *r)

@@ -65,6 +65,11 @@ void rig_resume(struct rig *r);
 /* @n times from one HWPT to another that says the same, under load. */
 void rig_replace(struct rig *r, unsigned long n);
 void rig_poll(struct rig *r);
+/*
+ * With wire=late: somebody opens the network device's cdev and closes it, then
+ * its interrupts are connected. Says "wired".
+ */
+void rig_wire_late(struct rig *r);
 /* Say what has been received and played so far; the latter alone. */
 void rig_report(struct rig *r);
 void emit_audio(struct rig *r);

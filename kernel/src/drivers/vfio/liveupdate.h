@@ -31,10 +31,23 @@ static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 {
 	if (retrieved || !dev_is_pci(device->dev))
 		return 0;
-	if (pci_liveupdate_incoming(to_pci_dev(device->dev)))
-		return -EBUSY;
-	pci_liveupdate_opened(to_pci_dev(device->dev));
-	return 0;
+	return pci_liveupdate_incoming(to_pci_dev(device->dev)) ? -EBUSY : 0;
+}
+
+/*
+ * The same for who is about to use the device. The first one begins anew, as if
+ * there had been no live update; whoever has opened a cdev, and no more than
+ * that, changes nothing.
+ */
+static inline int vfio_liveupdate_may_use(struct vfio_device *device,
+					  bool retrieved)
+{
+	int ret = vfio_liveupdate_may_open(device, retrieved);
+
+	if (!ret && !retrieved && !device->open_count &&
+	    dev_is_pci(device->dev))
+		pci_liveupdate_opened(to_pci_dev(device->dev));
+	return ret;
 }
 
 #endif
