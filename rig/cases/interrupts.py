@@ -89,6 +89,47 @@ def last(machine, begin, mode, lost=False, late=False):
     machine.figures["lost"] = "nothing"
 
 
+def _answered(machine):
+    """How many interrupts of the audio device were answered in this kernel."""
+    since = len(machine.events)
+    machine.send("report")
+    return machine.wait("audio", since=since)["interrupts"]
+
+
+def _alive(machine, when):
+    """Some 12 interrupts are raised in a second."""
+    before = _answered(machine)
+    time.sleep(1.5 * machine.slow)
+    after = _answered(machine)
+    if after <= before:
+        raise Failed(f"{when}: INTx is dead, {after} interrupts were answered and no more come")
+
+
+@guarded
+def intx(machine, begin, mode, held=("", "pending", "masked")):
+    """
+    INTx of the audio device, which is level-triggered: what is pending at the jump
+    must be signalled when it is connected again, or no other one follows. Each new
+    process reads the command register and writes it back.
+    """
+    run = begin(mode=mode, nic=False, append=f"rig.intx=1 rig.updates={len(held)}")
+    run.rest(STEADY_S)
+    _alive(machine, "before the update")
+    for stage, how in enumerate(held, 2):
+        if how:
+            since = len(machine.events)
+            machine.send(f"hold {how}")
+            if not machine.wait("held", since=since)["pending"]:
+                raise Failed(f"no interrupt was pending before update {stage - 1}")
+        run.update(stage)
+        _alive(machine, f"after update {stage - 1}" + f", which it was {how} in" * bool(how))
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+    machine.figures["tries"] = len(held)
+    machine.figures["outcome"] = "INTx goes on after each"
+
+
 CASES = [
     Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, mode="scalable")),
     Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, mode="legacy")),
@@ -97,6 +138,8 @@ CASES = [
     Case("interrupt-late", "the last interrupt falls into the jump, the eventfd comes after the end of the update",
          bind(last, mode="scalable", late=True),
          fault="somebody opens the cdev before its user has connected an eventfd"),
+    Case("interrupts-intx", "INTx from the audio device all through three updates: idle, pending, masked",
+         bind(intx, mode="scalable"), fault="INTx is pending, or masked and pending, at the jump"),
     Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
          bind(last, mode="scalable", lost=True), kernel="lab"),
 ]

@@ -23,6 +23,7 @@ enum {
 	HDA_SD_FIRST	= 0x80,
 	HDA_SD_SIZE	= 0x20,
 	SD_CTL		= 0x00,
+	SD_STS		= 0x03,
 	SD_LPIB		= 0x04,
 	SD_CBL		= 0x08,
 	SD_LVI		= 0x0c,
@@ -36,8 +37,12 @@ enum {
 #define ICIS_VALID	(1u << 1)
 #define CTL_SRST	(1u << 0)
 #define CTL_RUN		(1u << 1)
+#define CTL_IOCE	(1u << 2)
 #define CTL_STREAM(n)	((n) << 20)
 #define DPLBASE_ENABLE	(1u << 0)
+#define INTCTL_GIE	(1u << 31)
+#define STS_BCIS	(1u << 2)
+#define BDL_IOC		(1u << 0)
 
 /*
  * What a guest could do: each position that the device writes is an interrupt
@@ -70,6 +75,12 @@ struct bdl_entry {
 static unsigned int sd_index(void)
 {
 	return opt_num("attack", 0) ? SD_INDEX_ATTACK : SD_INDEX;
+}
+
+/* With the option intx=1 each entry of the buffer list ends with an interrupt. */
+static bool interrupts(void)
+{
+	return opt_num("intx", 0);
 }
 
 /* Registers of the stream. */
@@ -128,13 +139,14 @@ void hda_start(struct hda *hda)
 	}
 	if (i == 1000)
 		die("audio %s: no codec at address 0", v->bdf);
-	wr32(v, HDA_INTCTL, 0);
+	wr32(v, HDA_INTCTL, interrupts() ? INTCTL_GIE | 1u << sd_index() : 0);
 
 	hda_pattern((uint16_t *)(hda->mem + (OFF_HDA_PCM - OFF_HDA_BDL)));
 	for (uint32_t n = 0; n < BDL_ENTRIES; n++)
 		bdl[n] = (struct bdl_entry){
 			.addr = pcm + n * (PCM_BYTES / BDL_ENTRIES),
 			.length = PCM_BYTES / BDL_ENTRIES,
+			.flags = interrupts() ? BDL_IOC : 0,
 		};
 
 	hda_verb(hda, NID_DAC, VERB_SET_FORMAT(FMT_48K_S16_2CH));
@@ -151,7 +163,18 @@ void hda_start(struct hda *hda)
 	*(volatile uint16_t *)(v->bar0 + stream() + SD_FMT) = FMT_48K_S16_2CH;
 	wr32(v, stream() + SD_BDPL, (uint32_t)hda->iova);
 	wr32(v, stream() + SD_BDPU, hda->iova >> 32);
-	wr32(v, stream() + SD_CTL, CTL_STREAM(STREAM) | CTL_RUN);
+	wr32(v, stream() + SD_CTL, CTL_STREAM(STREAM) | CTL_RUN |
+	     (interrupts() ? CTL_IOCE : 0));
+}
+
+bool hda_pending(struct hda *hda)
+{
+	return *(hda->dev->bar0 + stream() + SD_STS) & STS_BCIS;
+}
+
+void hda_ack(struct hda *hda)
+{
+	*(hda->dev->bar0 + stream() + SD_STS) = STS_BCIS;
 }
 
 void hda_stop(struct hda *hda)

@@ -3,6 +3,8 @@
 #ifndef RIG_HDA_H
 #define RIG_HDA_H
 
+#include <stdbool.h>
+
 #include "layout.h"
 #include "vfio.h"
 
@@ -14,6 +16,9 @@ struct hda {
 
 void hda_start(struct hda *hda);
 void hda_stop(struct hda *hda);
+/* Does the device ask for an interrupt? Have it ask no more. */
+bool hda_pending(struct hda *hda);
+void hda_ack(struct hda *hda);
 /* Where in the pattern the device is: as it says, and as it wrote to memory. */
 unsigned int hda_position(struct hda *hda);
 unsigned int hda_position_written(struct hda *hda);

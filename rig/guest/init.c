@@ -27,6 +27,7 @@
  *	signal N		send a signal to the one that was spawned
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
+ *	hold WHAT		answer no INTx; see intx.h
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -42,6 +43,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "intx.h"
 #include "irq.h"
 #include "keeper.h"
 #include "library.h"
@@ -154,6 +156,11 @@ static void resume(char *args)
 static void wire(char *args)
 {
 	rig_wire_late(&rig);
+}
+
+static void hold(char *args)
+{
+	intx_hold(&rig.hda, args);
 }
 
 static void off(char *args)
@@ -292,6 +299,7 @@ static const struct {
 	{ "signal", send_signal },
 	{ "tenants", tenants },
 	{ "wire", wire },
+	{ "hold", hold },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

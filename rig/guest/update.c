@@ -26,6 +26,7 @@
 
 #include "adopt.h"
 #include "iommufd.h"
+#include "intx.h"
 #include "irq.h"
 #include "luo.h"
 #include "rig.h"
@@ -275,6 +276,7 @@ void rig_start(struct rig *r)
 	if (r->audio.present) {
 		must(vfio_map(&r->audio.v), "map the audio device's BAR");
 		vfio_enable_dma(&r->audio.v);
+		intx_wire(&r->hda);
 		hda_start(&r->hda);
 	}
 	emit("ready",
@@ -478,6 +480,8 @@ void rig_resume(struct rig *r)
 		irq_wire(&r->nic.v);
 	if (r->st->has_hda)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
+	if (r->audio.present)
+		intx_wire(&r->hda);
 	view_step("bound");
 	if (r->nic.present) {
 		old_nic = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC);
@@ -527,6 +531,8 @@ void rig_poll(struct rig *r)
 {
 	if (r->nic.present && irq_due())
 		igb_poll(&r->igb);
+	if (r->audio.present)
+		intx_poll(&r->hda);
 }
 
 void rig_wire_late(struct rig *r)
@@ -545,8 +551,9 @@ void rig_wire_late(struct rig *r)
 void emit_audio(struct rig *r)
 {
 	if (r->audio.present)
-		emit("audio", ",\"lpib\":%u,\"written\":%u",
-		     hda_position(&r->hda), hda_position_written(&r->hda));
+		emit("audio", ",\"lpib\":%u,\"written\":%u,\"interrupts\":%llu",
+		     hda_position(&r->hda), hda_position_written(&r->hda),
+		     intx_count());
 }
 
 void rig_report(struct rig *r)

@@ -21,6 +21,19 @@ static inline void vfio_pci_liveupdate_enable(struct vfio_pci_core_device *vdev)
 	pci_intx(vdev->pdev, 0);
 }
 
+/*
+ * The shutdown has disabled INTx, which is no doing of the user's: who reads the
+ * command register and writes it back must not mask INTx with that. What the
+ * user sees is what the user of any device does that was just opened.
+ */
+static inline void
+vfio_pci_liveupdate_config(struct vfio_pci_core_device *vdev)
+{
+	if (pci_liveupdate_incoming(vdev->pdev) && vdev->pci_2_3)
+		*(__le16 *)&vdev->vconfig[PCI_COMMAND] &=
+			cpu_to_le16(~PCI_COMMAND_INTX_DISABLE);
+}
+
 /**
  * vfio_pci_liveupdate_wired() - An eventfd was connected to a vector
  * @vdev: The device.
