@@ -28,6 +28,8 @@
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
  *	hold WHAT		answer no INTx; see intx.h
+ *	race WHAT		do that to the network device, all the time; see race.c
+ *	restart			set the network device up anew after that
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -49,6 +51,7 @@
 #include "library.h"
 #include "many.h"
 #include "orders.h"
+#include "race.h"
 #include "rig.h"
 #include "run.h"
 #include "uncoop.h"
@@ -125,6 +128,8 @@ static void update(char *args)
 		igb_flush(&rig.igb);
 	emit("jump", ",\"next\":%llu", rig.st ?
 	     (unsigned long long)rig.st->nic.next : 0ull);
+	if (opt_num("patient", 0))
+		kexec_jump_patiently();
 	kexec_jump();
 }
 
@@ -161,6 +166,19 @@ static void wire(char *args)
 static void hold(char *args)
 {
 	intx_hold(&rig.hda, args);
+}
+
+static void race(char *args)
+{
+	race_begin(&rig.nic.v, args);
+}
+
+static void restart(char *args)
+{
+	race_end();
+	vfio_enable_dma(&rig.nic.v);
+	igb_start(&rig.igb);
+	emit("restarted", "");
 }
 
 static void off(char *args)
@@ -300,6 +318,8 @@ static const struct {
 	{ "tenants", tenants },
 	{ "wire", wire },
 	{ "hold", hold },
+	{ "race", race },
+	{ "restart", restart },
 	{ "report", report },
 	{ "stop", stop },
 	{ "off", off },

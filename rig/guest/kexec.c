@@ -174,6 +174,18 @@ int kexec_try(void)
 		       LINUX_REBOOT_CMD_KEXEC, NULL) ? -errno : 0;
 }
 
+void kexec_jump_patiently(void)
+{
+	unsigned int n = 0;
+	int ret;
+
+	do {
+		n++;
+		ret = kexec_try();
+	} while (ret == -EBUSY);
+	die("reboot into the next kernel, try %u: %s", n, strerror(-ret));
+}
+
 void kexec_jump(void)
 {
 	tcdrain(ctl_fd());

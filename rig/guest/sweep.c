@@ -454,6 +454,8 @@ static void back(struct rig *r, const char *name, unsigned int tries, int ret)
 	if (refused != -EBUSY)
 		die("%s: attach of a preserved device: %s", name,
 		    strerror(-refused));
+	/* Writes to the configuration space. */
+	vfio_enable_dma(&r->nic.v);
 	must(low_power(&r->audio.v, true), "low power entry after the jump failed");
 	must(low_power(&r->audio.v, false), "low power exit after the jump failed");
 	if (second.session >= 0 && ioctl(second.v.fd, VFIO_DEVICE_RESET))

@@ -20,8 +20,10 @@
  *    from here on. Otherwise the device can be used as before.
  *
  * 2. In .freeze() it calls pci_liveupdate_freeze(): what the list says is
- *    compared with the hardware a last time. From here on the device cannot be
- *    reset.
+ *    compared with the hardware a last time. From here on neither the device nor
+ *    a bridge above it can be reset. User space runs until the last moment, so
+ *    the driver, too, must not let it change anything of the device from here
+ *    on, see pci_liveupdate_frozen().
  *
  * 3. pci_device_shutdown() asks pci_liveupdate_shutdown(). The driver's
  *    .shutdown() is not called for a preserved device, nor for the port driver
@@ -497,12 +499,51 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev)
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
 
+/*
+ * Who resets a device, or unbinds it, holds its lock, and tests the bit under the
+ * lock. So nothing of the kind is under way when this has succeeded, nor begins.
+ */
+static int pci_liveupdate_hold(struct pci_dev *dev)
+{
+	if (liveupdate_should_fail() || !device_trylock(&dev->dev)) {
+		pci_warn(dev, "liveupdate: is being reset or unbound\n");
+		return -EBUSY;
+	}
+	set_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+	pci_liveupdate_hold_reset(dev);
+	device_unlock(&dev->dev);
+	return 0;
+}
+
+/* The bridges go with the first device: if one is let go, all are. */
+static void pci_liveupdate_let_go(struct pci_dev *dev)
+{
+	for (; dev; dev = pci_upstream_bridge(dev)) {
+		pci_liveupdate_allow_reset(dev);
+		clear_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+	}
+}
+
+static int pci_liveupdate_unchanged(struct pci_dev *dev)
+{
+	const char *reason;
+
+	reason = pci_liveupdate_differs(dev, pci_liveupdate_find(pci_liveupdate.out, dev));
+	if (liveupdate_should_fail())
+		reason = "it is to fail";
+	if (!reason)
+		return 0;
+	pci_warn(dev, "liveupdate: has changed since it was preserved: %s\n",
+		 reason);
+	return -EBUSY;
+}
+
 /**
  * pci_liveupdate_freeze() - Last check of a preserved device
  * @dev: The device.
  *
- * The device, and the bridges above it, have to be as they were described.
- * From here to pci_liveupdate_unfreeze() the device cannot be reset.
+ * From here to pci_liveupdate_unfreeze() neither the device nor a bridge above it
+ * can be reset. Each has to be as it was described.
  *
  * Context: In the .freeze() of the file handler.
  * Return: 0 on success. -EBUSY if the device is being reset or unbound, or is
@@ -512,38 +553,21 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
 int pci_liveupdate_freeze(struct pci_dev *dev)
 {
 	struct pci_dev *it;
-	int ret;
+	int ret = 0;
 
 	guard(mutex)(&pci_liveupdate.lock);
 	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
 		return -EINVAL;
 
-	ret = pci_liveupdate_check(dev);
+	for (it = dev; it && !ret; it = pci_upstream_bridge(it))
+		ret = pci_liveupdate_hold(it);
+	if (!ret)
+		ret = pci_liveupdate_check(dev);
+	for (it = dev; it && !ret; it = pci_upstream_bridge(it))
+		ret = pci_liveupdate_unchanged(it);
 	if (ret)
-		return ret;
-
-	for (it = dev; it; it = pci_upstream_bridge(it)) {
-		const char *reason;
-
-		reason = pci_liveupdate_differs(it, pci_liveupdate_find(pci_liveupdate.out, it));
-		if (liveupdate_should_fail())
-			reason = "it is to fail";
-		if (reason) {
-			pci_warn(it, "liveupdate: has changed since it was preserved: %s\n",
-				 reason);
-			return -EBUSY;
-		}
-	}
-
-	/* Who resets holds the lock, and will see the bit. */
-	if (liveupdate_should_fail() || !device_trylock(&dev->dev)) {
-		pci_warn(dev, "liveupdate: is being reset or unbound\n");
-		return -EBUSY;
-	}
-	set_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
-	pci_liveupdate_hold_reset(dev);
-	device_unlock(&dev->dev);
-	return 0;
+		pci_liveupdate_let_go(dev);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_freeze);
 
@@ -554,8 +578,7 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_freeze);
 void pci_liveupdate_unfreeze(struct pci_dev *dev)
 {
 	guard(mutex)(&pci_liveupdate.lock);
-	pci_liveupdate_allow_reset(dev);
-	clear_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+	pci_liveupdate_let_go(dev);
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
 

@@ -22,6 +22,7 @@ struct liveupdate_file_handler;
  *	the device being incoming or frozen.
  * @PCI_LIVEUPDATE_LOST_IRQS: Its interrupts were off during a live update, and
  *	nobody has opened it anew since.
+ * @PCI_LIVEUPDATE_UNMASK: INTx was to be unmasked while the device was frozen.
  * @PCI_LIVEUPDATE_BAR0: The first of %PCI_STD_NUM_BARS bits: the BAR is
  *	%IORESOURCE_PCI_FIXED because of the device being incoming.
  */
@@ -33,6 +34,7 @@ enum pci_liveupdate_bit {
 	PCI_LIVEUPDATE_PM,
 	PCI_LIVEUPDATE_NO_BUS_RESET,
 	PCI_LIVEUPDATE_LOST_IRQS,
+	PCI_LIVEUPDATE_UNMASK,
 	PCI_LIVEUPDATE_BAR0,
 };
 
@@ -58,6 +60,18 @@ static inline bool pci_liveupdate_outgoing(const struct pci_dev *dev)
 static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
 {
 	return test_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_frozen() - Is this device about to be handed over?
+ * @dev: PCI device, bridges included.
+ *
+ * Return: true from pci_liveupdate_freeze() to pci_liveupdate_unfreeze(): user
+ * space still runs, but must not change anything of the device any more.
+ */
+static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
+{
+	return test_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
 }
 
 /**
@@ -131,6 +145,11 @@ static inline bool pci_liveupdate_outgoing(const struct pci_dev *dev)
 }
 
 static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
 {
 	return false;
 }

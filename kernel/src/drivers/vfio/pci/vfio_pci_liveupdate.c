@@ -15,10 +15,11 @@
  *    the iommufd, then the file of the cdev, all in one session. The device
  *    can be used on; its mappings are frozen.
  *
- * 2. reboot(2): .freeze() checks that all still is as it was. Then the devices
- *    are shut down, see drivers/pci/liveupdate.c: for this one it means that
- *    its interrupts are disabled. Interrupts may be configured until then.
- *    They are not handed over.
+ * 2. reboot(2): .freeze() checks that all still is as it was. From here on
+ *    interrupts cannot be set up, nor configuration space written (-EBUSY), see
+ *    vfio_pci_liveupdate_core.c. Then the devices are shut down, see
+ *    drivers/pci/liveupdate.c: for this one it means that its interrupts are
+ *    disabled. They are not handed over.
  *
  * 3. The next kernel: the device is found running. Opening its cdev or its
  *    group gives -EBUSY. User space retrieves the file from the session;
@@ -222,29 +223,44 @@ static void vfio_pci_liveupdate_unpreserve(struct liveupdate_file_op_args *args)
 	kho_unpreserve_free(args->private_data);
 }
 
+static void __vfio_pci_liveupdate_unfreeze(struct vfio_pci_core_device *vdev)
+{
+	pci_liveupdate_unfreeze(vdev->pdev);
+	vfio_pci_core_liveupdate_unfreeze(vdev);
+}
+
+/* First nothing can change any more, then it is looked at. */
 static int vfio_pci_liveupdate_freeze(struct liveupdate_file_op_args *args)
 {
 	struct vfio_pci_core_device *vdev = vfio_pci_liveupdate_vdev(args->file);
 	int ret;
 
 	guard(mutex)(&vdev->vdev.dev_set->lock);
-	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	ret = pci_liveupdate_freeze(vdev->pdev);
 	if (ret)
 		return ret;
+	vfio_pci_core_liveupdate_freeze(vdev);
+
+	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	if (ret)
+		goto err_unfreeze;
 
 	ret = iommufd_device_liveupdate_freeze(vdev->vdev.iommufd_device);
 	if (ret) {
 		pci_warn(vdev->pdev, "liveupdate: its DMA translation has changed since it was preserved: %pe\n",
 			 ERR_PTR(ret));
-		return ret;
+		goto err_unfreeze;
 	}
+	return 0;
 
-	return pci_liveupdate_freeze(vdev->pdev);
+err_unfreeze:
+	__vfio_pci_liveupdate_unfreeze(vdev);
+	return ret;
 }
 
 static void vfio_pci_liveupdate_unfreeze(struct liveupdate_file_op_args *args)
 {
-	pci_liveupdate_unfreeze(vfio_pci_liveupdate_vdev(args->file)->pdev);
+	__vfio_pci_liveupdate_unfreeze(vfio_pci_liveupdate_vdev(args->file));
 }
 
 /* NULL if the data of a file cannot be used. */

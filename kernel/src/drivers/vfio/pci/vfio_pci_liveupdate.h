@@ -53,11 +53,46 @@ static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
 		eventfd_signal(trigger);
 }
 
+/**
+ * vfio_pci_liveupdate_frozen() - May user space not set up interrupts now?
+ * @vdev: The device.
+ *
+ * Context: The caller holds igate, which vfio_pci_core_liveupdate_freeze() takes
+ * once. So what was begun before is over when the freeze is.
+ * Return: 0, or -EBUSY between freeze and jump.
+ */
+static inline int vfio_pci_liveupdate_frozen(struct vfio_pci_core_device *vdev)
+{
+	return pci_liveupdate_frozen(vdev->pdev) ? -EBUSY : 0;
+}
+
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
+bool vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev);
+int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev);
+void vfio_pci_liveupdate_write_end(void);
+void vfio_pci_core_liveupdate_freeze(struct vfio_pci_core_device *vdev);
+void vfio_pci_core_liveupdate_unfreeze(struct vfio_pci_core_device *vdev);
+
 void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
 void vfio_pci_liveupdate_cleanup(void);
 #else
+static inline bool
+vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev)
+{
+	return false;
+}
+
+static inline int
+vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev)
+{
+	return 0;
+}
+
+static inline void vfio_pci_liveupdate_write_end(void)
+{
+}
+
 static inline void vfio_pci_liveupdate_init(struct pci_driver *driver,
 					    const struct vfio_device_ops *ops)
 {

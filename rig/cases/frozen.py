@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+User space that goes on after the freeze: reboot(2) shuts devices down while all other
+processes run. What one of them does to a preserved device then must not reach it,
+and how the next kernel finds the device is told by QEMU's trace of the writes to
+its configuration space.
+
+They have been seen to fail: in a kernel without the fence of the freeze (see
+drivers/vfio/pci/vfio_pci_liveupdate_core.c) INTx, MSI or MSI-X is on in most jumps.
+"""
+
+import time
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, FRAMES_PER_S, STEADY_S, bind, guarded
+from rig.referee import config
+
+IGB_MSI, IGB_MSIX = 0x50, 0x70  # capabilities of QEMU's igb
+UPDATES, MANY = 5, 100
+
+
+def judge_left(machine, run, updates):
+    """How the kernels left the network device to each other."""
+    with open(machine.path("trace.log"), encoding="utf-8", errors="replace") as f:
+        lefts = config.left(f, run.ready["nic"], IGB_MSI, IGB_MSIX)
+    if len(lefts) != updates:
+        return [f"the trace has {len(lefts)} kernels that found the device, not {updates}"]
+    bad = {i: said for i, said in enumerate((left.wrong() for left in lefts), 1) if said}
+    machine.figures["left_wrong"] = len(bad)
+    return [f"update {i}: {', '.join(said)}" for i, said in list(bad.items())[:8]]
+
+
+@guarded
+def racing(machine, begin, what, updates, mode="scalable"):
+    """A process does it all the time; the device's DMA is judged as ever."""
+    # The ring has to last for an update of a machine that is busy with this.
+    run = begin(mode=mode, sound=False, append=f"rig.updates={updates}", rate=FRAMES_PER_S // 4,
+                limit_s=60 + 15 * updates)
+    run.rest(STEADY_S)
+    machine.trace(config.EVENT)
+    for stage in range(2, updates + 2):
+        since = len(machine.events)
+        machine.send(f"race {what}")
+        machine.wait("racing", since=since)
+        run.update(stage)
+    machine.trace(config.EVENT, False)
+    run.rest(AFTER_S)
+    run.stop()
+    found = judge_left(machine, run, updates) + run.judge()
+    machine.figures.update(tries=updates, outcome="INTx, MSI and MSI-X are off at each jump, DMA goes on")
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def resetting(machine, begin, updates, mode="scalable"):
+    """A process resets the device all the time, which ends its DMA; reboot(2) is tried until no
+    reset is under way. The device arrives, and works when it is set up anew."""
+    run = begin(mode=mode, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 20 * updates)
+    machine.trace(config.EVENT)
+    for stage in range(2, updates + 2):
+        since = len(machine.events)
+        machine.send("race reset")
+        machine.wait("racing", since=since)
+        run.update(stage)
+    machine.trace(config.EVENT, False)
+    since = len(machine.events)
+    machine.send("restart")
+    machine.wait("restarted", since=since)
+    time.sleep(1)
+    since = len(machine.events)
+    machine.send("report")
+    landed = machine.wait("nic", since=since)["next"]
+    machine.send("off")
+    machine.finish()
+    found = judge_left(machine, run, updates)
+    machine.figures.update(tries=updates, frames_after=landed, outcome="the device arrives each time, and works")
+    if not landed:
+        found.append("no frame landed after the device was set up anew")
+    if found:
+        raise Failed("; ".join(found))
+
+
+CASES = [
+    *(Case(f"frozen-{what}{'-many' * many}", f"a process {does} all through {UPDATES if not many else MANY} updates",
+           bind(racing, what=what, updates=MANY if many else UPDATES), soak=many,
+           fault="" if many else f"a process {does} while the kernel is replaced")
+      for many in (False, True)
+      for what, does in (("interrupts", "connects and disconnects MSI-X"),
+                         ("config", "writes to the configuration space"))),
+    *(Case(f"frozen-reset{'-many' * many}", f"a process resets the device all through {UPDATES if not many else MANY} updates",
+           bind(resetting, updates=MANY if many else UPDATES), soak=many,
+           fault="" if many else "a process resets the device while the kernel is replaced")
+      for many in (False, True)),
+]
