@@ -582,6 +582,33 @@ void pci_liveupdate_unfreeze(struct pci_dev *dev)
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
 
+/**
+ * pci_liveupdate_reset_bus() - May this bus be reset?
+ * @bus: The bus; all devices on it and below are locked.
+ * @slot: Only what is in this slot is reset and locked; NULL for all.
+ *
+ * %PCI_DEV_FLAGS_NO_BUS_RESET says the same to who asks before taking the locks,
+ * and may be set after that. Under them the answer stays true.
+ *
+ * Return: 0 if it may, -EBUSY if there is a device that must not be stopped.
+ */
+int pci_liveupdate_reset_bus(struct pci_bus *bus, struct pci_slot *slot)
+{
+	struct pci_dev *dev;
+
+	list_for_each_entry(dev, &bus->devices, bus_list) {
+		if (slot && dev->slot != slot)
+			continue;
+		device_lock_assert(&dev->dev);
+		if (pci_liveupdate_held(dev))
+			return -EBUSY;
+		if (dev->subordinate &&
+		    pci_liveupdate_reset_bus(dev->subordinate, NULL))
+			return -EBUSY;
+	}
+	return 0;
+}
+
 /*
  * A device that nobody has finished, and that is not handed over once more. It
  * is still doing DMA; its translation is switched off soon.

@@ -127,6 +127,7 @@ int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev);
 void pci_liveupdate_remove(struct pci_dev *dev);
 void pci_liveupdate_removed(struct pci_dev *dev);
 bool pci_liveupdate_shutdown(struct pci_dev *dev);
+int pci_liveupdate_reset_bus(struct pci_bus *bus, struct pci_slot *slot);
 bool pci_liveupdate_inherit_buses(void);
 bool pci_liveupdate_claim_config(void);
 #else
@@ -226,6 +227,12 @@ static inline void pci_liveupdate_removed(struct pci_dev *dev)
 static inline bool pci_liveupdate_shutdown(struct pci_dev *dev)
 {
 	return false;
+}
+
+static inline int
+pci_liveupdate_reset_bus(struct pci_bus *bus, struct pci_slot *slot)
+{
+	return 0;
 }
 
 static inline bool pci_liveupdate_inherit_buses(void)
