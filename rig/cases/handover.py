@@ -238,9 +238,7 @@ def look(run, stage, text, target):
                 found.append(f"{name}: {len(late)} DMAs after the new kernel refused it")
             if command & BUS_MASTER:
                 found.append(f"{name}: bus mastering is on")
-            # QEMU's audio device has no way to be reset, and the kernel says so.
-            how = "was reset" if name == "nic" else "(was reset|cannot be reset)"
-            if not re.search(rf"{re.escape(bdf)}: liveupdate: {how}", text):
+            if not re.search(rf"{re.escape(bdf)}: liveupdate: was reset", text):
                 found.append(f"{name}: was not reset")
         else:
             if not command & BUS_MASTER:
@@ -277,7 +275,8 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
     updates = 2 * len(damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
-    run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
+    # A device that cannot be reset is of no use once it was refused.
+    run = begin(mode=mode, sound="port", append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
                 limit_s=60 + 15 * updates, cpus=1, alternate=True, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
@@ -327,6 +326,38 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
                                      if "audio_samples" in machine.figures else ""))
     if found:
         raise Failed("; ".join(found[:12]))
+
+
+@guarded
+def unresettable(machine, begin, mode, append=""):
+    """The audio device is refused, and on the root bus it cannot be reset: no driver gets it, and
+    it does no DMA. With iommu.passthrough=1 it would go on to any address of the machine's."""
+    run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each {append}".strip())
+    run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
+    run.rest(1)
+    bdf = run.ready["audio"]
+    since = go(run, 2, f"preserve=1 corrupt=pci_ser_class:{bdf}")
+    run.rest(1)
+    stage = Stage(run, None, 2, since)
+    run.sound = False               # What it played is not judged, nor is it for its DMA to go on.
+    run.ready = {**run.ready, "audio": ""}
+    run.stop()
+    text, found = consoles(machine)[2], []
+    if stage.first("found", what="audio")["pci_command"] & BUS_MASTER:
+        found.append("bus mastering is on")
+    if stage.first("resumed")["audio"] != STUCK:
+        found.append("a driver has a device that was refused and cannot be reset")
+    if stage.first("resumed")["nic"] != KEPT:
+        found.append("the network device did not come back")
+    late = run.log.times(run.preserved["audio"], stage.time_us("boot"))
+    if late:
+        found.append(f"{len(late)} DMAs of a device that was refused")
+    if not re.search(rf"{re.escape(bdf)}: liveupdate: cannot be reset: .*; no driver can have it", text):
+        found.append("the log does not say that no driver can have it")
+    found += run.judge()
+    machine.figures.update(tries=1, outcome="no driver gets it; the other device goes on")
+    if found:
+        raise Failed("; ".join(found))
 
 
 @guarded
@@ -385,6 +416,9 @@ def _cases():
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
                bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
+    yield Case("damaged-unresettable", "a device is refused that cannot be reset",
+               bind(unresettable, mode="legacy", append="iommu.passthrough=1", **JUDGED),
+               fault="a device is refused that cannot be reset, iommu.passthrough=1", **JUDGED)
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
                bind(trusted, mode="legacy", name="device_did"), kernel="lab")
     yield Case("damaged-twice", "two entries of the handover contradict each other",

@@ -29,7 +29,8 @@ def wall_us():
 
 
 def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=()):
-    """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch"."""
+    """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch". sound: True,
+    or "port": behind a port of its own, where it can be reset, by resetting its bus."""
     out = list(extra)
     bus = ""
     if behind == "port":
@@ -48,7 +49,8 @@ def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=())
         # without it the samples follow the backend's clock and none is dropped.
         out += ["-audiodev", "wav,id=wav,path=audio.wav,timer-period=2000,"
                              "out.frequency=48000,out.format=s16,out.channels=2",
-                "-device", "intel-hda,addr=5.0",
+                *(["-device", "pcie-root-port,id=rpa,chassis=5,slot=5,addr=a.0", "-device", "intel-hda,bus=rpa"]
+                  if sound == "port" else ["-device", "intel-hda,addr=5.0"]),
                 "-device", qemu.hda_output("wav")]
     if bystander:
         out += ["-netdev", "stream,id=bystander,server=on,addr.type=unix,addr.path=bystander.sock",
@@ -70,7 +72,7 @@ class Run:
         self.spans = []                             # of each update
         self.senders = {}
         self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
-        devs = ",".join([*["nic"] * nic, *["audio"] * sound])
+        devs = ",".join([*["nic"] * nic, *["audio"] * bool(sound)])
         machine.start(
             mode=mode, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
             append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())

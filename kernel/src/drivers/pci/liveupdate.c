@@ -62,7 +62,8 @@
  * - *Another device at its place*: a device that does not agree with its entry
  *   is refused, and so is each one below a refused bridge. Refused is: its bus
  *   mastering is switched off where it is found, it is never incoming, and it
- *   is reset before a driver can have it.
+ *   is reset before a driver can have it. If it cannot be reset, no driver gets
+ *   it: with bus mastering on, it would go on with what it was doing.
  * - *The handover cannot be used by the IOMMU code*: that code blocks the
  *   device and calls pci_liveupdate_refuse(), with the same effect.
  * - *The list cannot be read* (of another version, damaged, incomplete, Live
@@ -993,35 +994,62 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 					  "running, but not in the handover");
 }
 
-static void pci_liveupdate_reset(struct pci_dev *dev, bool locked)
+/*
+ * A refused device stays one until a reset has succeeded. The device is locked, and
+ * so is the bridge above it.
+ */
+static int pci_liveupdate_reset_locked(struct pci_dev *dev)
 {
-	struct pci_dev *bridge;
 	int ret;
 
-	if (!test_and_clear_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
-		return;
+	device_lock_assert(&dev->dev);
+	if (!test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
+		return 0;
 
-	if (!locked) {
-		ret = pci_reset_function(dev);
-	} else {
-		/* Out of order, so try. Who has it will not need it for long. */
-		bridge = pci_upstream_bridge(dev);
-		if (bridge && !pci_dev_trylock(bridge)) {
-			ret = -EAGAIN;
-		} else {
-			ret = pci_reset_function_locked(dev);
-			if (bridge)
-				pci_dev_unlock(bridge);
-		}
-	}
-
+	ret = pci_reset_function_locked(dev);
 	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev), true,
 				 ret);
-	if (ret)
-		pci_err(dev, "liveupdate: cannot be reset: %pe; it stays off the bus until a driver takes it\n",
+	if (ret) {
+		pci_err(dev, "liveupdate: cannot be reset: %pe; no driver can have it until it was switched off and is found anew\n",
 			ERR_PTR(ret));
-	else
-		pci_info(dev, "liveupdate: was reset\n");
+		return ret;
+	}
+	clear_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
+	pci_info(dev, "liveupdate: was reset\n");
+	return 0;
+}
+
+static int pci_liveupdate_reset(struct pci_dev *dev)
+{
+	struct pci_dev *bridge = pci_upstream_bridge(dev);
+	int ret;
+
+	if (!test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
+		return 0;
+	if (bridge)
+		pci_dev_lock(bridge);
+	pci_dev_lock(dev);
+	ret = pci_liveupdate_reset_locked(dev);
+	pci_dev_unlock(dev);
+	if (bridge)
+		pci_dev_unlock(bridge);
+	return ret;
+}
+
+/* For who has the lock of the device already: out of order, so try. */
+static int pci_liveupdate_try_reset(struct pci_dev *dev)
+{
+	struct pci_dev *bridge = pci_upstream_bridge(dev);
+	int ret;
+
+	if (!test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
+		return 0;
+	if (bridge && !pci_dev_trylock(bridge))
+		return -EAGAIN;
+	ret = pci_liveupdate_reset_locked(dev);
+	if (bridge)
+		pci_dev_unlock(bridge);
+	return ret;
 }
 
 static void pci_liveupdate_reset_work(struct work_struct *work)
@@ -1029,8 +1057,9 @@ static void pci_liveupdate_reset_work(struct work_struct *work)
 	struct pci_dev *dev = NULL;
 
 	for_each_pci_dev(dev) {
-		if (pci_dev_is_added(dev))
-			pci_liveupdate_reset(dev, false);
+		/* A driver that had it when it was refused waits for its users. */
+		if (pci_dev_is_added(dev) && pci_liveupdate_reset(dev))
+			device_release_driver(&dev->dev);
 	}
 }
 
@@ -1039,7 +1068,7 @@ static void pci_liveupdate_reset_work(struct work_struct *work)
  * @dev: The device; runtime PM is not enabled yet.
  *
  * An incoming device is held in D0, and no reset of its bus includes it. One
- * that was refused is reset.
+ * that was refused is reset, if it can be.
  */
 void pci_liveupdate_add(struct pci_dev *dev)
 {
@@ -1050,7 +1079,7 @@ void pci_liveupdate_add(struct pci_dev *dev)
 			pci_liveupdate_hold_reset(dev);
 		}
 	}
-	pci_liveupdate_reset(dev, false);
+	pci_liveupdate_reset(dev);
 }
 
 /**
@@ -1058,12 +1087,18 @@ void pci_liveupdate_add(struct pci_dev *dev)
  * @drv: The driver.
  * @dev: The device; locked.
  *
+ * A refused device is reset first, if that has not been possible yet.
+ *
  * Return: 0 if it may. -ENODEV if the device is incoming and the driver cannot
- * take it over.
+ * take it over, or if the device was refused and cannot be reset. -EPROBE_DEFER
+ * if the bridge above it is in use, so that it cannot be reset now.
  */
 int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 {
-	pci_liveupdate_reset(dev, true);
+	int ret = pci_liveupdate_try_reset(dev);
+
+	if (ret)
+		return ret == -EAGAIN ? -EPROBE_DEFER : -ENODEV;
 
 	if (!pci_liveupdate_incoming(dev) || drv->liveupdate_takeover)
 		return 0;
@@ -1114,7 +1149,7 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
  * @reason: Why; a constant string for the log.
  *
  * Bus mastering is off on return, and the device is not incoming any more. It
- * is reset before a driver gets it. Does nothing if the device is not incoming.
+ * is reset before a driver gets it, or none does. Does nothing if the device is not incoming.
  *
  * Context: May sleep. At any time after the device was enumerated.
  */
@@ -1172,5 +1207,5 @@ void pci_liveupdate_remove(struct pci_dev *dev)
  */
 void pci_liveupdate_removed(struct pci_dev *dev)
 {
-	pci_liveupdate_reset(dev, false);
+	pci_liveupdate_reset(dev);
 }

@@ -16,7 +16,7 @@ struct liveupdate_file_handler;
  * @PCI_LIVEUPDATE_FROZEN: Outgoing, and reboot(2) is under way.
  * @PCI_LIVEUPDATE_INCOMING: Came from the previous kernel and is not finished.
  * @PCI_LIVEUPDATE_REFUSED: Was a bus master when it came and could not be
- *	taken over; still to be reset.
+ *	taken over; still to be reset, and without a driver until then.
  * @PCI_LIVEUPDATE_PM: Runtime PM is held because of the device being incoming.
  * @PCI_LIVEUPDATE_NO_BUS_RESET: %PCI_DEV_FLAGS_NO_BUS_RESET is set because of
  *	the device being incoming or frozen.
