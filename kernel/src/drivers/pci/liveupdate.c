@@ -101,6 +101,7 @@
 #include <linux/bitfield.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
@@ -879,6 +880,13 @@ static void pci_liveupdate_put_bridges(struct pci_dev *dev)
 	}
 }
 
+/*
+ * While the kernel boots, devices are reset when they are added and when they get a
+ * driver, and otherwise at the end: a reset tells the IOMMU before and after, and
+ * in between the IOMMU code must not have come to know the device.
+ */
+static bool pci_liveupdate_booted;
+
 static void pci_liveupdate_reset_work(struct work_struct *work);
 static DECLARE_WORK(pci_liveupdate_reset_refused, pci_liveupdate_reset_work);
 
@@ -897,7 +905,7 @@ static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
 	set_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
 	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev),
 				 false, 0);
-	if (pci_dev_is_added(dev))
+	if (pci_dev_is_added(dev) && READ_ONCE(pci_liveupdate_booted))
 		schedule_work(&pci_liveupdate_reset_refused);
 }
 
@@ -1209,3 +1217,11 @@ void pci_liveupdate_removed(struct pci_dev *dev)
 {
 	pci_liveupdate_reset(dev);
 }
+
+static int __init pci_liveupdate_reset_late(void)
+{
+	WRITE_ONCE(pci_liveupdate_booted, true);
+	pci_liveupdate_reset_work(NULL);
+	return 0;
+}
+late_initcall(pci_liveupdate_reset_late);
