@@ -748,6 +748,8 @@ static struct liveupdate_flb pci_liveupdate_flb = {
  * pci_liveupdate_register_flb() - Bind the list to the files of a handler
  * @fh: The file handler, registered, of a driver of PCI devices.
  *
+ * Nothing undoes it: the list goes when the handler is unregistered.
+ *
  * Return: 0, or the error of liveupdate_register_flb().
  */
 int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh)
@@ -755,16 +757,6 @@ int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 	return liveupdate_register_flb(fh, &pci_liveupdate_flb);
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_register_flb);
-
-/**
- * pci_liveupdate_unregister_flb() - Undo pci_liveupdate_register_flb()
- * @fh: The file handler.
- */
-void pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
-{
-	liveupdate_unregister_flb(fh, &pci_liveupdate_flb);
-}
-EXPORT_SYMBOL_GPL(pci_liveupdate_unregister_flb);
 
 /* Read the list, once. Not under the lock, which nests inside the FLB's. */
 static void pci_liveupdate_load(void)

@@ -109,7 +109,6 @@ static inline void pci_liveupdate_opened(struct pci_dev *dev)
 }
 
 int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh);
-void pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh);
 
 int pci_liveupdate_preserve(struct pci_dev *dev);
 void pci_liveupdate_unpreserve(struct pci_dev *dev);
@@ -164,11 +163,6 @@ static inline int
 pci_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 {
 	return -EOPNOTSUPP;
-}
-
-static inline void
-pci_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
-{
 }
 
 static inline int pci_liveupdate_preserve(struct pci_dev *dev)
