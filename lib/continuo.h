@@ -354,8 +354,9 @@ int continuo_hwpt_restore(struct continuo *ctx, int iommufd, uint64_t token,
  * @more:         Only of an adoption: the restored HWPT translates more than the
  *		  address space maps.
  * @iova:         The IOVA, if @differs.
- * @was:          What the restored HWPT translates it to; ~0 if to nothing.
- * @is:           What the other one does.
+ * @was:          The physical address that the restored HWPT translates it to; ~0 if
+ *		  to nothing; 0 if the process may not know (CAP_SYS_RAWIO).
+ * @is:           The same of the other one.
  */
 struct continuo_difference {
 	int differs;

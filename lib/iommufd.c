@@ -57,15 +57,27 @@ static uint64_t address_of(const struct uio_translation *t)
 	return t->flags & 1 ? t->address : UINT64_MAX;
 }
 
+/* How two HWPTs translate an IOVA, for all who may not know the addresses, too. */
+static const char *difference(const struct continuo_difference *diff)
+{
+	if (diff->was == UINT64_MAX)
+		return "is not mapped there, and is now";
+	if (diff->is == UINT64_MAX)
+		return "is mapped there, and is not now";
+	if (diff->was == diff->is && diff->was)
+		return "has other permissions there than now";
+	return diff->was ? "is mapped to other memory there than now" :
+			   "is mapped to other memory, or with other permissions, there than now";
+}
+
 /* Says of two HWPTs that differ what was found; the reason is kept, too. */
 static int differs(struct continuo *ctx, struct continuo_difference *diff,
 		   uint32_t restored)
 {
 	if (diff->differs)
-		return fail(ctx, -EILSEQ, "what was rebuilt differs from restored HWPT %u: IOVA %#llx is %#llx there, and %#llx now (all ones: not mapped); map the same memory at the same places",
+		return fail(ctx, -EILSEQ, "what was rebuilt differs from restored HWPT %u: IOVA %#llx %s; map the same memory at the same places",
 			    restored, (unsigned long long)diff->iova,
-			    (unsigned long long)diff->was,
-			    (unsigned long long)diff->is);
+			    difference(diff));
 	if (diff->more)
 		return fail(ctx, -EILSEQ, "restored HWPT %u translates more than the address space maps; map all that was mapped",
 			    restored);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "adopt.h"
 #include "iommufd.h"
@@ -67,6 +68,43 @@ static long table_pages(void)
 #define WRONG_AT	(OFF_NIC_BUF + 64 * PAGE)
 #define WRONG_IOVA	(IOVA_BASE + WRONG_AT)
 
+static void tell(const char *who, const char *what, uint32_t result,
+		 uint64_t iova, const struct uio_translation *was,
+		 const struct uio_translation *is)
+{
+	emit("told", ",\"who\":\"%s\",\"what\":\"%s\",\"result\":%u,\"iova\":%llu,\"was\":[%u,%u,%llu,%llu],\"is\":[%u,%u,%llu,%llu]",
+	     who, what, result, (unsigned long long)iova,
+	     was->flags, was->lg2_size, (unsigned long long)was->address,
+	     (unsigned long long)was->entry,
+	     is->flags, is->lg2_size, (unsigned long long)is->address,
+	     (unsigned long long)is->entry);
+}
+
+/* What both ioctls say of a difference: to root, and to a VMM that is nobody. */
+static void told(struct rig *r, struct vdev *v, int restored)
+{
+	int hwpt = iommufd_hwpt_alloc(r->iommufd, v->devid, r->ioas);
+	static const char *const who[] = { "root", "nobody" };
+	struct uio_hwpt_verify verify;
+	struct uio_hwpt_adopt arg;
+
+	must(hwpt, "allocate a HWPT to compare");
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		if (seteuid(i ? 65534 : 0))
+			die("become %s: %s", who[i], strerror(errno));
+		must(adopt(r, r->ioas, v, restored, &arg), "adopt");
+		tell(who[i], "adopt", arg.out_result, arg.out_iova,
+		     &arg.out_restored, &arg.out_rebuilt);
+		must(iommufd_hwpt_verify(r->iommufd, restored, hwpt, &verify),
+		     "verify");
+		tell(who[i], "verify", verify.out_result, verify.out_iova,
+		     &verify.out_restored, &verify.out_rebuilt);
+	}
+	if (seteuid(0))
+		die("become root again: %s", strerror(errno));
+	must(iommufd_destroy(r->iommufd, hwpt), "destroy a HWPT");
+}
+
 /* Each is one page that differs from what the device has been using. */
 static void refused(struct rig *r, struct vdev *v, int restored)
 {
@@ -93,6 +131,8 @@ static void refused(struct rig *r, struct vdev *v, int restored)
 			     "map a page for reading");
 		ret = adopt(r, r->ioas, v, restored, &arg);
 		say(wrong[i], ret, &arg);
+		if (i == 2)
+			told(r, v, restored);
 		must(iommufd_destroy(r->iommufd, r->ioas), "destroy an IOAS");
 		rig_poll(r);
 	}

@@ -8,6 +8,7 @@
  * lose DMA. User space asks first.
  */
 
+#include <linux/capability.h>
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu-liveupdate.h>
 
@@ -18,14 +19,21 @@
  * iommufd_liveupdate_describe() - Say to user space what a table says
  * @from: What it says.
  * @to:   The same, as user space gets it.
+ *
+ * Where memory is in the machine is for those who may do raw I/O, as with
+ * IOMMU_IOAS_NOIOMMU_GET_PA; others get to know that there is something.
  */
 void iommufd_liveupdate_describe(const struct pt_iommu_translation *from,
 				 struct iommu_hwpt_liveupdate_translation *to)
 {
 	to->flags = from->present ? IOMMU_HWPT_LIVEUPDATE_PRESENT : 0;
 	to->lg2_size = from->lg2sz;
-	to->address = from->oa;
-	to->entry = from->entry;
+	to->address = 0;
+	to->entry = 0;
+	if (capable(CAP_SYS_RAWIO)) {
+		to->address = from->oa;
+		to->entry = from->entry;
+	}
 }
 
 static int verify(struct iommu_domain *restored,

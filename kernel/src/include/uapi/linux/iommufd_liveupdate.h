@@ -84,8 +84,9 @@ enum iommu_hwpt_liveupdate_translation_flags {
  * @flags: IOMMU_HWPT_LIVEUPDATE_PRESENT if there is a translation; else all
  *	that follows is 0
  * @lg2_size: Size of the leaf, as an exponent of 2, in bytes
- * @address: Physical address that the IOVA translates to
- * @entry: The leaf as hardware reads it, in the format of the IOMMU
+ * @address: Physical address that the IOVA translates to; 0 without CAP_SYS_RAWIO
+ * @entry: The leaf as hardware reads it, in the format of the IOMMU; 0 without
+ *	CAP_SYS_RAWIO
  */
 struct iommu_hwpt_liveupdate_translation {
 	__u32 flags;
