@@ -8,6 +8,7 @@ table says that the DMA ends, not one frame may be lost, and no sample.
 """
 
 import errno
+import re
 import time
 
 from rig.lib import states
@@ -386,8 +387,7 @@ def memory_lost(machine, begin, mode, how, letter):
     are nobody else's until the device has left its restored HWPT.
 
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
-    process that gets the pages next. The same if the retrieve fails and its folios are
-    freed, with 'starve'.
+    process that gets the pages next.
     """
     run = begin(mode=mode, sound=False)
     run.rest(STEADY_S)
@@ -403,6 +403,81 @@ def memory_lost(machine, begin, mode, how, letter):
     machine.figures["outcome"] = "DMA goes on, into pages that nobody else gets"
     if worked["bad"]:
         found.append(f"{worked['bad']} words of another process's memory were written to")
+    fail_if(found)
+
+
+@guarded
+def starved(machine, begin, mode):
+    """A process cannot retrieve: half of the memory is too much, then files are short.
+    The pages are nobody else's meanwhile, and later the next process gets all.
+
+    Seen to fail: with `retry` not asked in luo_retrieve_file() the second retrieve gives
+    ENOSPC as the first one did, and the session can never be finished.
+    """
+    run = begin(mode=mode)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    ask(run, "starve", "uncoop", what="starve")
+    worked = ask(run, "work", "worked", timeout_s=60)
+    ask(run, "short", "uncoop", what="short")
+    ask(run, "fed", "uncoop", what="fed")
+    resume(run)
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge() + check_cells(run, "l")
+    must_see("a file that was filled in part",
+             re.search(r"cannot be retrieved: [1-9]\d* of its \d+ folios are in it", machine.console()))
+    machine.figures["worked_mb"] = worked["bytes"] >> 20
+    machine.figures["outcome"] = "DMA goes on, into pages that nobody else gets; retrieved later"
+    if worked["bad"]:
+        found.append(f"{worked['bad']} words of another process's memory were written to")
+    fail_if(found)
+
+
+@guarded
+def handler_missing(machine, begin, mode):
+    """The next kernel has no vfio-pci: the cdev waits, and nothing else does.
+
+    Seen to fail: with -ENOENT from luo_file_deserialize_one(), since no session can be
+    retrieved then, now or later.
+    """
+    run = begin(mode=mode, sound=False)
+    run.rest(1)
+    idle_update(run, 2, "next=initcall_blacklist=vfio_pci_init")
+    ask(run, "no-handler", "uncoop", what="no-handler")
+    alone = wall_us()
+    run.rest(1)
+    run.nic = False                     # nobody looks at what it has received
+    run.stop()
+    found = run.judge() + check_cells(run, "r")
+    must_see("DMA of a device whose file waits", dma_after(run, "nic", alone))
+    machine.figures["outcome"] = "DMA goes on, the file can be retrieved later"
+    fail_if(found)
+
+
+GIVEN_UP_KB = 48 << 10          # of the 66 MB of the memfd
+
+
+@guarded
+def given_up(machine, begin, mode):
+    """The memory of a retrieve that failed is freed by finish, if no device needs it.
+
+    Seen to fail: with memfd_liveupdate_discard() left out of memfd_luo_finish().
+    """
+    run = begin(mode=mode, sound=False, append="rig.preserve=memfd")
+    run.rest(1)
+    idle_update(run, 2)
+    before = ask(run, "memory", "memory")
+    ask(run, "give-up", "uncoop", what="give-up")
+    after = ask(run, "memory", "memory")
+    machine.send("off")
+    machine.finish()
+    found = check_cells(run, "q")
+    machine.figures["free_kb"] = [before["free_kb"], after["free_kb"]]
+    machine.figures["lost"] = "not judged"
+    machine.figures["outcome"] = "freed when the session is finished"
+    if after["free_kb"] < before["free_kb"] + GIVEN_UP_KB:
+        found.append(f"the memory is not back: {before['free_kb']} kB were free before, {after['free_kb']} kB after")
     fail_if(found)
 
 
@@ -449,8 +524,12 @@ CASES = [
          fault="device reset, detached, removed before the jump"),
     Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(memory_lost, mode="scalable", how="punch", letter="k"),
          fault="memory taken out of the memfd under the device"),
-    Case("uncoop-starve", "the memory that a device writes to cannot be retrieved",
-         bind(memory_lost, mode="scalable", how="starve", letter="l"), fault="no memory to retrieve the memfd"),
+    Case("uncoop-starve", "what a device writes to cannot be retrieved, and later it can",
+         bind(starved, mode="scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
+    Case("handler-missing", "a file that no handler is registered for", bind(handler_missing, mode="scalable"),
+         fault="no vfio-pci in the next kernel"),
+    Case("memfd-given-up", "memory that cannot be retrieved is freed if no device needs it",
+         bind(given_up, mode="scalable"), fault="no memory to retrieve a memfd that no device uses"),
     Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, mode="scalable"),
          kernel="lab"),
 ]

@@ -17,7 +17,11 @@
  *	uncoop order		processes retrieve in odd orders, and exit
  *	uncoop punch		a process retrieves the memory, throws out of it what
  *				the network device writes to, and exits
- *	uncoop starve		a process cannot retrieve the memory, and exits
+ *	uncoop starve		a process gets half of the memory, and exits
+ *	uncoop short		a process that may not open files, and exits
+ *	uncoop fed		a process retrieves what the two above could not
+ *	uncoop give-up		as starve, with nothing preserved but memory: finish
+ *	uncoop no-handler	a process retrieves what it can, and exits
  *	uncoop work		fill and read memory, as other programs would
  *	uncoop memory		say what the kernel's memory is used for
  *	uncoop remove DEV	have a process remove a device by sysfs, and wait
@@ -577,22 +581,101 @@ static void punch(struct rig *own)
 	cell("punched", "finish", luo_finish(own->session));
 }
 
-/* The limits of the machine do not allow for the file. */
-static void starve(struct rig *own)
+static long field(const char *text, const char *name);
+
+/* The limits of the machine allow for a part of the file. */
+#define STARVE_KB	(16 << 10)
+
+static int starve(struct rig *own)
 {
-	write_file("/proc/sys/vm/overcommit_ratio", "0");
+	static char text[16384];
+	int ret;
+
+	read_file("/proc/meminfo", text, sizeof(text));
+	snprintf(text, sizeof(text), "%ld",
+		 field(text, "Committed_AS:") + STARVE_KB);
+	write_file("/proc/sys/vm/overcommit_kbytes", text);
 	write_file("/proc/sys/vm/overcommit_memory", "2");
-	cell("starved", "retrieve memfd",
-	     luo_retrieve(own->session, TOKEN_MEMFD));
+	ret = luo_retrieve(own->session, TOKEN_MEMFD);
 	write_file("/proc/sys/vm/overcommit_memory", "0");
-	cell("starved", "retrieve memfd again",
-	     luo_retrieve(own->session, TOKEN_MEMFD));
+	return ret;
+}
+
+static void starve_held(struct rig *own)
+{
+	cell("starved", "retrieve memfd", starve(own));
 	cell("starved", "finish", luo_finish(own->session));
+}
+
+/* No device needs the memory, and nobody will. */
+static void starve_free(struct rig *own)
+{
+	cell("starved, no devices", "retrieve memfd", starve(own));
+	cell("starved, no devices", "finish", luo_finish(own->session));
+}
+
+static void retrieve_each(struct rig *own, const char *state, const char *memfd)
+{
+	cell_fd(state, memfd, luo_retrieve(own->session, TOKEN_MEMFD));
+	cell_fd(state, "retrieve iommufd",
+		luo_retrieve(own->session, TOKEN_IOMMUFD));
+	cell_fd(state, "retrieve cdev", luo_retrieve(own->session, TOKEN_NIC));
+}
+
+/* Whoever is not root cannot open one more file than the machine may have. */
+static void short_of_files(struct rig *own)
+{
+	static char most[64];
+
+	read_file("/proc/sys/fs/file-max", most, sizeof(most));
+	write_file("/proc/sys/fs/file-max", "1");
+	if (seteuid(65534))
+		die("become nobody: %s", strerror(errno));
+	retrieve_each(own, "short", "retrieve memfd");
+	if (seteuid(0))
+		die("become root again: %s", strerror(errno));
+	write_file("/proc/sys/fs/file-max", most);
+	cell("short", "finish", luo_finish(own->session));
+}
+
+static void fed(struct rig *own)
+{
+	retrieve_each(own, "fed", "retrieve memfd again");
+}
+
+static void short_open(struct rig *r, const char *arg)
+{
+	in_child(short_of_files);
+	emit("uncoop", ",\"what\":\"short\"");
+}
+
+static void feed(struct rig *r, const char *arg)
+{
+	in_child(fed);
+	emit("uncoop", ",\"what\":\"fed\"");
+}
+
+static void no_handler(struct rig *own)
+{
+	retrieve_each(own, "no handler", "retrieve memfd");
+	cell("no handler", "finish", luo_finish(own->session));
+}
+
+static void without_handler(struct rig *r, const char *arg)
+{
+	in_child(no_handler);
+	emit("uncoop", ",\"what\":\"no-handler\"");
+}
+
+static void give_up(struct rig *r, const char *arg)
+{
+	in_child(starve_free);
+	emit("uncoop", ",\"what\":\"give-up\"");
 }
 
 static void starve_memory(struct rig *r, const char *arg)
 {
-	in_child(starve);
+	in_child(starve_held);
 	emit("uncoop", ",\"what\":\"starve\"");
 }
 
@@ -824,6 +907,10 @@ static const struct {
 	{ "order", order },
 	{ "punch", punch_memory },
 	{ "starve", starve_memory },
+	{ "short", short_open },
+	{ "fed", feed },
+	{ "give-up", give_up },
+	{ "no-handler", without_handler },
 	{ "work", work },
 	{ "memory", memory },
 	{ "remove", remove_dev },

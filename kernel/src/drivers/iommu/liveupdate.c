@@ -364,9 +364,8 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 	struct iommu_incoming *in;
 	const char *why;
 
-	in = kvzalloc_obj(*in);
-	if (!in)
-		return -ENOMEM;
+	/* Once, at boot: there is no second try, and devices would be stopped. */
+	in = kvzalloc_obj(*in, GFP_KERNEL | __GFP_NOFAIL);
 
 	liveupdate_kho_mem_init(&in->mem);
 	why = iommu_ser_check(&in->mem.mem, args->data, &in->view);
@@ -1215,6 +1214,22 @@ void iommu_restored_domain_put(struct iommu_domain *domain)
 	restored_put(r);
 }
 EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_put, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_restored_domain_unget() - Leave a restored domain as it was
+ * @domain: From iommu_restored_domain_get(), in a retrieve that has failed.
+ *
+ * The reference for the HWPT stays, so that the next retrieve finds the domain.
+ */
+void iommu_restored_domain_unget(struct iommu_domain *domain)
+{
+	struct iommu_restored *r = domain->restored;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	r->owner = NULL;
+	r->claimed = false;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_unget, "IOMMUFD_INTERNAL");
 
 /**
  * iommu_restored_domain_users() - How many devices have not left?

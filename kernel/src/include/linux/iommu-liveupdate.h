@@ -118,6 +118,7 @@ unsigned int iommu_liveupdate_domain_devices(bool incoming, u32 index);
 /* Incoming: called by iommufd and VFIO */
 struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner);
 void iommu_restored_domain_put(struct iommu_domain *domain);
+void iommu_restored_domain_unget(struct iommu_domain *domain);
 unsigned int iommu_restored_domain_users(struct iommu_domain *domain);
 unsigned int iommu_restored_index_users(u32 index);
 bool iommu_liveupdate_device_restored(struct device *dev);

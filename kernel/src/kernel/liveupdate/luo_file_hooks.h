@@ -35,6 +35,51 @@ int liveupdate_outgoing_token(struct liveupdate_session *session,
 }
 EXPORT_SYMBOL_GPL(liveupdate_outgoing_token);
 
+/* ---- a file that nobody here can read, so far ---- */
+
+static int luo_file_no_retrieve(struct liveupdate_file_op_args *args)
+{
+	args->retry = true;
+	return -EOPNOTSUPP;
+}
+
+static bool luo_file_no_finish(struct liveupdate_file_op_args *args)
+{
+	pr_warn("cannot finish: there is a file that no handler is registered for\n");
+	return false;
+}
+
+static const struct liveupdate_file_ops luo_file_no_handler_ops = {
+	.retrieve = luo_file_no_retrieve,
+	.can_finish = luo_file_no_finish,
+};
+
+/*
+ * Has the files whose handler is not there: it can be in a module that is loaded
+ * later. Until then such a file cannot be retrieved, and its session cannot be
+ * finished; other files and sessions do not mind.
+ */
+static struct liveupdate_file_handler luo_file_no_handler = {
+	.ops = &luo_file_no_handler_ops,
+};
+
+/* Has somebody registered a handler meanwhile? Under the mutex of the file. */
+static void luo_file_find_handler(struct luo_file *luo_file)
+{
+	struct liveupdate_file_handler *fh;
+
+	if (luo_file->fh != &luo_file_no_handler)
+		return;
+	guard(rwsem_read)(&luo_register_rwlock);
+	list_private_for_each_entry(fh, &luo_file_handler_list, list) {
+		if (!luo_format_is(fh->compatible, luo_file->compatible))
+			continue;
+		if (try_module_get(fh->ops->owner))
+			luo_file->fh = fh;
+		return;
+	}
+}
+
 static void luo_file_show(struct luo_file_set *file_set,
 			  struct luo_file *luo_file, struct liveupdate_view *v)
 {
@@ -51,7 +96,12 @@ static void luo_file_show(struct luo_file_set *file_set,
 	liveupdate_show_record(v, "file");
 	liveupdate_show_text(v, "session", v->session);
 	liveupdate_show_hex(v, "token", v->token);
-	liveupdate_show_text(v, "compatible", luo_file->fh->compatible);
+	if (luo_file->fh == &luo_file_no_handler) {
+		liveupdate_show_text(v, "compatible", luo_file->compatible);
+		liveupdate_show_word(v, "handler", "missing");
+	} else {
+		liveupdate_show_text(v, "compatible", luo_file->fh->compatible);
+	}
 	if (!v->incoming) {
 		liveupdate_show_word(v, "state", "preserved");
 	} else {

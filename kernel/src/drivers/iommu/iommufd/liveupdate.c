@@ -58,6 +58,7 @@
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_retry.h>
 #include <linux/liveupdate_show.h>
 #include <linux/pagemap.h>
 #include <linux/pci_liveupdate.h>
@@ -718,6 +719,9 @@ void iommufd_hwpt_restored_destroy(struct iommufd_object *obj)
 	struct iommufd_hwpt_restored *hwpt =
 		container_of(obj, struct iommufd_hwpt_restored, common.obj);
 
+	/* See unrestore_hwpts() */
+	if (!hwpt->common.domain)
+		return;
 	iommufd_liveupdate_adopted(hwpt,
 				   iommu_restored_domain_users(hwpt->common.domain));
 	hwpt->common.domain->iommufd_hwpt = NULL;
@@ -781,6 +785,24 @@ static int restore_hwpt(struct iommufd_ctx *ictx,
 	return 0;
 }
 
+/*
+ * A retrieve has failed. The file is released some time later, perhaps after the
+ * next retrieve, so the domains are taken from it here; nobody else has it.
+ */
+static void unrestore_hwpts(struct iommufd_ctx *ictx)
+{
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_object *obj;
+	unsigned long index;
+
+	xa_for_each(&ictx->objects, index, obj) {
+		hwpt = container_of(obj, struct iommufd_hw_pagetable, obj);
+		hwpt->domain->iommufd_hwpt = NULL;
+		iommu_restored_domain_unget(hwpt->domain);
+		hwpt->domain = NULL;
+	}
+}
+
 static const struct iommufd_ser *incoming_ser(u64 pa, u32 version)
 {
 	const struct iommufd_ser *ser;
@@ -810,8 +832,10 @@ static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 		return -EINVAL;
 
 	file = anon_inode_getfile("[iommufd]", &iommufd_fops, NULL, O_RDWR);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
+	if (IS_ERR(file)) {
+		rc = PTR_ERR(file);
+		goto err;
+	}
 	rc = iommufd_fops_open(NULL, file);
 	if (rc)
 		goto err_put;
@@ -826,6 +850,7 @@ static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 		if (rc) {
 			pr_err("HWPT with token %#llx cannot be restored: %pe\n",
 			       ser->hwpts[i].token, ERR_PTR(rc));
+			unrestore_hwpts(file->private_data);
 			goto err_put;
 		}
 	}
@@ -834,6 +859,8 @@ static int iommufd_retrieve(struct liveupdate_file_op_args *args)
 
 err_put:
 	fput(file);
+err:
+	args->retry = liveupdate_transient(rc);
 	return rc;
 }
 

@@ -87,6 +87,7 @@
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_retry.h>
 #include <linux/liveupdate_show.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -305,7 +306,7 @@ static int vfio_pci_liveupdate_bind(struct pci_dev *pdev)
 	return ret == -EBUSY ? 0 : ret;
 }
 
-static int vfio_pci_liveupdate_retrieve(struct liveupdate_file_op_args *args)
+static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = NULL;
 	struct vfio_pci_core_device *vdev;
@@ -349,6 +350,15 @@ static int vfio_pci_liveupdate_retrieve(struct liveupdate_file_op_args *args)
 		return PTR_ERR(file);
 	args->file = file;
 	return 0;
+}
+
+static int vfio_pci_liveupdate_retrieve(struct liveupdate_file_op_args *args)
+{
+	int ret = vfio_pci_liveupdate_reopen(args);
+
+	/* A device that got its driver keeps it; no other one can have it. */
+	args->retry = liveupdate_transient(ret);
+	return ret;
 }
 
 static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
