@@ -481,6 +481,34 @@ def given_up(machine, begin, mode):
     fail_if(found)
 
 
+TABLES = 1000
+
+
+@guarded
+def charged(machine, begin, mode):
+    """
+    Whoever adopts tables has them charged to his memory cgroup, as if he had made them.
+
+    Seen to fail: with iommu_pages_restore() in place of iommu_pages_adopt().
+    """
+    run = begin(mode=mode, sound=False, append="rig.adopt=1")
+    since = len(machine.events)
+    machine.send(f"tables {TABLES}")
+    machine.wait("tables", since=since)
+    run.rest(1)
+    idle_update(run, 2)
+    resume(run, "charged")
+    got = machine.wait("charged", since=run.idle_since)
+    run.rest(1)
+    run.stop()
+    found = run.judge()
+    machine.figures["charged_pages"] = got["tables_bytes"] // 4096
+    machine.figures["outcome"] = "charged to the group"
+    if got["tables_bytes"] < TABLES * 4096:
+        found.append(f"{got['tables_bytes'] // 4096} pages of tables are charged to the group, {TABLES} were adopted")
+    fail_if(found)
+
+
 @guarded
 def hold_broken(machine, begin, mode):
     """Negative: the devices are let go when a process dies."""
@@ -526,6 +554,8 @@ CASES = [
          fault="memory taken out of the memfd under the device"),
     Case("uncoop-starve", "what a device writes to cannot be retrieved, and later it can",
          bind(starved, mode="scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
+    Case("adopt-charged", "adopted tables are charged to the memory cgroup of who adopts",
+         bind(charged, mode="scalable"), kernel="systemd"),
     Case("handler-missing", "a file that no handler is registered for", bind(handler_missing, mode="scalable"),
          fault="no vfio-pci in the next kernel"),
     Case("memfd-given-up", "memory that cannot be retrieved is freed if no device needs it",

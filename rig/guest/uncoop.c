@@ -13,6 +13,7 @@
  *	uncoop resume [HOW]	resume, over what dead processes left behind;
  *				without-nic: that device was removed;
  *				by-closing: close the session, do not finish it
+ *	uncoop charged		resume in a memory cgroup, and say what it has
  *	uncoop kill STEP	a process resumes up to STEP and gets SIGKILL
  *	uncoop order		processes retrieve in odd orders, and exit
  *	uncoop punch		a process retrieves the memory, throws out of it what
@@ -49,6 +50,8 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -739,6 +742,28 @@ static void resume(struct rig *r, const char *arg)
 	rig_reached = NULL;
 }
 
+#define CGROUP	"/sys/fs/cgroup"
+
+static long field(const char *text, const char *name);
+
+/* What does the group of the process that resumes have in tables? */
+static void charged(struct rig *r, const char *arg)
+{
+	static char text[16384];
+
+	if (mount("cgroup", CGROUP, "cgroup2", 0, NULL))
+		die("mount cgroup2: %s", strerror(errno));
+	write_file(CGROUP "/cgroup.subtree_control", "+memory");
+	if (mkdir(CGROUP "/vm", 0755))
+		die("make a cgroup: %s", strerror(errno));
+	write_file(CGROUP "/vm/cgroup.procs", "0");
+	resume(r, "");
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	read_file(CGROUP "/vm/memory.stat", text, sizeof(text));
+	emit("charged", ",\"tables_bytes\":%ld",
+	     field(text, "sec_pagetables "));
+}
+
 static void states(struct rig *r, const char *arg)
 {
 	rig_reached = states_reached;
@@ -903,6 +928,7 @@ static const struct {
 	{ "start", start },
 	{ "stopped", stopped },
 	{ "resume", resume },
+	{ "charged", charged },
 	{ "kill", kill_at },
 	{ "order", order },
 	{ "punch", punch_memory },

@@ -87,6 +87,7 @@
 #include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
+#include <linux/memcontrol.h>
 #include <linux/memfd.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -102,12 +103,16 @@ enum {
 	MAX_DEVICES = IOMMU_SER_MAX_DEVICES,
 };
 
-/* What both directions know of a handover. */
+/*
+ * What both directions know of a handover.
+ * @taken: Outgoing: domains that are being preserved, and are not listed yet.
+ */
 struct iommu_handover {
 	struct iommu_ser *ser;
 	struct iommu_hw_ser *iommus;
 	struct iommu_domain_ser *domains;
 	struct iommu_device_ser *devices;
+	DECLARE_BITMAP(taken, MAX_DOMAINS);
 };
 
 /**
@@ -153,7 +158,21 @@ struct iommu_incoming {
 	DECLARE_BITMAP(adopted, MAX_IOMMUS);
 };
 
-/* Protects the handover in both directions, and all struct iommu_restored. */
+/*
+ * Protects the handover in both directions, and all struct iommu_restored: which
+ * of them there are, and whose. All VMs share it, so nothing is done under it
+ * whose length depends on how much memory one of them has: preserving, freeing and
+ * comparing tables is done before or after, by whoever has the domain to himself:
+ *
+ * - A domain that is being preserved has a bit in @taken; its entry of the
+ *   handover is nobody else's until IOMMU_SER_USED is set. LUO calls for one file
+ *   at a time, so that a domain is not preserved and unpreserved at once.
+ * - A restored domain whose last reference has gone is out of @incoming, and
+ *   restored_free() frees it once the lock is not held.
+ *
+ * It is inside of the mutex of a group and of LUO's locks, and outside of those of
+ * the drivers and of KHO.
+ */
 static DEFINE_MUTEX(iommu_liveupdate_lock);
 /* Set as long as the FLB is preserved. */
 static struct iommu_handover *outgoing;
@@ -391,19 +410,27 @@ err:
 	goto out;
 }
 
-static void restored_put(struct iommu_restored *r);
+static struct iommu_restored *restored_put(struct iommu_restored *r);
+static void restored_free(struct iommu_restored *r);
+
+/* No iommufd has asked for these, and none can any more. */
+static struct iommu_restored *put_unclaimed(struct iommu_incoming *in, u32 i)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	return in->restored[i] && !in->restored[i]->claimed ?
+		       restored_put(in->restored[i]) : NULL;
+}
 
 static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 {
 	struct iommu_incoming *in = args->obj;
 	u32 i;
 
+	for (i = 0; i < MAX_DOMAINS; i++)
+		restored_free(put_unclaimed(in, i));
+
 	/* What could not be verified stays where it is until the next reboot. */
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
-		/* No iommufd has asked for these, and none can any more. */
-		for (i = 0; i < MAX_DOMAINS; i++)
-			if (in->restored[i] && !in->restored[i]->claimed)
-				restored_put(in->restored[i]);
 		incoming = NULL;
 		if (in->bad)
 			break;
@@ -479,23 +506,32 @@ int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
 	if (!ops || domain->restored || domain->iopf_handler)
 		return -EOPNOTSUPP;
 
-	guard(mutex)(&iommu_liveupdate_lock);
-	if (domain->preserved)
-		return -EBUSY;
-	ret = liveupdate_fault(-ENOSPC);
-	if (ret)
-		return ret;
-	for (i = 0; i < MAX_DOMAINS; i++)
-		if (!(outgoing->domains[i].flags & IOMMU_SER_USED))
-			break;
-	if (i == MAX_DOMAINS)
-		return -ENOSPC;
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		if (domain->preserved)
+			return -EBUSY;
+		ret = liveupdate_fault(-ENOSPC);
+		if (ret)
+			return ret;
+		for (i = 0; i < MAX_DOMAINS; i++)
+			if (!(outgoing->domains[i].flags & IOMMU_SER_USED) &&
+			    !test_bit(i, outgoing->taken))
+				break;
+		if (i == MAX_DOMAINS)
+			return -ENOSPC;
+		__set_bit(i, outgoing->taken);
+	}
 
 	ser = &outgoing->domains[i];
 	memset(ser, 0, sizeof(*ser));
+	lockdep_assert_not_held(&iommu_liveupdate_lock);
 	ret = ops->preserve_domain(domain, ser);
-	if (ret)
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	__clear_bit(i, outgoing->taken);
+	if (ret) {
+		memset(ser, 0, sizeof(*ser));
 		return ret;
+	}
 	ser->flags |= IOMMU_SER_USED;
 	domain->preserved = ser;
 	*index = i;
@@ -511,8 +547,10 @@ void iommu_domain_unpreserve(struct iommu_domain *domain)
 {
 	struct iommu_domain_ser *ser = domain->preserved;
 
-	guard(mutex)(&iommu_liveupdate_lock);
+	lockdep_assert_not_held(&iommu_liveupdate_lock);
 	domain_liveupdate_ops(domain)->unpreserve_domain(domain, ser);
+
+	guard(mutex)(&iommu_liveupdate_lock);
 	domain->preserved = NULL;
 	memset(ser, 0, sizeof(*ser));
 }
@@ -896,15 +934,24 @@ const struct iommu_ser_view *iommu_liveupdate_incoming_view(void)
 	return &incoming->view;
 }
 
-static void restored_put(struct iommu_restored *r)
+/* Return: what restored_free() has to free when the lock is not held any more */
+static struct iommu_restored *restored_put(struct iommu_restored *r)
 {
 	lockdep_assert_held(&iommu_liveupdate_lock);
 	if (--r->refs)
-		return;
+		return NULL;
 	if (incoming) {
 		incoming->restored[r->index] = NULL;
 		incoming->domain_state[r->index] = DOM_FREED;
 	}
+	return r;
+}
+
+static void restored_free(struct iommu_restored *r)
+{
+	lockdep_assert_not_held(&iommu_liveupdate_lock);
+	if (!r)
+		return;
 	r->domain->restored = NULL;
 	r->domain->ops->free(r->domain);
 	kfree(r);
@@ -964,19 +1011,20 @@ static struct iommu_restored *restored_get(u32 index)
 	return r;
 }
 
-static void drop_incoming(u32 i)
+/* Return: as restored_put() */
+static struct iommu_restored *drop_incoming(u32 i)
 {
 	struct iommu_restored *r;
 
 	lockdep_assert_held(&iommu_liveupdate_lock);
 	if (incoming->state[i] == DEV_NONE)
-		return;
+		return NULL;
 	incoming->state[i] = DEV_NONE;
 	r = incoming->restored[incoming->ho.devices[i].domain];
-	if (r) {
-		r->devices--;
-		restored_put(r);
-	}
+	if (!r)
+		return NULL;
+	r->devices--;
+	return restored_put(r);
 }
 
 /**
@@ -989,6 +1037,7 @@ static void drop_incoming(u32 i)
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why)
 {
+	struct iommu_restored *last;
 	struct pci_dev *pdev;
 
 	pr_err("%04x:%02x:%02x.%d refused: %s\n", ser->segment,
@@ -1001,8 +1050,30 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 		pci_liveupdate_refuse(pdev, why);
 		pci_dev_put(pdev);
 	}
-	guard(mutex)(&iommu_liveupdate_lock);
-	drop_incoming(ser - incoming->ho.devices);
+	scoped_guard(mutex, &iommu_liveupdate_lock)
+		last = drop_incoming(ser - incoming->ho.devices);
+	restored_free(last);
+}
+
+static void *take_table(phys_addr_t phys, size_t size, bool charge)
+{
+	unsigned int order = get_order(size);
+	long pgcnt = 1L << order;
+	struct folio *folio;
+
+	if (!kho_is_preserved(phys, order))
+		return NULL;
+	folio = kho_restore_folio(phys);
+	if (!folio)
+		return NULL;
+	folio_ioptdesc(folio)->incoherent = false;
+	/* Before it is counted, so that the group counts it, too. */
+	if (charge)
+		memcg_kmem_charge_page(folio_page(folio, 0),
+				       GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, order);
+	mod_node_page_state(folio_pgdat(folio), NR_IOMMU_PAGES, pgcnt);
+	lruvec_stat_mod_folio(folio, NR_SECONDARY_PAGETABLE, pgcnt);
+	return folio_address(folio);
 }
 
 /**
@@ -1018,21 +1089,26 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
  */
 void *iommu_pages_restore(phys_addr_t phys, size_t size)
 {
-	unsigned int order = get_order(size);
-	long pgcnt = 1L << order;
-	struct folio *folio;
-
-	if (!kho_is_preserved(phys, order))
-		return NULL;
-	folio = kho_restore_folio(phys);
-	if (!folio)
-		return NULL;
-	folio_ioptdesc(folio)->incoherent = false;
-	mod_node_page_state(folio_pgdat(folio), NR_IOMMU_PAGES, pgcnt);
-	lruvec_stat_mod_folio(folio, NR_SECONDARY_PAGETABLE, pgcnt);
-	return folio_address(folio);
+	return take_table(phys, size, false);
 }
 EXPORT_SYMBOL_GPL(iommu_pages_restore);
+
+/**
+ * iommu_pages_adopt() - Take over a table of the previous kernel, for user space
+ * @phys: Physical address of the table.
+ * @size: Its size in bytes, a power of two of pages.
+ *
+ * As iommu_pages_restore(), and the page is charged to the memory cgroup of the
+ * caller, as a new one would be; if need be beyond its limit, since the table is
+ * in use already and cannot be given up.
+ *
+ * Return: as iommu_pages_restore().
+ */
+void *iommu_pages_adopt(phys_addr_t phys, size_t size)
+{
+	return take_table(phys, size, true);
+}
+EXPORT_SYMBOL_GPL(iommu_pages_adopt);
 
 /*
  * A device that runs since the previous kernel, without a translation that can
@@ -1102,14 +1178,17 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev)
 {
+	struct iommu_restored *last = NULL;
 	struct iommu_device_ser *ser;
 
 	if (!domain || !domain->restored)
 		return;
-	guard(mutex)(&iommu_liveupdate_lock);
-	ser = find_incoming(dev);
-	if (!WARN_ON(!ser))
-		drop_incoming(ser - incoming->ho.devices);
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		ser = find_incoming(dev);
+		if (!WARN_ON(!ser))
+			last = drop_incoming(ser - incoming->ho.devices);
+	}
+	restored_free(last);
 }
 
 /**
@@ -1188,7 +1267,8 @@ struct iommu_domain *iommu_restored_domain_get(u32 index, void *owner)
 	if (IS_ERR(r))
 		return ERR_CAST(r);
 	if (r->owner) {
-		restored_put(r);
+		/* The reference that was taken just now; not the last one. */
+		r->refs--;
 		return ERR_PTR(-EBUSY);
 	}
 	if (!r->claimed) {
@@ -1207,11 +1287,13 @@ EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_get, "IOMMUFD_INTERNAL");
  */
 void iommu_restored_domain_put(struct iommu_domain *domain)
 {
-	struct iommu_restored *r = domain->restored;
+	struct iommu_restored *r = domain->restored, *last;
 
-	guard(mutex)(&iommu_liveupdate_lock);
-	r->owner = NULL;
-	restored_put(r);
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		r->owner = NULL;
+		last = restored_put(r);
+	}
+	restored_free(last);
 }
 EXPORT_SYMBOL_NS_GPL(iommu_restored_domain_put, "IOMMUFD_INTERNAL");
 

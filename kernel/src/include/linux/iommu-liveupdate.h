@@ -99,6 +99,7 @@ const struct iommu_ser_view *iommu_liveupdate_incoming_view(void);
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why);
 void *iommu_pages_restore(phys_addr_t phys, size_t size);
+void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 
 /* Incoming: called by the IOMMU core */
 struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev);

@@ -22,6 +22,7 @@ unsigned long kho_native_nodes(void);
 #define kho_unpreserve_folio	kho_native_unpreserve_folio
 #define kho_is_preserved	kho_native_is_preserved
 #define iommu_pages_restore	kho_native_restore
+#define iommu_pages_adopt	kho_native_restore
 
 #endif
 #endif

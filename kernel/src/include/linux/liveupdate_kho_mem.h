@@ -8,6 +8,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/liveupdate_check.h>
 #include <linux/pfn.h>
+#include <linux/sched.h>
 #include <linux/xarray.h>
 
 /**
@@ -32,6 +33,8 @@ static inline bool liveupdate_kho_claim(struct liveupdate_mem *mem, u64 pa)
 	struct liveupdate_kho_mem *kho =
 		container_of(mem, struct liveupdate_kho_mem, mem);
 
+	/* Once for each table: there can be half a million. */
+	cond_resched();
 	return !xa_insert(&kho->claimed, PHYS_PFN(pa), xa_mk_value(1),
 			  GFP_KERNEL);
 }

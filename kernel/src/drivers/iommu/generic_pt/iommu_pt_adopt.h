@@ -372,8 +372,8 @@ static int __adopt_take(struct pt_range *range, void *arg, unsigned int level,
 
 	cond_resched();
 	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
-		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
-					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
+		if (!iommu_pages_adopt(virt_to_phys(pts.table_lower),
+				       log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;
 			continue;
 		}
