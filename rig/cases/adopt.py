@@ -84,7 +84,7 @@ def refused(machine, begin, mode):
     """
     IOASes that differ in one page are refused, and nothing has changed; then the
     right one is adopted. Who may not know physical addresses is told the rest.
-    Seen to fail: adopt-unchecked; and without the question for CAP_SYS_RAWIO.
+    Seen to fail: adopt-unchecked. Not run yet without the question for CAP_SYS_RAWIO.
     """
     run = begin(mode=mode, append="rig.adopt=refused")
     run.rest(STEADY_S)
