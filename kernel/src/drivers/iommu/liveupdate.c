@@ -468,16 +468,6 @@ int iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 }
 EXPORT_SYMBOL_GPL(iommu_liveupdate_register_flb);
 
-/**
- * iommu_liveupdate_unregister_flb() - Undo iommu_liveupdate_register_flb()
- * @fh: The handler.
- */
-void iommu_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
-{
-	liveupdate_unregister_flb(fh, &iommu_flb);
-}
-EXPORT_SYMBOL_GPL(iommu_liveupdate_unregister_flb);
-
 /* --- outgoing --- */
 
 static const struct iommu_liveupdate_ops *
@@ -909,18 +899,6 @@ iommu_liveupdate_incoming_device(struct device *dev)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
 	return find_incoming(dev);
-}
-
-/**
- * iommu_liveupdate_incoming_domain() - The domain of an incoming device
- * @ser: From iommu_liveupdate_incoming_device() or _next_incoming().
- *
- * Return: the entry of its domain.
- */
-const struct iommu_domain_ser *
-iommu_liveupdate_incoming_domain(const struct iommu_device_ser *ser)
-{
-	return &incoming->ho.domains[ser->domain];
 }
 
 /**

@@ -70,12 +70,10 @@ static inline bool iommu_domain_is_restored(struct iommu_domain *domain)
 }
 
 int iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh);
-void iommu_liveupdate_unregister_flb(struct liveupdate_file_handler *fh);
 
 /* Outgoing: called by iommufd */
 int iommu_domain_preserve(struct iommu_domain *domain, u32 *index);
 void iommu_domain_unpreserve(struct iommu_domain *domain);
-bool iommu_domain_preserved(struct iommu_domain *domain);
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain);
 void iommu_device_unpreserve(struct device *dev);
 bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain);
@@ -93,8 +91,6 @@ const struct iommu_device_ser *
 iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev);
 const struct iommu_device_ser *
 iommu_liveupdate_incoming_device(struct device *dev);
-const struct iommu_domain_ser *
-iommu_liveupdate_incoming_domain(const struct iommu_device_ser *ser);
 const struct iommu_ser_view *iommu_liveupdate_incoming_view(void);
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why);
@@ -141,11 +137,6 @@ static inline int
 iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 {
 	return -EOPNOTSUPP;
-}
-
-static inline void
-iommu_liveupdate_unregister_flb(struct liveupdate_file_handler *fh)
-{
 }
 
 static inline struct iommu_domain *
