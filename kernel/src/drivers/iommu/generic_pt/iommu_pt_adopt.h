@@ -94,7 +94,7 @@ static int __adopt_differs(struct pt_state *pts,
 static __always_inline int NS(adopt_descend)(struct pt_state *pts, void *arg,
 					     pt_level_fn_t descend_fn)
 {
-	if (!kho_is_preserved(virt_to_phys(pts->table_lower), 0))
+	if (!kho_is_preserved(pt_table_pa(pts), 0))
 		return -EUCLEAN;
 	return pt_descend(pts, arg, descend_fn);
 }
@@ -372,7 +372,7 @@ static int __adopt_take(struct pt_range *range, void *arg, unsigned int level,
 
 	cond_resched();
 	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
-		if (!iommu_pages_adopt(virt_to_phys(pts.table_lower),
+		if (!iommu_pages_adopt(pt_table_pa(&pts),
 				       log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;
 			continue;

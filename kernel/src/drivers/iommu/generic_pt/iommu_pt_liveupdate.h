@@ -212,7 +212,7 @@ static int __restore_tables(struct pt_range *range, void *arg,
 
 	cond_resched();
 	for (_pt_iter_first(&pts); NS(next_table)(&pts); pts.index++) {
-		if (!iommu_pages_restore(virt_to_phys(pts.table_lower),
+		if (!iommu_pages_restore(pt_table_pa(&pts),
 					 log2_to_int(PT_TABLEMEM_LG2SZ))) {
 			args->bad = true;
 			continue;
