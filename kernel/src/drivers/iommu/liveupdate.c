@@ -808,8 +808,8 @@ static int incoming_get(void)
  * @type:   IOMMU_SER_TYPE_* of the asking driver.
  * @reg_pa: Physical address of the unit's registers.
  *
- * Return: its entry; NULL if there is no handover; -EINVAL if there is one
- * that is bad or does not have this unit.
+ * Return: its entry; NULL if there is no handover; -EINVAL if nothing of it can
+ * be used; -ENODEV if it does not have this unit, which concerns no other one.
  */
 const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 {
@@ -828,19 +828,29 @@ const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 		    hw->reg_pa == reg_pa)
 			return hw;
 	}
-	/* All devices are stopped then, and none may get a restored domain. */
-	incoming->bad = true;
-	return ERR_PTR(-EINVAL);
+	return ERR_PTR(-ENODEV);
 }
 
 /**
  * iommu_liveupdate_adopted() - Note that a driver goes on with a unit
  * @hw: From iommu_liveupdate_incoming_hw().
+ *
+ * Only devices behind such a unit get a restored domain.
  */
 void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
 	__set_bit(hw - incoming->ho.iommus, incoming->adopted);
+}
+
+/**
+ * iommu_liveupdate_unadopted() - Undo iommu_liveupdate_adopted()
+ * @hw: The unit; none of its devices was probed, and all were refused.
+ */
+void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	__clear_bit(hw - incoming->ho.iommus, incoming->adopted);
 }
 
 /**
@@ -881,6 +891,7 @@ static struct iommu_device_ser *find_incoming(struct device *dev)
 		struct iommu_device_ser *d = &incoming->ho.devices[i];
 
 		if (incoming->state[i] != DEV_NONE &&
+		    test_bit(d->iommu, incoming->adopted) &&
 		    d->segment == pci_domain_nr(pdev->bus) &&
 		    d->bdf == pci_dev_id(pdev))
 			return d;
@@ -979,6 +990,7 @@ static struct iommu_restored *restored_get(u32 index)
 	/* The tables now belong to the domain; they cannot be restored twice. */
 	for (i = 0; i < MAX_DEVICES; i++)
 		if (incoming->state[i] == DEV_PENDING &&
+		    test_bit(incoming->ho.devices[i].iommu, incoming->adopted) &&
 		    incoming->ho.devices[i].domain == index) {
 			r->refs++;
 			r->devices++;
@@ -998,6 +1010,9 @@ static struct iommu_restored *drop_incoming(u32 i)
 	if (incoming->state[i] == DEV_NONE)
 		return NULL;
 	incoming->state[i] = DEV_NONE;
+	/* A device behind a unit that was not adopted was never counted. */
+	if (!test_bit(incoming->ho.devices[i].iommu, incoming->adopted))
+		return;
 	r = incoming->restored[incoming->ho.devices[i].domain];
 	if (!r)
 		return NULL;

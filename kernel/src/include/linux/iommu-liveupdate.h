@@ -87,6 +87,7 @@ bool iommu_liveupdate_entry_shared(const struct iommu_device_ser *ser);
 /* Incoming: called by drivers */
 const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa);
 void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw);
+void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw);
 const struct iommu_device_ser *
 iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev);
 const struct iommu_device_ser *

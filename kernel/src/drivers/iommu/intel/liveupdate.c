@@ -30,8 +30,9 @@
  *
  * Interrupt remapping is in liveupdate_ir.c.
  *
- * When a unit cannot be adopted, devices are stopped by bus mastering before
- * its translation goes off.
+ * When a unit cannot be adopted, the devices behind it are stopped by bus
+ * mastering before its translation goes off; other units are not concerned. The
+ * same happens to a unit that was adopted if the driver then fails to come up.
  */
 
 #define pr_fmt(fmt) "DMAR: liveupdate: " fmt
@@ -530,6 +531,34 @@ static const char *check_unit(struct intel_iommu *iommu,
 	return NULL;
 }
 
+/* What runs behind a unit stops before the unit lets everything through. */
+static void stop_unit(struct intel_iommu *iommu, const char *why)
+{
+	const struct iommu_device_ser *ser;
+	struct dmar_drhd_unit *drhd;
+	struct pci_dev *pdev = NULL;
+
+	pr_err("%s: handover refused: %s\n", iommu->name, why);
+	liveupdate_refused("iommu", "intel", why, "registers=%#llx",
+			   iommu->reg_phys);
+	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, NULL)))
+		iommu_liveupdate_drop_incoming(ser, why);
+	/* Those, too, that the IOMMU handover knows nothing of */
+	for_each_pci_dev(pdev) {
+		drhd = dmar_find_matched_drhd_unit(pdev);
+		if (drhd && drhd->iommu == iommu)
+			pci_liveupdate_refuse(pdev, why);
+	}
+}
+
+/* A handover, or its absence, that tells nothing about any unit */
+static void refuse_all(struct intel_iommu *iommu, const char *why)
+{
+	liveupdate_refused("iommu", "intel", why, "registers=%#llx",
+			   iommu->reg_phys);
+	pci_liveupdate_refuse_all(why);
+}
+
 /**
  * intel_liveupdate_adopt() - Go on with the tables of the previous kernel
  * @iommu: A unit whose translation is on at boot.
@@ -547,19 +576,16 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 
 	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
 	if (!hw) {
-		if (is_kho_boot()) {
-			liveupdate_refused("iommu", "intel",
-					   "translation is on, but was not handed over",
-					   "registers=%#llx", iommu->reg_phys);
-			pci_liveupdate_refuse_all("translation is on, but was not handed over");
-		}
+		if (is_kho_boot())
+			refuse_all(iommu, "translation is on, but was not handed over");
+		return false;
+	}
+	if (hw == ERR_PTR(-EINVAL)) {
+		refuse_all(iommu, "the IOMMU handover cannot be used");
 		return false;
 	}
 	if (IS_ERR(hw)) {
-		liveupdate_refused("iommu", "intel",
-				   "the IOMMU handover cannot be used",
-				   "registers=%#llx", iommu->reg_phys);
-		pci_liveupdate_refuse_all("the IOMMU handover cannot be used");
+		stop_unit(iommu, "the unit is not in the IOMMU handover");
 		return false;
 	}
 
@@ -575,11 +601,7 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 			why = "the root table was not preserved";
 	}
 	if (why) {
-		pr_err("%s: handover refused: %s\n", iommu->name, why);
-		liveupdate_refused("iommu", "intel", why, "registers=%#llx",
-				   iommu->reg_phys);
-		while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, NULL)))
-			iommu_liveupdate_drop_incoming(ser, why);
+		stop_unit(iommu, why);
 		bitmap_free(seen);
 		return false;
 	}
@@ -598,6 +620,46 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 	iommu_liveupdate_adopted(hw);
 	pr_info("%s: adopted, translation stayed on\n", iommu->name);
 	return true;
+}
+
+static void remove_entry(struct intel_iommu *iommu, u16 bdf,
+			 struct context_entry *ctx, void *arg)
+{
+	clear_context(iommu, ctx);
+}
+
+/**
+ * intel_liveupdate_unadopt() - Undo intel_liveupdate_adopt()
+ * @iommu: A unit, adopted or not, that is about to be given up.
+ *
+ * The driver fails to come up, and frees the tables next. The devices are
+ * stopped, no entry is left, and hardware has forgotten them all, when this
+ * returns. PASID tables stay where they are until the next reboot.
+ */
+void intel_liveupdate_unadopt(struct intel_iommu *iommu)
+{
+	const struct iommu_hw_ser *hw;
+	unsigned int bus, half;
+
+	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
+	if (IS_ERR_OR_NULL(hw) || !iommu->root_entry)
+		return;
+
+	stop_unit(iommu, "the IOMMU driver failed to come up");
+	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
+		for (half = 0; half < tables_per_root_entry(iommu); half++) {
+			u64 *slot = root_slot(iommu, bus, half);
+
+			if (*slot & ENTRY_PRESENT)
+				walk_contexts(iommu, bus, half,
+					      phys_to_virt(*slot & VTD_PAGE_MASK),
+					      remove_entry, NULL);
+		}
+	}
+	flush_all(iommu);
+	/* Nothing was probed yet: these are the ids of the handover. */
+	ida_destroy(&iommu->domain_ida);
+	iommu_liveupdate_unadopted(hw);
 }
 
 /**

@@ -11,6 +11,7 @@ struct intel_iommu;
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
 bool intel_liveupdate_shutdown(struct intel_iommu *iommu);
 bool intel_liveupdate_adopt(struct intel_iommu *iommu);
+void intel_liveupdate_unadopt(struct intel_iommu *iommu);
 void intel_liveupdate_policy_off(void);
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
@@ -55,6 +56,10 @@ static inline bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 static inline bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 {
 	return false;
+}
+
+static inline void intel_liveupdate_unadopt(struct intel_iommu *iommu)
+{
 }
 
 static inline void intel_liveupdate_policy_off(void)
