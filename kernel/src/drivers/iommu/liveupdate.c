@@ -93,6 +93,7 @@
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include "iommu-pages.h"
 #include "iommu-priv.h"
@@ -581,6 +582,109 @@ static int refuse_preserve(struct device *dev, int err, const char *why)
 	return err;
 }
 
+/*
+ * The pages that hardware reads on its way from a root table to a domain: page
+ * frame number to number of devices that it is kept for. Under iommu_liveupdate_lock.
+ */
+static DEFINE_XARRAY(kept);
+
+/**
+ * iommu_liveupdate_keep() - Have KHO keep a table that leads to a domain
+ * @table: The table, which devices may share.
+ *
+ * Context: In the preserve operations of a driver.
+ * Return: 0, or -ENOMEM.
+ */
+int iommu_liveupdate_keep(void *table)
+{
+	struct folio *folio = virt_to_folio(table);
+	unsigned long n;
+	void *entry;
+	int ret;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	entry = xa_load(&kept, folio_pfn(folio));
+	n = entry ? xa_to_value(entry) : 0;
+	ret = xa_err(xa_store(&kept, folio_pfn(folio), xa_mk_value(n + 1),
+			      GFP_KERNEL));
+	if (ret || n)
+		return ret;
+	ret = kho_preserve_folio(folio);
+	if (ret)
+		xa_erase(&kept, folio_pfn(folio));
+	return ret;
+}
+
+/**
+ * iommu_liveupdate_unkeep() - Undo iommu_liveupdate_keep()
+ * @table: The table. Nothing happens if it is not kept: it came later.
+ */
+void iommu_liveupdate_unkeep(void *table)
+{
+	struct folio *folio = virt_to_folio(table);
+	void *entry;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	entry = xa_load(&kept, folio_pfn(folio));
+	if (!entry)
+		return;
+	if (xa_to_value(entry) > 1) {
+		/* Takes the place of an entry, and so needs no memory. */
+		xa_store(&kept, folio_pfn(folio),
+			 xa_mk_value(xa_to_value(entry) - 1), GFP_KERNEL);
+		return;
+	}
+	xa_erase(&kept, folio_pfn(folio));
+	kho_unpreserve_folio(folio);
+}
+
+/**
+ * iommu_liveupdate_kept() - Was iommu_liveupdate_keep() called for a table?
+ * @table: The table.
+ *
+ * Return: true if it was, and was not undone.
+ */
+bool iommu_liveupdate_kept(void *table)
+{
+	return xa_load(&kept, folio_pfn(virt_to_folio(table)));
+}
+
+static const void *outgoing_get(struct liveupdate_mem *mem, u64 pa,
+				unsigned int order)
+{
+	void *table;
+
+	if (!IS_ALIGNED(pa, PAGE_SIZE) || !xa_load(&kept, PHYS_PFN(pa)))
+		return NULL;
+	table = phys_to_virt(pa);
+	return folio_order(virt_to_folio(table)) == order ? table : NULL;
+}
+
+/* Ask of a device what the next kernel will ask. */
+static const char *check_outgoing(struct device *dev,
+				  const struct iommu_device_ser *ser)
+{
+	struct liveupdate_kho_mem mem;
+	const struct iommu_ser_view view = {
+		.mem = &mem.mem,
+		.ser = outgoing->ser,
+		.iommus = outgoing->iommus,
+		.domains = outgoing->domains,
+		.devices = outgoing->devices,
+	};
+	const char *why;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	liveupdate_kho_mem_init(&mem);
+	mem.mem.get = outgoing_get;
+	why = iommu_ser_check_device(&view, ser - outgoing->devices);
+	if (!why)
+		why = dev_iommu_ops(dev)->liveupdate->check_device(dev, &view,
+								   ser);
+	liveupdate_kho_mem_destroy(&mem);
+	return why;
+}
+
 /**
  * iommu_device_preserve() - Carry a device's translation over
  * @dev:    The device.
@@ -593,12 +697,14 @@ static int refuse_preserve(struct device *dev, int err, const char *why)
  * caller keeps the device attached to @domain.
  * Return: 0, -EOPNOTSUPP if this kind of device cannot be carried over,
  * -ENOENT if @domain is not preserved, -EINVAL if it is not attached to
- * @domain, -EBUSY if it is preserved already, -ENOSPC if there are too many,
- * -ENOMEM. The reason is in the kernel log.
+ * @domain, -EBUSY if it is preserved already or the next kernel would not take
+ * its translation as it is now, -ENOSPC if there are too many, -ENOMEM. The
+ * reason is in the kernel log.
  */
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 {
 	struct iommu_device_ser *ser;
+	const char *why;
 	int ret;
 	u32 i;
 
@@ -643,6 +749,12 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 		memset(ser, 0, sizeof(*ser));
 		return ret;
 	}
+	why = check_outgoing(dev, ser);
+	if (why) {
+		dev_iommu_ops(dev)->liveupdate->unpreserve_device(dev, ser);
+		memset(ser, 0, sizeof(*ser));
+		return refuse_preserve(dev, -EBUSY, why);
+	}
 	ser->flags |= IOMMU_SER_USED;
 	dev->iommu->preserved = ser;
 	return 0;
@@ -665,22 +777,28 @@ void iommu_device_unpreserve(struct device *dev)
 EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
 
 /**
- * iommu_device_preserved() - Does what was preserved still hold?
+ * iommu_device_changed() - Does what was preserved still hold?
  * @dev:    A preserved device.
  * @domain: The domain that it was preserved with.
  *
- * The freeze asks this, where reboot(2) can still fail.
+ * The freeze asks this, where reboot(2) can still fail. The next kernel's own
+ * checks are made here first: what it would refuse is refused before the jump.
  *
- * Return: true if @dev is preserved, alone in its group and attached to
- * @domain.
+ * Return: NULL if @dev is preserved, alone in its group, attached to @domain and
+ * translated as the handover says; else what is not so.
  */
-bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain)
+const char *iommu_device_changed(struct device *dev,
+				 struct iommu_domain *domain)
 {
-	return dev->iommu && dev->iommu->preserved && alone_in_group(dev) &&
-	       iommu_get_domain_for_dev(dev) == domain &&
-	       !liveupdate_should_fail();
+	if (!dev->iommu || !dev->iommu->preserved ||
+	    iommu_get_domain_for_dev(dev) != domain || liveupdate_should_fail())
+		return "it is not attached to the HWPT that it was preserved with";
+	if (!alone_in_group(dev))
+		return "it shares its IOMMU group";
+	guard(mutex)(&iommu_liveupdate_lock);
+	return check_outgoing(dev, dev->iommu->preserved);
 }
-EXPORT_SYMBOL_NS_GPL(iommu_device_preserved, "IOMMUFD_INTERNAL");
+EXPORT_SYMBOL_NS_GPL(iommu_device_changed, "IOMMUFD_INTERNAL");
 
 /**
  * iommu_liveupdate_frozen() - May this device not change its domain?
@@ -736,9 +854,11 @@ bool iommu_liveupdate_begin_shutdown(void)
  * @reg_pa:  Which IOMMU unit asks.
  *
  * Context: As iommu_liveupdate_begin_shutdown(), when that returned true.
- * Return: true if the entry for @bdf in that unit has to stay as it is.
+ * Return: the device, if the entry for @bdf in that unit has to stay as it is;
+ * else NULL.
  */
-bool iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
+const struct iommu_device_ser *
+iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
 {
 	u32 i;
 
@@ -748,30 +868,9 @@ bool iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
 		if ((d->flags & IOMMU_SER_USED) && d->segment == segment &&
 		    d->bdf == bdf &&
 		    outgoing->iommus[d->iommu].reg_pa == reg_pa)
-			return true;
+			return d;
 	}
-	return false;
-}
-
-/**
- * iommu_liveupdate_entry_shared() - Is an entry page in use by others?
- * @ser: A device that is about to be, or no longer is, preserved.
- *
- * Return: true if the page @ser->entry_pa was preserved with another device.
- */
-bool iommu_liveupdate_entry_shared(const struct iommu_device_ser *ser)
-{
-	u32 i;
-
-	lockdep_assert_held(&iommu_liveupdate_lock);
-	for (i = 0; i < MAX_DEVICES; i++) {
-		const struct iommu_device_ser *d = &outgoing->devices[i];
-
-		if (d != ser && (d->flags & IOMMU_SER_USED) &&
-		    d->entry_pa == ser->entry_pa)
-			return true;
-	}
-	return false;
+	return NULL;
 }
 
 /* --- incoming --- */

@@ -35,6 +35,9 @@ struct liveupdate_session;
  *	0, -EOPNOTSUPP for a device or a state that cannot be handed over,
  *	-ENOMEM.
  * @unpreserve_device: Undo @preserve_device; @ser is still in its array.
+ * @check_device: Ask, of a device that was preserved, what the next kernel will
+ *	ask before it goes on with the device's translation, by the same checks.
+ *	NULL, or the rule that it breaks. At preserve and in the freeze.
  * @restore_domain: In the next kernel: make a domain of tables that hardware is
  *	using. The domain can be attached to the devices that came with it and
  *	to no other, cannot be mapped or unmapped, and frees the tables when it
@@ -58,6 +61,9 @@ struct iommu_liveupdate_ops {
 			       struct iommu_device_ser *ser);
 	void (*unpreserve_device)(struct device *dev,
 				  const struct iommu_device_ser *ser);
+	const char *(*check_device)(struct device *dev,
+				    const struct iommu_ser_view *view,
+				    const struct iommu_device_ser *ser);
 	struct iommu_domain *(*restore_domain)(const struct iommu_domain_ser *ser);
 	void (*refuse_device)(struct device *dev);
 };
@@ -76,13 +82,17 @@ int iommu_domain_preserve(struct iommu_domain *domain, u32 *index);
 void iommu_domain_unpreserve(struct iommu_domain *domain);
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain);
 void iommu_device_unpreserve(struct device *dev);
-bool iommu_device_preserved(struct device *dev, struct iommu_domain *domain);
+const char *iommu_device_changed(struct device *dev,
+				 struct iommu_domain *domain);
 bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */
 bool iommu_liveupdate_begin_shutdown(void);
-bool iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa);
-bool iommu_liveupdate_entry_shared(const struct iommu_device_ser *ser);
+const struct iommu_device_ser *
+iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa);
+int iommu_liveupdate_keep(void *table);
+void iommu_liveupdate_unkeep(void *table);
+bool iommu_liveupdate_kept(void *table);
 
 /* Incoming: called by drivers */
 const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa);

@@ -209,9 +209,9 @@ static void unpreserve_pasid_tables(struct pasid_dir_entry *dir, unsigned int n)
 		void *table = get_pasid_table_from_pde(&dir[i]);
 
 		if (table)
-			kho_unpreserve_folio(virt_to_folio(table));
+			iommu_liveupdate_unkeep(table);
 	}
-	kho_unpreserve_folio(virt_to_folio(dir));
+	iommu_liveupdate_unkeep(dir);
 }
 
 static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
@@ -219,7 +219,7 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 	unsigned int i;
 	int ret;
 
-	ret = liveupdate_fault(-ENOMEM) ?: kho_preserve_folio(virt_to_folio(dir));
+	ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(dir);
 	if (ret)
 		return ret;
 	for (i = 0; i < max_pde(max_pasid); i++) {
@@ -227,8 +227,7 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 
 		if (!table)
 			continue;
-		ret = liveupdate_fault(-ENOMEM) ?:
-		      kho_preserve_folio(virt_to_folio(table));
+		ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(table);
 		if (ret) {
 			unpreserve_pasid_tables(dir, i);
 			return ret;
@@ -292,10 +291,7 @@ static int intel_preserve_device(struct device *dev,
 		ser->max_pasid = pasids->max_pasid;
 	}
 
-	if (iommu_liveupdate_entry_shared(ser))
-		return 0;
-	ret = liveupdate_fault(-ENOMEM) ?:
-	      kho_preserve_folio(virt_to_folio(table));
+	ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(table);
 	if (ret && ser->pasid_pa)
 		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
 					max_pde(ser->max_pasid));
@@ -305,20 +301,84 @@ static int intel_preserve_device(struct device *dev,
 static void intel_unpreserve_device(struct device *dev,
 				    const struct iommu_device_ser *ser)
 {
-	if (!iommu_liveupdate_entry_shared(ser))
-		kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->entry_pa)));
+	iommu_liveupdate_unkeep(phys_to_virt(ser->entry_pa));
 	if (ser->pasid_pa)
 		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
 					max_pde(ser->max_pasid));
 }
 
+static struct vtd_unit describe_unit(struct intel_iommu *iommu)
+{
+	return (struct vtd_unit) {
+		.scalable = sm_supported(iommu),
+		.haw = boot_cpu_data.x86_phys_bits,
+		.sagaw = cap_sagaw(iommu->cap),
+		.large_pages = cap_super_page_val(iommu->cap),
+		.first_did = IDA_START_DID,
+		.end_did = iommu->max_domain_id,
+	};
+}
+
+/* What adopt_entry() will find, by the check that it will make. */
+static const char *intel_check_device(struct device *dev,
+				      const struct iommu_ser_view *view,
+				      const struct iommu_device_ser *ser)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	struct intel_iommu *iommu = info->iommu;
+	const struct vtd_unit unit = describe_unit(iommu);
+	struct context_entry *ctx;
+
+	/* The table stays where it is as long as there is the unit. */
+	scoped_guard(spinlock, &iommu->lock)
+		ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
+	if (!ctx || !context_present(ctx))
+		return "it has no context entry";
+	return vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
+				&ctx->lo);
+}
+
+/*
+ * All PASIDs of a device that goes on but the first, which none should have: the
+ * freeze has looked. A table that was not kept goes with its directory entry.
+ */
+static void block_pasids(struct intel_iommu *iommu,
+			 const struct iommu_device_ser *ser)
+{
+	struct pasid_dir_entry *dir = phys_to_virt(ser->pasid_pa);
+	unsigned int i, j;
+
+	for (i = 0; i < max_pde(ser->max_pasid); i++) {
+		struct pasid_entry *table = get_pasid_table_from_pde(&dir[i]);
+
+		if (!table)
+			continue;
+		if (!iommu_liveupdate_kept(table)) {
+			WRITE_ONCE(dir[i].val, 0);
+			__iommu_flush_cache(iommu, &dir[i], sizeof(dir[i]));
+			continue;
+		}
+		for (j = 0; j < BIT(PASID_PDE_SHIFT); j++) {
+			if ((!i && !j) || !pasid_pte_is_present(&table[j]))
+				continue;
+			pasid_clear_present(&table[j]);
+			pasid_clear_entry(&table[j]);
+			__iommu_flush_cache(iommu, &table[j], sizeof(table[j]));
+		}
+	}
+}
+
 static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 			  struct context_entry *ctx, void *arg)
 {
+	const struct iommu_device_ser *ser;
 	bool *kept = arg;
 
-	if (iommu_liveupdate_device_outgoing(iommu->segment, bdf,
-					     iommu->reg_phys))
+	ser = iommu_liveupdate_device_outgoing(iommu->segment, bdf,
+					       iommu->reg_phys);
+	if (ser && ser->pasid_pa)
+		block_pasids(iommu, ser);
+	if (ser)
 		*kept = true;
 	else
 		clear_context(iommu, ctx);
@@ -365,18 +425,6 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 }
 
 /* --- incoming --- */
-
-static struct vtd_unit describe_unit(struct intel_iommu *iommu)
-{
-	return (struct vtd_unit) {
-		.scalable = sm_supported(iommu),
-		.haw = boot_cpu_data.x86_phys_bits,
-		.sagaw = cap_sagaw(iommu->cap),
-		.large_pages = cap_super_page_val(iommu->cap),
-		.first_did = IDA_START_DID,
-		.end_did = iommu->max_domain_id,
-	};
-}
 
 static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
 			       const struct context_entry *ctx,
@@ -836,6 +884,7 @@ const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.unpreserve_domain = intel_unpreserve_domain,
 	.preserve_device = intel_preserve_device,
 	.unpreserve_device = intel_unpreserve_device,
+	.check_device = intel_check_device,
 	.restore_domain = intel_restore_domain,
 	.refuse_device = intel_refuse_device,
 };

@@ -697,13 +697,15 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_unpreserve, "IOMMUFD");
 int iommufd_device_liveupdate_freeze(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain = device_domain(idev);
+	const char *why = "it is not attached to a HWPT";
 
-	if (domain && iommu_device_preserved(idev->dev, domain) &&
-	    !liveupdate_should_fail())
+	if (domain && !liveupdate_should_fail())
+		why = iommu_device_changed(idev->dev, domain);
+	if (!why)
 		return 0;
 	/* It keeps the host from its next kernel: somebody has to know who. */
 	dev_warn(idev->dev,
-		 "liveupdate: is not attached to the HWPT that it was preserved with\n");
+		 "liveupdate: has changed since it was preserved: %s\n", why);
 	return -EBUSY;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_freeze, "IOMMUFD");
