@@ -484,8 +484,8 @@ domain_liveupdate_ops(struct iommu_domain *domain)
  *
  * Context: In a .preserve() callback of a handler with the IOMMU FLB.
  * Return: 0, -EOPNOTSUPP if the driver or the kind of domain does not support
- * it, -EBUSY if it is preserved already, -ENOSPC if there are too many,
- * -ENOMEM.
+ * it, -EBUSY if it is preserved already or its dirty tracking is on, -ENOSPC if
+ * there are too many, -ENOMEM.
  */
 int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
 {

@@ -27,7 +27,7 @@ struct liveupdate_session;
  * @preserve_domain: Describe the domain in @ser and have KHO keep each of its
  *	tables. The caller guarantees that the tables do not change until
  *	@unpreserve_domain. 0, -EOPNOTSUPP for a kind of domain that cannot be
- *	handed over, -ENOMEM.
+ *	handed over, -EBUSY for a state that it has to leave first, -ENOMEM.
  * @unpreserve_domain: Undo @preserve_domain.
  * @preserve_device: Describe how @dev, which is attached to @domain, reaches
  *	it, and have KHO keep what hardware reads on the way from the root table

@@ -160,6 +160,11 @@ static int intel_preserve_domain(struct iommu_domain *domain,
 	if (!intel_domain_is_ss_paging(d) || d->nested_parent ||
 	    liveupdate_should_fail())
 		return -EOPNOTSUPP;
+	/* The log is in the tables, but the next kernel would not read it. */
+	if (d->dirty_tracking) {
+		pr_warn("a HWPT cannot be preserved: its dirty tracking is on; switch it off first\n");
+		return -EBUSY;
+	}
 
 	pt_iommu_vtdss_hw_info(&d->sspt, &pt_info);
 	ser->format = IOMMU_SER_FMT_VTDSS;

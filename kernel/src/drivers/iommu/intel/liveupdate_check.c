@@ -41,6 +41,7 @@
 /* "9.6 Scalable-Mode PASID Table Entry", first and second 64 bits */
 #define PTE_AW			GENMASK_ULL(4, 2)
 #define PTE_PGTT		GENMASK_ULL(8, 6)
+#define PTE_SSADE		BIT_ULL(9)	/* dirty bits are written */
 #define PTE_LO_RESERVED		(GENMASK_ULL(11, 10) | BIT_ULL(5))
 #define PTE_DID			GENMASK_ULL(15, 0)
 #define PTE_PWSNP		BIT_ULL(23)
@@ -120,6 +121,8 @@ static const char *check_pasid_entry(const struct iommu_device_ser *ser,
 		return "reserved bits of its PASID entry are set";
 	if (FIELD_GET(PTE_PGTT, pte[0]) != PGTT_SECOND_STAGE)
 		return "its PASID entry is of an unknown translation type";
+	if (pte[0] & PTE_SSADE)
+		return "dirty tracking of its HWPT is on";
 	if ((pte[0] & ENTRY_ADDR) != dom->top_pa)
 		return "its PASID entry refers to other tables";
 	if (FIELD_GET(PTE_AW, pte[0]) != dom->top_level - 1U)
