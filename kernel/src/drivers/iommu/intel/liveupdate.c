@@ -51,6 +51,7 @@
 #include "iommu.h"
 #include "liveupdate_check.h"
 #include "pasid.h"
+#include "replace.h"
 #include "../iommu-pages.h"
 
 enum {
@@ -266,6 +267,9 @@ static int intel_preserve_device(struct device *dev,
 
 	if (dev_is_real_dma_subdevice(dev))
 		return refuse_preserve(dev, "another device does its DMA");
+	if (!intel_replace_can())
+		return refuse_preserve(dev,
+				       "this CPU cannot replace its domain without a gap (no cmpxchg16b)");
 	if (info->ats_supported || liveupdate_should_fail())
 		return refuse_preserve(dev, "it uses ATS");
 	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);

@@ -57,19 +57,26 @@
  * table pointer, so that the number of levels may change as well. The snoop
  * controls hold for both tables while the steps are made.
  *
- * *Refused, nothing changed.* Each of these is -EOPNOTSUPP unless noted and has
- * one rate-limited message:
+ * *With a gap.* If one of these stands in the way, nothing was changed here, and
+ * the attach goes on as it did before there was this file: the device is blocked,
+ * then gets the new domain.
  *
  * - The CPU has no 128-bit atomic operation (cmpxchg16b; all 32-bit kernels).
  * - First stage and second stage replace each other: that could be made in steps
  *   if the hardware ignores the table pointer of the type that is not in use,
- *   which is not relied on here. Detach first.
+ *   which is not relied on here.
  * - Fields outside of what is described above would have to change.
- * - The new domain does not suit the IOMMU: -EINVAL, as for every attach, with
- *   no message.
  * - The entry does not hold what the old domain must have put there (not
- *   present, another DID): -EIO.
- * - No memory, or no DID is left: -ENOMEM, -ENOSPC.
+ *   present, another DID).
+ * - No DID is left: the old domain gives its own back only after the exchange.
+ *
+ * *Refused, nothing changed.* A device that leaves the domain that it came with
+ * from the previous kernel may not have a gap. In place of all of the above the
+ * attach fails, with -EOPNOTSUPP, -EIO if it is about the content of the entry,
+ * -ENOSPC, and one rate-limited message.
+ *
+ * The new domain does not suit the IOMMU (-EINVAL), or there is no memory
+ * (-ENOMEM): the attach fails for every domain, as ever.
  *
  * *Never done here.* A device that has no paging domain yet (blocked, identity,
  * nested), a new domain that is not a paging domain, and a sub-device
@@ -90,6 +97,7 @@
 #include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
+#include <linux/iommu-liveupdate.h>
 #include <linux/minmax.h>
 #include <linux/pci.h>
 #include <linux/spinlock.h>
@@ -138,8 +146,12 @@ static __printf(2, 3) void replace_refuse(struct replace *r,
 	va_start(args, fmt);
 	vaf.fmt = fmt;
 	vaf.va = &args;
-	dev_err_ratelimited(r->dev, "the domain of PASID %u cannot be replaced without a gap: %pV\n",
-			    r->pasid, &vaf);
+	if (iommu_domain_is_restored(&r->old->domain))
+		dev_err_ratelimited(r->dev, "the domain of PASID %u cannot be replaced without a gap: %pV\n",
+				    r->pasid, &vaf);
+	else
+		dev_dbg(r->dev, "the domain of PASID %u is replaced with a gap: %pV\n",
+			r->pasid, &vaf);
 	va_end(args);
 }
 
@@ -548,18 +560,9 @@ static void tmp_did_free(struct replace *r)
 	ida_free(&r->iommu->domain_ida, r->tmp_did);
 }
 
-/**
- * intel_replace_applies - Whether the domain of a device is to be replaced live
- * @dev: the device
- * @pasid: one of its PASIDs, or IOMMU_NO_PASID
- * @old: the domain that @pasid is attached to, or NULL; not looked at for
- *	IOMMU_NO_PASID, as the driver itself knows what is attached
- *
- * Return: true if there is a translation that the device may be using right now
- * and that intel_replace_domain() has to be called for.
- */
-bool intel_replace_applies(struct device *dev, ioasid_t pasid,
-			   struct iommu_domain *old)
+/* Is there a translation that the device may be using right now? */
+static bool replace_applies(struct device *dev, ioasid_t pasid,
+			    struct iommu_domain *old)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 
@@ -573,27 +576,8 @@ bool intel_replace_applies(struct device *dev, ioasid_t pasid,
 	return old && (old->type & __IOMMU_DOMAIN_PAGING);
 }
 
-/**
- * intel_replace_domain - Replace a paging domain by another one without a gap
- * @domain: the paging domain that takes over
- * @dev: the device
- * @pasid: one of its PASIDs, or IOMMU_NO_PASID
- * @old: the paging domain that @pasid is attached to; not looked at for
- *	IOMMU_NO_PASID
- *
- * To be called if intel_replace_applies() says so, with the group mutex held.
- * Requests of the device are translated by the old domain or by @domain all
- * through the call, and by @domain only when it returns with success. On
- * failure they are translated by the old domain as before, and nothing else has
- * changed either. See "Replacing a domain without a gap" for how, and for what
- * is refused.
- *
- * Return: 0, -EINVAL if @domain does not suit the IOMMU, -EOPNOTSUPP if there
- * would be a gap, -EIO if the hardware's entry is not the old domain's, -ENOMEM,
- * -ENOSPC, or what enabling I/O page faults gives.
- */
-int intel_replace_domain(struct iommu_domain *domain, struct device *dev,
-			 ioasid_t pasid, struct iommu_domain *old)
+static int replace_domain(struct iommu_domain *domain, struct device *dev,
+			  ioasid_t pasid, struct iommu_domain *old)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct replace r = {
@@ -672,4 +656,53 @@ out_free_did:
 out_detach:
 	domain_detach_iommu(r.new, r.iommu);
 	return ret;
+}
+
+/**
+ * intel_replace_can - Can any domain be replaced without a gap?
+ *
+ * Return: false if this CPU lacks what it takes.
+ */
+bool intel_replace_can(void)
+{
+	return can_write_128();
+}
+
+/**
+ * intel_replace_domain - Replace a paging domain by another one without a gap
+ * @domain: the paging domain that takes over
+ * @dev: the device
+ * @pasid: one of its PASIDs, or IOMMU_NO_PASID
+ * @old: the domain that @pasid is attached to, or NULL; not looked at for
+ *	IOMMU_NO_PASID, as the driver itself knows what is attached
+ * @ret: what the attach is to return, if there is nothing else to do for it
+ *
+ * To be called with the group mutex held. Requests of the device are translated
+ * by the old domain or by @domain all through the call, and by @domain only when
+ * @ret is 0. Else they are translated by the old domain as before, and nothing
+ * else has changed either. See "Replacing a domain without a gap" for how, and
+ * for what @ret is set to.
+ *
+ * Return: true if @ret is set; false if the attach has to be made with a gap,
+ * because there is no paging domain to be replaced or because it cannot be
+ * helped.
+ */
+bool intel_replace_domain(struct iommu_domain *domain, struct device *dev,
+			  ioasid_t pasid, struct iommu_domain *old, int *ret)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+
+	if (!replace_applies(dev, pasid, old))
+		return false;
+	if (pasid == IOMMU_NO_PASID)
+		old = &info->domain->domain;
+	*ret = replace_domain(domain, dev, pasid, old);
+	switch (*ret) {
+	case -EOPNOTSUPP:
+	case -EIO:
+	case -ENOSPC:
+		return iommu_domain_is_restored(old);
+	default:
+		return true;
+	}
 }

@@ -7,9 +7,8 @@
 
 #include <linux/iommu.h>
 
-bool intel_replace_applies(struct device *dev, ioasid_t pasid,
-			   struct iommu_domain *old);
-int intel_replace_domain(struct iommu_domain *domain, struct device *dev,
-			 ioasid_t pasid, struct iommu_domain *old);
+bool intel_replace_can(void);
+bool intel_replace_domain(struct iommu_domain *domain, struct device *dev,
+			  ioasid_t pasid, struct iommu_domain *old, int *ret);
 
 #endif /* _INTEL_REPLACE_H */
