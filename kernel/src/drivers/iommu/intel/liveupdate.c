@@ -753,6 +753,23 @@ bool intel_liveupdate_adopt_pasid(struct device *dev,
 	return true;
 }
 
+/**
+ * intel_liveupdate_as_found() - Leave the features of a running device alone
+ * @info: Its VT-d data, being set up.
+ *
+ * A device that was handed over came without ATS and page requests, and its entry
+ * has neither. Nothing switches them on, nor PASIDs, while it runs: not until
+ * it is removed and found again.
+ */
+void intel_liveupdate_as_found(struct device_domain_info *info)
+{
+	if (!iommu_liveupdate_incoming_device(info->dev))
+		return;
+	info->ats_supported = 0;
+	info->pri_supported = 0;
+	info->pasid_supported = 0;
+}
+
 /* As domain_attach_iommu(), with the domain id that is in use already. */
 static int restored_attach_iommu(struct dmar_domain *d,
 				 struct intel_iommu *iommu, u16 did)

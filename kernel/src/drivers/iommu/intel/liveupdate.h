@@ -15,6 +15,7 @@ void intel_liveupdate_unadopt(struct intel_iommu *iommu);
 void intel_liveupdate_policy_off(void);
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
+void intel_liveupdate_as_found(struct device_domain_info *info);
 #endif
 
 #if IS_ENABLED(CONFIG_IOMMU_LIVEUPDATE) && IS_ENABLED(CONFIG_IRQ_REMAP)
@@ -63,6 +64,10 @@ static inline void intel_liveupdate_unadopt(struct intel_iommu *iommu)
 }
 
 static inline void intel_liveupdate_policy_off(void)
+{
+}
+
+static inline void intel_liveupdate_as_found(struct device_domain_info *info)
 {
 }
 
