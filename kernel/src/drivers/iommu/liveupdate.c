@@ -1217,14 +1217,20 @@ static void refuse_running(struct device *dev)
 
 /**
  * iommu_liveupdate_first_domain() - The domain that a new device starts with
- * @dev: A device that is being probed, the first of its group.
+ * @dev: A device that is being probed. Its group has no domain yet.
+ * @alone: There is no other device in its group.
+ *
+ * The previous kernel has handed over only devices that were alone in their group.
+ * One that no longer is must not go on: who owns the group would own both.
  *
  * Context: Under the mutex of the group.
  * Return: the restored domain, which @dev is attached to, if the device came
  * with a handover; NULL if it has to start with the default domain.
  */
-struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
+struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
+						   bool alone)
 {
+	const char *why = "its domain cannot be restored";
 	struct iommu_device_ser *ser;
 	struct iommu_restored *r;
 	int ret;
@@ -1233,6 +1239,11 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 		ser = find_incoming(dev);
 		if (!ser)
 			break;
+		if (!alone) {
+			why = "it shares its IOMMU group";
+			ret = -EBUSY;
+			break;
+		}
 		r = restored_get(ser->domain);
 		if (IS_ERR(r)) {
 			ret = PTR_ERR(r);
@@ -1255,7 +1266,7 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev)
 	}
 
 	dev_iommu_ops(dev)->liveupdate->refuse_device(dev);
-	iommu_liveupdate_drop_incoming(ser, "its domain cannot be restored");
+	iommu_liveupdate_drop_incoming(ser, why);
 	return NULL;
 }
 

@@ -109,7 +109,8 @@ void *iommu_pages_restore(phys_addr_t phys, size_t size);
 void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 
 /* Incoming: called by the IOMMU core */
-struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev);
+struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
+						   bool alone);
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev);
 void iommu_liveupdate_removed(struct device *dev,
@@ -151,7 +152,7 @@ iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 }
 
 static inline struct iommu_domain *
-iommu_liveupdate_first_domain(struct device *dev)
+iommu_liveupdate_first_domain(struct device *dev, bool alone)
 {
 	return NULL;
 }
