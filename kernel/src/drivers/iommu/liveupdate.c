@@ -1297,34 +1297,27 @@ void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 /**
  * iommu_liveupdate_removed() - A device is taken out of its group
  * @dev: The device; it has no driver, and cannot do DMA by itself any more.
- * @default_domain: Default domain of the group.
- * @domain:    Current domain of the group.
- * @owner:     Current owner of the group.
- * @owner_cnt: Number of times that it is owned.
+ * @domain: Current domain of the group.
  *
  * If it came with a handover and did not leave its restored domain, it is blocked
- * and leaves. The group then looks as one that nobody uses.
+ * and leaves.
  *
  * Context: Under the mutex of the group.
+ * Return: true if @domain is a restored one; the group is one that nobody uses,
+ * then.
  */
-void iommu_liveupdate_removed(struct device *dev,
-			      struct iommu_domain *default_domain,
-			      struct iommu_domain **domain, void **owner,
-			      unsigned int *owner_cnt)
+bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain)
 {
-	struct iommu_domain *restored = *domain, *blocked;
+	struct iommu_domain *blocked;
 
-	if (!restored || !restored->restored)
-		return;
-	*domain = default_domain;
-	*owner = NULL;
-	*owner_cnt = 0;
-
+	if (!domain || !domain->restored)
+		return false;
 	blocked = dev_iommu_ops(dev)->blocked_domain;
 	/* What hardware can still reach is not freed; it is for the next boot. */
-	if (WARN_ON(!blocked || blocked->ops->attach_dev(blocked, dev, restored)))
-		return;
-	iommu_liveupdate_domain_left(restored, dev);
+	if (!WARN_ON(!blocked ||
+		     blocked->ops->attach_dev(blocked, dev, domain)))
+		iommu_liveupdate_domain_left(domain, dev);
+	return true;
 }
 
 /**

@@ -113,10 +113,7 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
 						   bool alone);
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev);
-void iommu_liveupdate_removed(struct device *dev,
-			      struct iommu_domain *default_domain,
-			      struct iommu_domain **domain, void **owner,
-			      unsigned int *owner_cnt);
+bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain);
 bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
 				void *owner);
 bool iommu_liveupdate_frozen(struct device *dev);
@@ -162,12 +159,10 @@ static inline void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 {
 }
 
-static inline void
-iommu_liveupdate_removed(struct device *dev,
-			 struct iommu_domain *default_domain,
-			 struct iommu_domain **domain, void **owner,
-			 unsigned int *owner_cnt)
+static inline bool iommu_liveupdate_removed(struct device *dev,
+					    struct iommu_domain *domain)
 {
+	return false;
 }
 
 static inline bool iommu_liveupdate_may_claim(struct iommu_domain *domain,
