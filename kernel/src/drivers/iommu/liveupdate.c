@@ -105,11 +105,13 @@ enum {
 };
 
 /*
- * What both directions know of a handover.
- * @taken: Outgoing: domains that are being preserved, and are not listed yet.
+ * What both directions know of a handover. @units are those of @iommus that this
+ * kernel has preserved or adopted. @taken (outgoing) marks domains that are being
+ * preserved, and are not listed yet.
  */
 struct iommu_handover {
 	struct iommu_ser *ser;
+	struct iommu_device *units[MAX_IOMMUS];
 	struct iommu_hw_ser *iommus;
 	struct iommu_domain_ser *domains;
 	struct iommu_device_ser *devices;
@@ -223,17 +225,6 @@ static void handover_free(struct iommu_handover *ho)
 	kho_unpreserve_free(ho->ser);
 }
 
-static struct iommu_device *find_iommu(const struct iommu_hw_ser *ser)
-{
-	struct iommu_device *iommu;
-
-	/* A unit does not go away while the handover names it. */
-	list_for_each_entry(iommu, &iommu_device_list, list)
-		if (iommu->liveupdate_ser == ser)
-			return iommu;
-	return NULL;
-}
-
 static void unpreserve_iommus(struct iommu_handover *ho)
 {
 	struct iommu_device *iommu;
@@ -242,12 +233,32 @@ static void unpreserve_iommus(struct iommu_handover *ho)
 	for (i = 0; i < MAX_IOMMUS; i++) {
 		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
 			continue;
-		iommu = find_iommu(&ho->iommus[i]);
-		if (WARN_ON(!iommu))
-			continue;
+		iommu = ho->units[i];
 		iommu->ops->liveupdate->unpreserve_iommu(iommu, &ho->iommus[i]);
 		iommu->liveupdate_ser = NULL;
 	}
+}
+
+/*
+ * The units of this machine, into ho->units. None of them goes away while
+ * iommu_liveupdate_lock is held, nor later if it is preserved: see
+ * iommu_liveupdate_unit_leaves().
+ */
+static u32 list_units(struct iommu_handover *ho)
+{
+	struct iommu_device *iommu;
+	u32 n = 0;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	guard(spinlock)(&iommu_device_lock);
+	list_for_each_entry(iommu, &iommu_device_list, list) {
+		if (!iommu->ops->liveupdate || iommu->liveupdate_ser)
+			continue;
+		if (n < MAX_IOMMUS)
+			ho->units[n] = iommu;
+		n++;
+	}
+	return n;
 }
 
 /*
@@ -257,28 +268,27 @@ static void unpreserve_iommus(struct iommu_handover *ho)
 static int preserve_iommus(struct iommu_handover *ho)
 {
 	struct iommu_device *iommu;
-	u32 i = 0;
+	u32 n, i, used = 0;
 	int ret;
 
-	list_for_each_entry(iommu, &iommu_device_list, list) {
-		if (!iommu->ops->liveupdate)
-			continue;
-		if (i == MAX_IOMMUS) {
-			ret = -ENOSPC;
-			goto err;
-		}
+	n = list_units(ho);
+	if (n > MAX_IOMMUS)
+		return -ENOSPC;
+	for (i = 0; i < n; i++) {
+		iommu = ho->units[i];
 		ret = liveupdate_fault(-ENOSPC);
 		if (ret)
 			goto err;
 		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
-							     &ho->iommus[i]);
+							     &ho->iommus[used]);
 		if (ret == -EOPNOTSUPP)
 			continue;
 		if (ret)
 			goto err;
-		ho->iommus[i].flags |= IOMMU_SER_USED;
-		iommu->liveupdate_ser = &ho->iommus[i];
-		i++;
+		ho->units[used] = iommu;
+		ho->iommus[used].flags |= IOMMU_SER_USED;
+		iommu->liveupdate_ser = &ho->iommus[used];
+		used++;
 	}
 	return 0;
 
@@ -727,7 +737,7 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 	if (iommu_get_domain_for_dev(dev) != domain || liveupdate_should_fail())
 		return refuse_preserve(dev, -EINVAL,
 				       "it is not attached to the HWPT");
-	if (!dev->iommu->iommu_dev->liveupdate_ser)
+	if (IS_ERR_OR_NULL(dev->iommu->iommu_dev->liveupdate_ser))
 		return refuse_preserve(dev, -EOPNOTSUPP,
 				       "its IOMMU does not support live update");
 
@@ -933,12 +943,15 @@ const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 /**
  * iommu_liveupdate_adopted() - Note that a driver goes on with a unit
  * @hw: From iommu_liveupdate_incoming_hw().
+ * @iommu: The unit.
  *
  * Only devices behind such a unit get a restored domain.
  */
-void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw)
+void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw,
+			      struct iommu_device *iommu)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
+	incoming->ho.units[hw - incoming->ho.iommus] = iommu;
 	__set_bit(hw - incoming->ho.iommus, incoming->adopted);
 }
 
@@ -950,6 +963,29 @@ void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
 	__clear_bit(hw - incoming->ho.iommus, incoming->adopted);
+	incoming->ho.units[hw - incoming->ho.iommus] = NULL;
+}
+
+/**
+ * iommu_liveupdate_unit_leaves() - May this unit be removed from the machine?
+ * @iommu: The unit. The caller lets only one at a time ask.
+ *
+ * Return: 0, and no preserve begins with the unit any more; -EBUSY if it is
+ * preserved for the next kernel or was adopted from the previous one, by a live
+ * update that is not finished.
+ */
+int iommu_liveupdate_unit_leaves(struct iommu_device *iommu)
+{
+	u32 i;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (!IS_ERR_OR_NULL(iommu->liveupdate_ser))
+		return -EBUSY;
+	for (i = 0; incoming && i < MAX_IOMMUS; i++)
+		if (incoming->ho.units[i] == iommu)
+			return -EBUSY;
+	iommu->liveupdate_ser = ERR_PTR(-ENODEV);
+	return 0;
 }
 
 /**
@@ -1045,9 +1081,35 @@ static void restored_free(struct iommu_restored *r)
 	kfree(r);
 }
 
+/*
+ * A unit that translates by a domain, or could. If none was adopted, the domain is
+ * there to be given up, for which any unit will do.
+ */
+static struct iommu_device *unit_of_domain(u32 index)
+{
+	struct iommu_device *iommu;
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	for (i = 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &incoming->ho.devices[i];
+
+		if (incoming->state[i] != DEV_NONE && d->domain == index &&
+		    incoming->ho.units[d->iommu])
+			return incoming->ho.units[d->iommu];
+	}
+	i = find_first_bit(incoming->adopted, MAX_IOMMUS);
+	if (i < MAX_IOMMUS)
+		return incoming->ho.units[i];
+	guard(spinlock)(&iommu_device_lock);
+	list_for_each_entry(iommu, &iommu_device_list, list)
+		if (iommu->ops->liveupdate)
+			return iommu;
+	return NULL;
+}
+
 static struct iommu_restored *restored_get(u32 index)
 {
-	const struct iommu_liveupdate_ops *ops = NULL;
 	struct iommu_domain_ser *ser;
 	struct iommu_device *iommu;
 	struct iommu_restored *r;
@@ -1063,18 +1125,14 @@ static struct iommu_restored *restored_get(u32 index)
 	if (!(ser->flags & IOMMU_SER_USED))
 		return ERR_PTR(-ENODEV);
 
-	list_for_each_entry(iommu, &iommu_device_list, list) {
-		ops = iommu->ops->liveupdate;
-		if (ops)
-			break;
-	}
-	if (!ops)
+	iommu = unit_of_domain(index);
+	if (!iommu)
 		return ERR_PTR(-ENODEV);
 
 	r = kzalloc_obj(*r);
 	if (!r)
 		return ERR_PTR(-ENOMEM);
-	r->domain = ops->restore_domain(ser);
+	r->domain = iommu->ops->liveupdate->restore_domain(ser);
 	if (IS_ERR(r->domain)) {
 		int err = PTR_ERR(r->domain);
 

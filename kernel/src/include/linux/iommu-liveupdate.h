@@ -88,6 +88,7 @@ bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */
 bool iommu_liveupdate_begin_shutdown(void);
+int iommu_liveupdate_unit_leaves(struct iommu_device *iommu);
 const struct iommu_device_ser *
 iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa);
 int iommu_liveupdate_keep(void *table);
@@ -96,7 +97,8 @@ bool iommu_liveupdate_kept(void *table);
 
 /* Incoming: called by drivers */
 const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa);
-void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw);
+void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw,
+			      struct iommu_device *iommu);
 void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw);
 const struct iommu_device_ser *
 iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev);

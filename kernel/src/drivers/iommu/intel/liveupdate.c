@@ -394,6 +394,17 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 }
 
 /**
+ * intel_liveupdate_leaves() - May a unit be hot-removed?
+ * @iommu: The unit.
+ *
+ * Return: 0; -EBUSY as of iommu_liveupdate_unit_leaves().
+ */
+int intel_liveupdate_leaves(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_unit_leaves(&iommu->iommu);
+}
+
+/**
  * intel_liveupdate_shutdown() - Leave a unit translating for the next kernel
  * @iommu: The unit.
  *
@@ -409,7 +420,8 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 {
 	unsigned int bus, half;
 
-	if (!iommu_liveupdate_begin_shutdown() || !iommu->iommu.liveupdate_ser)
+	if (!iommu_liveupdate_begin_shutdown() ||
+	    IS_ERR_OR_NULL(iommu->iommu.liveupdate_ser))
 		return false;
 
 	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
@@ -674,7 +686,7 @@ bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 	flush_all(iommu);
 
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
-	iommu_liveupdate_adopted(hw);
+	iommu_liveupdate_adopted(hw, &iommu->iommu);
 	pr_info("%s: adopted, translation stayed on\n", iommu->name);
 	return true;
 }
