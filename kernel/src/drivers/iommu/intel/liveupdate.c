@@ -629,6 +629,18 @@ static void refuse_all(struct intel_iommu *iommu, const char *why)
 }
 
 /**
+ * intel_liveupdate_ignored() - This kernel does not use a unit
+ * @iommu: The unit; its translation is about to be switched off.
+ *
+ * For graphics only with intel_iommu=igfx_off, or without any device.
+ */
+void intel_liveupdate_ignored(struct intel_iommu *iommu)
+{
+	if (is_kho_boot() && iommu->gcmd & DMA_GCMD_TE)
+		stop_unit(iommu, "this kernel does not use the IOMMU unit");
+}
+
+/**
  * intel_liveupdate_adopt() - Go on with the tables of the previous kernel
  * @iommu: A unit whose translation is on at boot.
  *

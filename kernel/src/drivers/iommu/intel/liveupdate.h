@@ -11,6 +11,7 @@ struct intel_iommu;
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
 int intel_liveupdate_leaves(struct intel_iommu *iommu);
 bool intel_liveupdate_shutdown(struct intel_iommu *iommu);
+void intel_liveupdate_ignored(struct intel_iommu *iommu);
 bool intel_liveupdate_adopt(struct intel_iommu *iommu);
 void intel_liveupdate_unadopt(struct intel_iommu *iommu);
 void intel_liveupdate_policy_off(void);
@@ -66,6 +67,10 @@ static inline bool intel_liveupdate_adopt(struct intel_iommu *iommu)
 }
 
 static inline void intel_liveupdate_unadopt(struct intel_iommu *iommu)
+{
+}
+
+static inline void intel_liveupdate_ignored(struct intel_iommu *iommu)
 {
 }
 
