@@ -21,9 +21,10 @@
  * the compatibility format because that was forbidden when remapping was enabled
  * ("5.1.4 Interrupt-Remapping Hardware Operation").
  *
- * The unit's own fault event is no device's and is not remapped. It is masked,
- * since its vector is this kernel's ("11.4.10 Fault Event Control Register");
- * faults are still recorded.
+ * The unit's own events are no device's and are not remapped. They are masked,
+ * since their vectors are this kernel's: faults ("11.4.10 Fault Event Control
+ * Register"), which are still recorded, page requests and overflows of counters.
+ * The next kernel sets its own vectors before it takes the masks away.
  *
  * Incoming: the unit is found with remapping enabled and its table kept by KHO.
  * It stays enabled; the pointer is changed to the new table ("11.4.4 Global
@@ -86,6 +87,13 @@ void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu)
 		kho_unpreserve_folio(virt_to_folio(iommu->ir_table->base));
 }
 
+/* The mask is the same bit of each; read back, so that it is there. */
+static void mask_event(struct intel_iommu *iommu, unsigned int reg)
+{
+	writel(DMA_FECTL_IM, iommu->reg + reg);
+	readl(iommu->reg + reg);
+}
+
 /**
  * intel_liveupdate_block_interrupts() - Let no device raise an interrupt
  * @iommu: A unit whose translation stays on.
@@ -97,8 +105,11 @@ void intel_liveupdate_block_interrupts(struct intel_iommu *iommu)
 	struct ir_table *table = iommu->ir_table;
 	unsigned int i;
 
-	writel(DMA_FECTL_IM, iommu->reg + DMAR_FECTL_REG);
-	readl(iommu->reg + DMAR_FECTL_REG);
+	mask_event(iommu, DMAR_FECTL_REG);
+	if (ecap_prs(iommu->ecap))
+		mask_event(iommu, DMAR_PECTL_REG);
+	if (ecap_pms(iommu->ecap))
+		mask_event(iommu, DMAR_PERFINTRCTL_REG);
 	if (!remaps(iommu))
 		return;
 	for_each_set_bit(i, table->bitmap, INTR_REMAP_TABLE_ENTRIES) {
