@@ -5,6 +5,9 @@
  * later), and then does what the referee says, one command a line:
  *
  *	update [name=value]...	preserve and jump into the next kernel
+ *	preserve [name=value]...	preserve, and stay
+ *	jump			try to jump into the next kernel, and say why not
+ *	unplug BDF		take a device out of the kernel's view
  *	replace N		replace the HWPT N times under load
  *	undo N			preserve and undo it N times
  *	refusals		do what is forbidden and report the answers
@@ -42,6 +45,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <fcntl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -131,6 +135,36 @@ static void update(char *args)
 	if (opt_num("patient", 0))
 		kexec_jump_patiently();
 	kexec_jump();
+}
+
+static void preserve(char *args)
+{
+	char *word, *save = NULL;
+
+	for (word = strtok_r(args, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save))
+		opt_set(word);
+	rig_preserve(&rig);
+	emit("preserved", "");
+}
+
+static void jump(char *args)
+{
+	rig_poll(&rig);
+	emit_audio(&rig);
+	emit("jump", ",\"next\":%llu",
+	     (unsigned long long)rig.st->nic.next);
+	tcdrain(ctl_fd());
+	emit("stays", ",\"errno\":%d", -kexec_try());
+}
+
+static void unplug(char *args)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", args);
+	write_file(path, "1");
+	emit("unplugged", "");
 }
 
 static void stop(char *args)
@@ -295,6 +329,9 @@ static const struct {
 	void (*run)(char *args);
 } commands[] = {
 	{ "update", update },
+	{ "preserve", preserve },
+	{ "jump", jump },
+	{ "unplug", unplug },
 	{ "resume", resume },
 	{ "replace", replace },
 	{ "undo", undo },

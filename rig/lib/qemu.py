@@ -36,6 +36,11 @@ class Qemu:
         """How the property is called that takes the unit to scalable mode."""
         return f"{'x-' if self.old else ''}scalable-mode={'on' if scalable else 'off'}"
 
+    @property
+    def first_stage(self):
+        """The property that gives the unit first-stage tables, in scalable mode."""
+        return f"{'x-flts' if self.old else 'fsts'}=on"
+
 
 @functools.cache
 def find():

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The IOMMU's entries: what the next kernel would refuse is refused before the jump;
+what is no longer alone in its group does not go on after it; and whoever does not
+use live update has 7.3's behaviour.
+"""
+
+import errno
+
+from rig.cases.handover import FRESH, KEPT
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.memory import Memory, shared
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+from rig.referee import dmalog
+
+DID_LEGACY, DID_SCALABLE = 1 << 8, 1
+DIRTY, PRESENT = 1 << 9, 1
+
+
+# -- before the jump -------------------------------------------------------
+
+def legacy_changes(memory, source):
+    """(what the log has to say, address, value)"""
+    entry = memory.context(source)
+    low, high = memory.get(entry), memory.get(entry + 8)
+    yield "its context entry has another domain id", entry + 8, high + 77 * DID_LEGACY
+    yield "reserved bits of its context entry are set", entry, low | 1 << 4
+
+
+def scalable_changes(memory, source):
+    first, directory = memory.pasid(source), memory.pasid_directory(source)
+    low, high = memory.get(first), memory.get(first + 8)
+    yield "its PASID entry has another domain id", first + 8, high + 77 * DID_SCALABLE
+    yield "dirty tracking of its HWPT is on", first, low | DIRTY
+    yield "it has a PASID that was not handed over", memory.pasid(source, 3), low
+    # A table that nobody has preserved: of the second entry, which is free.
+    yield "a PASID table of it was not preserved", directory + 8, (first & ~0xfff) + 4096 | PRESENT
+
+
+CHANGES = {"legacy": legacy_changes, "scalable": scalable_changes}
+
+
+@guarded
+def changed(machine, begin, mode):
+    """
+    Entries of a preserved device change before the jump, one at a time: EBUSY, by
+    the rule that the next kernel has for it. Then the update works.
+    Seen to fail: without the check in iommu_device_changed(), at the first change.
+    """
+    run = begin(mode=mode, extra=shared(machine))
+    run.rest(STEADY_S)
+    memory, source = Memory(machine), dmalog.source_id(run.ready["nic"])
+    machine.send("preserve")
+    machine.wait("preserved")
+    rules = []
+    for rule, address, value in CHANGES[mode](memory, source):
+        before, since = memory.get(address), len(machine.events)
+        memory.put(address, value)
+        machine.send("jump")
+        answer = machine.wait("stays", since=since)["errno"]
+        memory.put(address, before)
+        if answer != errno.EBUSY:
+            raise Failed(f"'{rule}': {errno.errorcode.get(answer, answer)}, expected EBUSY")
+        rules.append(rule)
+    since = len(machine.events)
+    machine.send("jump")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    machine.wait("resumed", since=since, timeout_s=60)
+    run.rest(AFTER_S)
+    run.stop()
+    for rule in rules:
+        if f"has changed since it was preserved: {rule}" not in machine.console():
+            raise Failed(f"the log does not say '{rule}'")
+    machine.figures["tries"] = len(rules)
+    machine.figures["outcome"] = "each is EBUSY before the jump, by name; then the update works"
+    clean(run)
+
+
+# -- after the jump --------------------------------------------------------
+
+@guarded
+def crowded(machine, begin, mode):
+    """
+    A second function turns up in the group of a device that was alone in it.
+    Seen to fail: without @alone in iommu_liveupdate_first_domain(), the device is kept.
+    """
+    run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each",
+                extra=("-global", "igb.multifunction=on", "-device", "qemu-xhci,addr=4.1"))
+    run.rest(1)
+    machine.send(f"unplug {run.ready['nic'][:-1]}1")
+    machine.wait("unplugged")
+    end = run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    found = []
+    for name, expected in (("nic", FRESH), ("audio", KEPT)):
+        if end[name] != expected:
+            found.append(f"{name} is {end[name]}, not {expected}")
+    if f"{run.ready['nic']} refused: it shares its IOMMU group" not in machine.console():
+        found.append("the log does not say that the device shares its group")
+    if found:
+        raise Failed("; ".join(found))
+    sid = dmalog.source_id(run.ready["nic"])
+    fresh = next(e["host_real_ns"] // 1000 for e in machine.events if e["ev"] == "fresh" and e["what"] == "nic")
+    boot = next(e["host_real_ns"] // 1000 for e in machine.events if e["ev"] == "boot" and e["stage"] == 2)
+    late = run.log.times(sid, boot, fresh)
+    if late:
+        raise Failed(f"{len(late)} DMAs after the new kernel refused it")
+    machine.figures["outcome"] = "refused, stopped and reset; the other device goes on"
+
+
+# -- without live update ---------------------------------------------------
+
+@guarded
+def first_stage(machine, begin, n=1000):
+    """First-stage HWPTs replace each other under load."""
+    run = begin(mode="scalable", iommu=machine.qemu.first_stage)
+    run.rest(STEADY_S)
+    run.replace(n)
+    run.rest(1)
+    run.stop()
+    clean(run)
+
+
+@guarded
+def no_cx16(machine, begin, mode, n=20):
+    """
+    On a CPU without cmpxchg16b domains are replaced as by 7.3, with a gap, and
+    nothing is preserved. Seen to fail: before, the first replace was EOPNOTSUPP.
+    """
+    run = begin(mode=mode, nic=False, extra=("-cpu", "max,cx16=off"))
+    run.rest(1)
+    run.replace(n)
+    run.rest(1)
+    try:
+        run.update(2)
+    except Failed as error:
+        if "preserve the audio device: Operation not supported" not in str(error):
+            raise
+    else:
+        raise Failed("the device was preserved; it could not be given back")
+    machine.await_end()
+    rule = "this CPU cannot replace its domain without a gap"
+    must_see("the refusal by name", f"cannot be preserved: {rule}" in machine.console())
+    machine.figures["tries"] = n
+    machine.figures["outcome"] = "replaced, and refused by name at preserve"
+
+
+CASES = [
+    *(Case(f"changed-{mode}", "entries of a preserved device that change before the jump", bind(changed, mode=mode),
+           fault="an IOMMU entry of a preserved device changes before the jump") for mode in ("legacy", "scalable")),
+    Case("crowded", "a preserved device is not alone in its group any more", bind(crowded, mode="scalable"),
+         fault="a second device turns up in the IOMMU group"),
+    Case("first-stage-replace", "1000 replaces of first-stage tables under load", first_stage),
+    *(Case(f"{mode}-no-cx16", "replaces on a CPU without cmpxchg16b", bind(no_cx16, mode=mode),
+           fault="preserve on a CPU without cmpxchg16b") for mode in ("legacy", "scalable")),
+]
