@@ -44,7 +44,7 @@ def mark_first(machine, begin, mode):
     else:
         raise Failed("the second update went well without a mark; it must be refused")
     machine.await_end()
-    if "nothing to preserve: no HWPT is marked" not in machine.console():
+    if "iommufd: cannot be preserved: no HWPT is marked" not in machine.console():
         raise Failed("the log does not say that no HWPT is marked")
     machine.figures["outcome"] = "refused before the jump: no HWPT is marked"
 

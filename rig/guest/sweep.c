@@ -5,8 +5,7 @@
  *
  * The sweep lets the first place that can fail in a step fail, then the second,
  * and so on, until a step is through without having met the fault
- * (/proc/self/fail-nth counts allocations and the kernel's liveupdate_fault()
- * alike). The frames go on meanwhile, and the referee looks at them.
+ * (see fault.c). The frames go on meanwhile, and the referee looks at them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "iommufd.h"
 #include "luo.h"
 #include "rig.h"
@@ -28,73 +28,19 @@
 #include "abi.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
-#define KHO_PAGES	DEBUGFS "liveupdate_test/kho_pages"
-#define FAULTS_OF_OURS	DEBUGFS "liveupdate_test/fail_liveupdate/"
-
-/* Standing for "more than there can be": a sweep that runs away ends. */
-#define POINTS_MAX	2000
+#define KHO_PAGES	DEBUGFS "liveupdate/memory"
 
 /* How many pages KHO is told to preserve at the moment. */
 static long kho_pages(void)
 {
 	static char text[64];
-	char *end;
+	unsigned long folios, pages;
 
-	if (read_file(KHO_PAGES, text, sizeof(text)) <= 0)
-		die("read %s: is LIVEUPDATE_BREAK_LAWS on in this kernel?",
-		    KHO_PAGES);
-	strtol(text, &end, 10);
-	return strtol(end, NULL, 10);
-}
-
-/* ---- faults ---- */
-
-static int fail_fd = -1;
-
-static void arm(unsigned int nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", nth);
-
-	if (pwrite(fail_fd, text, len, 0) != len)
-		die("write %s to fail-nth: %s", text, strerror(errno));
-}
-
-/* Did the fault that was armed come to pass? */
-static bool disarm(void)
-{
-	char text[16] = "";
-
-	if (pread(fail_fd, text, sizeof(text) - 1, 0) <= 0)
-		die("read fail-nth: %s", strerror(errno));
-	arm(0);
-	return !strtoul(text, NULL, 10);
-}
-
-/* False if this kernel has no fault injection. */
-static bool faults_on(void)
-{
-	static const struct {
-		const char *file, *text;
-	} knob[] = {
-		{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
-		{ DEBUGFS "failslab/verbose", "0" },
-		{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ DEBUGFS "fail_page_alloc/min-order", "0" },
-		{ DEBUGFS "fail_page_alloc/verbose", "0" },
-		{ FAULTS_OF_OURS "verbose", "0" },
-	};
-
-	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_fd < 0)
-		return false;
-	for (unsigned int i = 0; i < ARRAY_SIZE(knob); i++) {
-		if (access(knob[i].file, W_OK))
-			return false;
-		write_file(knob[i].file, knob[i].text);
-	}
-	return true;
+	if (read_file(KHO_PAGES, text, sizeof(text)) <= 0 ||
+	    sscanf(text, "format=1\nmemory folios=%lu pages=%lu\n", &folios,
+		   &pages) != 2)
+		die("read how many pages are preserved from %s", KHO_PAGES);
+	return pages;
 }
 
 /* ---- as before ---- */
@@ -172,38 +118,6 @@ static int low_power(struct vdev *v, bool on)
 
 /* ---- the sweep ---- */
 
-struct swept {
-	unsigned int points;	/* places that were made to fail */
-	unsigned int failed;	/* of these, how many made the step fail */
-	unsigned int busy, inval, nomem, other;	/* and with what */
-};
-
-static void count(struct swept *s, int ret, bool hit, const char *what)
-{
-	s->points += hit;
-	if (!ret)
-		return;
-	if (!hit)
-		die("%s: %s, and no fault was injected", what, strerror(-ret));
-	s->failed++;
-	if (ret == -ENOMEM)
-		s->nomem++;
-	else if (ret == -EBUSY)
-		s->busy++;
-	else if (ret == -EINVAL)
-		s->inval++;
-	else
-		s->other++;
-}
-
-static void say(const char *step, const struct swept *s, uint64_t begin)
-{
-	emit("swept",
-	     ",\"step\":\"%s\",\"points\":%u,\"failed\":%u,\"enomem\":%u,\"ebusy\":%u,\"einval\":%u,\"other\":%u,\"ms\":%llu",
-	     step, s->points, s->failed, s->nomem, s->busy, s->inval, s->other,
-	     (unsigned long long)(now_us() - begin) / 1000);
-}
-
 /* A step failed and the session is there still: all but that step works. */
 static void as_before_step(struct rig *r, enum rig_step step, long pages)
 {
@@ -240,21 +154,21 @@ static void sweep_step(struct rig *r, enum rig_step step, const char *name,
 {
 	uint64_t begin = now_us();
 	struct swept s = {};
-	bool hit = true;
+	bool hit;
 
-	for (unsigned int n = 1; hit; n++) {
+	for (unsigned int n = 1; n; n = fault_next(n, hit)) {
 		long before;
 		int ret;
 
-		if (n > POINTS_MAX)
+		if (s.points > POINTS_MAX)
 			die("%s: more than %d places can fail", name, POINTS_MAX);
 		if (step > STEP_SESSION && r->session < 0)
 			steps(r, STEP_SESSION, step);
 		before = kho_pages();
-		arm(n);
+		fault_arm(n);
 		ret = rig_step(r, step);
-		hit = disarm();
-		count(&s, ret, hit, name);
+		hit = fault_disarm(name);
+		fault_count(&s, ret, hit, name);
 		if (ret) {
 			as_before_step(r, step, before);
 			if (s.failed % REDO_EVERY && step > STEP_SESSION)
@@ -264,7 +178,7 @@ static void sweep_step(struct rig *r, enum rig_step step, const char *name,
 		undo_session(r);
 		as_before(r, pages);
 	}
-	say(name, &s, begin);
+	fault_say(name, &s, begin, true);
 }
 
 /* Closing the session cannot fail, whatever there is no memory for. */
@@ -272,17 +186,18 @@ static void sweep_undo(struct rig *r, long pages)
 {
 	uint64_t begin = now_us();
 	struct swept s = {};
-	bool hit = true;
+	bool hit;
 
-	for (unsigned int n = 1; hit && n < POINTS_MAX; n++) {
+	for (unsigned int n = 1; n && s.points < POINTS_MAX;
+	     n = fault_next(n, hit)) {
 		steps(r, STEP_SESSION, STEPS_ALL);
-		arm(n);
+		fault_arm(n);
 		undo_session(r);
-		hit = disarm();
-		count(&s, 0, hit, "undo");
+		hit = fault_disarm("undo");
+		fault_count(&s, 0, hit, "undo");
 		as_before(r, pages);
 	}
-	say("undo", &s, begin);
+	fault_say("undo", &s, begin, true);
 }
 
 /*
@@ -296,26 +211,26 @@ static void sweep_freeze(struct rig *r, struct vdev *last, const char *name,
 	bool nic_last = last == &r->nic.v;
 	uint64_t begin = now_us();
 	struct swept s = {};
-	bool hit = true;
+	bool hit;
 
 	steps(r, STEP_SESSION, STEP_NIC);
 	must(rig_step(r, nic_last ? STEP_AUDIO : STEP_NIC), "preserve a device");
 	must(rig_step(r, nic_last ? STEP_NIC : STEP_AUDIO), "preserve a device");
-	for (unsigned int n = 1; hit; n++) {
+	for (unsigned int n = 1; n; n = fault_next(n, hit)) {
 		int ret;
 
-		if (n > POINTS_MAX)
+		if (s.points > POINTS_MAX)
 			die("%s: more than %d places can fail", name, POINTS_MAX);
 		must(low_power(last, true), "low power entry before the jump");
-		arm(n);
+		fault_arm(n);
 		ret = kexec_try();
-		hit = disarm();
+		hit = fault_disarm(name);
 		must(low_power(last, false), "low power exit before the jump");
 		if (!hit && ret != -EBUSY)
 			die("%s: %s in place of EBUSY for a device that sleeps",
 			    name, strerror(-ret));
 		if (hit)
-			count(&s, ret, hit, name);
+			fault_count(&s, ret, hit, name);
 		/* Preserved, as it was before the reboot(2). */
 		ret = vfio_attach(&r->nic.v, other_hwpt);
 		if (ret != -EBUSY)
@@ -325,7 +240,7 @@ static void sweep_freeze(struct rig *r, struct vdev *last, const char *name,
 	}
 	undo_session(r);
 	as_before(r, pages);
-	say(name, &s, begin);
+	fault_say(name, &s, begin, true);
 }
 
 void rig_sweep(struct rig *r)
@@ -345,13 +260,15 @@ void rig_sweep(struct rig *r)
 	sweep_step(r, STEP_AUDIO, "audio", pages);
 	sweep_step(r, STEP_NIC, "nic", pages);
 	sweep_step(r, STEP_IOMMUFD, "iommufd", pages);
+	faults_pages(true);
 	sweep_step(r, STEP_MEMFD, "memfd", pages);
+	faults_pages(false);
 	sweep_freeze(r, &r->audio.v, "freeze, audio last", pages);
 	sweep_freeze(r, &r->nic.v, "freeze, nic last", pages);
 	sweep_undo(r, pages);
 
 	must(iommufd_destroy(r->iommufd, other_hwpt), "destroy the second HWPT");
-	close(fail_fd);
+	faults_off();
 	kmemleak_check();
 	emit("sweep_over", ",\"kho_pages\":%ld", pages);
 }

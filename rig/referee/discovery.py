@@ -95,6 +95,8 @@ RECORDS = {
                 "reset": _one_of("pending", "done", "failed"), "errno": _number, **REFUSED}),
     "bridge": ({"bdf": _bdf, "state": _one_of("preserved", "frozen", "pending", "running", "finished", "refused")},
                {"devices": _number, "secondary": _number, "subordinate": _number, "bus-master": ON_OFF, **REFUSED}),
+    "refusal": ({"number": _number, "object": _text, "state": _one_of("refused"), "rule": _text, "errno": _number,
+                 "why": _text}, {}),
     "list": ({"name": _one_of("pci-v1", "iommu-v1"), "state": _one_of("refused")}, REFUSED),
 }
 # Of every record: incoming only.
@@ -176,7 +178,7 @@ def parse(text):
 
 # What makes two records of a type the same object.
 IDENTITY = {"image": (), "format": ("compatible",), "session": ("name",), "file": ("session", "token"), "hwpt": ("session", "iommufd", "token"),
-            "iommu": ("registers",), "domain": ("index",), "device": ("bdf",), "bridge": ("bdf",), "list": ("name",)}
+            "iommu": ("registers",), "domain": ("index",), "device": ("bdf",), "bridge": ("bdf",), "list": ("name",), "refusal": ("number",)}
 NOT_ON_DOMAIN = ("left", "finished", "refused", "running")
 
 
@@ -193,7 +195,7 @@ def contradictions(view, incoming):
         if identity in seen:
             found.append(f"{identity} is there twice")
         seen.add(identity)
-        if not incoming and (record.waits or record["state"] == "refused"):
+        if not incoming and (record.waits or record["state"] == "refused" and record.type != "refusal"):
             found.append(f"{identity} is outgoing, but waits for something or is refused")
         if record.type == "session" and record["state"] not in ("not-read", "busy"):
             n = len(view.of("file", session=record["name"]))

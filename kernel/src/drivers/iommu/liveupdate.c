@@ -84,8 +84,8 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/memcontrol.h>
 #include <linux/memfd.h>
@@ -97,6 +97,7 @@
 
 #include "iommu-pages.h"
 #include "iommu-priv.h"
+#include "liveupdate_rules.h"
 
 enum {
 	MAX_IOMMUS = IOMMU_SER_MAX_IOMMUS,
@@ -272,11 +273,12 @@ static int preserve_iommus(struct iommu_handover *ho)
 	int ret;
 
 	n = list_units(ho);
-	if (n > MAX_IOMMUS)
-		return -ENOSPC;
+	ret = liveupdate_require(n <= MAX_IOMMUS, &rule_iommu_units,
+				 "%u IOMMU units", n);
+	if (ret)
+		return ret;
 	for (i = 0; i < n; i++) {
 		iommu = ho->units[i];
-		ret = liveupdate_fault(-ENOSPC);
 		if (ret)
 			goto err;
 		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
@@ -490,6 +492,7 @@ domain_liveupdate_ops(struct iommu_domain *domain)
 /**
  * iommu_domain_preserve() - Carry a domain over to the next kernel
  * @domain: A paging domain that the caller keeps from changing.
+ * @id:     Of its HWPT, for the log.
  * @index:  On success, its index in the handover.
  *
  * Context: In a .preserve() callback of a handler with the IOMMU FLB.
@@ -497,28 +500,31 @@ domain_liveupdate_ops(struct iommu_domain *domain)
  * it, -EBUSY if it is preserved already or its dirty tracking is on, -ENOSPC if
  * there are too many, -ENOMEM.
  */
-int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
+int iommu_domain_preserve(struct iommu_domain *domain, u32 id, u32 *index)
 {
 	const struct iommu_liveupdate_ops *ops = domain_liveupdate_ops(domain);
 	struct iommu_domain_ser *ser;
 	u32 i;
 	int ret;
 
-	if (!ops || domain->restored || domain->iopf_handler)
-		return -EOPNOTSUPP;
+	ret = liveupdate_require(ops && !domain->restored &&
+				 !domain->iopf_handler,
+				 &rule_iommu_domain_kind, "HWPT %u", id);
+	if (ret)
+		return ret;
 
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
-		if (domain->preserved)
-			return -EBUSY;
-		ret = liveupdate_fault(-ENOSPC);
-		if (ret)
-			return ret;
 		for (i = 0; i < MAX_DOMAINS; i++)
 			if (!(outgoing->domains[i].flags & IOMMU_SER_USED) &&
 			    !test_bit(i, outgoing->taken))
 				break;
-		if (i == MAX_DOMAINS)
-			return -ENOSPC;
+		ret = liveupdate_require(!domain->preserved,
+					 &rule_iommu_domain_again, "HWPT %u",
+					 id) ?:
+		      liveupdate_require(i < MAX_DOMAINS, &rule_iommu_domains,
+					 "HWPT %u", id);
+		if (ret)
+			return ret;
 		__set_bit(i, outgoing->taken);
 	}
 
@@ -526,6 +532,9 @@ int iommu_domain_preserve(struct iommu_domain *domain, u32 *index)
 	memset(ser, 0, sizeof(*ser));
 	lockdep_assert_not_held(&iommu_liveupdate_lock);
 	ret = ops->preserve_domain(domain, ser);
+	if (ret == -EOPNOTSUPP)
+		ret = liveupdate_require(false, &rule_iommu_domain_kind,
+					 "HWPT %u", id);
 
 	guard(mutex)(&iommu_liveupdate_lock);
 	__clear_bit(i, outgoing->taken);
@@ -584,12 +593,6 @@ static bool needs_direct_mapping(struct device *dev)
 			direct = true;
 	iommu_put_resv_regions(dev, &regions);
 	return direct;
-}
-
-static int refuse_preserve(struct device *dev, int err, const char *why)
-{
-	dev_warn(dev, "live update: cannot be preserved: %s\n", why);
-	return err;
 }
 
 /*
@@ -671,8 +674,8 @@ static const void *outgoing_get(struct liveupdate_mem *mem, u64 pa,
 }
 
 /* Ask of a device what the next kernel will ask. */
-static const char *check_outgoing(struct device *dev,
-				  const struct iommu_device_ser *ser)
+static int check_outgoing(struct device *dev,
+			  const struct iommu_device_ser *ser)
 {
 	struct liveupdate_kho_mem mem;
 	const struct iommu_ser_view view = {
@@ -692,7 +695,8 @@ static const char *check_outgoing(struct device *dev,
 		why = dev_iommu_ops(dev)->liveupdate->check_device(dev, &view,
 								   ser);
 	liveupdate_kho_mem_destroy(&mem);
-	return why;
+	return liveupdate_require(!why, &rule_iommu_changed, "%s (%s)",
+				  dev_name(dev), why);
 }
 
 /**
@@ -714,39 +718,35 @@ static const char *check_outgoing(struct device *dev,
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 {
 	struct iommu_device_ser *ser;
-	const char *why;
 	int ret;
 	u32 i;
 
-	if (!dev_is_pci(dev) || !dev->iommu || !dev->iommu->iommu_dev)
-		return refuse_preserve(dev, -EOPNOTSUPP,
-				       "it has no IOMMU translation");
-	if (!alone_in_group(dev) || liveupdate_should_fail())
-		return refuse_preserve(dev, -EOPNOTSUPP,
-				       "it shares its IOMMU group");
-	if (needs_direct_mapping(dev) || liveupdate_should_fail())
-		return refuse_preserve(dev, -EOPNOTSUPP,
-				       "firmware needs a 1:1 mapping (RMRR) for it");
+	ret = liveupdate_require(dev_is_pci(dev) && dev->iommu &&
+				 dev->iommu->iommu_dev, &rule_iommu_none, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(alone_in_group(dev), &rule_iommu_group, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(!needs_direct_mapping(dev), &rule_iommu_rmrr,
+				 "%s", dev_name(dev));
+	if (ret)
+		return ret;
 
 	guard(mutex)(&iommu_liveupdate_lock);
-	if (!domain->preserved)
-		return refuse_preserve(dev, -ENOENT,
-				       "its HWPT is not preserved; mark it and preserve the iommufd first");
-	if (dev->iommu->preserved || liveupdate_should_fail())
-		return refuse_preserve(dev, -EBUSY, "it is preserved already");
-	if (iommu_get_domain_for_dev(dev) != domain || liveupdate_should_fail())
-		return refuse_preserve(dev, -EINVAL,
-				       "it is not attached to the HWPT");
-	if (IS_ERR_OR_NULL(dev->iommu->iommu_dev->liveupdate_ser))
-		return refuse_preserve(dev, -EOPNOTSUPP,
-				       "its IOMMU does not support live update");
-
 	for (i = 0; i < MAX_DEVICES; i++)
 		if (!(outgoing->devices[i].flags & IOMMU_SER_USED))
 			break;
-	if (i == MAX_DEVICES || liveupdate_should_fail())
-		return refuse_preserve(dev, -ENOSPC,
-				       "too many devices are preserved");
+	ret = liveupdate_require(domain->preserved, &rule_iommu_unmarked, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(!dev->iommu->preserved, &rule_iommu_again,
+				 "%s", dev_name(dev)) ?:
+	      liveupdate_require(iommu_get_domain_for_dev(dev) == domain,
+				 &rule_iommu_detached, "%s", dev_name(dev)) ?:
+	      liveupdate_require(!IS_ERR_OR_NULL(dev->iommu->iommu_dev->liveupdate_ser),
+				 &rule_iommu_driver, "%s", dev_name(dev)) ?:
+	      liveupdate_require(i < MAX_DEVICES, &rule_iommu_devices, "%s",
+				 dev_name(dev));
+	if (ret)
+		return ret;
 
 	ser = &outgoing->devices[i];
 	memset(ser, 0, sizeof(*ser));
@@ -759,11 +759,11 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 		memset(ser, 0, sizeof(*ser));
 		return ret;
 	}
-	why = check_outgoing(dev, ser);
-	if (why) {
+	ret = check_outgoing(dev, ser);
+	if (ret) {
 		dev_iommu_ops(dev)->liveupdate->unpreserve_device(dev, ser);
 		memset(ser, 0, sizeof(*ser));
-		return refuse_preserve(dev, -EBUSY, why);
+		return ret;
 	}
 	ser->flags |= IOMMU_SER_USED;
 	dev->iommu->preserved = ser;
@@ -787,28 +787,31 @@ void iommu_device_unpreserve(struct device *dev)
 EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
 
 /**
- * iommu_device_changed() - Does what was preserved still hold?
+ * iommu_device_unchanged() - Does what was preserved still hold?
  * @dev:    A preserved device.
  * @domain: The domain that it was preserved with.
  *
  * The freeze asks this, where reboot(2) can still fail. The next kernel's own
  * checks are made here first: what it would refuse is refused before the jump.
  *
- * Return: NULL if @dev is preserved, alone in its group, attached to @domain and
- * translated as the handover says; else what is not so.
+ * Return: 0 if @dev is preserved, alone in its group, attached to @domain and
+ * translated as the handover says; else -EBUSY, and the log says what is not so.
  */
-const char *iommu_device_changed(struct device *dev,
-				 struct iommu_domain *domain)
+int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 {
-	if (!dev->iommu || !dev->iommu->preserved ||
-	    iommu_get_domain_for_dev(dev) != domain || liveupdate_should_fail())
-		return "it is not attached to the HWPT that it was preserved with";
-	if (!alone_in_group(dev))
-		return "it shares its IOMMU group";
+	int ret;
+
+	ret = liveupdate_require(dev->iommu && dev->iommu->preserved &&
+				 iommu_get_domain_for_dev(dev) == domain,
+				 &rule_iommu_moved, "%s", dev_name(dev)) ?:
+	      liveupdate_require(alone_in_group(dev), &rule_iommu_joined, "%s",
+				 dev_name(dev));
+	if (ret)
+		return ret;
 	guard(mutex)(&iommu_liveupdate_lock);
 	return check_outgoing(dev, dev->iommu->preserved);
 }
-EXPORT_SYMBOL_NS_GPL(iommu_device_changed, "IOMMUFD_INTERNAL");
+EXPORT_SYMBOL_NS_GPL(iommu_device_unchanged, "IOMMUFD_INTERNAL");
 
 /**
  * iommu_liveupdate_frozen() - May this device not change its domain?

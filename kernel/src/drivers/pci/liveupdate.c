@@ -108,8 +108,8 @@
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
@@ -120,6 +120,7 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
+#include "liveupdate_rules.h"
 #include "pci.h"
 
 /* So many devices, bridges included, can be preserved at a time. */
@@ -224,28 +225,28 @@ static void pci_liveupdate_describe(struct pci_dev *dev,
 		entry->flags |= PCI_DEV_SER_ARI;
 }
 
-/* NULL if @dev is as @entry says, else what is not. */
-static const char *pci_liveupdate_differs(struct pci_dev *dev,
-					  const struct pci_dev_ser *entry)
+/* NULL if @dev is as @entry says, else the rule that it breaks. */
+static const struct liveupdate_rule *
+pci_liveupdate_differs(struct pci_dev *dev, const struct pci_dev_ser *entry)
 {
 	struct pci_dev_ser now;
 
 	pci_liveupdate_describe(dev, &now);
 	if (now.vendor != entry->vendor || now.device != entry->device)
-		return "vendor or device ID differs from the handover";
+		return &rule_pci_id;
 	if (now.class_rev != entry->class_rev)
-		return "class or revision differs from the handover";
+		return &rule_pci_class;
 	if (now.hdr_type != entry->hdr_type)
-		return "header type differs from the handover";
+		return &rule_pci_header;
 	if (now.primary != entry->primary ||
 	    now.secondary != entry->secondary ||
 	    now.subordinate != entry->subordinate)
-		return "bus numbers differ from the handover";
+		return &rule_pci_buses;
 	if ((now.flags ^ entry->flags) & PCI_DEV_SER_ARI)
-		return "ARI setting differs from the handover";
+		return &rule_pci_ari;
 	if (((now.flags ^ entry->flags) & PCI_DEV_SER_ACS) ||
 	    now.acs_ctrl != entry->acs_ctrl)
-		return "ACS control differs from the handover";
+		return &rule_pci_acs;
 	return NULL;
 }
 
@@ -348,19 +349,14 @@ static int pci_liveupdate_check_bridge(struct pci_dev *dev,
 {
 	int type = pci_is_pcie(bridge) ? pci_pcie_type(bridge) : -1;
 
-	if (type != PCI_EXP_TYPE_ROOT_PORT && type != PCI_EXP_TYPE_UPSTREAM &&
-	    type != PCI_EXP_TYPE_DOWNSTREAM) {
-		pci_warn(dev, "liveupdate: cannot be preserved: %s above it is not a PCI Express port\n",
-			 pci_name(bridge));
-		return -EOPNOTSUPP;
-	}
-	if (bridge->current_state != PCI_D0) {
-		pci_warn(dev, "liveupdate: cannot be preserved: %s above it is in %s\n",
-			 pci_name(bridge),
-			 pci_power_name(bridge->current_state));
-		return -EBUSY;
-	}
-	return 0;
+	return liveupdate_require(type == PCI_EXP_TYPE_ROOT_PORT ||
+				  type == PCI_EXP_TYPE_UPSTREAM ||
+				  type == PCI_EXP_TYPE_DOWNSTREAM,
+				  &rule_pci_bridge, "%s below %s",
+				  pci_name(dev), pci_name(bridge)) ?:
+	       liveupdate_require(bridge->current_state == PCI_D0,
+				  &rule_pci_bridge_d0, "%s below %s",
+				  pci_name(dev), pci_name(bridge));
 }
 
 static int pci_liveupdate_check(struct pci_dev *dev)
@@ -369,34 +365,21 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 	struct pci_dev *bridge;
 	int ret;
 
-	if (dev->is_virtfn) {
-		pci_warn(dev, "liveupdate: cannot be preserved: is a virtual function\n");
-		return -EOPNOTSUPP;
-	}
-	if (pci_num_vf(dev)) {
-		pci_warn(dev, "liveupdate: cannot be preserved: has enabled virtual functions\n");
-		return -EOPNOTSUPP;
-	}
-	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL) {
-		pci_warn(dev, "liveupdate: cannot be preserved: header type %#x is not that of an endpoint\n",
-			 dev->hdr_type);
-		return -EOPNOTSUPP;
-	}
-	if (pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id) ||
-	    liveupdate_should_fail()) {
-		pci_warn(dev, "liveupdate: cannot be preserved: its DMA has a requester ID other than its own\n");
-		return -EOPNOTSUPP;
-	}
-	if (dev->error_state != pci_channel_io_normal ||
-	    !pci_device_is_present(dev) || liveupdate_should_fail()) {
-		pci_warn(dev, "liveupdate: cannot be preserved: does not respond\n");
-		return -ENODEV;
-	}
-	if (dev->current_state != PCI_D0 || liveupdate_should_fail()) {
-		pci_warn(dev, "liveupdate: cannot be preserved: is in %s, not in D0\n",
-			 pci_power_name(dev->current_state));
-		return -EBUSY;
-	}
+	ret = liveupdate_require(!dev->is_virtfn, &rule_pci_vf, "%s",
+				 pci_name(dev)) ?:
+	      liveupdate_require(!pci_num_vf(dev), &rule_pci_vfs, "%s",
+				 pci_name(dev)) ?:
+	      liveupdate_require(dev->hdr_type == PCI_HEADER_TYPE_NORMAL,
+				 &rule_pci_endpoint, "%s", pci_name(dev)) ?:
+	      liveupdate_require(!pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id),
+				 &rule_pci_alias, "%s", pci_name(dev)) ?:
+	      liveupdate_require(dev->error_state == pci_channel_io_normal &&
+				 pci_device_is_present(dev),
+				 &rule_pci_silent, "%s", pci_name(dev)) ?:
+	      liveupdate_require(dev->current_state == PCI_D0, &rule_pci_d0,
+				 "%s", pci_name(dev));
+	if (ret)
+		return ret;
 	for (bridge = pci_upstream_bridge(dev); bridge;
 	     bridge = pci_upstream_bridge(bridge)) {
 		ret = pci_liveupdate_check_bridge(dev, bridge);
@@ -424,45 +407,40 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	struct pci_dev *bridge;
 	struct pci_ser *ser;
 	u32 count = 1;
-	int ret;
+	int ret, active;
 
 	guard(mutex)(&pci_liveupdate.lock);
 	ser = pci_liveupdate.out;
 	if (WARN_ON(!ser))
 		return -EINVAL;
 
-	if (pci_liveupdate_outgoing(dev)) {
-		pci_warn(dev, "liveupdate: is preserved already\n");
-		return -EEXIST;
-	}
-	if (pci_liveupdate_incoming(dev) || liveupdate_should_fail()) {
-		pci_warn(dev, "liveupdate: cannot be preserved: the session that it came with is not finished\n");
-		return -EBUSY;
-	}
+	ret = liveupdate_require(!pci_liveupdate_outgoing(dev), &rule_pci_again,
+				 "%s", pci_name(dev)) ?:
+	      liveupdate_require(!pci_liveupdate_incoming(dev),
+				 &rule_pci_unfinished, "%s", pci_name(dev));
+	if (ret)
+		return ret;
 
 	/* -EINVAL: runtime PM is off, then D0 is for good. */
-	ret = pm_runtime_get_if_active(&dev->dev);
-	if (ret == -EINVAL)
+	active = pm_runtime_get_if_active(&dev->dev);
+	if (active == -EINVAL)
 		pm_runtime_get_noresume(&dev->dev);
-	if (!ret) {
-		pci_warn(dev, "liveupdate: cannot be preserved: is runtime suspended\n");
-		return -EBUSY;
-	}
-
-	ret = pci_liveupdate_check(dev);
+	ret = liveupdate_require(active, &rule_pci_suspended, "%s",
+				 pci_name(dev));
+	if (!active)
+		return ret;
+	if (!ret)
+		ret = pci_liveupdate_check(dev);
 	if (ret)
 		goto err_pm;
 
 	for (bridge = pci_upstream_bridge(dev); bridge;
 	     bridge = pci_upstream_bridge(bridge))
 		count += !pci_liveupdate_find(ser, bridge);
-	if (count > pci_liveupdate.max_out - ser->nr_devices ||
-	    liveupdate_should_fail()) {
-		pci_warn(dev, "liveupdate: cannot be preserved: list is full (%u of %u); end all sessions that preserve devices to get a larger one\n",
-			 ser->nr_devices, pci_liveupdate.max_out);
-		ret = -ENOSPC;
+	ret = liveupdate_require(count <= pci_liveupdate.max_out - ser->nr_devices,
+				 &rule_pci_full, "%s", pci_name(dev));
+	if (ret)
 		goto err_pm;
-	}
 
 	/* Nothing fails from here on. */
 	pci_liveupdate_insert(ser, dev);
@@ -507,14 +485,17 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
  */
 static int pci_liveupdate_hold(struct pci_dev *dev)
 {
-	if (liveupdate_should_fail() || !device_trylock(&dev->dev)) {
-		pci_warn(dev, "liveupdate: is being reset or unbound\n");
-		return -EBUSY;
+	bool locked = device_trylock(&dev->dev);
+	int ret;
+
+	ret = liveupdate_require(locked, &rule_pci_held, "%s", pci_name(dev));
+	if (!ret) {
+		set_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+		pci_liveupdate_hold_reset(dev);
 	}
-	set_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
-	pci_liveupdate_hold_reset(dev);
-	device_unlock(&dev->dev);
-	return 0;
+	if (locked)
+		device_unlock(&dev->dev);
+	return ret;
 }
 
 /* The bridges go with the first device: if one is let go, all are. */
@@ -528,16 +509,11 @@ static void pci_liveupdate_let_go(struct pci_dev *dev)
 
 static int pci_liveupdate_unchanged(struct pci_dev *dev)
 {
-	const char *reason;
+	const struct liveupdate_rule *rule;
 
-	reason = pci_liveupdate_differs(dev, pci_liveupdate_find(pci_liveupdate.out, dev));
-	if (liveupdate_should_fail())
-		reason = "it is to fail";
-	if (!reason)
-		return 0;
-	pci_warn(dev, "liveupdate: has changed since it was preserved: %s\n",
-		 reason);
-	return -EBUSY;
+	rule = pci_liveupdate_differs(dev, pci_liveupdate_find(pci_liveupdate.out, dev));
+	return liveupdate_require(!rule, rule ?: &rule_pci_id, "%s",
+				  pci_name(dev));
 }
 
 /**
@@ -940,9 +916,11 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 				       const struct pci_dev_ser *entry)
 {
 	const char *reason = pci_liveupdate.refuse_reason;
+	const struct liveupdate_rule *rule;
 
-	if (!reason)
-		reason = pci_liveupdate_differs(dev, entry);
+	rule = reason ? NULL : pci_liveupdate_differs(dev, entry);
+	if (rule)
+		reason = rule->why;
 	if (!reason && dev->bus->self && !pci_liveupdate_incoming(dev->bus->self))
 		reason = "the bridge above is not preserved";
 	if (reason)

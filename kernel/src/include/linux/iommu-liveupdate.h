@@ -78,12 +78,11 @@ static inline bool iommu_domain_is_restored(struct iommu_domain *domain)
 int iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh);
 
 /* Outgoing: called by iommufd */
-int iommu_domain_preserve(struct iommu_domain *domain, u32 *index);
+int iommu_domain_preserve(struct iommu_domain *domain, u32 id, u32 *index);
 void iommu_domain_unpreserve(struct iommu_domain *domain);
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain);
 void iommu_device_unpreserve(struct device *dev);
-const char *iommu_device_changed(struct device *dev,
-				 struct iommu_domain *domain);
+int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain);
 bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */

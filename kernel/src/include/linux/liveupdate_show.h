@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct dentry;
+struct kho_radix_tree;
 struct seq_file;
 
 /**
@@ -106,6 +107,7 @@ struct liveupdate_pci_list {
 
 #ifdef CONFIG_LIVEUPDATE
 struct dentry *liveupdate_debugfs_dir(void);
+void liveupdate_show_kho(struct kho_radix_tree *tree);
 
 /* What was refused stays on show for as long as the kernel runs. */
 __printf(4, 5)
@@ -135,11 +137,16 @@ void liveupdate_show_task(struct liveupdate_view *v,
 void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait);
 
 /* Those who show something */
+void liveupdate_show_refusals(struct liveupdate_view *v);
 int luo_session_show(struct liveupdate_view *v);
 #else
 static inline struct dentry *liveupdate_debugfs_dir(void)
 {
 	return ERR_PTR(-ENODEV);
+}
+
+static inline void liveupdate_show_kho(struct kho_radix_tree *tree)
+{
 }
 #endif
 

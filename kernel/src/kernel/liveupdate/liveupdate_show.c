@@ -4,11 +4,12 @@
 /**
  * DOC: Live update, shown in debugfs
  *
- * Two files below liveupdate/ in debugfs, for who has to know how an update
+ * Files below liveupdate/ in debugfs, for who has to know how an update
  * stands and has no token in hand. *outgoing* says what this kernel would carry
  * over if kexec came now; *incoming* says what came from the previous kernel,
  * in which state each object is, what is still waited for, and what was refused
- * and why. Reading them changes nothing. Only root can. The records and their
+ * and why; *memory* how much memory is kept for the next kernel, which is a file
+ * of its own because it takes time in proportion. Reading them changes nothing. Only root can. The records and their
  * keys are documented in docs/discovery.md of Continuo.
  *
  * Format
@@ -57,13 +58,16 @@
  */
 
 #include <linux/array_size.h>
+#include <linux/bitops.h>
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/kho_radix_tree.h>
 #include <linux/list.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pid_namespace.h>
@@ -491,6 +495,47 @@ void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait)
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_wait);
 
+/* --- memory --- */
+
+struct kho_count {
+	unsigned long folios;
+	unsigned long pages;
+};
+
+static int count_key(unsigned long key, void *data)
+{
+	struct kho_count *count = data;
+
+	/* A key is a frame number at its order, with one bit set above it. */
+	count->folios++;
+	count->pages += 1UL << (64 - PAGE_SHIFT - (fls64(key) - 1));
+	return 0;
+}
+
+static int liveupdate_memory_show(struct seq_file *m, void *v)
+{
+	static const struct kho_radix_walk_cb cb = { .leaf = count_key };
+	struct kho_count count = {};
+	int ret;
+
+	ret = kho_radix_walk_tree(m->private, &cb, &count);
+	if (!ret)
+		seq_printf(m, "format=1\nmemory folios=%lu pages=%lu\n",
+			   count.folios, count.pages);
+	return ret;
+}
+DEFINE_SHOW_ATTRIBUTE(liveupdate_memory);
+
+/**
+ * liveupdate_show_kho() - Show how much memory is kept for the next kernel
+ * @tree: KHO's tree of pages for the next kernel; it lives for ever.
+ */
+void __init liveupdate_show_kho(struct kho_radix_tree *tree)
+{
+	debugfs_create_file("memory", 0400, liveupdate_debugfs_dir(), tree,
+			    &liveupdate_memory_fops);
+}
+
 /* --- the two files --- */
 
 /* Bridges, and endpoints that the IOMMU core has nothing on. */
@@ -545,6 +590,8 @@ static int show_side(struct seq_file *m, bool incoming)
 	show_pci(&v, pci);
 	if (incoming)
 		show_refused(&v);
+	else
+		liveupdate_show_refusals(&v);
 	end_record(&v);
 	return 0;
 }

@@ -20,7 +20,6 @@
 
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/sched.h>
 #include <linux/kho_native.h>
 
@@ -70,8 +69,7 @@ static int __preserve_tables(struct pt_range *range, void *arg,
 			if (!--args->undo)
 				return -ECANCELED;
 		} else {
-			ret = liveupdate_fault(-ENOMEM) ?:
-			      kho_preserve_folio(folio);
+			ret = kho_preserve_folio(folio);
 			if (ret)
 				return ret;
 			args->done++;
@@ -109,8 +107,7 @@ static int NS(preserve)(struct pt_iommu *iommu_table)
 	struct pt_iommu_preserve_args args = {};
 	int ret;
 
-	ret = liveupdate_fault(-ENOMEM) ?:
-	      kho_preserve_folio(virt_to_folio(range.top_table));
+	ret = kho_preserve_folio(virt_to_folio(range.top_table));
 	if (ret)
 		return ret;
 	ret = pt_walk_range(&range, __preserve_tables, &args);

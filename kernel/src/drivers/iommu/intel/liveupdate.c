@@ -39,10 +39,11 @@
 
 #include <linux/bitfield.h>
 #include <linux/dmar.h>
+#include <linux/error-injection.h>
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
-#include <linux/liveupdate_fault.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
@@ -50,6 +51,7 @@
 
 #include "iommu.h"
 #include "liveupdate_check.h"
+#include "liveupdate_rules.h"
 #include "pasid.h"
 #include "replace.h"
 #include "../iommu-pages.h"
@@ -137,8 +139,7 @@ static int intel_preserve_iommu(struct iommu_device *dev,
 	ret = intel_liveupdate_preserve_ir(iommu);
 	if (ret)
 		return ret;
-	ret = liveupdate_fault(-ENOMEM) ?:
-	      kho_preserve_folio(virt_to_folio(iommu->root_entry));
+	ret = kho_preserve_folio(virt_to_folio(iommu->root_entry));
 	if (ret)
 		intel_liveupdate_unpreserve_ir(iommu);
 	return ret;
@@ -157,15 +158,14 @@ static int intel_preserve_domain(struct iommu_domain *domain,
 	struct dmar_domain *d = to_dmar_domain(domain);
 	struct pt_common *common = &d->sspt.vtdss_pt.common;
 	struct pt_iommu_vtdss_hw_info pt_info;
+	int ret;
 
-	if (!intel_domain_is_ss_paging(d) || d->nested_parent ||
-	    liveupdate_should_fail())
+	if (!intel_domain_is_ss_paging(d) || d->nested_parent)
 		return -EOPNOTSUPP;
 	/* The log is in the tables, but the next kernel would not read it. */
-	if (d->dirty_tracking) {
-		pr_warn("a HWPT cannot be preserved: its dirty tracking is on; switch it off first\n");
-		return -EBUSY;
-	}
+	ret = liveupdate_require(!d->dirty_tracking, &rule_vtd_dirty, "a HWPT");
+	if (ret)
+		return ret;
 
 	pt_iommu_vtdss_hw_info(&d->sspt, &pt_info);
 	ser->format = IOMMU_SER_FMT_VTDSS;
@@ -178,6 +178,7 @@ static int intel_preserve_domain(struct iommu_domain *domain,
 		ser->flags |= IOMMU_SER_DOMAIN_FORCE_SNOOP;
 	return d->iommu.ops->preserve(&d->iommu);
 }
+ALLOW_ERROR_INJECTION(intel_preserve_domain, ERRNO);
 
 static void intel_unpreserve_domain(struct iommu_domain *domain,
 				    const struct iommu_domain_ser *ser)
@@ -225,7 +226,7 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 	unsigned int i;
 	int ret;
 
-	ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(dir);
+	ret = iommu_liveupdate_keep(dir);
 	if (ret)
 		return ret;
 	for (i = 0; i < max_pde(max_pasid); i++) {
@@ -233,7 +234,7 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 
 		if (!table)
 			continue;
-		ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(table);
+		ret = iommu_liveupdate_keep(table);
 		if (ret) {
 			unpreserve_pasid_tables(dir, i);
 			return ret;
@@ -248,12 +249,6 @@ static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
 	return 0;
 }
 
-static int refuse_preserve(struct device *dev, const char *why)
-{
-	dev_warn(dev, "live update: cannot be preserved: %s\n", why);
-	return -EOPNOTSUPP;
-}
-
 static int intel_preserve_device(struct device *dev,
 				 struct iommu_domain *domain,
 				 struct iommu_device_ser *ser)
@@ -265,20 +260,21 @@ static int intel_preserve_device(struct device *dev,
 	void *table;
 	int ret;
 
-	if (dev_is_real_dma_subdevice(dev))
-		return refuse_preserve(dev, "another device does its DMA");
-	if (!intel_replace_can())
-		return refuse_preserve(dev,
-				       "this CPU cannot replace its domain without a gap (no cmpxchg16b)");
-	if (info->ats_supported || liveupdate_should_fail())
-		return refuse_preserve(dev, "it uses ATS");
 	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);
-	if (aliases != 1 || liveupdate_should_fail())
-		return refuse_preserve(dev, "it has more than one requester id");
-	if (PCI_DEVID(info->bus, info->devfn) != ser->bdf)
-		return refuse_preserve(dev, "its requester id is not its own");
-	if (info->domain != to_dmar_domain(domain) || liveupdate_should_fail())
-		return -EINVAL;
+	ret = liveupdate_require(!dev_is_real_dma_subdevice(dev),
+				 &rule_vtd_subdevice, "%s", dev_name(dev)) ?:
+	      liveupdate_require(intel_replace_can(), &rule_vtd_cpu, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(!info->ats_supported, &rule_vtd_ats, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(aliases == 1, &rule_vtd_alias, "%s",
+				 dev_name(dev)) ?:
+	      liveupdate_require(PCI_DEVID(info->bus, info->devfn) == ser->bdf,
+				 &rule_vtd_other_id, "%s", dev_name(dev)) ?:
+	      liveupdate_require(info->domain == to_dmar_domain(domain),
+				 &rule_vtd_detached, "%s", dev_name(dev));
+	if (ret)
+		return ret;
 
 	ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
 	if (WARN_ON(!ctx))
@@ -290,17 +286,16 @@ static int intel_preserve_device(struct device *dev,
 	if (sm_supported(iommu)) {
 		struct pasid_table *pasids = info->pasid_table;
 
-		if (other_pasids(pasids->table, pasids->max_pasid) ||
-		    liveupdate_should_fail())
-			return refuse_preserve(dev, "a PASID of it is attached");
-		ret = preserve_pasid_tables(pasids->table, pasids->max_pasid);
+		ret = liveupdate_require(!other_pasids(pasids->table, pasids->max_pasid),
+					 &rule_vtd_pasid, "%s", dev_name(dev)) ?:
+		      preserve_pasid_tables(pasids->table, pasids->max_pasid);
 		if (ret)
 			return ret;
 		ser->pasid_pa = virt_to_phys(pasids->table);
 		ser->max_pasid = pasids->max_pasid;
 	}
 
-	ret = liveupdate_fault(-ENOMEM) ?: iommu_liveupdate_keep(table);
+	ret = iommu_liveupdate_keep(table);
 	if (ret && ser->pasid_pa)
 		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
 					max_pde(ser->max_pasid));

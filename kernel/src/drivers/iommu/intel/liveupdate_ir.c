@@ -49,7 +49,6 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/iommu-liveupdate.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/sizes.h>
 
 #include "iommu.h"
@@ -73,8 +72,7 @@ int intel_liveupdate_preserve_ir(struct intel_iommu *iommu)
 {
 	if (!remaps(iommu))
 		return 0;
-	return liveupdate_fault(-ENOMEM) ?:
-	       kho_preserve_folio(virt_to_folio(iommu->ir_table->base));
+	return kho_preserve_folio(virt_to_folio(iommu->ir_table->base));
 }
 
 /**

@@ -56,9 +56,9 @@
 #include <linux/kho/abi/iommufd.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/pagemap.h>
 #include <linux/pci_liveupdate.h>
@@ -66,6 +66,7 @@
 
 #include "io_pagetable.h"
 #include "iommufd_private.h"
+#include "liveupdate_rules.h"
 
 /* Is a HWPT other than @hwpt marked with @token? */
 static bool token_taken(struct iommufd_ctx *ictx,
@@ -91,6 +92,8 @@ static bool token_taken(struct iommufd_ctx *ictx,
 static int change_mark(struct iommufd_ctx *ictx,
 		       struct iommufd_hwpt_paging *hwpt, u64 token, u32 flags)
 {
+	int rc;
+
 	lockdep_assert_held(&ictx->objects.xa_lock);
 	if (ictx->liveupdate_preserved)
 		return -EBUSY;
@@ -101,8 +104,11 @@ static int change_mark(struct iommufd_ctx *ictx,
 		hwpt->liveupdate_keep = false;
 		return 0;
 	}
-	if (token_taken(ictx, hwpt, token))
-		return -EADDRINUSE;
+	rc = liveupdate_require(!token_taken(ictx, hwpt, token),
+				&rule_iommufd_token, "HWPT %u",
+				hwpt->common.obj.id);
+	if (rc)
+		return rc;
 	hwpt->liveupdate_token = token;
 	hwpt->liveupdate_keep = flags & IOMMU_HWPT_LIVEUPDATE_KEEP_MARK;
 	hwpt->liveupdate_marked = true;
@@ -142,9 +148,6 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 		rc = -EOPNOTSUPP;
 		goto out_put;
 	}
-	rc = liveupdate_fault(-EADDRINUSE);
-	if (rc)
-		goto out_put;
 
 	xa_lock(&ictx->objects);
 	rc = change_mark(ictx, hwpt, cmd->hwpt_token, cmd->flags);
@@ -270,12 +273,12 @@ int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd)
 
 /* --- outgoing --- */
 
-static int refuse_area(struct iopt_area *area, unsigned long iova, int err,
-		       const char *why)
+static int require_area(bool ok, const struct liveupdate_rule *rule,
+			struct iopt_area *area, unsigned long iova)
 {
-	pr_warn("IOVA %#lx of the area %#lx-%#lx cannot be preserved: %s\n",
-		iova, iopt_area_iova(area), iopt_area_last_iova(area), why);
-	return err;
+	return liveupdate_require(ok, rule, "IOVA %#lx of the area %#lx-%#lx",
+				  iova, iopt_area_iova(area),
+				  iopt_area_last_iova(area));
 }
 
 /*
@@ -286,14 +289,14 @@ static int refuse_area(struct iopt_area *area, unsigned long iova, int err,
  * @pos: Where in the file.
  * @folio_end: End of the folio that was looked at last, as an offset in the file.
  * @folio_paddr: Physical address of that end.
- * @why: What is wrong.
+ * @rule: What is wrong.
  */
 struct area_check {
 	struct xa_state xas;
 	u64 iova, last;
 	u64 pos;
 	u64 folio_end, folio_paddr;
-	const char *why;
+	const struct liveupdate_rule *rule;
 };
 
 static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
@@ -313,7 +316,7 @@ static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
 				folio = xas_load(&c->xas);
 			} while (xas_retry(&c->xas, folio));
 			if (!folio || xa_is_value(folio)) {
-				c->why = "its page is no longer in the file";
+				c->rule = &rule_iommufd_page_gone;
 				return -EINVAL;
 			}
 			order = PAGE_SHIFT + xas_get_order(&c->xas);
@@ -322,7 +325,7 @@ static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
 					 BIT_ULL(order);
 		}
 		if (c->folio_paddr - (c->folio_end - c->pos) != paddr) {
-			c->why = "the file has another page there now";
+			c->rule = &rule_iommufd_other_page;
 			return -EINVAL;
 		}
 		n = min(len, c->folio_end - c->pos);
@@ -351,6 +354,7 @@ static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
 		.iova = iopt_area_iova(area),
 		.pos = area->pages->start +
 		       iopt_area_start_byte(area, iopt_area_iova(area)),
+		.rule = &rule_iommufd_unmapped,
 	};
 	int rc;
 
@@ -359,9 +363,9 @@ static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
 			       c.iova | (CHECK_BYTES - 1));
 		scoped_guard(rcu)
 			rc = pt->ops->leaves(pt, c.iova, c.last, check_leaf, &c);
+		rc = require_area(!rc, c.rule, area, c.iova);
 		if (rc)
-			return refuse_area(area, c.iova, -EINVAL,
-					   c.why ?: "it is not mapped");
+			return rc;
 		if (c.last == iopt_area_last_iova(area))
 			return 0;
 		cond_resched();
@@ -374,19 +378,18 @@ static int check_area(struct iopt_area *area, struct iommu_domain *domain,
 	unsigned long iova = iopt_area_iova(area);
 	struct iopt_pages *pages = area->pages;
 	u64 token;
+	int rc;
 
-	if (!pages || pages->type != IOPT_ADDRESS_FILE)
-		return refuse_area(area, iova, -EINVAL,
-				   "it was not mapped from a memfd (IOMMU_IOAS_MAP_FILE)");
-	if (!pages->liveupdate_sealed || liveupdate_should_fail())
-		return refuse_area(area, iova, -EINVAL,
-				   "its memfd did not have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK when it was mapped");
-	if (liveupdate_outgoing_token(session, pages->file, &token) ||
-	    liveupdate_should_fail())
-		return refuse_area(area, iova, -ENOENT,
-				   "its memfd is not preserved in this session; preserve it first");
-	if (liveupdate_should_fail())
-		return refuse_area(area, iova, -EINVAL, "it is to fail");
+	rc = require_area(pages && pages->type == IOPT_ADDRESS_FILE,
+			  &rule_iommufd_memfd, area, iova);
+	if (rc)
+		return rc;
+	rc = require_area(pages->liveupdate_sealed, &rule_iommufd_seals, area,
+			  iova) ?:
+	     require_area(!liveupdate_outgoing_token(session, pages->file, &token),
+			  &rule_iommufd_file, area, iova);
+	if (rc)
+		return rc;
 	return check_area_pages(area, domain);
 }
 
@@ -433,19 +436,15 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt, bool checked,
 {
 	int rc;
 
-	if (hwpt->common.fault || hwpt->nest_parent ||
-	    liveupdate_should_fail()) {
-		pr_warn("HWPT %u cannot be preserved: it has a fault queue or is a nesting parent\n",
-			hwpt->common.obj.id);
-		return -EOPNOTSUPP;
-	}
-	rc = freeze_ioas(hwpt, checked, session);
+	rc = liveupdate_require(!hwpt->common.fault && !hwpt->nest_parent,
+				&rule_iommufd_hwpt, "HWPT %u",
+				hwpt->common.obj.id) ?:
+	     freeze_ioas(hwpt, checked, session);
 	if (rc)
 		return rc;
-	rc = iommu_domain_preserve(hwpt->common.domain, &ser->domain);
+	rc = iommu_domain_preserve(hwpt->common.domain, hwpt->common.obj.id,
+				   &ser->domain);
 	if (rc) {
-		pr_warn("HWPT %u cannot be preserved: %pe\n",
-			hwpt->common.obj.id, ERR_PTR(rc));
 		thaw_ioas(hwpt->ioas);
 		return rc;
 	}
@@ -562,17 +561,12 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 		rc = n;
 		goto err_free;
 	}
-	if (any_kept(ictx) !=
-	    (handler_version(args->handler) == IOMMUFD_SER_VERSION)) {
-		pr_warn("a mark was changed while the iommufd was preserved; try again\n");
-		rc = -EBUSY;
+	rc = liveupdate_require(any_kept(ictx) ==
+				(handler_version(args->handler) == IOMMUFD_SER_VERSION),
+				&rule_iommufd_changed, "iommufd") ?:
+	     liveupdate_require(n, &rule_iommufd_unmarked, "iommufd");
+	if (rc)
 		goto err_put;
-	}
-	if (!n || liveupdate_should_fail()) {
-		pr_warn("nothing to preserve: no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)\n");
-		rc = -EINVAL;
-		goto err_put;
-	}
 
 	out->ser = kho_alloc_preserve(struct_size(out->ser, hwpts, n));
 	if (IS_ERR(out->ser)) {
@@ -634,8 +628,7 @@ int iommufd_liveupdate_in_session(struct iommufd_ctx *ictx,
 {
 	u64 token;
 
-	return liveupdate_fault(-ENOENT) ?:
-	       liveupdate_outgoing_token(session, ictx->file, &token);
+	return liveupdate_outgoing_token(session, ictx->file, &token);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_liveupdate_in_session, "IOMMUFD");
 
@@ -664,16 +657,16 @@ static struct iommu_domain *device_domain(struct iommufd_device *idev)
 int iommufd_device_liveupdate_preserve(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain;
+	int rc;
 
-	if (!idev->igroup->group)
-		return -EOPNOTSUPP;
+	rc = liveupdate_require(idev->igroup->group, &rule_iommufd_noiommu,
+				"%s", dev_name(idev->dev));
+	if (rc)
+		return rc;
 	domain = device_domain(idev);
-	if (!domain || liveupdate_should_fail()) {
-		dev_warn(idev->dev,
-			 "live update: cannot be preserved: it is not attached to a HWPT\n");
-		return -EINVAL;
-	}
-	return iommu_device_preserve(idev->dev, domain);
+	return liveupdate_require(domain, &rule_iommufd_detached, "%s",
+				  dev_name(idev->dev)) ?:
+	       iommu_device_preserve(idev->dev, domain);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_preserve, "IOMMUFD");
 
@@ -697,16 +690,10 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_unpreserve, "IOMMUFD");
 int iommufd_device_liveupdate_freeze(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain = device_domain(idev);
-	const char *why = "it is not attached to a HWPT";
 
-	if (domain && !liveupdate_should_fail())
-		why = iommu_device_changed(idev->dev, domain);
-	if (!why)
-		return 0;
-	/* It keeps the host from its next kernel: somebody has to know who. */
-	dev_warn(idev->dev,
-		 "liveupdate: has changed since it was preserved: %s\n", why);
-	return -EBUSY;
+	return liveupdate_require(domain, &rule_iommufd_left, "%s",
+				  dev_name(idev->dev)) ?:
+	       iommu_device_unchanged(idev->dev, domain);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_liveupdate_freeze, "IOMMUFD");
 

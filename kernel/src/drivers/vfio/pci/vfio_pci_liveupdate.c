@@ -85,9 +85,9 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_fault.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -97,6 +97,7 @@
 #include <linux/vfio_liveupdate.h>
 
 #include "vfio_pci_liveupdate.h"
+#include "vfio_pci_liveupdate_rules.h"
 #include "vfio_pci_priv.h"
 
 /* The layout is a contract; see include/linux/kho/abi/vfio_pci.h. */
@@ -132,36 +133,26 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 
 	lockdep_assert_held(&vdev->vdev.dev_set->lock);
 
-	ret = vfio_liveupdate_check_bound(file);
-	if (ret || !vdev->vdev.iommufd_device) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: the file is not one of a cdev that is bound to an iommufd\n");
-		return ret ?: -EINVAL;
-	}
+	ret = liveupdate_require(!vfio_liveupdate_check_bound(file) &&
+				 vdev->vdev.iommufd_device, &rule_vfio_unbound,
+				 "%s", pci_name(pdev));
+	if (ret)
+		return ret;
 
 	guard(rwsem_read)(&vdev->memory_lock);
-	if (vdev->sriov_active || liveupdate_should_fail()) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: SR-IOV is in use\n");
-		return -EOPNOTSUPP;
-	}
-	if (vdev->vdev.mig_ops) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: the driver supports migration\n");
-		return -EOPNOTSUPP;
-	}
-	if (pci_is_vga(pdev) || vfio_pci_is_intel_display(pdev) ||
-	    vdev->has_vga || vdev->num_regions) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: is a display, or has regions other than its BARs\n");
-		return -EOPNOTSUPP;
-	}
-	if (!list_empty(&vdev->dmabufs) || liveupdate_should_fail()) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: BARs are exported as dma-buf\n");
-		return -EBUSY;
-	}
-	if (vdev->pm_runtime_engaged || pdev->current_state != PCI_D0 ||
-	    liveupdate_should_fail()) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: is in a low power state\n");
-		return -EBUSY;
-	}
-	return 0;
+	return liveupdate_require(!vdev->sriov_active, &rule_vfio_sriov, "%s",
+				  pci_name(pdev)) ?:
+	       liveupdate_require(!vdev->vdev.mig_ops, &rule_vfio_migration,
+				  "%s", pci_name(pdev)) ?:
+	       liveupdate_require(!pci_is_vga(pdev) &&
+				  !vfio_pci_is_intel_display(pdev) &&
+				  !vdev->has_vga && !vdev->num_regions,
+				  &rule_vfio_display, "%s", pci_name(pdev)) ?:
+	       liveupdate_require(list_empty(&vdev->dmabufs),
+				  &rule_vfio_dmabuf, "%s", pci_name(pdev)) ?:
+	       liveupdate_require(!vdev->pm_runtime_engaged &&
+				  pdev->current_state == PCI_D0,
+				  &rule_vfio_low_power, "%s", pci_name(pdev));
 }
 
 static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
@@ -169,6 +160,7 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 	struct vfio_pci_core_device *vdev = vfio_pci_liveupdate_vdev(args->file);
 	struct pci_dev *pdev = vdev->pdev;
 	struct iommufd_device *idev;
+	struct iommufd_ctx *ictx;
 	struct vfio_pci_ser *ser;
 	int ret;
 
@@ -177,12 +169,11 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 	if (ret)
 		return ret;
 
-	ret = iommufd_liveupdate_in_session(vfio_iommufd_device_ictx(&vdev->vdev),
-					    args->session);
-	if (ret) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: preserve its iommufd first, in the same session\n");
+	ictx = vfio_iommufd_device_ictx(&vdev->vdev);
+	ret = liveupdate_require(!iommufd_liveupdate_in_session(ictx, args->session),
+				 &rule_vfio_iommufd, "%s", pci_name(pdev));
+	if (ret)
 		return ret;
-	}
 
 	ser = kho_alloc_preserve(sizeof(*ser));
 	if (IS_ERR(ser))
@@ -190,11 +181,8 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 
 	idev = vdev->vdev.iommufd_device;
 	ret = iommufd_device_liveupdate_preserve(idev);
-	if (ret) {
-		pci_warn(pdev, "liveupdate: cannot be preserved: its DMA translation cannot: %pe\n",
-			 ERR_PTR(ret));
+	if (ret)
 		goto err_free;
-	}
 
 	ret = pci_liveupdate_preserve(pdev);
 	if (ret)
@@ -247,11 +235,8 @@ static int vfio_pci_liveupdate_freeze(struct liveupdate_file_op_args *args)
 		goto err_unfreeze;
 
 	ret = iommufd_device_liveupdate_freeze(vdev->vdev.iommufd_device);
-	if (ret) {
-		pci_warn(vdev->pdev, "liveupdate: its DMA translation has changed since it was preserved: %pe\n",
-			 ERR_PTR(ret));
+	if (ret)
 		goto err_unfreeze;
-	}
 	return 0;
 
 err_unfreeze:

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copyright (c) 2026 The Continuo authors */
+
+/* What the PCI core demands of a device that is to be preserved */
+
+LIVEUPDATE_RULE(pci_again, EEXIST, "it is preserved already");
+LIVEUPDATE_RULE(pci_unfinished, EBUSY, "the session that it came with is not finished");
+LIVEUPDATE_RULE(pci_suspended, EBUSY, "it is runtime suspended");
+LIVEUPDATE_RULE(pci_vf, EOPNOTSUPP, "it is a virtual function");
+LIVEUPDATE_RULE(pci_vfs, EOPNOTSUPP, "it has virtual functions enabled");
+LIVEUPDATE_RULE(pci_endpoint, EOPNOTSUPP, "its header type is not that of an endpoint");
+LIVEUPDATE_RULE(pci_alias, EOPNOTSUPP, "its DMA has a requester ID other than its own");
+LIVEUPDATE_RULE(pci_silent, ENODEV, "it does not respond");
+LIVEUPDATE_RULE(pci_d0, EBUSY, "it is not in D0");
+LIVEUPDATE_RULE(pci_bridge, EOPNOTSUPP, "a bridge above it is not a PCI Express port");
+LIVEUPDATE_RULE(pci_bridge_d0, EBUSY, "a bridge above it is not in D0");
+LIVEUPDATE_RULE(pci_full, ENOSPC,
+		"the list is full; end all sessions that preserve devices to get a larger one");
+LIVEUPDATE_RULE(pci_held, EBUSY, "it is being reset or unbound");
+
+/* It has to be as it was described; the next kernel asks this, too. */
+LIVEUPDATE_RULE(pci_id, EBUSY, "vendor or device ID differs from the handover");
+LIVEUPDATE_RULE(pci_class, EBUSY, "class or revision differs from the handover");
+LIVEUPDATE_RULE(pci_header, EBUSY, "header type differs from the handover");
+LIVEUPDATE_RULE(pci_buses, EBUSY, "bus numbers differ from the handover");
+LIVEUPDATE_RULE(pci_ari, EBUSY, "ARI setting differs from the handover");
+LIVEUPDATE_RULE(pci_acs, EBUSY, "ACS control differs from the handover");
