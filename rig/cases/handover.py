@@ -48,16 +48,16 @@ class Damage:
 LINE_TOKENS = {"{n}": r"\d+", "{pa}": "0x[0-9a-f]+", "{bdf}": "[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]"}
 
 # Who says it, and of what
-DOMAIN = "iommu: liveupdate: domain {n} refused: "
-UNIT = "iommu: liveupdate: IOMMU {n} refused: "
-DEV = "iommu: liveupdate: {meant} refused: "
-ROOT = "iommu: liveupdate: handover refused: "
-DMAR = "DMAR: liveupdate: dmar0: "
+DOMAIN = "liveupdate: domain {n} refused: "
+UNIT = "liveupdate: IOMMU {n} refused: "
+DEV = "liveupdate: {meant} refused: "
+ROOT = "liveupdate: handover of the IOMMUs refused: "
+DMAR = "liveupdate: dmar0: "
 PCI = "pci {bdf}: liveupdate: not taken over, bus mastering is off: "
 PCI_MEANT = PCI.replace("{bdf}", "{meant}")
-LIST = "PCI: liveupdate: handover at {pa} cannot be used: %s; no device is taken over"
-IOMMUFD = "iommufd: liveupdate: handover refused: "
-VFIO = "vfio_pci: liveupdate: data of a file at {pa} refused: "
+LIST = "liveupdate: handover of PCI devices at {pa} cannot be used: %s; no device is taken over"
+IOMMUFD = "liveupdate: handover of an iommufd refused: "
+VFIO = "liveupdate: data of a vfio-pci file at {pa} refused: "
 
 # Damages that break the same rule, and so cannot be told apart by what is said.
 # All others can; tests/damages/check has a look.
@@ -135,15 +135,15 @@ ALL = tuple(replace(damage, other=FRESH) for damage in (
 # Two entries contradict each other: which one is right is not always known.
 CONTRADICTIONS = (
     Damage("domain_top_other", DOMAIN + "topmost table is used for something else, too", other=""),
-    Damage("device_did_other", "iommu: liveupdate: {bdf} refused: domain id is that of another domain, too", other=""),
-    Damage("device_twice", "iommu: liveupdate: {bdf} refused: device is listed twice", meant=""),
+    Damage("device_did_other", "liveupdate: {bdf} refused: domain id is that of another domain, too", other=""),
+    Damage("device_twice", "liveupdate: {bdf} refused: device is listed twice", meant=""),
     Damage("context_stranger", DMAR + "entry of 00:05.7 removed: it was not handed over", meant=KEPT),
 )
 
 # Below the topmost table: noticed at boot with liveupdate.check_tables=1, else
 # when the tables are freed.
 TABLES = (Damage("tables_stray", DEV + "one of its tables was not preserved"),)
-TABLES_LATE = (Damage("tables_stray", "iommu: live update: the tables below {pa} are not whole, none of them can be freed",
+TABLES_LATE = (Damage("tables_stray", "liveupdate: the tables below {pa} are not whole, none of them can be freed",
                       meant=KEPT),)
 
 BRIDGE = (
@@ -160,7 +160,7 @@ FILES = (
     Damage("iommufd_domain", IOMMUFD + "domain of a HWPT is out of range", meant=STUCK, other=STUCK),
     Damage("vfio_version", VFIO + "unknown version", meant=STUCK),
     Damage("vfio_reserved", VFIO + "reserved field is not zero", meant=STUCK),
-    Damage("vfio_bdf", "vfio_pci: liveupdate: 0000:00:1e.7 is not there", meant=STUCK),
+    Damage("vfio_bdf", "liveupdate: 0000:00:1e.7 of a vfio-pci file is not there", meant=STUCK),
 )
 
 DAMAGES = (*DEVICE, *ALL, *CONTRADICTIONS, *TABLES, *TABLES_LATE, *BRIDGE, *FILES)

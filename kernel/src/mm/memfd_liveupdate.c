@@ -23,7 +23,7 @@
  * its devices have left the tables of the previous kernel.
  */
 
-#define pr_fmt(fmt) "memfd: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/err.h>
 #include <linux/file.h>
@@ -277,7 +277,7 @@ void memfd_liveupdate_keep(struct liveupdate_file_op_args *args,
 		fput(file);
 		return;
 	}
-	pr_warn("file cannot be retrieved: %llu of its %llu folios are in it; its memory is kept until the session is finished\n",
+	pr_warn("memfd cannot be retrieved: %llu of its %llu folios are in it; its memory is kept until the session is finished\n",
 		held->next, held->nr);
 	held->data = args->serialized_data;
 	guard(mutex)(&memfd_unfilled_lock);

@@ -73,7 +73,7 @@
  * machine has to be updated by an ordinary reboot.
  */
 
-#define pr_fmt(fmt) "iommu: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -416,7 +416,7 @@ out:
 	return 0;
 
 err:
-	pr_err("handover refused: %s\n", why);
+	pr_err("handover of the IOMMUs refused: %s\n", why);
 	liveupdate_refused("list", "iommu", why, "name=%s",
 			   IOMMU_LIVEUPDATE_COMPATIBLE);
 	in->bad = true;
@@ -1322,7 +1322,7 @@ struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
 	if (!ret)
 		ret = r->domain->ops->attach_dev(r->domain, dev, NULL);
 	if (!ret) {
-		dev_dbg(dev, "live update: goes on with its restored domain\n");
+		dev_dbg(dev, "liveupdate: goes on with its restored domain\n");
 		return r->domain;
 	}
 

@@ -96,7 +96,7 @@
  * that takes one of those.
  */
 
-#define pr_fmt(fmt) "PCI: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/bitfield.h>
 #include <linux/cleanup.h>
@@ -671,7 +671,7 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 	guard(mutex)(&pci_liveupdate.lock);
 	pci_liveupdate.inherit = true;
 	if (reason) {
-		pr_err("handover at %#llx cannot be used: %s; no device is taken over\n",
+		pr_err("handover of PCI devices at %#llx cannot be used: %s; no device is taken over\n",
 		       args->data, reason);
 		liveupdate_refused("list", "pci", reason, "name=%s",
 				   PCI_LIVEUPDATE_FLB_COMPATIBLE);
@@ -764,7 +764,7 @@ static void pci_liveupdate_load(void)
 				   "name=%s", PCI_LIVEUPDATE_FLB_COMPATIBLE);
 		return;
 	}
-	pr_err("handover cannot be read: %pe; no device is taken over\n",
+	pr_err("handover of PCI devices cannot be read: %pe; no device is taken over\n",
 	       ERR_PTR(ret));
 	pci_liveupdate.refuse_reason = "handover cannot be read";
 	liveupdate_refused("list", "pci", pci_liveupdate.refuse_reason,

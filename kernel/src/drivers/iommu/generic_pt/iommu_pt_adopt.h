@@ -414,7 +414,7 @@ static int NS(adopt_commit)(struct pt_iommu *iommu_table)
 	pt_walk_range(&range, __adopt_take, &args);
 	if (args.bad) {
 		/* A page in two tables. Never written to, and never freed. */
-		pr_err("iommu: live update: the tables below %pap are not whole, they cannot be changed any more\n",
+		pr_err("liveupdate: the tables below %pap are not whole, they cannot be changed any more\n",
 		       &(phys_addr_t){ virt_to_phys(pt_top_range(common).top_table) });
 		return -EUCLEAN;
 	}

@@ -233,7 +233,7 @@ static void NS(restored_deinit)(struct pt_iommu *iommu_table)
 	pt_walk_range(&range, __restore_tables, &args);
 	if (args.bad) {
 		/* Then any of them can be the memory of somebody else. */
-		pr_err("iommu: live update: the tables below %pap are not whole, none of them can be freed\n",
+		pr_err("liveupdate: the tables below %pap are not whole, none of them can be freed\n",
 		       &(phys_addr_t){ virt_to_phys(range.top_table) });
 		return;
 	}

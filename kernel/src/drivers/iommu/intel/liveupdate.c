@@ -35,7 +35,7 @@
  * same happens to a unit that was adopted if the driver then fails to come up.
  */
 
-#define pr_fmt(fmt) "DMAR: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/bitfield.h>
 #include <linux/dmar.h>

@@ -41,7 +41,7 @@
  * (allow_unsafe_interrupts).
  */
 
-#define pr_fmt(fmt) "DMAR-IR: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/bitmap.h>
 #include <linux/crash_dump.h>
@@ -159,7 +159,7 @@ void intel_liveupdate_ir_set(struct intel_iommu *iommu)
 	iommu->liveupdate_irt = 0;
 	if (table)
 		iommu_free_pages(table);
-	pr_info("%s: stayed on, with a new table\n", iommu->name);
+	pr_info("%s: interrupt remapping stayed on, with a new table\n", iommu->name);
 }
 
 #endif /* CONFIG_IRQ_REMAP */

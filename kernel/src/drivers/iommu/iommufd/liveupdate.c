@@ -46,7 +46,7 @@
  * next process retrieves the same iommufd and goes on.
  */
 
-#define pr_fmt(fmt) "iommufd: liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -232,7 +232,7 @@ out_unlock:
 	xa_unlock(&ictx->objects);
 	if (why)
 		dev_info(idev->dev,
-			 "live update: HWPT %u does not take the kept mark %#llx over: %s\n",
+			 "liveupdate: HWPT %u does not take the kept mark %#llx over: %s\n",
 			 to->obj.id, token, why);
 }
 
@@ -803,7 +803,7 @@ static const struct iommufd_ser *incoming_ser(u64 pa, u32 version)
 	liveupdate_kho_mem_destroy(&kho);
 	if (!why)
 		return ser;
-	pr_err("handover refused: %s\n", why);
+	pr_err("handover of an iommufd refused: %s\n", why);
 	liveupdate_refused("list", "iommufd", why, "name=iommufd-v%u", version);
 	return NULL;
 }

@@ -74,7 +74,7 @@
  *   still attached to the restored HWPT, finishing the session gives -EBUSY.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": liveupdate: " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/cleanup.h>
 #include <linux/device.h>
@@ -261,7 +261,7 @@ static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data)
 	liveupdate_kho_mem_destroy(&kho);
 	if (!why)
 		return (struct vfio_pci_ser *)ser;
-	pr_err("data of a file at %#llx refused: %s\n", data, why);
+	pr_err("data of a vfio-pci file at %#llx refused: %s\n", data, why);
 	return NULL;
 }
 
@@ -305,7 +305,7 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 
 	pdev = vfio_pci_liveupdate_pdev(ser);
 	if (!pdev) {
-		pr_err("%04x:%02x:%02x.%d is not there\n", ser->segment,
+		pr_err("%04x:%02x:%02x.%d of a vfio-pci file is not there\n", ser->segment,
 		       PCI_BUS_NUM(ser->bdf), PCI_SLOT(ser->bdf),
 		       PCI_FUNC(ser->bdf));
 		return -ENODEV;
