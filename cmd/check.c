@@ -21,6 +21,14 @@
 
 #define PCI	"/sys/bus/pci/devices"
 
+/* What the kernel would say of a device, from the tables that it has it from. */
+#define LIVEUPDATE_RULE(id, err, text) \
+	static const char why_##id[] __attribute__((unused)) = text
+#include "drivers/pci/liveupdate_rules.h"
+#include "drivers/iommu/liveupdate_rules.h"
+#include "drivers/iommu/intel/liveupdate_rules.h"
+#include "drivers/vfio/pci/vfio_pci_liveupdate_rules.h"
+
 struct check {
 	const struct options *opt;
 	struct json_object *host, *devices;
@@ -239,7 +247,7 @@ struct objections {
 	char *why, *remedy;
 };
 
-static void against(struct objections *o, char *why, const char *remedy)
+static void against(struct objections *o, const char *why, const char *remedy)
 {
 	add(&o->why, "%s%s", o->why ? "; " : "", why);
 	add(&o->remedy, "%s%s", o->remedy ? "; " : "", remedy);
@@ -396,31 +404,31 @@ static void check_device(struct check *c, const char *bdf)
 	group = link_name(c, bdf, "iommu_group");
 	other = companion(c, bdf, &grouped);
 	if (!grouped) {
-		against(&o, "no IOMMU translates for it", "see the check of the IOMMU");
+		against(&o, why_iommu_none, "see the check of the IOMMU");
 	} else if (other) {
-		add(&line, "it shares its IOMMU group with %s", other);
+		add(&line, "%s with %s", why_iommu_group, other);
 		against(&o, line, "put it into a slot that isolates it (a port with ACS)");
 	}
 	if (is_there(c->opt, PCI "/%s/physfn", bdf))
-		against(&o, "it is a virtual function", "these cannot be carried over yet");
+		against(&o, why_pci_vf, "these cannot be carried over yet");
 	text = read_text(c->opt, PCI "/%s/sriov_numvfs", bdf);
 	if (text && strcmp(text, "0"))
-		against(&o, "it has virtual functions enabled", "write 0 into its sriov_numvfs");
+		against(&o, why_pci_vfs, "write 0 into its sriov_numvfs");
 	free(text);
 	if (code >> 16 == 0x03)
-		against(&o, "it is a display", "these cannot be carried over yet");
+		against(&o, why_vfio_display, "these cannot be carried over yet");
 	text = read_text(c->opt, PCI "/%s/iommu_group/reserved_regions", bdf);
 	if (text && strstr(text, " direct\n"))
-		against(&o, "the firmware wants memory mapped for it (RMRR)",
+		against(&o, why_iommu_rmrr,
 			"look for a setting of the firmware that takes its hands off the device");
 	free(text);
 	if (uses_ats(&cfg))
-		against(&o, "it uses ATS", "boot with pci=noats");
+		against(&o, why_vtd_ats, "boot with pci=noats");
 	bridge = odd_bridge(c, bdf);
 	if (bridge) {
 		free(line);
 		line = NULL;
-		add(&line, "%s above it is not a PCI Express port", bridge);
+		add(&line, "%s: %s", why_pci_bridge, bridge);
 		against(&o, line, "put it into a PCI Express slot");
 	}
 	if (!o.why && (!driver || strcmp(driver, "vfio-pci")))
