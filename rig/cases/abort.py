@@ -7,6 +7,7 @@ leaves nothing behind, and nothing adds up over many of them.
 import contextlib
 import errno
 import os
+import re
 import statistics
 import subprocess
 
@@ -18,6 +19,45 @@ from rig.referee import memory
 SECOND_DEVICE = ("-device", "igb,addr=6.0,mac=52:54:00:c0:00:03")
 PARTS = ("mark", "session", "memfd", "iommufd", "nic", "audio",
          "freeze, audio last", "freeze, nic last", "undo")
+SITES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sweep-sites")
+
+# What is between a place that can fail and who asked for it: fault injection, kprobes, allocators.
+BETWEEN = re.compile(
+    r"dump_stack|should_fail|__should_fail|fail_dump|fei_|kprobe_|arch_ftrace|ftrace_|opt_|0x|_?_?_?slab|"
+    r"(__)?k[mvz]*alloc|kmem_|__kvm|vmalloc|__vmalloc|(__)?alloc_|(__)?get_free|new_slab|allocate_slab|"
+    r"get_partial|refill_|kmemdup|kstrdup|krealloc|xas_|__?xas_|xa_|__xa_|idr_|ida_|radix_tree|prep_|"
+    r"get_page_from|memdup|strndup|kvasprintf|kasprintf|liveupdate_require")
+# Allocations that come and go with what was allocated before.
+NOT_OURS = re.compile(r"stack_depot|kasan|kmemleak|create_object|allocate_slab|new_slab|alloc_slab|lockdep|debug_object")
+
+
+def site(event):
+    """The name of a place that was made to fail: "STEP: rule NAME" or "STEP: KIND in FUNCTION"; None for what
+    depends on what was allocated before."""
+    if event["kind"] == "fail_function" and event["stack"].startswith("liveupdate_require"):
+        return f"rule {event['rule']}"
+    frames = [re.sub(r"\..*", "", name) for name in event["stack"].split(",")]
+    if any(NOT_OURS.match(name) for name in frames):
+        return None
+    callee = next((name for name in frames if name.startswith(("kho_preserve_folio", "intel_preserve_domain",
+                                                               "liveupdate_require"))), None)
+    who = next((name for name in frames if not BETWEEN.match(name) and name != callee), "?")
+    if event["kind"] == "fail_function":
+        return f"rule {event['rule']}" if callee == "liveupdate_require" else f"{callee} in {who}"
+    return f"{event['kind']} in {who}"
+
+
+def sites(machine, case):
+    """The places that were made to fail, into the folder of the case; what of the list is missing."""
+    got = {(e["step"], site(e)) for e in machine.events if e["ev"] == "site"}
+    got = sorted(f"{case}: {step}: {name}" for step, name in got if name)
+    with open(machine.path("sites"), "w", encoding="utf-8") as f:
+        f.write("".join(line + "\n" for line in got))
+    with open(SITES, encoding="utf-8") as f:
+        listed = {line.strip() for line in f if line.startswith(case + ": ")}
+    machine.figures["sites"] = len(got)
+    machine.figures["sites_not_listed"] = sorted(set(got) - listed)
+    return [f"'{line}' was not made to fail" for line in sorted(listed - set(got))]
 
 
 @guarded
@@ -53,6 +93,9 @@ def sweep(machine, begin, mode):
             raise Failed(f"'{name}' was not swept")
         if name != "undo" and not parts[name]["failed"]:
             raise Failed(f"'{name}': no fault made it fail, so that nothing was shown")
+    missing = sites(machine, f"sweep {mode}")
+    if missing:
+        raise Failed("; ".join(missing))
     clean(run)
 
 
