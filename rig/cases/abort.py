@@ -19,6 +19,9 @@ from rig.referee import memory
 SECOND_DEVICE = ("-device", "igb,addr=6.0,mac=52:54:00:c0:00:03")
 PARTS = ("mark", "session", "memfd", "iommufd", "nic", "audio",
          "freeze, audio last", "freeze, nic last", "undo")
+# What the kernel of the next stage is asked, each until no place of it is left to fail.
+COMING = ("session", "retrieve-iommufd", "retrieve-nic", "retrieve-audio", "bind-nic", "bind-audio", "restore-nic",
+          "attach-nic", "attach-audio", "finish")
 SITES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sweep-sites")
 
 # What is between a place that can fail and who asked for it: fault injection, kprobes, allocators.
@@ -94,6 +97,45 @@ def sweep(machine, begin, mode):
         if name != "undo" and not parts[name]["failed"]:
             raise Failed(f"'{name}': no fault made it fail, so that nothing was shown")
     missing = sites(machine, f"sweep {mode}")
+    if missing:
+        raise Failed("; ".join(missing))
+    clean(run)
+
+
+@guarded
+def coming(machine, begin, mode, calls, n=12, **options):
+    """
+    Each place at which a call of the next kernel can fail does, once; the call done
+    again works, and in the end the devices run on.
+
+    A fault that the call gets over ends its part of an update; the next update goes
+    on one place further, so that it takes as many updates as a call has such places.
+    """
+    run = begin(mode=mode, limit_s=600, **options)
+    run.rest(1)
+    done, figures, updates = {}, machine.figures, 0
+    while any(not done.get(name, {}).get("whole") for name in calls):
+        updates += 1
+        if updates > n:
+            raise Failed(f"after {n} updates not swept to the end: " +
+                         ", ".join(name for name in calls if not done.get(name, {}).get("whole")))
+        since = len(machine.events)
+        run.update(updates + 1)
+        for e in machine.events[since:]:
+            if e["ev"] == "swept":
+                whole = done.setdefault(e["step"], {"points": 0, "failed": 0, "whole": False})
+                whole["points"] += e["points"]
+                whole["failed"] += e["failed"]
+                whole["whole"] = bool(e["whole"])
+    run.rest(AFTER_S)
+    run.stop()
+    figures["swept"] = done
+    figures["updates"] = updates
+    figures["tries"] = figures["points"] = sum(e["points"] for e in done.values())
+    figures["points_that_failed_the_call"] = sum(e["failed"] for e in done.values())
+    figures["outcome"] = (f"{figures['points_that_failed_the_call']} calls failed and were done again, the others did "
+                          f"without; {updates} updates")
+    missing = sites(machine, "adopt" if "adopt-nic" in calls else "coming")
     if missing:
         raise Failed("; ".join(missing))
     clean(run)
@@ -218,6 +260,12 @@ CASES = [
     Case("sweep-legacy", "the same in legacy mode",
          bind(sweep, mode="legacy"), kernel="debug",
          fault="each allocation and each step fails, legacy mode"),
+    Case("sweep-coming", "each place that can fail in the next kernel does, one by one: retrieve to finish",
+         bind(coming, mode="scalable", calls=(*COMING, "verify-nic"), append="rig.sweep=1"), kernel="debug",
+         fault="each allocation and each step of retrieve, bind, restore, verify, replace and finish fails"),
+    Case("sweep-adopt", "the same with the tables adopted",
+         bind(coming, mode="scalable", calls=(*COMING, "adopt-nic"), append="rig.sweep=1 rig.adopt=1"), kernel="debug",
+         fault="each allocation and each step of adopt fails"),
     Case("late", "reboot(2) fails after the preserve, in each way",
          bind(late, mode="scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",

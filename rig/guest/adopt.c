@@ -150,12 +150,28 @@ static void shared(struct rig *r, struct vdev *v, int restored, int hwpt)
 	say("again", ret, &arg);
 }
 
+struct adopting {
+	struct rig *r;
+	struct vdev *v;
+	int restored;
+	struct uio_hwpt_adopt *arg;
+};
+
+static int call_adopt(void *p)
+{
+	struct adopting *a = p;
+
+	return adopt(a->r, a->r->ioas, a->v, a->restored, a->arg);
+}
+
 static int adopt_one(struct rig *r, struct vdev *v, int restored,
 		     const char *what)
 {
 	struct uio_hwpt_adopt arg;
+	struct adopting a = { .r = r, .v = v, .restored = restored, .arg = &arg };
 	long pages = table_pages();
-	int ret = adopt(r, r->ioas, v, restored, &arg);
+	int ret = rig_swept(r, v == &r->nic.v ? "adopt-nic" : "adopt-audio",
+			    call_adopt, &a);
 
 	emit("tables_made", ",\"pages\":%ld", table_pages() - pages);
 	say(what, ret, &arg);

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "adopt.h"
+#include "fault.h"
 #include "iommufd.h"
 #include "intx.h"
 #include "irq.h"
@@ -41,6 +42,110 @@ void (*rig_reached)(struct rig *r, const char *step);
 void phase(const char *name, const char *edge)
 {
 	emit("phase", ",\"name\":\"%s\",\"edge\":\"%s\"", name, edge);
+}
+
+/*
+ * With sweep=1: each place at which a call can fail does, once. The call is done
+ * again until it went well. A fault that it got over ends that: the call is
+ * done, and cannot be done again. The next update goes on one place further, and
+ * says so by an option that goes along ("past-NAME").
+ */
+int rig_swept(struct rig *r, const char *name, int (*call)(void *arg), void *arg)
+{
+	uint64_t begin = now_us();
+	struct swept s = {};
+	char option[64];
+	unsigned int n;
+	int ret;
+
+	snprintf(option, sizeof(option), "past-%s", name);
+	n = opt_num(option, 1);
+	if (!opt_num("sweep", 0) || !n)
+		return call(arg);
+	do {
+		bool hit;
+
+		if (s.points > POINTS_MAX)
+			die("%s: more than %d places can fail", name, POINTS_MAX);
+		fault_arm(n);
+		ret = call(arg);
+		hit = fault_disarm(name);
+		fault_count(&s, ret, hit, name);
+		n = fault_next(n, hit);
+		if (r->mem)
+			rig_poll(r);
+	} while (ret < 0);
+	snprintf(option, sizeof(option), "past-%s=%u", name, n);
+	opt_set(option);
+	fault_say(name, &s, begin, !n);
+	return ret;
+}
+
+/* One call with what it needs. */
+struct call {
+	struct rig *r;
+	struct vdev *v;
+	uint64_t token;
+	int restored, hwpt;
+	struct uio_hwpt_verify *verify;
+};
+
+static int call_session(void *arg)
+{
+	return luo_session_retrieve(SESSION);
+}
+
+static int call_retrieve(void *arg)
+{
+	struct call *c = arg;
+
+	return luo_retrieve(c->r->session, c->token);
+}
+
+static int call_bind(void *arg)
+{
+	struct call *c = arg;
+
+	return vfio_bind(c->v, c->r->iommufd);
+}
+
+static int call_restore(void *arg)
+{
+	struct call *c = arg;
+
+	return iommufd_hwpt_restore(c->r->iommufd, c->token);
+}
+
+static int call_verify(void *arg)
+{
+	struct call *c = arg;
+
+	return iommufd_hwpt_verify(c->r->iommufd, c->restored, c->hwpt,
+				   c->verify);
+}
+
+static int call_attach(void *arg)
+{
+	struct call *c = arg;
+
+	return vfio_attach(c->v, c->hwpt);
+}
+
+static int call_finish(void *arg)
+{
+	struct call *c = arg;
+
+	return luo_finish(c->r->session);
+}
+
+static int swept_attach(struct rig *r, const char *name, struct vdev *v,
+			int hwpt)
+{
+	struct call c = { .r = r, .v = v, .hwpt = hwpt };
+
+	/* Also called before there is anything to go on with. */
+	return r->session < 0 ? vfio_attach(v, hwpt) :
+	       rig_swept(r, name, call_attach, &c);
 }
 
 void must(int ret, const char *what)
@@ -189,12 +294,14 @@ static void build_hwpts(struct rig *r, int *nic, int *audio)
 static void attach_all(struct rig *r, int nic, int audio)
 {
 	if (r->nic.present) {
-		must(vfio_attach(&r->nic.v, nic), "attach the network device");
+		must(swept_attach(r, "attach-nic", &r->nic.v, nic),
+		     "attach the network device");
 		r->nic.hwpt = nic;
 		reached(r, "replace-nic");
 	}
 	if (r->audio.present) {
-		must(vfio_attach(&r->audio.v, audio), "attach the audio device");
+		must(swept_attach(r, "attach-audio", &r->audio.v, audio),
+		     "attach the audio device");
 		r->audio.hwpt = audio;
 	}
 }
@@ -346,9 +453,16 @@ void rig_preserve(struct rig *r)
 	view_step("preserved");
 }
 
-static int must_retrieve(int session, uint64_t token, const char *what)
+static int must_retrieve(struct rig *r, uint64_t token, const char *what)
 {
-	int fd = luo_retrieve(session, token);
+	struct call c = { .r = r, .token = token };
+	char name[32];
+	int fd;
+
+	/* What 7.3 does with a memfd's pages is not ours; it cannot be done again. */
+	snprintf(name, sizeof(name), "retrieve-%s", what);
+	fd = token == TOKEN_MEMFD ? call_retrieve(&c) :
+				    rig_swept(r, name, call_retrieve, &c);
 
 	if (fd < 0)
 		die("retrieve the %s: %s", what, strerror(-fd));
@@ -358,7 +472,7 @@ static int must_retrieve(int session, uint64_t token, const char *what)
 static void resume_device(struct rig *r, struct device *d, uint64_t token,
 			  const char *what)
 {
-	d->v.fd = must_retrieve(r->session, token, what);
+	d->v.fd = must_retrieve(r, token, what);
 	reached(r, d == &r->nic ? "cdev-nic" : "cdev-audio");
 	if (opt_num("refusals", 0)) {
 		int other = iommufd_open();
@@ -367,7 +481,9 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 		refusal("bind to another iommufd", vfio_bind(&d->v, other));
 		close(other);
 	}
-	must(vfio_bind(&d->v, r->iommufd), "bind a retrieved device");
+	must(rig_swept(r, d == &r->nic ? "bind-nic" : "bind-audio", call_bind,
+		       &(struct call){ .r = r, .v = &d->v }),
+	     "bind a retrieved device");
 	must(vfio_map(&d->v), "map a retrieved device's BAR");
 	d->present = true;
 	/* Before anything of ours: is it as the old kernel left it? */
@@ -409,7 +525,8 @@ static void rig_finish(struct rig *r, uint64_t hole)
 	phase("finish", "begin");
 	/* Closing it may have finished it already. */
 	if (r->session >= 0)
-		must(luo_finish(r->session), "finish the session");
+		must(rig_swept(r, "finish", call_finish, &(struct call){ .r = r }),
+		     "finish the session");
 	view_step("finished");
 	reached(r, "finish");
 	close(r->session);
@@ -425,7 +542,10 @@ static void verify(struct rig *r, const char *what, int restored, int hwpt)
 {
 	struct uio_hwpt_verify v;
 
-	must(iommufd_hwpt_verify(r->iommufd, restored, hwpt, &v),
+	must(rig_swept(r, !strcmp(what, "nic") ? "verify-nic" : "verify-audio",
+		       call_verify,
+		       &(struct call){ .r = r, .restored = restored,
+				       .hwpt = hwpt, .verify = &v }),
 	     "compare a rebuilt HWPT with the restored one");
 	emit("verified", ",\"what\":\"%s\",\"result\":%u,\"iova\":%llu,\"was\":%u,\"is\":%u",
 	     what, v.out_result, (unsigned long long)v.out_iova,
@@ -449,16 +569,19 @@ void rig_resume(struct rig *r)
 	int nic, audio, old_nic = -1, old_audio = -1;
 	uint64_t hole;
 
+	r->session = -1;
+	if (opt_num("sweep", 0) && !faults_on())
+		die("this kernel has no fault injection");
 	view_step("came");
 	phase("retrieve", "begin");
-	r->session = luo_session_retrieve(SESSION);
+	r->session = rig_swept(r, "session", call_session, NULL);
 	must(r->session, "retrieve the live update session");
 	view_step("session");
 	reached(r, "session");
-	r->memfd = must_retrieve(r->session, TOKEN_MEMFD, "memfd");
+	r->memfd = must_retrieve(r, TOKEN_MEMFD, "memfd");
 	reached(r, "memfd");
 	if (preserve_level() >= LEVEL_IOMMUFD)
-		r->iommufd = must_retrieve(r->session, TOKEN_IOMMUFD,
+		r->iommufd = must_retrieve(r, TOKEN_IOMMUFD,
 					   "iommufd");
 	rig_mmap(r);
 	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
@@ -484,13 +607,15 @@ void rig_resume(struct rig *r)
 		intx_wire(&r->hda);
 	view_step("bound");
 	if (r->nic.present) {
-		old_nic = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC);
+		old_nic = rig_swept(r, "restore-nic", call_restore,
+				    &(struct call){ .r = r, .token = TOKEN_HWPT_NIC });
 		must(old_nic, "restore the network device's HWPT");
 	}
 	if (r->audio.present && r->nic.present && one_hwpt()) {
 		old_audio = old_nic;
 	} else if (r->audio.present) {
-		old_audio = iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_AUDIO);
+		old_audio = rig_swept(r, "restore-audio", call_restore,
+				      &(struct call){ .r = r, .token = TOKEN_HWPT_AUDIO });
 		must(old_audio, "restore the audio device's HWPT");
 	}
 	reached(r, "restore");

@@ -62,6 +62,8 @@ bool rig_preserves(void);
 void rig_preserve(struct rig *r);
 /* Stage 2 and later: get everything back, rebuild, replace, finish. */
 void rig_resume(struct rig *r);
+/* A call that is to go well: see there what sweep=1 makes of it. */
+int rig_swept(struct rig *r, const char *name, int (*call)(void *arg), void *arg);
 /* @n times from one HWPT to another that says the same, under load. */
 void rig_replace(struct rig *r, unsigned long n);
 void rig_poll(struct rig *r);
