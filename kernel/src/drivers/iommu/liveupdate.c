@@ -1172,7 +1172,7 @@ static struct iommu_restored *drop_incoming(u32 i)
 	incoming->state[i] = DEV_NONE;
 	/* A device behind a unit that was not adopted was never counted. */
 	if (!test_bit(incoming->ho.devices[i].iommu, incoming->adopted))
-		return;
+		return NULL;
 	r = incoming->restored[incoming->ho.devices[i].domain];
 	if (!r)
 		return NULL;
