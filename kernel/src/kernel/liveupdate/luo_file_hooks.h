@@ -72,7 +72,7 @@ static void luo_file_find_handler(struct luo_file *luo_file)
 		return;
 	guard(rwsem_read)(&luo_register_rwlock);
 	list_private_for_each_entry(fh, &luo_file_handler_list, list) {
-		if (!luo_format_is(fh->compatible, luo_file->compatible))
+		if (strcmp(fh->compatible, luo_file->compatible))
 			continue;
 		if (try_module_get(fh->ops->owner))
 			luo_file->fh = fh;
