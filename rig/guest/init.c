@@ -54,6 +54,7 @@
 #include "keeper.h"
 #include "library.h"
 #include "many.h"
+#include "modules.h"
 #include "orders.h"
 #include "race.h"
 #include "rig.h"
@@ -399,6 +400,7 @@ int main(int argc, char **argv)
 	uname(&uts);
 	emit("boot", ",\"stage\":%ld,\"kernel_release\":\"%s\"", stage,
 	     uts.release);
+	modules_load();
 
 	if (many_wanted()) {
 		if (stage == 1)

@@ -55,10 +55,21 @@ def programs(folder):
     return files
 
 
-def nested(files, kernel, cmdline):
-    """The first kernel's archive: the files, and below /next the kernel to jump
-    into, its archive (of the same files) and its command line."""
-    return archive({**files,
-                    "/next/bzImage": kernel,
-                    "/next/initramfs": archive(files),
+def modules(kernel):
+    """{path: bytes} of what scripts/build-kernel put beside a bzImage; most have no modules."""
+    folder, files = os.path.join(os.path.dirname(kernel), "modules"), {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        with open(os.path.join(folder, name), "rb") as f:
+            files["/modules/" + name] = f.read()
+    return files
+
+
+def nested(files, kernel, next_kernel, cmdline):
+    """The first kernel's archive: the files, its modules, and below /next the kernel to
+    jump into, its archive (of the same files and its own modules) and its command line."""
+    with open(next_kernel, "rb") as f:
+        image = f.read()
+    return archive({**files, **modules(kernel),
+                    "/next/bzImage": image,
+                    "/next/initramfs": archive({**files, **modules(next_kernel)}),
                     "/next/cmdline": cmdline.encode()})

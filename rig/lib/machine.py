@@ -127,10 +127,8 @@ class Machine:
         if alternate:
             with open(self.kernel, "rb") as f:
                 contents["/other/bzImage"] = f.read()
-        with open(self.next_kernel, "rb") as f:
-            kernel = f.read()
         with open(self.path("initramfs"), "wb") as f:
-            f.write(initramfs.nested(contents, kernel, common + " rig.stage=2"))
+            f.write(initramfs.nested(contents, self.kernel, self.next_kernel, common + " rig.stage=2"))
 
         if not self.qemu:
             raise Failed("there is no QEMU; run scripts/setup")
