@@ -279,8 +279,6 @@ static int preserve_iommus(struct iommu_handover *ho)
 		return ret;
 	for (i = 0; i < n; i++) {
 		iommu = ho->units[i];
-		if (ret)
-			goto err;
 		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
 							     &ho->iommus[used]);
 		if (ret == -EOPNOTSUPP)
@@ -969,6 +967,20 @@ void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw)
 	incoming->ho.units[hw - incoming->ho.iommus] = NULL;
 }
 
+/* Preserved for the next kernel, or adopted from the previous one? */
+static bool unit_in_update(struct iommu_device *iommu)
+{
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	if (!IS_ERR_OR_NULL(iommu->liveupdate_ser))
+		return true;
+	for (i = 0; incoming && i < MAX_IOMMUS; i++)
+		if (incoming->ho.units[i] == iommu)
+			return true;
+	return false;
+}
+
 /**
  * iommu_liveupdate_unit_leaves() - May this unit be removed from the machine?
  * @iommu: The unit. The caller lets only one at a time ask.
@@ -979,16 +991,30 @@ void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw)
  */
 int iommu_liveupdate_unit_leaves(struct iommu_device *iommu)
 {
-	u32 i;
-
 	guard(mutex)(&iommu_liveupdate_lock);
-	if (!IS_ERR_OR_NULL(iommu->liveupdate_ser))
+	if (unit_in_update(iommu))
 		return -EBUSY;
-	for (i = 0; incoming && i < MAX_IOMMUS; i++)
-		if (incoming->ho.units[i] == iommu)
-			return -EBUSY;
 	iommu->liveupdate_ser = ERR_PTR(-ENODEV);
 	return 0;
+}
+
+/**
+ * iommu_liveupdate_unit_stays() - A unit is added, or its removal was given up
+ * @iommu: The unit.
+ *
+ * A removal may concern several units. When one of them has to stay, those that
+ * left are added again, and so is that one, which never left.
+ *
+ * Return: true if it is in a live update and so never left: it must not be
+ * touched. Else false, and a preserve can begin with it.
+ */
+bool iommu_liveupdate_unit_stays(struct iommu_device *iommu)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (unit_in_update(iommu))
+		return true;
+	iommu->liveupdate_ser = NULL;
+	return false;
 }
 
 /**

@@ -88,6 +88,7 @@ bool iommu_liveupdate_file_sealed(struct file *file);
 /* Outgoing: called by drivers */
 bool iommu_liveupdate_begin_shutdown(void);
 int iommu_liveupdate_unit_leaves(struct iommu_device *iommu);
+bool iommu_liveupdate_unit_stays(struct iommu_device *iommu);
 const struct iommu_device_ser *
 iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa);
 int iommu_liveupdate_keep(void *table);

@@ -400,6 +400,36 @@ int intel_liveupdate_leaves(struct intel_iommu *iommu)
 }
 
 /**
+ * intel_liveupdate_stays() - Is a unit that is to be added one that never left?
+ * @iommu: The unit.
+ *
+ * To add it would switch its translation off and on under running devices.
+ *
+ * Return: as of iommu_liveupdate_unit_stays().
+ */
+bool intel_liveupdate_stays(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_unit_stays(&iommu->iommu);
+}
+
+/* The mask is the same bit of each; read back, so that it is there. */
+static void mask_event(struct intel_iommu *iommu, unsigned int reg)
+{
+	writel(DMA_FECTL_IM, iommu->reg + reg);
+	readl(iommu->reg + reg);
+}
+
+/* The unit's own interrupts go to where only this kernel has a handler. */
+static void mask_events(struct intel_iommu *iommu)
+{
+	mask_event(iommu, DMAR_FECTL_REG);
+	if (ecap_prs(iommu->ecap))
+		mask_event(iommu, DMAR_PECTL_REG);
+	if (ecap_pms(iommu->ecap))
+		mask_event(iommu, DMAR_PERFINTRCTL_REG);
+}
+
+/**
  * intel_liveupdate_shutdown() - Leave a unit translating for the next kernel
  * @iommu: The unit.
  *
@@ -436,6 +466,7 @@ bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
 		}
 	}
 	flush_all(iommu);
+	mask_events(iommu);
 	intel_liveupdate_block_interrupts(iommu);
 	return true;
 }

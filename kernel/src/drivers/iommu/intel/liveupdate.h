@@ -10,6 +10,7 @@ struct intel_iommu;
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
 int intel_liveupdate_leaves(struct intel_iommu *iommu);
+bool intel_liveupdate_stays(struct intel_iommu *iommu);
 bool intel_liveupdate_shutdown(struct intel_iommu *iommu);
 void intel_liveupdate_ignored(struct intel_iommu *iommu);
 bool intel_liveupdate_adopt(struct intel_iommu *iommu);
@@ -54,6 +55,11 @@ static inline void intel_liveupdate_ir_set(struct intel_iommu *iommu)
 static inline int intel_liveupdate_leaves(struct intel_iommu *iommu)
 {
 	return 0;
+}
+
+static inline bool intel_liveupdate_stays(struct intel_iommu *iommu)
+{
+	return false;
 }
 
 static inline bool intel_liveupdate_shutdown(struct intel_iommu *iommu)

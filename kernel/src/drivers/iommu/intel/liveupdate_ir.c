@@ -85,13 +85,6 @@ void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu)
 		kho_unpreserve_folio(virt_to_folio(iommu->ir_table->base));
 }
 
-/* The mask is the same bit of each; read back, so that it is there. */
-static void mask_event(struct intel_iommu *iommu, unsigned int reg)
-{
-	writel(DMA_FECTL_IM, iommu->reg + reg);
-	readl(iommu->reg + reg);
-}
-
 /**
  * intel_liveupdate_block_interrupts() - Let no device raise an interrupt
  * @iommu: A unit whose translation stays on.
@@ -103,11 +96,6 @@ void intel_liveupdate_block_interrupts(struct intel_iommu *iommu)
 	struct ir_table *table = iommu->ir_table;
 	unsigned int i;
 
-	mask_event(iommu, DMAR_FECTL_REG);
-	if (ecap_prs(iommu->ecap))
-		mask_event(iommu, DMAR_PECTL_REG);
-	if (ecap_pms(iommu->ecap))
-		mask_event(iommu, DMAR_PERFINTRCTL_REG);
 	if (!remaps(iommu))
 		return;
 	for_each_set_bit(i, table->bitmap, INTR_REMAP_TABLE_ENTRIES) {
