@@ -226,8 +226,11 @@ static int vfio_pci_liveupdate_freeze(struct liveupdate_file_op_args *args)
 
 	guard(mutex)(&vdev->vdev.dev_set->lock);
 	ret = pci_liveupdate_freeze(vdev->pdev);
-	if (ret)
+	if (ret) {
+		/* It was frozen for a moment. */
+		vfio_pci_core_liveupdate_unfreeze(vdev);
 		return ret;
+	}
 	vfio_pci_core_liveupdate_freeze(vdev);
 
 	ret = vfio_pci_liveupdate_check(vdev, args->file);

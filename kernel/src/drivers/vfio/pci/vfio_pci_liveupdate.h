@@ -69,7 +69,7 @@ static inline int vfio_pci_liveupdate_frozen(struct vfio_pci_core_device *vdev)
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
 bool vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev);
 int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev);
-void vfio_pci_liveupdate_write_end(void);
+void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_liveupdate_freeze(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_liveupdate_unfreeze(struct vfio_pci_core_device *vdev);
 
@@ -89,7 +89,8 @@ vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev)
 	return 0;
 }
 
-static inline void vfio_pci_liveupdate_write_end(void)
+static inline void
+vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev)
 {
 }
 

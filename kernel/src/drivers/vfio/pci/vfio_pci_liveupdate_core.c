@@ -14,8 +14,8 @@
  * of these locks once, to wait for what has not seen the bit:
  *
  * - *VFIO_DEVICE_SET_IRQS*, under igate, gives -EBUSY.
- * - *Writing to configuration space* gives -EBUSY. The lock for this is one for all
- *   devices; nothing that user space could prolong runs under it.
+ * - *Writing to configuration space* gives -EBUSY, under a lock of its own: a write
+ *   can take as long as a reset does, if it is one (FLR).
  * - *An eventfd that unmasks INTx*, under irqlock: there is nobody to give an error
  *   to, so that it is noted down and done when the freeze is undone.
  * - *Resets and low power states* give -EBUSY, under the lock of the device; see
@@ -39,9 +39,6 @@
 #include "vfio_pci_liveupdate.h"
 #include "vfio_pci_priv.h"
 
-/* Held for reading while a value from user space goes to configuration space. */
-static DECLARE_RWSEM(vfio_pci_liveupdate_writes);
-
 /**
  * vfio_pci_liveupdate_write_begin() - Configuration space is about to be written
  * @vdev: The device.
@@ -52,19 +49,20 @@ static DECLARE_RWSEM(vfio_pci_liveupdate_writes);
  */
 int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev)
 {
-	down_read(&vfio_pci_liveupdate_writes);
+	down_read(&vdev->liveupdate_writes);
 	if (!pci_liveupdate_frozen(vdev->pdev))
 		return 0;
-	up_read(&vfio_pci_liveupdate_writes);
+	up_read(&vdev->liveupdate_writes);
 	return -EBUSY;
 }
 
 /**
  * vfio_pci_liveupdate_write_end() - Configuration space was written
+ * @vdev: The device.
  */
-void vfio_pci_liveupdate_write_end(void)
+void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev)
 {
-	up_read(&vfio_pci_liveupdate_writes);
+	up_read(&vdev->liveupdate_writes);
 }
 
 /**
@@ -93,7 +91,7 @@ bool vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_core_liveupdate_freeze(struct vfio_pci_core_device *vdev)
 {
-	scoped_guard(rwsem_write, &vfio_pci_liveupdate_writes) {}
+	scoped_guard(rwsem_write, &vdev->liveupdate_writes) {}
 	scoped_guard(mutex, &vdev->igate) {}
 	scoped_guard(spinlock_irq, &vdev->irqlock) {}
 }
