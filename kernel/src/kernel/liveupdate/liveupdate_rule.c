@@ -21,10 +21,12 @@
 #include <linux/export.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
 #include <linux/stdarg.h>
+#include <linux/string.h>
 
 /* So many of the last ones are shown. */
 #define REFUSALS	16U
@@ -47,6 +49,19 @@ static DEFINE_SPINLOCK(refusals_lock);
 static struct refusal refusals[REFUSALS];
 static unsigned int refusals_nr;	/* ever */
 
+/* Whoever asks for the same again and again does not drive out the others. */
+static bool refusal_known(const struct refusal *refusal)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&refusals_lock);
+	for (i = 0; i < min(refusals_nr, REFUSALS); i++)
+		if (!strcmp(refusals[i].rule, refusal->rule) &&
+		    !strcmp(refusals[i].object, refusal->object))
+			return true;
+	return false;
+}
+
 /**
  * liveupdate_require() - Ask for what a rule demands
  * @ok:     Is it so?
@@ -55,29 +70,32 @@ static unsigned int refusals_nr;	/* ever */
  *
  * If it is not so, the log and the view say which rule the object breaks. The
  * caller undoes what it has done, and returns the error; nobody else has to tell
- * the user why.
+ * the user why. The log is written at a limited rate, since user space can ask for
+ * what it cannot have as often as it likes.
  *
- * Context: Any but NMI.
+ * Context: Any but NMI. Better without a spinlock: it writes to the log.
  * Return: 0 if @ok; else the rule's errno, or what fault injection wants.
  */
 int liveupdate_require(bool ok, const struct liveupdate_rule *rule,
 		       const char *object, ...)
 {
-	struct refusal *r;
+	struct refusal r = { .err = rule->err };
 	va_list args;
 
 	if (likely(ok))
 		return 0;
 
-	guard(spinlock_irqsave)(&refusals_lock);
-	r = &refusals[refusals_nr++ % REFUSALS];
-	r->err = rule->err;
-	strscpy(r->rule, rule->name);
-	strscpy(r->why, rule->why);
+	strscpy(r.rule, rule->name);
+	strscpy(r.why, rule->why);
 	va_start(args, object);
-	vsnprintf(r->object, sizeof(r->object), object, args);
+	vsnprintf(r.object, sizeof(r.object), object, args);
 	va_end(args);
-	pr_warn("%s: cannot be preserved: %s\n", r->object, rule->why);
+	scoped_guard(spinlock_irqsave, &refusals_lock) {
+		if (!refusal_known(&r))
+			refusals[refusals_nr++ % REFUSALS] = r;
+	}
+	pr_warn_ratelimited("%s: cannot be preserved: %s\n", r.object,
+			    rule->why);
 	return rule->err;
 }
 EXPORT_SYMBOL_GPL(liveupdate_require);

@@ -92,8 +92,6 @@ static bool token_taken(struct iommufd_ctx *ictx,
 static int change_mark(struct iommufd_ctx *ictx,
 		       struct iommufd_hwpt_paging *hwpt, u64 token, u32 flags)
 {
-	int rc;
-
 	lockdep_assert_held(&ictx->objects.xa_lock);
 	if (ictx->liveupdate_preserved)
 		return -EBUSY;
@@ -104,11 +102,8 @@ static int change_mark(struct iommufd_ctx *ictx,
 		hwpt->liveupdate_keep = false;
 		return 0;
 	}
-	rc = liveupdate_require(!token_taken(ictx, hwpt, token),
-				&rule_iommufd_token, "HWPT %u",
-				hwpt->common.obj.id);
-	if (rc)
-		return rc;
+	if (token_taken(ictx, hwpt, token))
+		return -EADDRINUSE;
 	hwpt->liveupdate_token = token;
 	hwpt->liveupdate_keep = flags & IOMMU_HWPT_LIVEUPDATE_KEEP_MARK;
 	hwpt->liveupdate_marked = true;
@@ -152,6 +147,9 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 	xa_lock(&ictx->objects);
 	rc = change_mark(ictx, hwpt, cmd->hwpt_token, cmd->flags);
 	xa_unlock(&ictx->objects);
+	if (rc == -EADDRINUSE)
+		rc = liveupdate_require(false, &rule_iommufd_token, "HWPT %u",
+					hwpt->common.obj.id);
 out_put:
 	iommufd_put_object(ictx, &hwpt->common.obj);
 	return rc;
