@@ -1035,8 +1035,16 @@ static void pci_liveupdate_reset_work(struct work_struct *work)
 	struct pci_dev *dev = NULL;
 
 	for_each_pci_dev(dev) {
-		/* A driver that had it when it was refused waits for its users. */
-		if (pci_dev_is_added(dev) && pci_liveupdate_reset(dev))
+		if (pci_dev_is_added(dev))
+			pci_liveupdate_reset(dev);
+	}
+	/*
+	 * Drivers that had them when they were refused wait for their users: not
+	 * before what can be reset was reset.
+	 */
+	for_each_pci_dev(dev) {
+		if (pci_dev_is_added(dev) &&
+		    test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
 			device_release_driver(&dev->dev);
 	}
 }
