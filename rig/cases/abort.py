@@ -64,7 +64,7 @@ def sites(machine, case):
 
 
 @guarded
-def sweep(machine, begin, mode):
+def sweep(machine, begin, iommu):
     """
     Each place that can fail does, one by one; then a real update.
 
@@ -73,7 +73,7 @@ def sweep(machine, begin, mode):
     that failed: 16476 pages are preserved, 16475 were before it". The twins
     undo-undo and late-undo-page break what it looks at on purpose.
     """
-    run = begin(mode=mode, limit_s=240)
+    run = begin(iommu=iommu, limit_s=240)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("sweep")
@@ -96,14 +96,14 @@ def sweep(machine, begin, mode):
             raise Failed(f"'{name}' was not swept")
         if name != "undo" and not parts[name]["failed"]:
             raise Failed(f"'{name}': no fault made it fail, so that nothing was shown")
-    missing = sites(machine, f"sweep {mode}")
+    missing = sites(machine, f"sweep {iommu}")
     if missing:
         raise Failed("; ".join(missing))
     clean(run)
 
 
 @guarded
-def coming(machine, begin, mode, calls, n=12, **options):
+def coming(machine, begin, iommu, calls, n=12, **options):
     """
     Each place at which a call of the next kernel can fail does, once; the call done
     again works, and in the end the devices run on.
@@ -111,7 +111,7 @@ def coming(machine, begin, mode, calls, n=12, **options):
     A fault that the call gets over ends its part of an update; the next update goes
     on one place further, so that it takes as many updates as a call has such places.
     """
-    run = begin(mode=mode, limit_s=600, **options)
+    run = begin(iommu=iommu, limit_s=600, **options)
     run.rest(1)
     done, figures, updates = {}, machine.figures, 0
     while any(not done.get(name, {}).get("whole") for name in calls):
@@ -149,7 +149,7 @@ LATE = {"no kernel loaded": errno.EINVAL, "kernel is being loaded": errno.EBUSY,
 
 
 @guarded
-def late(machine, begin, mode):
+def late(machine, begin, iommu):
     """
     reboot(2) fails after the preserve, in each way there is; then a real update.
 
@@ -157,7 +157,7 @@ def late(machine, begin, mode):
     with vfio_pci_liveupdate_unfreeze() emptied ("reset of the second device
     after the jump failed: Device or resource busy").
     """
-    run = begin(mode=mode, extra=SECOND_DEVICE)
+    run = begin(iommu=iommu, extra=SECOND_DEVICE)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("late")
@@ -178,9 +178,9 @@ def late(machine, begin, mode):
 
 
 @guarded
-def says_no(machine, begin, mode, law, command, text, extra=()):
+def says_no(machine, begin, iommu, law, command, text, extra=()):
     """With the law about undoing broken, the case that shows it has to say no, and why."""
-    run = begin(mode=mode, extra=extra, append=f"liveupdate.break={law}")
+    run = begin(iommu=iommu, extra=extra, append=f"liveupdate.break={law}")
     run.rest(1)
     since = len(machine.events)
     machine.send(command)
@@ -194,7 +194,7 @@ def says_no(machine, begin, mode, law, command, text, extra=()):
 
 
 @guarded
-def many_updates(machine, begin, mode, updates, limit_s, rate=500, loaded=False):
+def many_updates(machine, begin, iommu, updates, limit_s, rate=500, loaded=False):
     """
     Updates in a row with DMA running, and the memory in use after each. loaded: each
     processor of the host has something else to do all the while.
@@ -203,7 +203,7 @@ def many_updates(machine, begin, mode, updates, limit_s, rate=500, loaded=False)
     leaks of all sizes. DMA and frames are judged as in any update.
     """
     with busy_host() if loaded else contextlib.nullcontext():
-        samples, took, run = updates_in_a_row(machine, begin, mode, updates, limit_s, rate)
+        samples, took, run = updates_in_a_row(machine, begin, iommu, updates, limit_s, rate)
     figures = machine.figures
     # With no translations in the log there is nothing to say about where DMA went, and when.
     run.updates, run.steady, run.spans = [], [], []
@@ -236,9 +236,9 @@ def busy_host():
             burner.wait()
 
 
-def updates_in_a_row(machine, begin, mode, updates, limit_s, rate):
+def updates_in_a_row(machine, begin, iommu, updates, limit_s, rate):
     """The memory in use after each of them, how long each took in ms, and the Run."""
-    run = begin(mode=mode, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
+    run = begin(iommu=iommu, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
     run.rest(STEADY_S)
     # Hundreds of megabytes; faults are still there, and frames carry checksums.
     machine.trace("vtd_dmar_translate", False)
@@ -256,36 +256,36 @@ def updates_in_a_row(machine, begin, mode, updates, limit_s, rate):
 
 CASES = [
     Case("sweep", "each place that can fail before the jump does, one by one (fail-nth)",
-         bind(sweep, mode="scalable"), kernel="debug", fault="each allocation and each step of mark, preserve, freeze and undo fails"),
+         bind(sweep, iommu="vtd-scalable"), kernel="debug", fault="each allocation and each step of mark, preserve, freeze and undo fails"),
     Case("sweep-legacy", "the same in legacy mode",
-         bind(sweep, mode="legacy"), kernel="debug",
+         bind(sweep, iommu="vtd-legacy"), kernel="debug",
          fault="each allocation and each step fails, legacy mode"),
     Case("sweep-coming", "each place that can fail in the next kernel does, one by one: retrieve to finish",
-         bind(coming, mode="scalable", calls=(*COMING, "verify-nic"), append="rig.sweep=1"), kernel="debug",
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic"), append="rig.sweep=1"), kernel="debug",
          fault="each allocation and each step of retrieve, bind, restore, verify, replace and finish fails"),
     Case("sweep-adopt", "the same with the tables adopted",
-         bind(coming, mode="scalable", calls=(*COMING, "adopt-nic"), append="rig.sweep=1 rig.adopt=1"), kernel="debug",
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append="rig.sweep=1 rig.adopt=1"), kernel="debug",
          fault="each allocation and each step of adopt fails"),
     Case("late", "reboot(2) fails after the preserve, in each way",
-         bind(late, mode="scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
+         bind(late, iommu="vtd-scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
-         bind(says_no, mode="scalable", law="undo", command="undo 2",
+         bind(says_no, iommu="vtd-scalable", law="undo", command="undo 2",
               text="map after a preserve was undone: Device or resource busy"),
          kernel="lab",
          fault="law broken: unpreserve leaves the IOAS frozen"),
     Case("late-undo-page", "negative: unpreserve leaves a page with KHO",
-         bind(says_no, mode="scalable", law="undo-page", command="late",
+         bind(says_no, iommu="vtd-scalable", law="undo-page", command="late",
               text="pages are preserved", extra=SECOND_DEVICE),
          kernel="lab",
          fault="law broken: unpreserve leaves a page with KHO"),
     Case("ten-updates", "10 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=10, limit_s=300), alone=True),
+         bind(many_updates, iommu="vtd-scalable", updates=10, limit_s=300), alone=True),
     Case("thirty-updates", "30 live updates in a row, a tenth of soak-idle",
-         bind(many_updates, mode="scalable", updates=30, limit_s=900), alone=True),
+         bind(many_updates, iommu="vtd-scalable", updates=30, limit_s=900), alone=True),
     Case("thirty-updates-loaded", "30 live updates on a busy host, a tenth of soak-loaded",
-         bind(many_updates, mode="scalable", updates=30, limit_s=1800, loaded=True)),
+         bind(many_updates, iommu="vtd-scalable", updates=30, limit_s=1800, loaded=True)),
     Case("soak-idle", "300 live updates in a row, memory in use compared",
-         bind(many_updates, mode="scalable", updates=300, limit_s=9000), soak=True, alone=True),
+         bind(many_updates, iommu="vtd-scalable", updates=300, limit_s=9000), soak=True, alone=True),
     Case("soak-loaded", "300 live updates in a row on a busy host",
-         bind(many_updates, mode="scalable", updates=300, limit_s=18000, loaded=True), soak=True),
+         bind(many_updates, iommu="vtd-scalable", updates=300, limit_s=18000, loaded=True), soak=True),
 ]

@@ -31,13 +31,13 @@ def shared(machine):
 
 
 @guarded
-def adopt(machine, begin, mode, hwpt="shared"):
+def adopt(machine, begin, iommu, hwpt="shared"):
     """
     Two updates, each of which adopts; between them the devices are moved to new
     tables and back, and what was adopted is mapped into, a thousand tables more.
     Seen to fail: adopt-unchecked; and with adopt=1 left out (1,000 pages are made).
     """
-    run = begin(mode=mode, append=f"rig.adopt=1 rig.updates=2 rig.hwpt={hwpt}")
+    run = begin(iommu=iommu, append=f"rig.adopt=1 rig.updates=2 rig.hwpt={hwpt}")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -80,13 +80,13 @@ def told(machine):
 
 
 @guarded
-def refused(machine, begin, mode):
+def refused(machine, begin, iommu):
     """
     IOASes that differ in one page are refused, and nothing has changed; then the
     right one is adopted. Who may not know physical addresses is told the rest.
     Seen to fail: adopt-unchecked. Not run yet without the question for CAP_SYS_RAWIO.
     """
-    run = begin(mode=mode, append="rig.adopt=refused")
+    run = begin(iommu=iommu, append="rig.adopt=refused")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -107,9 +107,9 @@ def refused(machine, begin, mode):
 
 
 @guarded
-def hole(machine, begin, mode):
+def hole(machine, begin, iommu):
     """The process that finds out gives up; nothing has happened to the devices."""
-    run = begin(mode=mode, append="rig.adopt=1")
+    run = begin(iommu=iommu, append="rig.adopt=1")
     run.rest(1)
     machine.figures["tries"] = 1
     machine.figures["lost"] = "not judged"
@@ -124,9 +124,9 @@ def hole(machine, begin, mode):
 
 
 @guarded
-def unchecked(machine, begin, mode):
+def unchecked(machine, begin, iommu):
     """Without the comparison a page that the IOAS does not have goes unnoticed, and stays within reach."""
-    run = begin(mode=mode, append="rig.adopt=1 liveupdate.break=adopt")
+    run = begin(iommu=iommu, append="rig.adopt=1 liveupdate.break=adopt")
     run.rest(1)
     run.update(2, "hole=1")
     run.rest(1)
@@ -139,14 +139,14 @@ def unchecked(machine, begin, mode):
 
 
 @guarded
-def sizes(machine, begin, mode, adopt, before, **options):
+def sizes(machine, begin, iommu, adopt, before, **options):
     """
     Memory in folios of 2 MiB that was mapped in pieces, so that all leaves are small,
     is mapped at once now. adopt: None, "1", or "sizes". before: what the
     comparison finds before the devices are moved.
     Seen to fail: sizes-unasked, which is the same without the flag.
     """
-    run = begin(mode=mode, append=f"rig.huge=1 rig.pieces=1 {f'rig.adopt={adopt}' if adopt else ''}".strip(), **options)
+    run = begin(iommu=iommu, append=f"rig.huge=1 rig.pieces=1 {f'rig.adopt={adopt}' if adopt else ''}".strip(), **options)
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -161,12 +161,12 @@ def sizes(machine, begin, mode, adopt, before, **options):
 
 
 @guarded
-def cut(machine, begin, mode, adopt):
+def cut(machine, begin, iommu, adopt):
     """
     A large leaf cannot be that of two areas, nor can two areas have a large leaf.
     Seen to fail: with the last byte of each area not looked at in check() of liveupdate_adopt.c.
     """
-    run = begin(mode=mode, append=f"rig.huge=1 rig.pieces=2 rig.adopt={adopt}")
+    run = begin(iommu=iommu, append=f"rig.huge=1 rig.pieces=2 rig.adopt={adopt}")
     run.rest(1)
     machine.figures["tries"] = 1
     machine.figures["lost"] = "not judged"
@@ -181,25 +181,25 @@ def cut(machine, begin, mode, adopt):
 
 
 CASES = [
-    *(Case(f"adopt-{mode}", f"the restored tables are adopted, {mode} mode", bind(adopt, mode=mode), debug=mode == "scalable")
+    *(Case(f"adopt-{mode}", f"the restored tables are adopted, {mode} mode", bind(adopt, iommu=f"vtd-{mode}"), debug=mode == "scalable")
       for mode in ("legacy", "scalable")),
-    Case("adopt-each", "the same, with a HWPT for each device", bind(adopt, mode="scalable", hwpt="each")),
-    Case("adopt-refused", "IOASes that differ are not adopted", bind(refused, mode="scalable"),
+    Case("adopt-each", "the same, with a HWPT for each device", bind(adopt, iommu="vtd-scalable", hwpt="each")),
+    Case("adopt-refused", "IOASes that differ are not adopted", bind(refused, iommu="vtd-scalable"),
          fault="the rebuilt IOAS differs from the tables to adopt: a page missing, too many, other, read-only"),
-    Case("adopt-hole", "negative: the comparison alone keeps an IOAS with a page missing off", bind(hole, mode="scalable"),
+    Case("adopt-hole", "negative: the comparison alone keeps an IOAS with a page missing off", bind(hole, iommu="vtd-scalable"),
          fault="one page is left out of the IOAS that is to adopt"),
     Case("adopt-small", "tables with smaller leaves than the IOAS would make are adopted",
-         bind(sizes, mode="scalable", adopt="1", before=None)),
-    Case("adopt-cut", "leaves that reach over the end of an area are not adopted", bind(cut, mode="scalable", adopt="1"),
+         bind(sizes, iommu="vtd-scalable", adopt="1", before=None)),
+    Case("adopt-cut", "leaves that reach over the end of an area are not adopted", bind(cut, iommu="vtd-scalable", adopt="1"),
          fault="what had been mapped at once is mapped in pieces, smaller than the leaves to adopt"),
     Case("sizes", "new tables, with the leaf sizes of the restored ones",
-         bind(sizes, mode="scalable", adopt="sizes", before=0)),
+         bind(sizes, iommu="vtd-scalable", adopt="sizes", before=0)),
     Case("sizes-legacy", "new tables, with the leaf sizes of the restored ones, legacy mode",
-         bind(sizes, mode="legacy", adopt="sizes", before=0)),
+         bind(sizes, iommu="vtd-legacy", adopt="sizes", before=0)),
     Case("sizes-unasked", "negative: without asking, the leaf sizes differ",
-         bind(sizes, mode="scalable", adopt=None, before=SIZES), fault="leaf sizes change at the replace"),
-    Case("sizes-cut", "leaf sizes that areas cannot have are refused", bind(cut, mode="scalable", adopt="sizes"),
+         bind(sizes, iommu="vtd-scalable", adopt=None, before=SIZES), fault="leaf sizes change at the replace"),
+    Case("sizes-cut", "leaf sizes that areas cannot have are refused", bind(cut, iommu="vtd-scalable", adopt="sizes"),
          fault="the same, and only the sizes of the leaves are to be adopted"),
-    Case("adopt-unchecked", "negative: the same without the comparison", bind(unchecked, mode="scalable"), kernel="lab",
+    Case("adopt-unchecked", "negative: the same without the comparison", bind(unchecked, iommu="vtd-scalable"), kernel="lab",
          fault="one page is left out of the IOAS that is to adopt, and nobody compares"),
 ]

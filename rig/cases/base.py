@@ -16,8 +16,8 @@ def boot(machine):
     machine.finish()
 
 
-def kexec(machine, mode):
-    machine.start(mode=mode, append="rig.devs=none rig.preserve=0")
+def kexec(machine, iommu):
+    machine.start(iommu=iommu, append="rig.devs=none rig.preserve=0")
     machine.wait("ready")
     machine.send("update")
     jump = machine.wait("jump")
@@ -53,8 +53,8 @@ def hang(machine):
 CASES = [
     Case("boot", "the kernel boots behind the IOMMU and powers off", boot),
     Case("kexec", "a kernel replaces itself, with KHO and LUO on",
-         lambda machine: kexec(machine, "scalable")),
+         lambda machine: kexec(machine, "vtd-scalable")),
     Case("kexec-legacy", "the same with the IOMMU in legacy mode",
-         lambda machine: kexec(machine, "legacy")),
+         lambda machine: kexec(machine, "vtd-legacy")),
     Case("hang", "a guest that stands still is looked at before it is ended", hang),
 ]

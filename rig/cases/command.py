@@ -66,12 +66,12 @@ def states(view):
 
 
 @guarded
-def command(machine, begin, mode):
+def command(machine, begin, iommu):
     """
     check before an update; list and show before anybody has come back, and after.
     Seen to fail: with the check of /dev/liveupdate looking at another name.
     """
-    run = begin(mode=mode, files=program())
+    run = begin(iommu=iommu, files=program())
     run.rest(STEADY_S)
     bdfs = {run.ready["nic"][-12:], run.ready["audio"][-12:]}
     found = []
@@ -109,4 +109,4 @@ def command(machine, begin, mode):
     clean(run)
 
 
-CASES = [Case("command", "continuo check, list and show in an update", bind(command, mode="scalable"))]
+CASES = [Case("command", "continuo check, list and show in an update", bind(command, iommu="vtd-scalable"))]

@@ -37,14 +37,14 @@ def costs(lines):
 
 
 @guarded
-def cost(machine, begin, mode, append="", grows=None):
+def cost(machine, begin, iommu, append="", grows=None):
     """
     Two updates, the second one with 4,000 tables more. grows: what is to be found to
     grow, with the law broken: the freeze by liveupdate.break=cost, the boot by
     liveupdate.check_tables=1, which is just what it has to do without.
     """
     # Without the mouse: its probe sleeps, and a shutdown during the probe waits for it.
-    run = begin(mode=mode, sound=False, rate=50, count=True, limit_s=300,
+    run = begin(iommu=iommu, sound=False, rate=50, count=True, limit_s=300,
                 append=f"rig.updates=2 initcall_debug loglevel=8 i8042.noaux {append}".strip())
     run.update(2)
     since = len(machine.events)
@@ -95,9 +95,9 @@ def phases(events):
     return out
 
 
-def update_many(machine, mode, devices, hwpt, present=MOST):
+def update_many(machine, iommu, devices, hwpt, present=MOST):
     """An update with some of the devices preserved: what each phase of it costs."""
-    machine.start(mode=mode, devices=ports(present), count=True, limit_s=300, quiet_s=60,
+    machine.start(iommu=iommu, devices=ports(present), count=True, limit_s=300, quiet_s=60,
                   append=f"rig.many={devices} rig.hwpt={hwpt} initcall_debug loglevel=8 i8042.noaux")
     machine.wait("many", timeout_s=120, devices=devices)
     since = len(machine.events)
@@ -108,22 +108,22 @@ def update_many(machine, mode, devices, hwpt, present=MOST):
     return {**phases(machine.events), **{k: v[-1] for k, v in costs(machine.console().splitlines()).items()}}
 
 
-def many(machine, mode):
+def many(machine, iommu):
     """
     64 devices with a HWPT each go over, and all come back. What each of them costs is
     for bench/rig.
     """
-    machine.figures["thousand_instructions"] = update_many(machine, mode, MOST, "each")
+    machine.figures["thousand_instructions"] = update_many(machine, iommu, MOST, "each")
 
 
 CASES = [
-    Case("cost", "freeze and boot do no work for each table", bind(cost, mode="scalable")),
-    Case("cost-legacy", "freeze and boot do no work for each table, legacy mode", bind(cost, mode="legacy")),
+    Case("cost", "freeze and boot do no work for each table", bind(cost, iommu="vtd-scalable")),
+    Case("cost-legacy", "freeze and boot do no work for each table, legacy mode", bind(cost, iommu="vtd-legacy")),
     Case("cost-freeze", "negative: the freeze preserves all tables once more",
-         bind(cost, mode="scalable", append="liveupdate.break=cost", grows="freeze"), kernel="lab",
+         bind(cost, iommu="vtd-scalable", append="liveupdate.break=cost", grows="freeze"), kernel="lab",
          fault="the freeze does work in proportion to memory"),
     Case("cost-boot", "negative: the boot looks at all tables",
-         bind(cost, mode="scalable", append="liveupdate.check_tables=1", grows="restore"),
+         bind(cost, iommu="vtd-scalable", append="liveupdate.check_tables=1", grows="restore"),
          fault="the boot does work in proportion to memory"),
-    Case("many", "64 devices with a HWPT each", bind(many, mode="scalable")),
+    Case("many", "64 devices with a HWPT each", bind(many, iommu="vtd-scalable")),
 ]

@@ -48,10 +48,10 @@ OPERATION = errno.EOPNOTSUPP
 
 
 @guarded
-def refused_by_name(machine, begin, tries, mode="scalable", **options):
+def refused_by_name(machine, begin, tries, iommu="vtd-scalable", **options):
     """Each try(COMMAND, STEP, ERRNO, RULE) fails at that step, leaves nothing
     behind, and the update without that device works; DMA never stops."""
-    run = begin(mode=mode, sound=False, **options)
+    run = begin(iommu=iommu, sound=False, **options)
     run.rest(STEADY_S)
     found, said, outcome = [], [], []
     for command, step, number, rule in tries:
@@ -102,9 +102,9 @@ def jumped_us(run):
 
 
 @guarded
-def one_of_two(machine, begin, mode, law):
+def one_of_two(machine, begin, iommu, law):
     """The bystander is blocked by one of bus mastering and IOMMU alone, the other one being broken on purpose."""
-    run = begin(mode=mode, bystander=True, append=f"liveupdate.break={law}")
+    run = begin(iommu=iommu, bystander=True, append=f"liveupdate.break={law}")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -140,9 +140,9 @@ def one_of_two(machine, begin, mode, law):
 
 
 @guarded
-def none_of_two(machine, begin, mode):
+def none_of_two(machine, begin, iommu):
     """Neither blocks it: the referee must see its DMA in the next kernel, whose memory it spoils."""
-    run = begin(mode=mode, bystander=True, append="liveupdate.break=master,scrub")
+    run = begin(iommu=iommu, bystander=True, append="liveupdate.break=master,scrub")
     run.rest(STEADY_S)
     machine.expected.append("")         # What becomes of that kernel is not the point.
     machine.send("update")
@@ -174,10 +174,10 @@ def pci_command(machine, bdf):
 
 
 @guarded
-def passthrough(machine, begin, mode, law=""):
+def passthrough(machine, begin, iommu, law=""):
     """With iommu.passthrough=1 the IOMMU lets the bystander through to all of memory
     as soon as the next kernel has found it: what keeps it off is bus mastering."""
-    run = begin(mode=mode, bystander=True,
+    run = begin(iommu=iommu, bystander=True,
                 append="iommu.passthrough=1" + (f" liveupdate.break={law}" if law else ""))
     run.rest(STEADY_S)
     before = pci_command(machine, run.bystander["nic"])
@@ -204,9 +204,9 @@ def passthrough(machine, begin, mode, law=""):
 # -- law 4: what hardware can still reach ----------------------------------
 
 @guarded
-def given_back(machine, begin, mode, law=""):
+def given_back(machine, begin, iommu, law=""):
     """A page is not in the new HWPT: not one DMA may land there once the replace has returned."""
-    run = begin(mode=mode, append=f"liveupdate.break={law}" if law else "")
+    run = begin(iommu=iommu, append=f"liveupdate.break={law}" if law else "")
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("shrink")
@@ -236,7 +236,7 @@ def _cases():
                     tries=[("8086:2668", "preserve", OPERATION, "shares its IOMMU group|requester id")]),
                fault="preserve of a device behind a PCIe-to-PCI bridge")
     yield Case("refused-ats", "a device with ATS",
-               bind(refused_by_name, extra=ATS, iommu="device-iotlb=on",
+               bind(refused_by_name, extra=ATS, ats=True,
                     tries=[("1af4:1041", "preserve", OPERATION, "it uses ATS")]),
                fault="preserve of a device with ATS")
     yield Case("refused-sriov", "a physical function with virtual ones, and a virtual one",
@@ -253,23 +253,23 @@ def _cases():
         for law in ("master", "scrub"):
             yield Case(f"{mode}-bystander-{law}", "a device that is not preserved is blocked by "
                        + ("the IOMMU alone" if law == "master" else "bus mastering alone"),
-                       bind(one_of_two, mode=mode, law=law), kernel="lab",
+                       bind(one_of_two, iommu=f"vtd-{mode}", law=law), kernel="lab",
                        fault="a device that is not preserved goes on, "
                        + ("its bus mastering left on" if law == "master" else "its IOMMU entry left in place"))
         yield Case(f"{mode}-bystander-free", "negative: a device that is not preserved is not blocked at all",
-                   bind(none_of_two, mode=mode), kernel="lab")
+                   bind(none_of_two, iommu=f"vtd-{mode}"), kernel="lab")
     # In scalable mode QEMU does not notice that a device leaves the identity, and there is no DMA at all.
     yield Case("legacy-bystander-passthrough", "a device that is not preserved is blocked, iommu.passthrough=1",
-               bind(passthrough, mode="legacy"), fault="a device that is not preserved goes on, iommu.passthrough=1")
+               bind(passthrough, iommu="vtd-legacy"), fault="a device that is not preserved goes on, iommu.passthrough=1")
     yield Case("legacy-bystander-passthrough-master",
                "negative: with iommu.passthrough=1 nothing but bus mastering blocks it",
-               bind(passthrough, mode="legacy", law="master"), kernel="lab")
+               bind(passthrough, iommu="vtd-legacy", law="master"), kernel="lab")
     for mode in ("legacy", "scalable"):
         yield Case(f"{mode}-given-back", "no DMA to a page that the new HWPT does not have",
-                   bind(given_back, mode=mode), fault="a page taken away under DMA by a replace")
+                   bind(given_back, iommu=f"vtd-{mode}"), fault="a page taken away under DMA by a replace")
     # In scalable mode QEMU keeps no entry of the PASID table that could be stale.
     yield Case("legacy-given-back-early", "negative: a HWPT given up before hardware has left it",
-               bind(given_back, mode="legacy", law="free"), kernel="lab")
+               bind(given_back, iommu="vtd-legacy", law="free"), kernel="lab")
 
 
 CASES = list(_cases())

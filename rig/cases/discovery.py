@@ -99,11 +99,11 @@ def named(look, view, bdfs, hwpts):
         look.expect_keys(f"cdev {token:#x}", view.of("file", token=token), "device", [bdf])
 
 
-def devices(look, view, mode, bdfs, hwpts, bridges):
+def devices(look, view, iommu, bdfs, hwpts, bridges):
     look.expect_keys("bridges", view.of("bridge", devices=1, bus_master="on"), "bdf", bridges)
     look.expect_keys("devices", view.of("device"), "bdf", bdfs)
     look.expect_keys("domains", view.of("domain"), "index", range(len(hwpts)))
-    look.expect_keys("iommus", view.of("iommu"), "mode", [mode])
+    look.expect_keys("iommus", view.of("iommu"), "mode", [iommu.removeprefix("vtd-")])
 
 
 def each(look, at, hwpts):
@@ -123,9 +123,9 @@ def each(look, at, hwpts):
 
 
 @guarded
-def steps(machine, begin, mode, shared, behind="bus"):
+def steps(machine, begin, iommu, shared, behind="bus"):
     """Each step of an update with two devices; then the clean run's own verdict."""
-    run = begin(mode=mode, behind=behind, append=f"rig.view=1{'' if shared else ' rig.hwpt=each'}")
+    run = begin(iommu=iommu, behind=behind, append=f"rig.view=1{'' if shared else ' rig.hwpt=each'}")
     bdfs = [run.ready["nic"], run.ready["audio"]]
     bridges = [ROOT_PORT] if behind == "port" else []
     hwpts = [HWPT_NIC] if shared else [HWPT_NIC, HWPT_AUDIO]
@@ -147,14 +147,14 @@ def steps(machine, begin, mode, shared, behind="bus"):
 
     look = looks["preserved"]
     named(look, look.outgoing, bdfs, hwpts)
-    devices(look, look.outgoing, mode, bdfs, hwpts, bridges)
+    devices(look, look.outgoing, iommu, bdfs, hwpts, bridges)
     look.expect("session", look.outgoing.of("session"), ("outgoing", ()))
     for kind in ("file", "hwpt", "domain", "iommu", "device", "bridge"):
         records = look.outgoing.of(kind)
         look.expect(kind, records, *[("preserved", ())] * len(records))
 
     look = looks["came"]
-    devices(look, look.incoming, mode, bdfs, hwpts, bridges)
+    devices(look, look.incoming, iommu, bdfs, hwpts, bridges)
     look.expect_keys("sessions", look.incoming.of("session", files=4), "name", [SESSION])
     look.expect("session", look.incoming.of("session"), ("not-read", RF))
     look.expect("files", look.incoming.of("file"))
@@ -162,7 +162,7 @@ def steps(machine, begin, mode, shared, behind="bus"):
     for at in STEPS:
         look = looks[at]
         named(look, look.incoming, bdfs, hwpts)
-        devices(look, look.incoming, mode, bdfs, hwpts, bridges)
+        devices(look, look.incoming, iommu, bdfs, hwpts, bridges)
         each(look, at, hwpts)
         before, after = discovery.carried(looks["preserved"].outgoing), discovery.carried(look.incoming)
         look.found += [f"{at}: {kind}: {after[kind]}, but preserved was {before[kind]}"
@@ -181,7 +181,7 @@ def steps(machine, begin, mode, shared, behind="bus"):
 @guarded
 def refused(machine, begin, parameter, by, why, lists=(), iommus=(), domains=()):
     """The next kernel refuses what came: the devices stand still, and the view says why."""
-    run = begin(mode="scalable", append="rig.view=1 rig.idle=1")
+    run = begin(iommu="vtd-scalable", append="rig.view=1 rig.idle=1")
     bdfs = [run.ready["nic"], run.ready["audio"]]
     since = len(machine.events)
     machine.send(f"update next={parameter}")
@@ -240,9 +240,9 @@ def holder(machine):
 
 
 @guarded
-def watched(machine, begin, mode, n=20):
+def watched(machine, begin, iommu, n=20):
     """Somebody reads all the time while preserve is done and undone, and all through an update."""
-    run = begin(mode=mode, nic=False, append="rig.reader=1")
+    run = begin(iommu=iommu, nic=False, append="rig.reader=1")
     run.rest(1)
     since = len(machine.events)
     machine.send("reader")
@@ -269,11 +269,11 @@ UPDATE_OFF = "Live Update is switched off"
 
 CASES = [
     Case("discovery-scalable", "debugfs at each step of an update, scalable mode, a HWPT for each device",
-         bind(steps, mode="scalable", shared=False), debug=True),
+         bind(steps, iommu="vtd-scalable", shared=False), debug=True),
     Case("discovery-legacy", "debugfs at each step of an update, legacy mode, one HWPT for both devices, a bridge",
-         bind(steps, mode="legacy", shared=True, behind="port")),
+         bind(steps, iommu="vtd-legacy", shared=True, behind="port")),
     Case("discovery-watched", "debugfs read all the time, while preserve is undone and all through an update",
-         bind(watched, mode="scalable"), debug=True),
+         bind(watched, iommu="vtd-scalable"), debug=True),
     Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder),
     Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
          bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],

@@ -32,10 +32,10 @@ def judge_left(machine, run, updates):
 
 
 @guarded
-def racing(machine, begin, what, updates, mode="scalable"):
+def racing(machine, begin, what, updates, iommu="vtd-scalable"):
     """A process does it all the time; the device's DMA is judged as ever."""
     # The ring has to last for an update of a machine that is busy with this.
-    run = begin(mode=mode, sound=False, append=f"rig.updates={updates}", rate=FRAMES_PER_S // 4,
+    run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates}", rate=FRAMES_PER_S // 4,
                 limit_s=60 + 15 * updates)
     run.rest(STEADY_S)
     machine.trace(config.EVENT)
@@ -54,10 +54,10 @@ def racing(machine, begin, what, updates, mode="scalable"):
 
 
 @guarded
-def resetting(machine, begin, updates, mode="scalable"):
+def resetting(machine, begin, updates, iommu="vtd-scalable"):
     """A process resets the device all the time, which ends its DMA; reboot(2) is tried until no
     reset is under way. The device arrives, and works when it is set up anew."""
-    run = begin(mode=mode, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 20 * updates)
+    run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 20 * updates)
     machine.trace(config.EVENT)
     for stage in range(2, updates + 2):
         since = len(machine.events)

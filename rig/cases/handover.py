@@ -31,7 +31,7 @@ KEPT, FRESH, STUCK = "kept", "fresh", "stuck"
 class Damage:
     name: str                   # of liveupdate.corrupt=
     says: str                   # the line of the log, all of it; see LINE_TOKENS
-    mode: str = ""              # only in that mode of the IOMMU
+    iommu: str = ""             # only with that one
     faults: bool = False        # the hardware may refuse the device's requests
     other: str = KEPT           # the device that is not meant; "" if either will do
     meant: str = FRESH          # the device that is meant
@@ -87,21 +87,21 @@ DEVICE = (
     Damage("device_domain", DEV + "domain does not exist"),
     Damage("device_domain_free", DEV + "domain does not exist"),
     Damage("device_iommu", DEV + "IOMMU does not exist"),
-    Damage("device_did", DEV + "its context entry has another domain id", mode="legacy"),
-    Damage("device_did", DEV + "its PASID entry has another domain id", mode="scalable"),
+    Damage("device_did", DEV + "its context entry has another domain id", iommu="vtd-legacy"),
+    Damage("device_did", DEV + "its PASID entry has another domain id", iommu="vtd-scalable"),
     Damage("device_did_range", DEV + "its domain id is out of range"),
     Damage("device_entry", DEV + "page of its context entry was not preserved"),
-    Damage("device_max_pasid", DEV + "its number of PASIDs is impossible", mode="scalable"),
-    Damage("device_pasid", DEV + "its PASID directory was not preserved", mode="scalable"),
-    Damage("context_rsvd", DEV + "reserved bits of its context entry are set", mode="legacy", faults=True),
-    Damage("context_top", DEV + "its context entry refers to other tables", mode="legacy"),
-    Damage("context_did", DEV + "its context entry has another domain id", mode="legacy"),
-    Damage("context_dir", DEV + "its context entry refers to another PASID directory", mode="scalable"),
-    Damage("dir_foreign", DEV + "a PASID table of it was not preserved", mode="scalable"),
-    Damage("pasid_rsvd", DEV + "reserved bits of its PASID entry are set", mode="scalable", faults=True),
-    Damage("pasid_top", DEV + "its PASID entry refers to other tables", mode="scalable"),
-    Damage("pasid_did", DEV + "its PASID entry has another domain id", mode="scalable"),
-    Damage("pasid_second", DEV + "it has a PASID that was not handed over", mode="scalable"),
+    Damage("device_max_pasid", DEV + "its number of PASIDs is impossible", iommu="vtd-scalable"),
+    Damage("device_pasid", DEV + "its PASID directory was not preserved", iommu="vtd-scalable"),
+    Damage("context_rsvd", DEV + "reserved bits of its context entry are set", iommu="vtd-legacy", faults=True),
+    Damage("context_top", DEV + "its context entry refers to other tables", iommu="vtd-legacy"),
+    Damage("context_did", DEV + "its context entry has another domain id", iommu="vtd-legacy"),
+    Damage("context_dir", DEV + "its context entry refers to another PASID directory", iommu="vtd-scalable"),
+    Damage("dir_foreign", DEV + "a PASID table of it was not preserved", iommu="vtd-scalable"),
+    Damage("pasid_rsvd", DEV + "reserved bits of its PASID entry are set", iommu="vtd-scalable", faults=True),
+    Damage("pasid_top", DEV + "its PASID entry refers to other tables", iommu="vtd-scalable"),
+    Damage("pasid_did", DEV + "its PASID entry has another domain id", iommu="vtd-scalable"),
+    Damage("pasid_second", DEV + "it has a PASID that was not handed over", iommu="vtd-scalable"),
     Damage("pci_ser_missing", PCI_MEANT + "running, but not in the handover"),
     Damage("pci_ser_device", PCI_MEANT + "vendor or device ID differs from the handover"),
     Damage("pci_ser_class", PCI_MEANT + "class or revision differs from the handover"),
@@ -119,8 +119,8 @@ ALL = tuple(replace(damage, other=FRESH) for damage in (
     Damage("arrays_same", ROOT + "arrays overlap"),
     Damage("unit_type", UNIT + "unknown type of IOMMU"),
     Damage("unit_flags", UNIT + "unknown flags"),
-    Damage("unit_mode", DMAR + "handover refused: hardware is in another mode than the handover", mode="legacy"),
-    Damage("unit_mode", DEV + "PASID directory of a device in legacy mode", mode="scalable"),
+    Damage("unit_mode", DMAR + "handover refused: hardware is in another mode than the handover", iommu="vtd-legacy"),
+    Damage("unit_mode", DEV + "PASID directory of a device in legacy mode", iommu="vtd-scalable"),
     Damage("unit_reg", PCI_MEANT + "the IOMMU handover cannot be used"),
     Damage("unit_root", DMAR + "handover refused: hardware has another root table than the handover"),
     Damage("root_rsvd", DMAR + "bus 00 is blocked: reserved bits of the root entry are set", faults=True),
@@ -269,14 +269,14 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, mode, damages, target="nic", append="", **options):
+def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
     """One machine, one damage an update; TARGET is the device that is meant."""
-    damages = [d for d in damages if d.mode in ("", mode)]
+    damages = [d for d in damages if d.iommu in ("", iommu)]
     updates = 2 * len(damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
     # A device that cannot be reset is of no use once it was refused.
-    run = begin(mode=mode, sound="port", append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
+    run = begin(iommu=iommu, sound="port", append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
                 limit_s=60 + 15 * updates, cpus=1, alternate=True, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
@@ -329,10 +329,10 @@ def damaged(machine, begin, mode, damages, target="nic", append="", **options):
 
 
 @guarded
-def unresettable(machine, begin, mode, append=""):
+def unresettable(machine, begin, iommu, append=""):
     """The audio device is refused, and on the root bus it cannot be reset: no driver gets it, and
     it does no DMA. With iommu.passthrough=1 it would go on to any address of the machine's."""
-    run = begin(mode=mode, append=f"rig.salvage=1 rig.hwpt=each {append}".strip())
+    run = begin(iommu=iommu, append=f"rig.salvage=1 rig.hwpt=each {append}".strip())
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
     bdf = run.ready["audio"]
@@ -361,11 +361,11 @@ def unresettable(machine, begin, mode, append=""):
 
 
 @guarded
-def trusted(machine, begin, mode, name, target="nic"):
+def trusted(machine, begin, iommu, name, target="nic"):
     """Negative: a kernel that checks nothing takes the damaged device over, and the referee must see its DMA go on.
     Hardware does not look at what is damaged, so that nothing else stops it."""
     # All its kernels are of the laboratory.
-    run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
+    run = begin(iommu=iommu, append="rig.salvage=1 rig.hwpt=each liveupdate.break=trust")
     run.rest(1)
     machine.expected.append("")         # What else becomes of that kernel is not the point.
     since = len(machine.events)
@@ -405,27 +405,27 @@ def _cases():
     for mode in ("legacy", "scalable"):
         for target in ("nic", "audio"):
             yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
-                       bind(damaged, mode=mode, damages=DEVICE, target=target),
+                       bind(damaged, iommu=f"vtd-{mode}", damages=DEVICE, target=target),
                        fault="one device's part of the handover damaged", **JUDGED)
         yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
-                   bind(damaged, mode=mode, damages=ALL), fault="the handover as a whole damaged", **JUDGED)
+                   bind(damaged, iommu=f"vtd-{mode}", damages=ALL), fault="the handover as a whole damaged", **JUDGED)
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
-                   bind(damaged, mode=mode, damages=FILES), fault="data of iommufd or VFIO file damaged", **JUDGED)
+                   bind(damaged, iommu=f"vtd-{mode}", damages=FILES), fault="data of iommufd or VFIO file damaged", **JUDGED)
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
-               bind(damaged, mode="scalable", damages=TABLES, append="liveupdate.check_tables=1"),
+               bind(damaged, iommu="vtd-scalable", damages=TABLES, append="liveupdate.check_tables=1"),
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
-               bind(damaged, mode="legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
+               bind(damaged, iommu="vtd-legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
     yield Case("damaged-unresettable", "a device is refused that cannot be reset",
-               bind(unresettable, mode="legacy", append="iommu.passthrough=1", **JUDGED),
+               bind(unresettable, iommu="vtd-legacy", append="iommu.passthrough=1", **JUDGED),
                fault="a device is refused that cannot be reset, iommu.passthrough=1", **JUDGED)
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
-               bind(trusted, mode="legacy", name="device_did"), kernel="lab")
+               bind(trusted, iommu="vtd-legacy", name="device_did"), kernel="lab")
     yield Case("damaged-twice", "two entries of the handover contradict each other",
-               bind(damaged, mode="legacy", damages=CONTRADICTIONS, target="audio"),
+               bind(damaged, iommu="vtd-legacy", damages=CONTRADICTIONS, target="audio"),
                fault="two entries of the handover contradict each other", **JUDGED)
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
-               bind(damaged, mode="scalable", damages=BRIDGE, behind="port"),
+               bind(damaged, iommu="vtd-scalable", damages=BRIDGE, behind="port"),
                fault="a bridge's part of the handover damaged", **JUDGED)
 
 

@@ -19,9 +19,9 @@ MISSED_S = 5                    # after which it counts as not noticed
 
 
 @guarded
-def all_through(machine, begin, mode):
+def all_through(machine, begin, iommu):
     """Frames and their interrupts before, during and after the update."""
-    run = begin(mode=mode, append="rig.irq=1")
+    run = begin(iommu=iommu, append="rig.irq=1")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -49,13 +49,13 @@ def _noticed(machine, sent, seconds):
 
 
 @guarded
-def last(machine, begin, mode, lost=False, late=False):
+def last(machine, begin, iommu, lost=False, late=False):
     """
     The last frames come after the freeze and before there is an eventfd. No
     other interrupt follows, so theirs must be made up for. late: the eventfd comes
     after the end of the update, and after somebody else has opened the cdev.
     """
-    run = begin(mode=mode, sound=False,
+    run = begin(iommu=iommu, sound=False,
                 append="rig.irq=1" + " rig.wire=late" * late + " liveupdate.break=interrupt" * lost)
     run.rest(STEADY_S)
     since = len(machine.events)
@@ -106,13 +106,13 @@ def _alive(machine, when):
 
 
 @guarded
-def intx(machine, begin, mode, held=("", "pending", "masked")):
+def intx(machine, begin, iommu, held=("", "pending", "masked")):
     """
     INTx of the audio device, which is level-triggered: what is pending at the jump
     must be signalled when it is connected again, or no other one follows. Each new
     process reads the command register and writes it back.
     """
-    run = begin(mode=mode, nic=False, append=f"rig.intx=1 rig.updates={len(held)}")
+    run = begin(iommu=iommu, nic=False, append=f"rig.intx=1 rig.updates={len(held)}")
     run.rest(STEADY_S)
     _alive(machine, "before the update")
     for stage, how in enumerate(held, 2):
@@ -131,15 +131,15 @@ def intx(machine, begin, mode, held=("", "pending", "masked")):
 
 
 CASES = [
-    Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, mode="scalable")),
-    Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, mode="legacy")),
-    Case("interrupt-last", "the last interrupt falls into the jump", bind(last, mode="scalable"),
+    Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, iommu="vtd-scalable")),
+    Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, iommu="vtd-legacy")),
+    Case("interrupt-last", "the last interrupt falls into the jump", bind(last, iommu="vtd-scalable"),
          fault="an interrupt is raised while there is no eventfd, and none follows"),
     Case("interrupt-late", "the last interrupt falls into the jump, the eventfd comes after the end of the update",
-         bind(last, mode="scalable", late=True),
+         bind(last, iommu="vtd-scalable", late=True),
          fault="somebody opens the cdev before its user has connected an eventfd"),
     Case("interrupts-intx", "INTx from the audio device all through three updates: idle, pending, masked",
-         bind(intx, mode="scalable"), fault="INTx is pending, or masked and pending, at the jump"),
+         bind(intx, iommu="vtd-scalable"), fault="INTx is pending, or masked and pending, at the jump"),
     Case("interrupt-lost", "negative: nothing is signalled when an eventfd is connected",
-         bind(last, mode="scalable", lost=True), kernel="lab"),
+         bind(last, iommu="vtd-scalable", lost=True), kernel="lab"),
 ]

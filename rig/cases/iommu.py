@@ -38,23 +38,23 @@ def scalable_changes(memory, source):
     yield "a PASID table of it was not preserved", directory + 8, (first & ~0xfff) + 4096 | PRESENT
 
 
-CHANGES = {"legacy": legacy_changes, "scalable": scalable_changes}
+CHANGES = {"vtd-legacy": legacy_changes, "vtd-scalable": scalable_changes}
 
 
 @guarded
-def changed(machine, begin, mode):
+def changed(machine, begin, iommu):
     """
     Entries of a preserved device change before the jump, one at a time: EBUSY, by
     the rule that the next kernel has for it. Then the update works.
     Seen to fail: without the check in iommu_device_unchanged(), at the first change.
     """
-    run = begin(mode=mode, extra=shared(machine))
+    run = begin(iommu=iommu, extra=shared(machine))
     run.rest(STEADY_S)
     memory, source = Memory(machine), dmalog.source_id(run.ready["nic"])
     machine.send("preserve")
     machine.wait("preserved")
     rules = []
-    for rule, address, value in CHANGES[mode](memory, source):
+    for rule, address, value in CHANGES[iommu](memory, source):
         before, since = memory.get(address), len(machine.events)
         memory.put(address, value)
         machine.send("jump")
@@ -80,12 +80,12 @@ def changed(machine, begin, mode):
 # -- after the jump --------------------------------------------------------
 
 @guarded
-def crowded(machine, begin, mode):
+def crowded(machine, begin, iommu):
     """
     A second function turns up in the group of a device that was alone in it.
     Seen to fail: without @alone in iommu_liveupdate_first_domain(), the device is kept.
     """
-    run = begin(mode=mode, append="rig.salvage=1 rig.hwpt=each",
+    run = begin(iommu=iommu, append="rig.salvage=1 rig.hwpt=each",
                 extra=("-global", "igb.multifunction=on", "-device", "qemu-xhci,addr=4.1"))
     run.rest(1)
     machine.send(f"unplug {run.ready['nic'][:-1]}1")
@@ -115,7 +115,7 @@ def crowded(machine, begin, mode):
 @guarded
 def first_stage(machine, begin, n=1000):
     """First-stage HWPTs replace each other under load."""
-    run = begin(mode="scalable", iommu=machine.qemu.first_stage)
+    run = begin(iommu="vtd-scalable", first_stage=True)
     run.rest(STEADY_S)
     run.replace(n)
     run.rest(1)
@@ -124,12 +124,12 @@ def first_stage(machine, begin, n=1000):
 
 
 @guarded
-def no_cx16(machine, begin, mode, n=20):
+def no_cx16(machine, begin, iommu, n=20):
     """
     On a CPU without cmpxchg16b domains are replaced as by 7.3, with a gap, and
     nothing is preserved. Seen to fail: before, the first replace was EOPNOTSUPP.
     """
-    run = begin(mode=mode, nic=False, extra=("-cpu", "max,cx16=off"))
+    run = begin(iommu=iommu, nic=False, extra=("-cpu", "max,cx16=off"))
     run.rest(1)
     run.replace(n)
     run.rest(1)
@@ -148,11 +148,11 @@ def no_cx16(machine, begin, mode, n=20):
 
 
 CASES = [
-    *(Case(f"changed-{mode}", "entries of a preserved device that change before the jump", bind(changed, mode=mode),
+    *(Case(f"changed-{mode}", "entries of a preserved device that change before the jump", bind(changed, iommu=f"vtd-{mode}"),
            fault="an IOMMU entry of a preserved device changes before the jump") for mode in ("legacy", "scalable")),
-    Case("crowded", "a preserved device is not alone in its group any more", bind(crowded, mode="scalable"),
+    Case("crowded", "a preserved device is not alone in its group any more", bind(crowded, iommu="vtd-scalable"),
          fault="a second device turns up in the IOMMU group"),
     Case("first-stage-replace", "1000 replaces of first-stage tables under load", first_stage),
-    *(Case(f"{mode}-no-cx16", "replaces on a CPU without cmpxchg16b", bind(no_cx16, mode=mode),
+    *(Case(f"{mode}-no-cx16", "replaces on a CPU without cmpxchg16b", bind(no_cx16, iommu=f"vtd-{mode}"),
            fault="preserve on a CPU without cmpxchg16b") for mode in ("legacy", "scalable")),
 ]

@@ -15,13 +15,13 @@ MOST_CALLS = 18
 
 
 @guarded
-def library(machine, begin, mode, how, **options):
+def library(machine, begin, iommu, how, **options):
     """
     Two updates, so that what was taken over is preserved again.
     Seen to fail: with the last mapping left out in library_preserve() (vm_take says so).
     """
     append = options.pop("append", "")
-    run = begin(mode=mode, append=f"rig.library={how} rig.updates={UPDATES} {append}".strip(), **options)
+    run = begin(iommu=iommu, append=f"rig.library={how} rig.updates={UPDATES} {append}".strip(), **options)
     run.rest(STEADY_S)
     for stage in range(2, UPDATES + 2):
         run.update(stage)
@@ -55,13 +55,13 @@ TENANTS = {
 
 
 @guarded
-def agent(machine, begin, mode):
+def agent(machine, begin, iommu):
     """
     The sessions are an agent's, in both kernels; before that, users ask it for theirs and
     for each other's.
     Seen to fail: with the user's id left out of the name in request.c.
     """
-    run = begin(mode=mode, append="rig.library=replace rig.agent=1", files=agent_files())
+    run = begin(iommu=iommu, append="rig.library=replace rig.agent=1", files=agent_files())
     run.rest(1)
     since = len(machine.events)
     machine.send("tenants")
@@ -84,7 +84,7 @@ def agent(machine, begin, mode):
 
 
 @guarded
-def killed(machine, begin, mode, how):
+def killed(machine, begin, iommu, how):
     """
     Processes are killed at each ioctl that they do to take the VM over, up to the one
     that would finish the session; then one does it. From when the session could be
@@ -92,7 +92,7 @@ def killed(machine, begin, mode, how):
     Seen to fail: adopting, without find_adopted() in rebuild() of vm.c; and if a HWPT
     that somebody has destroyed already is an error.
     """
-    run = begin(mode=mode, append=f"rig.library={how} rig.kills=1 rig.hwpt=each")
+    run = begin(iommu=iommu, append=f"rig.library={how} rig.kills=1 rig.hwpt=each")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -106,13 +106,13 @@ def killed(machine, begin, mode, how):
 
 
 @guarded
-def again(machine, begin, mode):
+def again(machine, begin, iommu):
     """
     A manifest that says 1 MiB where 2 MiB were mapped at once: new tables with the old
     leaf sizes are refused, then they are rebuilt in the same process.
     Seen to fail: with CONTINUO_SIZES taken for CONTINUO_REPLACE in build_hwpt() of vm.c.
     """
-    run = begin(mode=mode, append="rig.library=replace rig.huge=1 rig.say_pieces=1")
+    run = begin(iommu=iommu, append="rig.library=replace rig.huge=1 rig.say_pieces=1")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -126,16 +126,16 @@ def again(machine, begin, mode):
 
 
 CASES = [
-    Case("agent", "the sessions are an agent's, and each user has his own", bind(agent, mode="scalable"),
+    Case("agent", "the sessions are an agent's, and each user has his own", bind(agent, iommu="vtd-scalable"),
          fault="a user asks the agent for another user's session"),
-    Case("library-replace", "libcontinuo: rebuild, verify, replace", bind(library, mode="scalable", how="replace")),
+    Case("library-replace", "libcontinuo: rebuild, verify, replace", bind(library, iommu="vtd-scalable", how="replace")),
     Case("library-adopt", "libcontinuo: adopt, a HWPT for each device",
-         bind(library, mode="scalable", how="adopt", append="rig.hwpt=each")),
+         bind(library, iommu="vtd-scalable", how="adopt", append="rig.hwpt=each")),
     Case("library-kill", "libcontinuo: processes killed at each call, then one takes over",
-         bind(killed, mode="scalable", how="replace"), fault="process killed at each ioctl of continuo_vm_take()"),
-    Case("library-kill-adopt", "the same, adopting", bind(killed, mode="legacy", how="adopt"),
+         bind(killed, iommu="vtd-scalable", how="replace"), fault="process killed at each ioctl of continuo_vm_take()"),
+    Case("library-kill-adopt", "the same, adopting", bind(killed, iommu="vtd-legacy", how="adopt"),
          fault="process killed at each ioctl of continuo_vm_take(), adopting"),
-    Case("library-again", "libcontinuo: what was refused is tried another way", bind(again, mode="scalable"),
+    Case("library-again", "libcontinuo: what was refused is tried another way", bind(again, iommu="vtd-scalable"),
          fault="the manifest says other pieces than were mapped, and their leaf sizes are asked for"),
-    Case("library-sizes", "libcontinuo: new tables with the old leaf sizes", bind(library, mode="legacy", how="sizes")),
+    Case("library-sizes", "libcontinuo: new tables with the old leaf sizes", bind(library, iommu="vtd-legacy", how="sizes")),
 ]

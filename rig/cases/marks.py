@@ -10,14 +10,14 @@ REPLACES = 101                  # odd: it ends on the HWPT that was not marked
 
 
 @guarded
-def mark_once(machine, begin, mode, hwpt="shared"):
+def mark_once(machine, begin, iommu, hwpt="shared"):
     """
     One mark for all updates. Before the last one the devices are moved to another
     HWPT of the same kernel, and the mark has to go along.
     Seen to fail: with the hook in iommufd_device_do_replace() taken out, and by
     mark-first below, which is the same without the flag.
     """
-    run = begin(mode=mode, append=f"rig.updates={UPDATES} rig.mark=once rig.hwpt={hwpt}")
+    run = begin(iommu=iommu, append=f"rig.updates={UPDATES} rig.mark=once rig.hwpt={hwpt}")
     run.rest(STEADY_S)
     for stage in range(2, UPDATES + 2):
         if stage == UPDATES + 1:
@@ -29,9 +29,9 @@ def mark_once(machine, begin, mode, hwpt="shared"):
 
 
 @guarded
-def mark_first(machine, begin, mode):
+def mark_first(machine, begin, iommu):
     """A mark that is not asked to be kept goes with the kernel: the next update is refused."""
-    run = begin(mode=mode, append=f"rig.updates={UPDATES} rig.mark=first")
+    run = begin(iommu=iommu, append=f"rig.updates={UPDATES} rig.mark=first")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -50,9 +50,9 @@ def mark_first(machine, begin, mode):
 
 
 CASES = [
-    Case("mark-once", "three updates, HWPTs marked once", bind(mark_once, mode="scalable")),
+    Case("mark-once", "three updates, HWPTs marked once", bind(mark_once, iommu="vtd-scalable")),
     Case("mark-once-each", "three updates, a HWPT for each device, marked once",
-         bind(mark_once, mode="scalable", hwpt="each")),
-    Case("mark-first", "negative: marked once, the mark not kept", bind(mark_first, mode="scalable"),
+         bind(mark_once, iommu="vtd-scalable", hwpt="each")),
+    Case("mark-first", "negative: marked once, the mark not kept", bind(mark_first, iommu="vtd-scalable"),
          fault="HWPT not marked again"),
 ]

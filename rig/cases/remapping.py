@@ -51,10 +51,10 @@ def needs_requests(machine):
 
 
 @guarded
-def attack(machine, begin, mode):
+def attack(machine, begin, iommu):
     """Seen to fail: remapping-off, where remapping is off between the kernels."""
     needs_requests(machine)
-    run = begin(mode=mode, append="rig.attack=1 rig.updates=2", extra=TRACE)
+    run = begin(iommu=iommu, append="rig.attack=1 rig.updates=2", extra=TRACE)
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -91,10 +91,10 @@ def attack(machine, begin, mode):
 
 
 @guarded
-def off(machine, begin, mode):
+def off(machine, begin, iommu):
     """The same with remapping off between the kernels: interrupts go through, and what they do is up to the number."""
     needs_requests(machine)
-    run = begin(mode=mode, append="rig.attack=1 liveupdate.break=remap", extra=TRACE)
+    run = begin(iommu=iommu, append="rig.attack=1 liveupdate.break=remap", extra=TRACE)
     run.rest(1)
     try:
         run.update(2)
@@ -111,8 +111,8 @@ def off(machine, begin, mode):
 
 CASES = [
     *(Case(f"remapping-{mode}", f"a device asks for interrupts all through two updates, {mode} mode",
-           bind(attack, mode=mode), fault="a preserved device writes to the interrupt address range")
+           bind(attack, iommu=f"vtd-{mode}"), fault="a preserved device writes to the interrupt address range")
       for mode in ("legacy", "scalable")),
     Case("remapping-off", "negative: the same, and interrupt remapping is off between the kernels",
-         bind(off, mode="scalable"), kernel="lab", fault="the same, and interrupt remapping is off over the jump"),
+         bind(off, iommu="vtd-scalable"), kernel="lab", fault="the same, and interrupt remapping is off over the jump"),
 ]

@@ -31,7 +31,7 @@ def handed_over(run):
 
 
 @guarded
-def hands_over(machine, begin, mode, came_next=()):
+def hands_over(machine, begin, iommu, came_next=()):
     """
     An update to a kernel that knows other versions. came_next: what has to come
     in the version that only "next" has; a kernel of that build says so.
@@ -39,7 +39,7 @@ def hands_over(machine, begin, mode, came_next=()):
     Seen to fail: skew-unread and skew-unasked, where the same kernel writes
     its own versions without asking.
     """
-    run = begin(mode=mode, append="rig.view=1")
+    run = begin(iommu=iommu, append="rig.view=1")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -86,7 +86,7 @@ def changes(kernel):
 
 
 @guarded
-def refused(machine, begin, mode):
+def refused(machine, begin, iommu):
     """
     Images whose list is missing, damaged, or lacks one of the formats: reboot(2)
     says no for each; then the real one is jumped into.
@@ -96,7 +96,7 @@ def refused(machine, begin, mode):
     """
     with open(machine.next_kernel, "rb") as f:
         tries = changes(f.read())
-    run = begin(mode=mode, files={f"/skew/{name}": f"{at} {data.hex()}".encode()
+    run = begin(iommu=iommu, files={f"/skew/{name}": f"{at} {data.hex()}".encode()
                                   for name, (at, data, _) in tries.items()})
     run.rest(STEADY_S)
     since = len(machine.events)
@@ -124,13 +124,13 @@ def refused(machine, begin, mode):
 
 
 @guarded
-def kept(machine, begin, mode):
+def kept(machine, begin, iommu):
     """
     A kept mark needs a format that the older kernel does not read: refused before the
     jump; with an ordinary mark the same update goes well.
     Seen to fail: skew-unasked.
     """
-    run = begin(mode=mode, append="rig.view=1")
+    run = begin(iommu=iommu, append="rig.view=1")
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("skew kept")
@@ -150,12 +150,12 @@ def kept(machine, begin, mode):
 
 
 @guarded
-def unread(machine, begin, mode, asked):
+def unread(machine, begin, iommu, asked):
     """
     A newer kernel that writes nothing but its own formats, and an older one that
     reads none of them: refused before the jump; without asking, all is lost after it.
     """
-    run = begin(mode=mode, append="liveupdate.formats_next=1" + ("" if asked else " liveupdate.break=formats"))
+    run = begin(iommu=iommu, append="liveupdate.formats_next=1" + ("" if asked else " liveupdate.break=formats"))
     run.rest(1)
     machine.figures["tries"] = 1
     try:
@@ -181,22 +181,22 @@ def unread(machine, begin, mode, asked):
 SKEW = "the next kernel reads other versions of the handover"
 
 CASES = [
-    Case("skew-prev-to-rig", "update to a newer kernel", bind(hands_over, mode="scalable"),
+    Case("skew-prev-to-rig", "update to a newer kernel", bind(hands_over, iommu="vtd-scalable"),
          kernel="prev", next_kernel="rig"),
-    Case("skew-rig-to-prev", "update to an older kernel", bind(hands_over, mode="legacy"),
+    Case("skew-rig-to-prev", "update to an older kernel", bind(hands_over, iommu="vtd-legacy"),
          next_kernel="prev"),
     Case("skew-rig-to-next", "update to a newer kernel that has another version of each format",
-         bind(hands_over, mode="legacy"), next_kernel="next"),
+         bind(hands_over, iommu="vtd-legacy"), next_kernel="next"),
     Case("skew-next-to-rig", "rollback from a kernel that has another version of each format",
-         bind(hands_over, mode="scalable"), kernel="next", next_kernel="rig"),
+         bind(hands_over, iommu="vtd-scalable"), kernel="next", next_kernel="rig"),
     Case("skew-next-to-next", "update with the newer version of each format",
-         bind(hands_over, mode="scalable", came_next=WITH_THE_LIST), kernel="next"),
-    Case("skew-refused", "images that do not say, or say no: refused before the jump", bind(refused, mode="scalable"),
+         bind(hands_over, iommu="vtd-scalable", came_next=WITH_THE_LIST), kernel="next"),
+    Case("skew-refused", "images that do not say, or say no: refused before the jump", bind(refused, iommu="vtd-scalable"),
          fault="the loaded kernel's list of formats is missing, damaged, or lacks one"),
-    Case("skew-kept", "a mark that is kept, and an older kernel: refused before the jump", bind(kept, mode="scalable"),
+    Case("skew-kept", "a mark that is kept, and an older kernel: refused before the jump", bind(kept, iommu="vtd-scalable"),
          next_kernel="prev", fault="the loaded kernel does not know of marks that are kept"),
     Case("skew-unread", "a newer kernel that writes its own formats only: refused before the jump",
-         bind(unread, mode="scalable", asked=True), kernel="next", next_kernel="rig", fault=SKEW),
+         bind(unread, iommu="vtd-scalable", asked=True), kernel="next", next_kernel="rig", fault=SKEW),
     Case("skew-unasked", "negative: the same, and the image is not asked",
-         bind(unread, mode="scalable", asked=False), kernel="next", next_kernel="rig", fault=SKEW + ", and is not asked"),
+         bind(unread, iommu="vtd-scalable", asked=False), kernel="next", next_kernel="rig", fault=SKEW + ", and is not asked"),
 ]

@@ -136,7 +136,7 @@ def systemd(machine, jump):
         **{f"/etc/systemd/system/{name}": text.encode() for name, text in UNITS.items()},
     })
     # What is loaded has to fit into a scratch area, and the estimate is too large to be had.
-    machine.start(mode="scalable", memory="4G", init_files={"/init": program, "/root.cpio": root},
+    machine.start(iommu="vtd-scalable", memory="4G", init_files={"/init": program, "/root.cpio": root},
                   append=f"rig.jump={jump} kho_scratch=32M,64M,512M printk.devkmsg=on "
                          "systemd.log_target=kmsg systemd.show_status=0",
                   quiet_s=120, limit_s=900)

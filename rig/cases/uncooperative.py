@@ -95,13 +95,13 @@ def must_go_on(run, begin, end, found):
 
 
 @guarded
-def every_answer(machine, begin, mode):
+def every_answer(machine, begin, iommu):
     """All that can be asked of a device, in each state.
 
     Seen to fail: without iommufd_liveupdate_in_use() 'destroy' is granted in state
     iommufd, and then nobody can bind the device.
     """
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, "incoming", "uncoop")
@@ -115,13 +115,13 @@ def every_answer(machine, begin, mode):
 
 
 @guarded
-def killed(machine, begin, mode, append=""):
+def killed(machine, begin, iommu, append=""):
     """SIGKILL after each step: the next process starts over, the last one finishes.
 
     Seen to fail: without the line in luo_session_release() nobody gets the session
     after the first one; without vfio_liveupdate_rebind() nobody gets on after 'bind-nic'.
     """
-    run = begin(mode=mode, append=f"rig.updates=2 {append}".strip())
+    run = begin(iommu=iommu, append=f"rig.updates=2 {append}".strip())
     before = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
@@ -151,14 +151,14 @@ def killed(machine, begin, mode, append=""):
 
 
 @guarded
-def let_go(machine, begin, mode):
+def let_go(machine, begin, iommu):
     """SIGKILL once the devices have left their restored HWPT: closing the session
     finishes it, and the device goes the way of every dead process's device.
 
     Seen to fail: with 'hwpt' among the LATE_STEPS, after which the session holds all, the
     device is still a bus master and the memory is not back.
     """
-    run = begin(mode=mode, sound=False, append="rig.flush=1 rig.updates=4")
+    run = begin(iommu=iommu, sound=False, append="rig.flush=1 rig.updates=4")
     base = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     found, sender, senders = [], run.senders["nic"], run.senders
@@ -195,14 +195,14 @@ def let_go(machine, begin, mode):
 
 
 @guarded
-def late(machine, begin, mode):
+def late(machine, begin, iommu):
     """Processes that retrieve in odd orders, other work that needs all the memory, and an
     agent that comes back much later, and closes the session where it should finish it.
 
     Seen to fail: without the line in luo_session_release(), since the session is gone
     after the first of them.
     """
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     idle_update(run, 2)
     alone = wall_us()
@@ -224,14 +224,14 @@ def late(machine, begin, mode):
 
 
 @guarded
-def never(machine, begin, mode):
+def never(machine, begin, iommu):
     """Nobody comes back, and at last the machine is rebooted with nothing preserved:
     the devices are stopped before their translation goes.
 
     Seen to fail: without the stop in pci_liveupdate_shutdown() the kernel after that
     finds both devices running.
     """
-    run = begin(mode=mode, append="rig.updates=2")
+    run = begin(iommu=iommu, append="rig.updates=2")
     run.rest(STEADY_S)
     idle_update(run, 2)
     alone = wall_us()
@@ -264,7 +264,7 @@ def never(machine, begin, mode):
 
 
 @guarded
-def removed(machine, begin, mode, behind="bus"):
+def removed(machine, begin, iommu, behind="bus"):
     """A device nobody has retrieved yet is removed: it is stopped, the other one goes on,
     and the session can be finished without it.
 
@@ -272,7 +272,7 @@ def removed(machine, begin, mode, behind="bus"):
     __iommu_group_free_device(); without the reference that is kept for the HWPT the
     iommufd cannot be retrieved any more, and the other device is lost with it.
     """
-    run = begin(mode=mode, behind=behind, append="rig.hwpt=each")
+    run = begin(iommu=iommu, behind=behind, append="rig.hwpt=each")
     base = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
@@ -307,12 +307,12 @@ def removed(machine, begin, mode, behind="bus"):
 
 
 @guarded
-def removed_held(machine, begin, mode):
+def removed_held(machine, begin, iommu):
     """A device whose file a session holds is removed: that waits, as for each VFIO file.
 
     Seen to fail: with nobody holding the file (no 'kill cdev-nic') the device goes at once.
     """
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, "kill cdev-nic", "killed")
@@ -343,14 +343,14 @@ def removed_held(machine, begin, mode):
 
 
 @guarded
-def outgoing(machine, begin, mode):
+def outgoing(machine, begin, iommu):
     """Between preserve and jump: what stops the device is seen by the freeze at the latest.
 
     Seen to fail: without the trylock of pci_liveupdate_freeze() the jump is not refused,
     and hangs, as the shutdown waits for the lock; and with a removing process that has
     inherited the file, since the device is not removed when the file is closed.
     """
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     ask(run, "preserve", "uncoop")
     ask(run, "preserved", "uncoop", what="preserved")
@@ -382,14 +382,14 @@ def outgoing(machine, begin, mode):
 
 
 @guarded
-def memory_lost(machine, begin, mode, how, letter):
+def memory_lost(machine, begin, iommu, how, letter):
     """A process throws out of the retrieved memfd what the device is writing to: the pages
     are nobody else's until the device has left its restored HWPT.
 
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
     process that gets the pages next.
     """
-    run = begin(mode=mode, sound=False)
+    run = begin(iommu=iommu, sound=False)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, how, "uncoop", what=how)
@@ -407,14 +407,14 @@ def memory_lost(machine, begin, mode, how, letter):
 
 
 @guarded
-def starved(machine, begin, mode):
+def starved(machine, begin, iommu):
     """A process cannot retrieve: half of the memory is too much, then files are short.
     The pages are nobody else's meanwhile, and later the next process gets all.
 
     Not run yet; has to fail with `retry` not asked in luo_retrieve_file() the second retrieve gives
     ENOSPC as the first one did, and the session can never be finished.
     """
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, "starve", "uncoop", what="starve")
@@ -435,13 +435,13 @@ def starved(machine, begin, mode):
 
 
 @guarded
-def handler_missing(machine, begin, mode):
+def handler_missing(machine, begin, iommu):
     """The next kernel has no vfio-pci: the cdev waits, and nothing else does.
 
     Not run yet; has to fail with -ENOENT from luo_file_deserialize_one(), since no session can be
     retrieved then, now or later.
     """
-    run = begin(mode=mode, sound=False)
+    run = begin(iommu=iommu, sound=False)
     run.rest(1)
     idle_update(run, 2, "next=initcall_blacklist=vfio_pci_init")
     ask(run, "no-handler", "uncoop", what="no-handler")
@@ -459,12 +459,12 @@ GIVEN_UP_KB = 48 << 10          # of the 66 MB of the memfd
 
 
 @guarded
-def given_up(machine, begin, mode):
+def given_up(machine, begin, iommu):
     """The memory of a retrieve that failed is freed by finish, if no device needs it.
 
     Not run yet; has to fail with memfd_liveupdate_discard() left out of memfd_luo_finish().
     """
-    run = begin(mode=mode, sound=False, append="rig.preserve=memfd")
+    run = begin(iommu=iommu, sound=False, append="rig.preserve=memfd")
     run.rest(1)
     idle_update(run, 2)
     before = ask(run, "memory", "memory")
@@ -485,13 +485,13 @@ TABLES = 1000
 
 
 @guarded
-def charged(machine, begin, mode):
+def charged(machine, begin, iommu):
     """
     Whoever adopts tables has them charged to his memory cgroup, as if he had made them.
 
     Not run yet; has to fail with iommu_pages_restore() in place of iommu_pages_adopt().
     """
-    run = begin(mode=mode, sound=False, append="rig.adopt=1")
+    run = begin(iommu=iommu, sound=False, append="rig.adopt=1")
     since = len(machine.events)
     machine.send(f"tables {TABLES}")
     machine.wait("tables", since=since)
@@ -510,9 +510,9 @@ def charged(machine, begin, mode):
 
 
 @guarded
-def hold_broken(machine, begin, mode):
+def hold_broken(machine, begin, iommu):
     """Negative: the devices are let go when a process dies."""
-    run = begin(mode=mode, append="liveupdate.break=hold")
+    run = begin(iommu=iommu, append="liveupdate.break=hold")
     run.rest(STEADY_S)
     idle_update(run, 2)
     end = ask(run, "kill iommufd", "killed")
@@ -527,39 +527,39 @@ def hold_broken(machine, begin, mode):
 
 
 CASES = [
-    Case("uncoop-states", "all that can be asked of a device, in each state", bind(every_answer, mode="scalable"),
+    Case("uncoop-states", "all that can be asked of a device, in each state", bind(every_answer, iommu="vtd-scalable"),
          debug=True, fault="every request in every state"),
-    Case("uncoop-kill", "SIGKILL after each step of retrieve, rebuild and replace", bind(killed, mode="scalable"),
+    Case("uncoop-kill", "SIGKILL after each step of retrieve, rebuild and replace", bind(killed, iommu="vtd-scalable"),
          debug=True, fault="process killed after each step"),
-    Case("uncoop-kill-adopt", "the same with the restored tables adopted", bind(killed, mode="scalable", append="rig.adopt=1"),
+    Case("uncoop-kill-adopt", "the same with the restored tables adopted", bind(killed, iommu="vtd-scalable", append="rig.adopt=1"),
          fault="process killed after each step, adopting"),
-    Case("uncoop-kill-legacy", "the same with the IOMMU in legacy mode", bind(killed, mode="legacy"),
+    Case("uncoop-kill-legacy", "the same with the IOMMU in legacy mode", bind(killed, iommu="vtd-legacy"),
          fault="process killed after each step, legacy mode"),
-    Case("uncoop-let-go", "SIGKILL after the replace: finished by closing, and let go", bind(let_go, mode="scalable"),
+    Case("uncoop-let-go", "SIGKILL after the replace: finished by closing, and let go", bind(let_go, iommu="vtd-scalable"),
          fault="process killed after replace, destroy, finish"),
-    Case("uncoop-late", "odd orders, other work, and an agent that comes back late", bind(late, mode="scalable"),
+    Case("uncoop-late", "odd orders, other work, and an agent that comes back late", bind(late, iommu="vtd-scalable"),
          fault="agent comes back late, retrieves in odd orders"),
-    Case("uncoop-never", "nobody comes back, and the machine is rebooted", bind(never, mode="scalable"),
+    Case("uncoop-never", "nobody comes back, and the machine is rebooted", bind(never, iommu="vtd-scalable"),
          fault="agent never comes back"),
-    Case("uncoop-remove", "a device that nobody has retrieved is removed", bind(removed, mode="scalable"),
+    Case("uncoop-remove", "a device that nobody has retrieved is removed", bind(removed, iommu="vtd-scalable"),
          fault="device removed before it is retrieved"),
     Case("uncoop-remove-legacy", "the same behind a root port, with the IOMMU in legacy mode",
-         bind(removed, mode="legacy", behind="port"),
+         bind(removed, iommu="vtd-legacy", behind="port"),
          fault="device removed before it is retrieved, legacy mode"),
-    Case("uncoop-remove-held", "a device that a session holds is removed", bind(removed_held, mode="scalable"),
+    Case("uncoop-remove-held", "a device that a session holds is removed", bind(removed_held, iommu="vtd-scalable"),
          fault="device removed while a session holds it"),
-    Case("uncoop-outgoing", "reset, detach, removal between preserve and jump", bind(outgoing, mode="scalable"),
+    Case("uncoop-outgoing", "reset, detach, removal between preserve and jump", bind(outgoing, iommu="vtd-scalable"),
          fault="device reset, detached, removed before the jump"),
-    Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(memory_lost, mode="scalable", how="punch", letter="k"),
+    Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(memory_lost, iommu="vtd-scalable", how="punch", letter="k"),
          fault="memory taken out of the memfd under the device"),
     Case("uncoop-starve", "what a device writes to cannot be retrieved, and later it can",
-         bind(starved, mode="scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
+         bind(starved, iommu="vtd-scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
     Case("adopt-charged", "adopted tables are charged to the memory cgroup of who adopts",
-         bind(charged, mode="scalable"), kernel="systemd"),
-    Case("handler-missing", "a file that no handler is registered for", bind(handler_missing, mode="scalable"),
+         bind(charged, iommu="vtd-scalable"), kernel="systemd"),
+    Case("handler-missing", "a file that no handler is registered for", bind(handler_missing, iommu="vtd-scalable"),
          fault="no vfio-pci in the next kernel"),
     Case("memfd-given-up", "memory that cannot be retrieved is freed if no device needs it",
-         bind(given_up, mode="scalable"), fault="no memory to retrieve a memfd that no device uses"),
-    Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, mode="scalable"),
+         bind(given_up, iommu="vtd-scalable"), fault="no memory to retrieve a memfd that no device uses"),
+    Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, iommu="vtd-scalable"),
          kernel="lab"),
 ]

@@ -25,10 +25,10 @@ BLOCK_THEN_SET = "liveupdate.break=gap"
 
 
 @guarded
-def update(machine, begin, mode, nic=True, sound=True, updates=1, replaces=REPLACES_AFTER_UPDATE, show=False, **options):
+def update(machine, begin, iommu, nic=True, sound=True, updates=1, replaces=REPLACES_AFTER_UPDATE, show=False, **options):
     if updates > 1:
         options["append"] = f"rig.updates={updates}"
-    run = begin(mode=mode, nic=nic, sound=sound, **options)
+    run = begin(iommu=iommu, nic=nic, sound=sound, **options)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
         run.update(stage)
@@ -49,9 +49,9 @@ def update(machine, begin, mode, nic=True, sound=True, updates=1, replaces=REPLA
 
 
 @guarded
-def no_preserve(machine, begin, mode):
+def no_preserve(machine, begin, iommu):
     """The same with the preserve left out: DMA must be seen to stop."""
-    run = begin(mode=mode, append="rig.preserve=0")
+    run = begin(iommu=iommu, append="rig.preserve=0")
     run.rest(STEADY_S)
     run.update(2, until="nothing")
     time.sleep(AFTER_S)
@@ -70,9 +70,9 @@ def no_preserve(machine, begin, mode):
 
 
 @guarded
-def memory(machine, begin, mode, updates=2):
+def memory(machine, begin, iommu, updates=2):
     """The memory alone, as 7.3 can do by itself: what the devices wrote before is there after."""
-    run = begin(mode=mode, append=f"rig.preserve=memfd rig.updates={updates}")
+    run = begin(iommu=iommu, append=f"rig.preserve=memfd rig.updates={updates}")
     run.rest(1)
     for sender in run.senders.values():
         sender.stop()
@@ -87,9 +87,9 @@ def memory(machine, begin, mode, updates=2):
 
 
 @guarded
-def undo(machine, begin, mode, n=20):
+def undo(machine, begin, iommu, n=20):
     """Preserve and undo under load, then replace, then update: nothing is left behind."""
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send(f"undo {n}")
@@ -116,9 +116,9 @@ SEALS = 0x1 | 0x2 | 0x4         # no further seals, no shrinking, no growing
 
 
 @guarded
-def refusals(machine, begin, mode):
+def refusals(machine, begin, iommu):
     """What the rules forbid is refused by the right name, and the DMA goes on."""
-    run = begin(mode=mode, append="rig.refusals=1")
+    run = begin(iommu=iommu, append="rig.refusals=1")
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("refusals")
@@ -145,9 +145,9 @@ def refusals(machine, begin, mode):
 
 
 @guarded
-def refused(machine, begin, mode, reason, **options):
+def refused(machine, begin, iommu, reason, **options):
     """A device that must not be preserved is refused, and the log says why."""
-    run = begin(mode=mode, **options)
+    run = begin(iommu=iommu, **options)
     run.rest(STEADY_S)
     try:
         run.update(2)
@@ -163,9 +163,9 @@ def refused(machine, begin, mode, reason, **options):
 
 
 @guarded
-def hole(machine, begin, mode):
+def hole(machine, begin, iommu):
     """One mapped page left out of the rebuilt IOAS: faults there after the replace, nowhere else."""
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     offset = run.update(2, "hole=1")["hole"]
     run.rest(AFTER_S)
@@ -201,9 +201,9 @@ def steady(machine, begin, **options):
 
 
 @guarded
-def replace(machine, begin, mode, n=REPLACES):
+def replace(machine, begin, iommu, n=REPLACES):
     """Replace under load with no update around it."""
-    run = begin(mode=mode)
+    run = begin(iommu=iommu)
     run.rest(STEADY_S)
     run.replace(n)
     run.rest(1)
@@ -212,9 +212,9 @@ def replace(machine, begin, mode, n=REPLACES):
 
 
 @guarded
-def replace_with_gap(machine, begin, mode, append=BLOCK_THEN_SET):
+def replace_with_gap(machine, begin, iommu, append=BLOCK_THEN_SET):
     """7.3's own attach: the referee must see that it has a gap."""
-    run = begin(mode=mode, append=append)
+    run = begin(iommu=iommu, append=append)
     run.rest(STEADY_S)
     # QEMU's igb runs through its whole ring when it cannot read a descriptor, with
     # 100,000 faults: a few at a time, and no more than is needed.
@@ -230,9 +230,9 @@ def replace_with_gap(machine, begin, mode, append=BLOCK_THEN_SET):
 
 
 @guarded
-def bystander(machine, begin, mode):
+def bystander(machine, begin, iommu):
     """A device that is not preserved receives frames all the time: not one may land after the jump."""
-    run = begin(mode=mode, bystander=True)
+    run = begin(iommu=iommu, bystander=True)
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
@@ -270,37 +270,37 @@ def _cases():
     for mode in ("legacy", "scalable"):
         for kind, options in kinds.items():
             yield Case(f"{mode}-{kind}", f"live update, {mode} mode, DMA by {kind}",
-                       bind(update, mode=mode, **options), debug=kind == "both")
-        yield Case(f"{mode}-steady", "DMA and no update at all", bind(steady, mode=mode))
-        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, mode=mode),
+                       bind(update, iommu=f"vtd-{mode}", **options), debug=kind == "both")
+        yield Case(f"{mode}-steady", "DMA and no update at all", bind(steady, iommu=f"vtd-{mode}"))
+        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, iommu=f"vtd-{mode}"),
                    fault="nothing is preserved before the jump")
-        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, mode=mode),
+        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, iommu=f"vtd-{mode}"),
                    fault="one page is left out of the rebuilt IOAS")
-        yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, mode=mode))
+        yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, iommu=f"vtd-{mode}"))
         yield Case(f"{mode}-replace-gap", "negative: 7.3's block-then-set attach",
-                   bind(replace_with_gap, mode=mode), kernel="lab", fault="the domain is replaced as 7.3 does it: block, then set")
-        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, mode=mode),
+                   bind(replace_with_gap, iommu=f"vtd-{mode}"), kernel="lab", fault="the domain is replaced as 7.3 does it: block, then set")
+        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, iommu=f"vtd-{mode}"),
                    fault="a device that is not preserved receives frames all through the jump")
-    yield Case("undo", "20 preserves undone under load, then an update", bind(undo, mode="scalable"), debug=True,
+    yield Case("undo", "20 preserves undone under load, then an update", bind(undo, iommu="vtd-scalable"), debug=True,
                fault="everything is preserved, and the session closed again")
-    yield Case("refusals", "what the rules forbid is refused", bind(refusals, mode="scalable"),
+    yield Case("refusals", "what the rules forbid is refused", bind(refusals, iommu="vtd-scalable"),
                fault="calls in the wrong order or with the wrong object")
-    yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, mode="scalable"))
+    yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, iommu="vtd-scalable"))
     yield Case("switch-steady", "DMA of a device behind a PCIe switch, no update",
-               bind(steady, mode="scalable", behind="switch"))
+               bind(steady, iommu="vtd-scalable", behind="switch"))
     yield Case("three-updates", "three live updates in a row",
-               bind(update, mode="scalable", updates=3))
+               bind(update, iommu="vtd-scalable", updates=3))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
-               bind(update, mode="scalable", append="rig.hwpt=each"))
+               bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",
-               bind(update, mode="scalable", behind="port"))
+               bind(update, iommu="vtd-scalable", behind="port"))
     yield Case("behind-switch", "a device behind a switch without ACS is refused",
-               bind(refused, mode="scalable", behind="switch",
+               bind(refused, iommu="vtd-scalable", behind="switch",
                     reason="it shares its IOMMU group"), fault="a device behind a switch without ACS is preserved")
     yield Case("check-tables", "live update, all translation tables checked at boot",
-               bind(update, mode="scalable", append="liveupdate.check_tables=1"))
+               bind(update, iommu="vtd-scalable", append="liveupdate.check_tables=1"))
     yield Case("demo", "what 'make demo' shows: scalable mode, both devices",
-               bind(update, mode="scalable", show=True))
+               bind(update, iommu="vtd-scalable", show=True))
 
 
 CASES = list(_cases())

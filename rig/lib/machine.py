@@ -90,21 +90,22 @@ class Machine:
 
     # -- starting ---------------------------------------------------------
 
-    def prepare(self, devices=(), append="", mode="scalable", iommu="", files=None,
+    def prepare(self, devices=(), append="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
                 memory=None, cpus=2, trace=(), init_files=None, count=False, alternate=False):
         """Write the initramfs and compose the command; start() without the start.
 
-        mode: "legacy", "scalable" or None (no IOMMU at all). devices: further
-        QEMU arguments. append: further kernel parameters, for both kernels.
-        iommu: further properties of intel-iommu. files: {path: bytes} in the
-        guest beside the guest programs; init_files: in place of them. count:
-        the guest's clock counts instructions, one for a nanosecond, so that it
-        tells how much work something is, however busy the host is. alternate: the
+        iommu: "vtd-legacy" or "vtd-scalable". ats: it answers what devices ask it to
+        translate in advance. first_stage: HWPTs are first-stage tables. devices: further
+        QEMU arguments. append: further kernel parameters, for both kernels. files:
+        {path: bytes} in the guest beside the guest programs; init_files: in place of
+        them. count: the guest's clock counts instructions, one for a nanosecond, so that
+        it tells how much work something is, however busy the host is. alternate: the
         next kernel jumps back into the first one, and so on; else into itself.
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
-        options = "intel_iommu=on" + (",sm_on" if mode == "scalable" else "")
+        scalable = iommu == "vtd-scalable"
+        options = "intel_iommu=on" + (",sm_on" if scalable else "")
         # no_timer_check: on a busy host the kernel's test of the emulated timer
         # does not see its ten ticks in time, and panics. tsc=nowatchdog: 7.3's watchdog of
         # the TSC waits for another CPU in an interrupt handler, by a clock that stands still
@@ -148,10 +149,9 @@ class Machine:
             "-serial", "chardev:control",
             "-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off",
             *self.qemu.control("qmp"),
+            "-device", f"intel-iommu,intremap=on,caching-mode=on,{self.qemu.intel_iommu(scalable)}"
+                       + ",device-iotlb=on" * ats + f",{self.qemu.first_stage}" * first_stage,
         ]
-        if mode:
-            self.command += ["-device", "intel-iommu,intremap=on,caching-mode=on"
-                             f",{self.qemu.intel_iommu(mode == 'scalable')}" + (f",{iommu}" if iommu else "")]
         self.command += [*devices, "-kernel", os.path.abspath(self.kernel),
                          "-initrd", "initramfs",
                          "-append", common + " rig.stage=1"]

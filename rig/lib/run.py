@@ -61,7 +61,7 @@ def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=())
 class Run:
     """One machine from start to power-off, and what the referee has on it."""
 
-    def __init__(self, machine, mode, nic=True, sound=True, bystander=False, behind="bus", append="",
+    def __init__(self, machine, iommu, nic=True, sound=True, bystander=False, behind="bus", append="",
                  extra=(), rate=None, tenants=False, **options):
         """extra: more of QEMU's arguments; rate: frames/s; tenants: each device is another process's;
         options: further ones of machine.start()."""
@@ -74,7 +74,7 @@ class Run:
         self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
         devs = ",".join([*["nic"] * nic, *["audio"] * bool(sound)])
         machine.start(
-            mode=mode, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
+            iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
             append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         if tenants:
@@ -83,7 +83,7 @@ class Run:
                           **{key: sounding[key] for key in ("audio", "audio_writes", "host_ns", "host_real_ns")}}
         else:
             self.ready = machine.wait("ready", timeout_s=60)
-        machine.figures["mode"] = mode
+        machine.figures["iommu"] = iommu
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
         if bystander:
             self.bystander = machine.wait("bystander")

@@ -58,7 +58,7 @@ def page(title, figures, svg):
 <body>
 <h1>{html.escape(title)}</h1>
 <p class="{'bad' if lost else 'good'}">{html.escape(verdict)}</p>
-<p>Linux {html.escape(str(figures.get("uname_release", "")))}, IOMMU in {html.escape(str(figures.get("mode", "")))} mode.</p>
+<p>Linux {html.escape(str(figures.get("uname_release", "")))}, IOMMU {html.escape(str(figures.get("iommu", "")))}.</p>
 <div class="tables">
 <div>
 <h2>What was measured</h2>

@@ -122,7 +122,7 @@ class Drawing(unittest.TestCase):
 
     def test_page(self):
         """Well-formed, with every figure, and lost things are marked."""
-        figures = {"frames_sent": 1234, "frames_lost": 7, "iommu_faults": 0, "mode": "<legacy>",
+        figures = {"frames_sent": 1234, "frames_lost": 7, "iommu_faults": 0, "iommu": "<legacy>",
                    "phases_ms": {"kernel boot": 12.0}}
         drawn = timeline.svg("t", [("jump", 1, 2)], [("nic DMA", [1])], 0, 3)
         text = page.page("a & b", figures, drawn)
