@@ -241,7 +241,7 @@ def updates_in_a_row(machine, begin, iommu, updates, limit_s, rate):
     run = begin(iommu=iommu, append=f"rig.updates={updates}", rate=rate, limit_s=limit_s)
     run.rest(STEADY_S)
     # Hundreds of megabytes; faults are still there, and frames carry checksums.
-    machine.trace("vtd_dmar_translate", False)
+    machine.trace(machine.iommu.referee.DMA, False)
     samples, took = [], []
     for stage in range(2, updates + 2):
         run.update(stage)

@@ -157,7 +157,7 @@ def none_of_two(machine, begin, iommu):
         time.sleep(0.05)
     begun = jumped_us(run)
     machine.kill()
-    run.log = dmalog.DmaLog.read(machine.path("trace.log"))
+    run.log = machine.dma_log()
     must_see("the next kernel", begun)
     late = bystander_dmas(run, begun)
     machine.figures.update(tries=1, bystander_dmas_after=len(late),

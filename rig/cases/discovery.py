@@ -23,6 +23,7 @@ How the checks were seen to fail, each by a line of the kernel changed by hand:
 import errno
 
 from rig.lib.case import Case
+from rig.lib.iommu import NAMED
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, bind, clean, guarded
 from rig.referee import discovery
@@ -103,7 +104,7 @@ def devices(look, view, iommu, bdfs, hwpts, bridges):
     look.expect_keys("bridges", view.of("bridge", devices=1, bus_master="on"), "bdf", bridges)
     look.expect_keys("devices", view.of("device"), "bdf", bdfs)
     look.expect_keys("domains", view.of("domain"), "index", range(len(hwpts)))
-    look.expect_keys("iommus", view.of("iommu"), "mode", [iommu.removeprefix("vtd-")])
+    look.expect_keys("iommus", view.of("iommu"), "mode", [NAMED[iommu].mode])
 
 
 def each(look, at, hwpts):

@@ -199,7 +199,7 @@ def go(run, number, options):
         run.machine.check()
         # A device whose requests are refused tries its whole ring, for ever.
         if os.path.getsize(run.machine.path("trace.log")) > TRACE_LIMIT_BYTES:
-            run.machine.trace("vtd_dmar_fault", False)
+            run.machine.trace(run.machine.iommu.referee.REFUSED, False)
             raise Failed(f"update {number - 1}: a device that should have been refused is in a loop of faults")
         if run.machine.ended() or time.monotonic() > deadline:
             raise run.machine.gave_up(f"update {number - 1}: the guest does not come back")
@@ -374,7 +374,7 @@ def trusted(machine, begin, iommu, name, target="nic"):
     machine.wait("found", what=target, since=since)
     time.sleep(1)
     machine.kill()
-    log = dmalog.DmaLog.read(machine.path("trace.log"))
+    log = machine.dma_log()
     # A kernel that refuses it has it begun anew: that is another matter.
     fresh = next((e["host_real_ns"] // 1000 for e in machine.events
                   if e["ev"] == "fresh" and e["what"] == target), None)

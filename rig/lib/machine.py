@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-The machine under test: QEMU with an emulated Intel IOMMU, a console that is
-watched, a control channel to the guest, and files that say what happened.
+The machine under test: QEMU with an emulated IOMMU, a console that is watched, a
+control channel to the guest, and files that say what happened.
 
 A case gets a Machine, starts it, talks to the guest and puts figures into it:
 
@@ -32,10 +32,12 @@ import subprocess
 import threading
 import time
 
-from rig.referee import trace
+from rig.referee import dmalog, trace
 
 from . import initramfs, qemu
 from .case import kernel_release
+from .iommu import NAMED
+from .platform import Q35
 
 QMP_S = 10              # so long the autopsy waits for an answer of QEMU's
 
@@ -71,6 +73,7 @@ class Machine:
         self.slow = slow                # all times are this much longer (debug kernel)
         self.keep = keep                # leave a machine that went wrong running
         self.qemu = qemu.find()
+        self.platform = Q35
         self.figures = {}               # goes into result.json
         self.events = []                # all events so far, in order
         self.command = []
@@ -91,12 +94,12 @@ class Machine:
     # -- starting ---------------------------------------------------------
 
     def prepare(self, devices=(), append="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
-                memory=None, cpus=2, trace=(), init_files=None, count=False, alternate=False):
+                memory=None, cpus=2, init_files=None, count=False, alternate=False):
         """Write the initramfs and compose the command; start() without the start.
 
-        iommu: "vtd-legacy" or "vtd-scalable". ats: it answers what devices ask it to
-        translate in advance. first_stage: HWPTs are first-stage tables. devices: further
-        QEMU arguments. append: further kernel parameters, for both kernels. files:
+        iommu: its name, see iommu.py. ats: it answers what devices ask it to translate
+        in advance. first_stage: HWPTs are first-stage tables. devices: further QEMU
+        arguments. append: further kernel parameters, for both kernels. files:
         {path: bytes} in the guest beside the guest programs; init_files: in place of
         them. count: the guest's clock counts instructions, one for a nanosecond, so that
         it tells how much work something is, however busy the host is. alternate: the
@@ -104,23 +107,15 @@ class Machine:
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
-        scalable = iommu == "vtd-scalable"
-        options = "intel_iommu=on" + (",sm_on" if scalable else "")
-        # no_timer_check: on a busy host the kernel's test of the emulated timer
-        # does not see its ten ticks in time, and panics. tsc=nowatchdog: 7.3's watchdog of
-        # the TSC waits for another CPU in an interrupt handler, by a clock that stands still
-        # while that CPU waits in stop_machine() for the clock to be changed. Both spin then.
-        common = (f"console=ttyS0 panic=-1 oops=panic no_timer_check tsc=nowatchdog kho=on liveupdate=on "
-                  f"{options} rig.case={self.case} {append}").strip()
+        self.iommu = NAMED[iommu]
+        common = (f"{self.platform.console} panic=-1 oops=panic {self.platform.options} kho=on liveupdate=on "
+                  f"{self.iommu.options} rig.case={self.case} {append}").strip()
         if self.slow != 1:
             # KASAN's shadow takes an eighth of the memory at boot. KHO's own
             # estimate of its scratch areas, twice of that, finds no room.
             memory = memory or "3G"
             common += " kho_scratch=32M,64M,768M"
-            # identify_cpu() of 7.3 clears the boot CPU's feature bits with
-            # interrupts on and reads them again. KASAN asks one of them where
-            # its shadow begins: an interrupt just then is a "wild access".
-            common += " no5lvl"
+            common += f" {self.platform.debug_options}"
         memory = memory or "2G"
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
@@ -136,21 +131,18 @@ class Machine:
         self.figures["qemu"] = self.qemu.text
         self.command = [
             self.qemu.path, "-nodefaults", "-no-user-config",
-            "-machine", "q35,kernel-irqchip=split",
-            "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max",
+            *self.platform.arguments(count),
             "-m", memory, "-smp", "1" if count else str(cpus), *["-icount", "shift=0,sleep=off"] * count,
             "-display", "none", "-no-reboot",
             "-msg", "timestamp=on", "-D", "trace.log",
-            "-trace", "enable=vtd_dmar_fault",
-            *[a for event in trace for a in ("-trace", f"enable={event}")],
+            *[a for event in (*self.iommu.referee.EVENTS, dmalog.AUDIO_OVERRUN) for a in ("-trace", f"enable={event}")],
             "-serial", "file:console.log",
             # QEMU waits for the runner here, so that no event can be lost.
             "-chardev", "socket,id=control,path=control.sock,server=on,wait=on",
             "-serial", "chardev:control",
             "-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off",
             *self.qemu.control("qmp"),
-            "-device", f"intel-iommu,intremap=on,caching-mode=on,{self.qemu.intel_iommu(scalable)}"
-                       + ",device-iotlb=on" * ats + f",{self.qemu.first_stage}" * first_stage,
+            *self.iommu.arguments(self.qemu, ats, first_stage),
         ]
         self.command += [*devices, "-kernel", os.path.abspath(self.kernel),
                          "-initrd", "initramfs",
@@ -266,7 +258,7 @@ class Machine:
         of it in brief."""
         with open(self.path("autopsy.txt"), "w", encoding="utf-8") as f:
             for _ in range(3):
-                for command in ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic"):
+                for command in self.platform.autopsy:
                     try:
                         said = self.qmp("human-monitor-command", **{"command-line": command})
                     except (Failed, OSError, ValueError) as error:
@@ -361,9 +353,13 @@ class Machine:
         with open(self.path("trace.log"), encoding="utf-8", errors="replace") as f:
             for line in f:
                 found = trace.parse(line)
-                if found and found[1] == "vtd_dmar_fault":
+                if found and found[1] == self.iommu.referee.REFUSED:
                     out.append((found[0] / 1e6, found[2]))
         return out
+
+    def dma_log(self):
+        """All that QEMU reported of the IOMMU so far, as the referee reads it."""
+        return dmalog.DmaLog.read(self.path("trace.log"), self.iommu.referee)
 
     def console(self):
         """All that the console said. It lags behind what the guest says over the

@@ -74,8 +74,8 @@ class Run:
         self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
         devs = ",".join([*["nic"] * nic, *["audio"] * bool(sound)])
         machine.start(
-            iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), trace=dmalog.EVENTS, **options,
-            append=f"earlyprintk=ttyS0 rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
+            iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), **options,
+            append=f"{machine.platform.early_console} rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         if tenants:
             sounding = machine.wait("ready", timeout_s=60, nic="")
@@ -100,7 +100,7 @@ class Run:
             self.machine.check()
             time.sleep(0.05)
             if os.path.getsize(self.machine.path("trace.log")) > TRACE_LIMIT_BYTES:
-                self.machine.trace("vtd_dmar_fault", False)
+                self.machine.trace(self.machine.iommu.referee.REFUSED, False)
                 raise Failed(f"more than {TRACE_LIMIT_BYTES >> 20} MB of IOMMU reports: a device is in a loop of faults")
         self.steady.append((begin, wall_us()))
 
@@ -134,7 +134,7 @@ class Run:
         self.end = self.machine.wait("done")["host_real_ns"] // 1000
         self.machine.finish()
         self.clock.stop()
-        self.log = dmalog.DmaLog.read(self.machine.path("trace.log"))
+        self.log = self.machine.dma_log()
 
     def judge(self):
         """Put the figures into the result; return the findings."""
@@ -188,7 +188,7 @@ class Run:
                 found.append(f"{event['what']}: PCI command register {event['pci_command']:#x} after the update, "
                              "memory or bus mastering is off")
         with open(machine.path("qemu.log"), encoding="utf-8", errors="replace") as f:
-            said = [line.strip() for line in f if "vtd_" in line]
+            said = [line.strip() for line in f if machine.iommu.referee.COMPLAINT in line]
         if said and not faults:
             found.append(f"QEMU complains about the IOMMU: {said[0]}")
         for event in machine.events:
@@ -253,7 +253,7 @@ class Run:
         """Drop the translations, tens of megabytes, from a trace log that proved what it had to."""
         path = self.machine.path("trace.log")
         with open(path, encoding="utf-8", errors="replace") as f:
-            kept = [line for line in f if "vtd_dmar_translate " not in line]
+            kept = [line for line in f if f"{self.machine.iommu.referee.DMA} " not in line]
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(kept)
 

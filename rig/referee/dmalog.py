@@ -8,30 +8,12 @@ device was without DMA; which of them were writes follows from the address.
 """
 
 import bisect
-import re
 from collections import Counter
 
 from rig.referee import trace
 
-EVENTS = ("vtd_dmar_translate", "vtd_fault_disabled", "vtd_dmar_enable", "hda_audio_overrun")
-
-_TRANSLATE = re.compile(r"dev (\w+):(\w+)\.(\w+) iova 0x(\w+) -> gpa 0x(\w+) mask 0x(\w+)")
-_FAULT = re.compile(r"sid 0x(\w+) fault (\d+) addr 0x(\w+) write (\d+)")
-
-# "Intel Virtualization Technology for Directed I/O", section "Fault Conditions".
-FAULT_NAMES = {
-    0x1: "root entry not present", 0x2: "context entry not present",
-    0x3: "context entry invalid", 0x4: "address beyond the width",
-    0x5: "write refused", 0x6: "read refused", 0x7: "page table access",
-    0x8: "root table access", 0x9: "context table access",
-    0xa: "root entry reserved bits", 0xb: "context entry reserved bits",
-    0xc: "page entry reserved bits", 0xd: "translation type blocked",
-    0x30: "scalable root table access",
-    0x40: "scalable context table access", 0x50: "PASID directory access",
-    0x51: "PASID directory entry not present", 0x58: "PASID table access",
-    0x59: "PASID entry not present", 0x5b: "PASID entry invalid",
-    0x71: "first-stage entry not present",
-}
+AUDIO_OVERRUN = "hda_audio_overrun"
+FAULTS_KEPT = 100_000
 
 
 def source_id(bdf):
@@ -40,14 +22,13 @@ def source_id(bdf):
     slot, function = devfn.split(".")
     return int(bus, 16) << 8 | int(slot, 16) << 3 | int(function, 16)
 
-FAULTS_KEPT = 100_000
-
 
 class DmaLog:
-    def __init__(self, lines):
+    def __init__(self, lines, iommu):
+        """iommu: the module that reads the events of the machine's IOMMU, see vtd.py."""
         self.dma = {}           # source id: ([time], [iova], [mask])
-        self.faults = []        # (time, source id, kind, address, is a write), the first of them
-        self.fault_counts = Counter()   # (source id, kind): all of them
+        self.faults = []        # (time, source id, reason, address, is a write), the first of them
+        self.fault_counts = Counter()   # (source id, reason): all of them
         self.switched_off = []  # times at which translation was switched off
         self.switched_on = []
         self.audio_overruns = 0         # see audio.py
@@ -58,50 +39,42 @@ class DmaLog:
             found = trace.parse(line)
             if not found:
                 continue
-            t, event, rest = found
-            if event == "vtd_dmar_translate":
-                got = _TRANSLATE.match(rest)
-                if got:
-                    bus, slot, function, iova, gpa, mask = (int(x, 16) for x in got.groups())
-                    sid = bus << 8 | slot << 3 | function
-                    times, iovas, masks = self.dma.setdefault(sid, ([], [], []))
-                    # Memory that is preserved stays where it is: so must its translation.
-                    first = home.setdefault((sid, iova, mask), gpa)
-                    if gpa != first:
-                        self.misdirected.append((t, sid, iova, gpa, first))
-                    times.append(t)
-                    iovas.append(iova)
-                    masks.append(mask)
-                    continue
-            elif event == "vtd_dmar_fault":
-                got = _FAULT.match(rest)
-                if got:
-                    self._fault(t, int(got[1], 16), int(got[2]), int(got[3], 16), got[4] == "1")
-                    continue
-            elif event == "vtd_fault_disabled":
-                # A fault that the entry asked not to report: it is one all the same.
-                self._fault(t, None, None, None, None)
-                continue
-            elif event == "vtd_dmar_enable":
-                (self.switched_off if rest.strip() == "enable 0" else self.switched_on).append(t)
-                continue
-            elif event == "hda_audio_overrun":
+            t, event, values = found
+            if event == AUDIO_OVERRUN:
                 self.audio_overruns += 1
                 continue
-            else:
+            try:
+                got = iommu.read(event, values)
+            except ValueError:
+                self.unreadable += 1
                 continue
-            self.unreadable += 1
+            if got is None:
+                continue
+            if got[0] == "dma":
+                _, sid, iova, address, mask = got
+                times, iovas, masks = self.dma.setdefault(sid, ([], [], []))
+                # Memory that is preserved stays where it is: so must its translation.
+                first = home.setdefault((sid, iova, mask), address)
+                if address != first:
+                    self.misdirected.append((t, sid, iova, address, first))
+                times.append(t)
+                iovas.append(iova)
+                masks.append(mask)
+            elif got[0] == "refused":
+                self._fault(t, *got[1:])
+            else:
+                (self.switched_off if got[0] == "off" else self.switched_on).append(t)
 
-    def _fault(self, when, sid, kind, address, write):
+    def _fault(self, when, sid, reason, address, write):
         # A device in a loop makes millions of them.
-        self.fault_counts[sid, kind] += 1
+        self.fault_counts[sid, reason] += 1
         if len(self.faults) < FAULTS_KEPT:
-            self.faults.append((when, sid, kind, address, write))
+            self.faults.append((when, sid, reason, address, write))
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path, iommu):
         with open(path, encoding="utf-8", errors="replace") as f:
-            return cls(f)
+            return cls(f, iommu)
 
     def times(self, sid, begin=None, end=None, within=None):
         """When that device did DMA (to an address within [from, end) if given)."""
@@ -127,17 +100,13 @@ class DmaLog:
         return max(b - a for a, b in zip(edges, edges[1:]))
 
     def faults_of(self, sids):
-        """{(source id, kind): count} of those devices, and of nobody known."""
+        """{(source id, reason): count} of those devices, and of nobody known."""
         return {key: n for key, n in self.fault_counts.items() if key[0] is None or key[0] in sids}
 
 
 def fault_kinds(counts):
     """{"00:04.0 context entry not present": count}"""
     kinds = Counter()
-    for (sid, kind), n in counts.items():
-        if sid is None:
-            kinds["unreported (fault processing disabled)"] += n
-            continue
-        name = FAULT_NAMES.get(kind, f"fault {kind:#x}")
-        kinds[f"{sid >> 8:02x}:{sid >> 3 & 31:02x}.{sid & 7} {name}"] += n
+    for (sid, reason), n in counts.items():
+        kinds[reason if sid is None else f"{sid >> 8:02x}:{sid >> 3 & 31:02x}.{sid & 7} {reason}"] += n
     return dict(kinds)

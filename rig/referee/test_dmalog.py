@@ -4,13 +4,17 @@
 import unittest
 import xml.etree.ElementTree
 
-from rig.referee import dmalog, page, phases, summary, timeline
+from rig.referee import dmalog, page, phases, summary, timeline, vtd
 
 DMA = "15414@{t:.6f}:vtd_dmar_translate dev 00:04.00 iova 0x{iova:x} -> gpa 0x{gpa:x} mask 0xfff"
 
 
 def at(t, iova=0x1003fd0000, gpa=0x52aa000):
     return DMA.format(t=t, iova=iova, gpa=gpa)
+
+
+def log_of(lines):
+    return dmalog.DmaLog(lines, vtd)
 
 
 class Log(unittest.TestCase):
@@ -21,32 +25,32 @@ class Log(unittest.TestCase):
         self.assertEqual(dmalog.source_id("03:1f.7"), 0x3ff)
 
     def test_gaps(self):
-        log = dmalog.DmaLog([at(10), at(10.5), at(12), at(12.25)])
+        log = log_of([at(10), at(10.5), at(12), at(12.25)])
         self.assertEqual(log.longest_gap_us(self.sid, 10_000_000, 12_250_000), 1_500_000)
         self.assertEqual(log.longest_gap_us(self.sid, 9_000_000, 10_400_000), 1_000_000)
         self.assertEqual(log.longest_gap_us(self.sid, 12_000_000, 14_250_000), 2_000_000)
         self.assertEqual(log.longest_gap_us(0x99, 0, 7_000_000), 7_000_000)
 
     def test_only_writes_count(self):
-        log = dmalog.DmaLog([at(10), at(11, iova=0x1000000000), at(12)])
+        log = log_of([at(10), at(11, iova=0x1000000000), at(12)])
         window = 10_000_000, 12_000_000
         self.assertEqual(log.longest_gap_us(self.sid, *window), 1_000_000)
         self.assertEqual(log.longest_gap_us(self.sid, *window, (0x1003fd0040, 0x1003fe0000)), 2_000_000)
 
     def test_a_large_leaf_covers_its_pages(self):
         large = at(11, iova=0x1000a00000).replace("mask 0xfff", "mask 0x1fffff")
-        log = dmalog.DmaLog([at(10), large, at(12)])
+        log = log_of([at(10), large, at(12)])
         self.assertEqual(log.covering(self.sid, 0x1000abc123, 0), [11_000_000])
         self.assertEqual(log.covering(self.sid, 0x1000abc123, 11_500_000), [])
         self.assertEqual(log.covering(self.sid, 0x1000c00000, 0), [])
         self.assertEqual(log.covering(self.sid, 0x1003fd0fff, 0), [10_000_000, 12_000_000])
 
     def test_misdirected(self):
-        log = dmalog.DmaLog([at(10), at(11), at(12, gpa=0x1000)])
+        log = log_of([at(10), at(11), at(12, gpa=0x1000)])
         self.assertEqual([m[3:] for m in log.misdirected], [(0x1000, 0x52aa000)])
 
     def test_faults(self):
-        log = dmalog.DmaLog([
+        log = log_of([
             "1@5.000001:vtd_dmar_fault sid 0x20 fault 2 addr 0x1003fd0000 write 1",
             "1@6.000001:vtd_dmar_fault sid 0x28 fault 5 addr 0x0 write 0",
             "1@7.000001:vtd_fault_disabled Fault processing disabled for context entry"])
@@ -57,21 +61,31 @@ class Log(unittest.TestCase):
             "unreported (fault processing disabled)": 1})
 
     def test_a_storm_is_counted_whole(self):
-        log = dmalog.DmaLog(["1@5.000001:vtd_dmar_fault sid 0x20 fault 2 addr 0x1000 write 1"] * (dmalog.FAULTS_KEPT + 5))
+        log = log_of(["1@5.000001:vtd_dmar_fault sid 0x20 fault 2 addr 0x1000 write 1"] * (dmalog.FAULTS_KEPT + 5))
         self.assertEqual(len(log.faults), dmalog.FAULTS_KEPT)
-        self.assertEqual(log.fault_counts[0x20, 2], dmalog.FAULTS_KEPT + 5)
+        self.assertEqual(log.fault_counts[0x20, "context entry not present"], dmalog.FAULTS_KEPT + 5)
 
     def test_translation_off(self):
-        log = dmalog.DmaLog(["1@5.000000:vtd_dmar_enable enable 1", "1@6.000000:vtd_dmar_enable enable 0"])
+        log = log_of(["1@5.000000:vtd_dmar_enable enable 1", "1@6.000000:vtd_dmar_enable enable 0"])
         self.assertEqual((log.switched_on, log.switched_off), ([5_000_000], [6_000_000]))
 
     def test_audio_overruns(self):
-        log = dmalog.DmaLog(["2026-11-25T20:56:00.143902Z hda_audio_overrun st out", at(6),
+        log = log_of(["2026-11-25T20:56:00.143902Z hda_audio_overrun st out", at(6),
                              "2026-11-25T20:56:01.143902Z hda_audio_adjust st out, pos 12"])
         self.assertEqual((log.audio_overruns, log.unreadable), (1, 0))
 
+    def test_an_unknown_reason_has_a_number(self):
+        self.assertEqual(vtd.read("vtd_dmar_fault", "sid 0x20 fault 254 addr 0x1000 write 0"),
+                         ("refused", 0x20, "fault 0xfe", 0x1000, False))
+
+    def test_events_of_others(self):
+        self.assertIsNone(vtd.read("hda_audio_overrun", "st out"))
+        for event in (vtd.DMA, vtd.REFUSED):
+            with self.assertRaises(ValueError):
+                vtd.read(event, "something new")
+
     def test_not_understood_is_counted(self):
-        log = dmalog.DmaLog(["1@5.000000:vtd_dmar_fault something new", "qemu: a warning", at(6)])
+        log = log_of(["1@5.000000:vtd_dmar_fault something new", "qemu: a warning", at(6)])
         self.assertEqual(log.unreadable, 1)
 
 

@@ -3,7 +3,7 @@
 
 import unittest
 
-from rig.referee import dmalog, trace
+from rig.referee import dmalog, trace, vtd
 
 VALUES = "dev 00:04.00 iova 0x1003fd0000 -> gpa 0x52aa000 mask 0xfff"
 OLD = "15414@1795640160.143902:vtd_dmar_translate " + VALUES
@@ -37,7 +37,7 @@ class Line(unittest.TestCase):
 
     def test_the_referee_reads_both(self):
         for line in (OLD, NEW):
-            log = dmalog.DmaLog([line])
+            log = dmalog.DmaLog([line], vtd)
             self.assertEqual(log.times(0x20), [self.expected[0]])
             self.assertEqual(log.unreadable, 0)
 

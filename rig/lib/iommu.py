@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The IOMMUs that a machine can have, by name: what QEMU and the kernels are told, and who
+reads what QEMU reports of it. Another one is another entry here, and another module
+beside rig/referee/vtd.py.
+"""
+
+from rig.referee import vtd
+
+
+class Vtd:
+    """Intel VT-d, in one of its two modes."""
+
+    referee = vtd
+
+    def __init__(self, mode):
+        self.name = f"vtd-{mode}"
+        self.mode = mode
+        self._scalable = mode == "scalable"
+        self.options = "intel_iommu=on" + (",sm_on" if self._scalable else "")
+
+    def arguments(self, qemu, ats=False, first_stage=False):
+        """QEMU's. ats: it answers what devices ask it to translate in advance. first_stage:
+        HWPTs are first-stage tables."""
+        return ["-device", f"intel-iommu,intremap=on,caching-mode=on,{qemu.intel_iommu(self._scalable)}"
+                + ",device-iotlb=on" * ats + f",{qemu.first_stage}" * first_stage]
+
+
+NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"))}

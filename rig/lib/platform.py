@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The machine without its IOMMU and its devices: what QEMU and the kernels are told of it.
+Another one is another class with the same members.
+"""
+
+
+class Q35:
+    """A PC."""
+
+    console = "console=ttyS0"
+    early_console = "earlyprintk=ttyS0"
+    # no_timer_check: on a busy host the kernel's test of the emulated timer
+    # does not see its ten ticks in time, and panics. tsc=nowatchdog: 7.3's watchdog of
+    # the TSC waits for another CPU in an interrupt handler, by a clock that stands still
+    # while that CPU waits in stop_machine() for the clock to be changed. Both spin then.
+    options = "no_timer_check tsc=nowatchdog"
+    # identify_cpu() of 7.3 clears the boot CPU's feature bits with
+    # interrupts on and reads them again. KASAN asks one of them where
+    # its shadow begins: an interrupt just then is a "wild access".
+    debug_options = "no5lvl"
+    # Of QEMU's monitor: where each CPU is, and which interrupts it waits for.
+    autopsy = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic")
+
+    @staticmethod
+    def arguments(count):
+        """QEMU's; see Machine.prepare()."""
+        return ["-machine", "q35,kernel-irqchip=split",
+                "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max"]

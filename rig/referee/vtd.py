@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+What QEMU's intel-iommu reports, in the terms of the referee.
+
+A module like this one is what the referee has to know of an IOMMU; dmalog.py knows none.
+It has
+
+  EVENTS          the trace events that it reads
+  DMA, REFUSED    those of them that a storm, or hours, would fill the disk with
+  COMPLAINT       how a line of QEMU's stderr begins that is about the IOMMU
+  read(event, values)
+                  None if the event is not one of its own, else one of
+                    ("dma", source id, iova, address, mask)
+                    ("refused", source id or None, reason, address, is a write)
+                    ("on",), ("off",)          translation
+                  ValueError if it is one of its own, and is not understood
+"""
+
+import re
+
+DMA, REFUSED = "vtd_dmar_translate", "vtd_dmar_fault"
+EVENTS = (DMA, REFUSED, "vtd_fault_disabled", "vtd_dmar_enable")
+COMPLAINT = "vtd_"
+
+_TRANSLATE = re.compile(r"dev (\w+):(\w+)\.(\w+) iova 0x(\w+) -> gpa 0x(\w+) mask 0x(\w+)")
+_FAULT = re.compile(r"sid 0x(\w+) fault (\d+) addr 0x(\w+) write (\d+)")
+
+# "Intel Virtualization Technology for Directed I/O", section "Fault Conditions".
+REASONS = {
+    0x1: "root entry not present", 0x2: "context entry not present",
+    0x3: "context entry invalid", 0x4: "address beyond the width",
+    0x5: "write refused", 0x6: "read refused", 0x7: "page table access",
+    0x8: "root table access", 0x9: "context table access",
+    0xa: "root entry reserved bits", 0xb: "context entry reserved bits",
+    0xc: "page entry reserved bits", 0xd: "translation type blocked",
+    0x30: "scalable root table access",
+    0x40: "scalable context table access", 0x50: "PASID directory access",
+    0x51: "PASID directory entry not present", 0x58: "PASID table access",
+    0x59: "PASID entry not present", 0x5b: "PASID entry invalid",
+    0x71: "first-stage entry not present",
+}
+
+
+def _matched(pattern, values):
+    found = pattern.match(values)
+    if not found:
+        raise ValueError(values)
+    return found.groups()
+
+
+def read(event, values):
+    if event == DMA:
+        bus, slot, function, iova, gpa, mask = (int(x, 16) for x in _matched(_TRANSLATE, values))
+        return "dma", bus << 8 | slot << 3 | function, iova, gpa, mask
+    if event == REFUSED:
+        sid, kind, address, write = _matched(_FAULT, values)
+        return "refused", int(sid, 16), REASONS.get(int(kind), f"fault {int(kind):#x}"), int(address, 16), write == "1"
+    if event == "vtd_fault_disabled":
+        # A fault that the entry asked not to report: it is one all the same.
+        return "refused", None, "unreported (fault processing disabled)", None, None
+    if event == "vtd_dmar_enable":
+        return ("off",) if values.strip() == "enable 0" else ("on",)
+    return None
