@@ -417,7 +417,7 @@ def _cases():
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
                bind(damaged, iommu="vtd-legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
     yield Case("damaged-unresettable", "a device is refused that cannot be reset",
-               bind(unresettable, iommu="vtd-legacy", append="iommu.passthrough=1", **JUDGED),
+               bind(unresettable, iommu="vtd-legacy", append="iommu.passthrough=1"),
                fault="a device is refused that cannot be reset, iommu.passthrough=1", **JUDGED)
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
                bind(trusted, iommu="vtd-legacy", name="device_did"), kernel="lab")
