@@ -18,7 +18,7 @@ from rig.referee import dmalog
 
 PAGE = 4096
 BUS_MASTER = 0x4                # in the PCI command register
-IOVA_BASE = 0x1000000000        # of all DMA memory; see rig/guest/layout.h
+IOVA_BASE = 0x1000000000        # of all DMA memory; see rig/guest/devices/dma_memory.h
 
 
 # -- devices that cannot be preserved ------------------------------------

@@ -28,7 +28,7 @@ from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, bind, clean, guarded
 from rig.referee import discovery
 
-# As rig/guest/update.c has them.
+# As rig/guest/update/update.c has them.
 SESSION = "continuo"
 MEMFD, IOMMUFD, NIC, AUDIO = 0x6d656d, 0x696f, 0x6e6963, 0x617564
 ROOT_PORT = "0000:00:08.0"      # as rig/lib/run.py places it
@@ -215,7 +215,7 @@ def refused(machine, begin, parameter, by, why, lists=(), iommus=(), domains=())
         raise Failed("; ".join(look.found))
 
 
-ODD_NAME = 'a "b" \\c\nü=\udcff'        # as rig/guest/view.c has it
+ODD_NAME = 'a "b" \\c\nü=\udcff'        # as rig/guest/update/debugfs_view.c has it
 
 
 def holder(machine):

@@ -13,7 +13,7 @@
  *	refusals		do what is forbidden and report the answers
  *	view WHEN		pass on what debugfs shows of an update
  *	holder			views of a session that another process made
- *	uncoop WHAT		do not co-operate; see uncoop.c
+ *	uncoop WHAT		do not co-operate; see scenarios/uncooperative.c
  *	reader			start or stop reading the same all the time
  *	sweep			let each step of a preserve fail, one by one
  *	late			let the jump fail in each way there is
@@ -30,8 +30,8 @@
  *	signal N		send a signal to the one that was spawned
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
- *	hold WHAT		answer no INTx; see intx.h
- *	race WHAT		do that to the network device, all the time; see race.c
+ *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
+ *	race WHAT		do that to the network device, all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
@@ -48,22 +48,22 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "intx.h"
-#include "irq.h"
-#include "keeper.h"
-#include "library.h"
-#include "many.h"
-#include "modules.h"
-#include "orders.h"
-#include "race.h"
-#include "rig.h"
-#include "run.h"
-#include "uncoop.h"
-#include "skew.h"
-#include "sweep.h"
-#include "tenant.h"
-#include "update.h"
+#include "agent/agent.h"
+#include "agent/descriptor_store.h"
+#include "agent/order_tests.h"
+#include "agent/tenants.h"
+#include "core/modules.h"
+#include "core/programs.h"
+#include "core/rig.h"
+#include "devices/hda_interrupts.h"
+#include "devices/igb_interrupts.h"
+#include "scenarios/abort.h"
+#include "scenarios/freeze_race.h"
+#include "scenarios/many_devices.h"
+#include "scenarios/uncooperative.h"
+#include "scenarios/unread_formats.h"
+#include "update/library.h"
+#include "update/update.h"
 
 #define POLL_MS 4
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Plays a known pattern for ever on an Intel High Definition Audio controller. */
+#ifndef RIG_HDA_H
+#define RIG_HDA_H
+
+#include <stdbool.h>
+
+#include "devices/dma_memory.h"
+#include "interfaces/vfio.h"
+
+struct hda {
+	struct vdev *dev;
+	uint8_t *mem;		/* of OFF_HDA_BDL */
+	uint64_t iova;		/* the same place as the device sees it */
+};
+
+void hda_start(struct hda *hda);
+void hda_stop(struct hda *hda);
+/* Does the device ask for an interrupt? Have it ask no more. */
+bool hda_pending(struct hda *hda);
+void hda_ack(struct hda *hda);
+/* Where in the pattern the device is: as it says, and as it wrote to memory. */
+unsigned int hda_position(struct hda *hda);
+unsigned int hda_position_written(struct hda *hda);
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receives frames with no CPU behind it: all buffers are posted in advance,
+ * interrupts are off, and every bit of driver state is in the memory the
+ * device writes to (see devices/dma_memory.h), so that any process that has that memory and
+ * the device can go on where another one stopped.
+ *
+ * What a slot holds is not judged here. Slots are reported as runs, which say
+ * exactly what a list of all slots would say, and each run carries the sum of
+ * the CRCs computed over the frames' bytes, which only somebody who has read
+ * the frames can know. Registers: "Intel 82576 Gigabit Ethernet Controller
+ * Datasheet", section "Programming Interface".
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "core/rig.h"
+#include "devices/igb.h"
+
+enum {
+	IGB_CTRL	= 0x0000,
+	IGB_STATUS	= 0x0008,
+	IGB_MDIC	= 0x0020,
+	IGB_RCTL	= 0x0100,
+	IGB_EIMC	= 0x1528,
+	IGB_IMC		= 0x150c,
+	IGB_RAL0	= 0x5400,
+	IGB_RAH0	= 0x5404,
+	IGB_MRQC	= 0x5818,
+	IGB_RDBAL	= 0xc000,
+	IGB_RDBAH	= 0xc004,
+	IGB_RDLEN	= 0xc008,
+	IGB_SRRCTL	= 0xc00c,
+	IGB_RDH		= 0xc010,
+	IGB_RDT		= 0xc018,
+	IGB_RXDCTL	= 0xc028,
+};
+
+#define CTRL_SLU		(1u << 6)
+#define CTRL_RST		(1u << 26)
+#define STATUS_LU		(1u << 1)
+#define MDIC_PHY1		(1u << 21)
+#define MDIC_WRITE		(1u << 26)
+#define MDIC_READY		(1u << 28)
+#define BMCR_AUTONEG_RESTART	(0x1000u | 0x0200u)
+#define RCTL_EN			(1u << 1)
+#define RCTL_BAM		(1u << 15)
+#define RCTL_SECRC		(1u << 26)
+#define SRRCTL_ADV_ONE_BUFFER	(1u << 25)
+#define RXDCTL_ENABLE		(1u << 25)
+
+#define RXD_DD			(1u << 0)
+#define RXD_EOP			(1u << 1)
+
+/* Advanced receive descriptor: what is posted, and what comes back over it. */
+union rx_desc {
+	struct {
+		uint64_t addr;
+		uint64_t header_addr;
+	} post;
+	struct {
+		uint64_t info;
+		uint32_t status;
+		uint16_t length;
+		uint16_t vlan;
+	} wb;
+};
+
+/* The rig's frame; rig/referee/frames.py writes it. Little endian. */
+struct frame {
+	uint8_t dst[6];
+	uint8_t src[6];
+	uint16_t ethertype;	/* 0x88b5, big endian */
+	uint16_t length;	/* of the whole frame */
+	uint64_t seq;
+	uint64_t sent_ns;
+	uint32_t reserved;
+	uint32_t crc;		/* of bytes 14 up to here and all that follows */
+	uint8_t data[];
+} __attribute__((packed));
+
+#define FRAME_CRC_FROM	offsetof(struct frame, length)
+#define FRAME_CRC_AT	offsetof(struct frame, crc)
+#define ETHERTYPE_BE	0xb588u
+
+#define POST_BATCH	64u
+#define BAD_REPORTED	400u
+
+static volatile union rx_desc *igb_desc(struct igb *nic, uint64_t slot)
+{
+	return (volatile union rx_desc *)nic->mem + slot % NIC_SLOTS;
+}
+
+static uint8_t *igb_buf(struct igb *nic, uint64_t slot)
+{
+	return nic->mem + (OFF_NIC_BUF - OFF_NIC_RING) +
+	       slot % NIC_SLOTS * NIC_PITCH;
+}
+
+static void igb_fill(struct igb *nic, uint64_t slot)
+{
+	volatile union rx_desc *d = igb_desc(nic, slot);
+
+	/* What an earlier frame left must not pass for a new one. */
+	memset(igb_buf(nic, slot), 0, sizeof(struct frame));
+	d->post.header_addr = 0;	/* clears "descriptor done" */
+	d->post.addr = nic->iova + (OFF_NIC_BUF - OFF_NIC_RING) +
+		       slot % NIC_SLOTS * NIC_PITCH;
+}
+
+static void igb_link_up(struct igb *nic)
+{
+	struct vdev *v = nic->dev;
+
+	/* QEMU raises the link at the end of an autonegotiation only. */
+	wr32(v, IGB_MDIC, BMCR_AUTONEG_RESTART | MDIC_PHY1 | MDIC_WRITE);
+	for (int i = 0; i < 1000 && !(rd32(v, IGB_MDIC) & MDIC_READY); i++)
+		usleep(1000);
+	for (int i = 0; i < 5000; i++) {
+		if (rd32(v, IGB_STATUS) & STATUS_LU)
+			return;
+		usleep(1000);
+	}
+	die("%s %s: the link does not come up", nic->name, v->bdf);
+}
+
+void igb_start(struct igb *nic)
+{
+	struct vdev *v = nic->dev;
+
+	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_RST);
+	usleep(20000);
+	wr32(v, IGB_IMC, ~0u);
+	wr32(v, IGB_EIMC, ~0u);
+	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_SLU);
+	igb_link_up(nic);
+
+	memset(nic->st, 0, sizeof(*nic->st));
+	for (uint64_t slot = 0; slot < NIC_SLOTS; slot++)
+		igb_fill(nic, slot);
+	nic->st->posted = NIC_SLOTS - 1;
+
+	wr32(v, IGB_MRQC, 0);
+	wr32(v, IGB_RDBAL, (uint32_t)nic->iova);
+	wr32(v, IGB_RDBAH, nic->iova >> 32);
+	wr32(v, IGB_RDLEN, NIC_SLOTS * 16);
+	wr32(v, IGB_SRRCTL, SRRCTL_ADV_ONE_BUFFER | NIC_BUF / 1024);
+	wr32(v, IGB_RDH, 0);
+	wr32(v, IGB_RDT, 0);
+	wr32(v, IGB_RXDCTL, RXDCTL_ENABLE);
+	wr32(v, IGB_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
+	wr32(v, IGB_RDT, NIC_SLOTS - 1);
+}
+
+void igb_mac(struct igb *nic, uint8_t mac[6])
+{
+	uint32_t lo = rd32(nic->dev, IGB_RAL0), hi = rd32(nic->dev, IGB_RAH0);
+
+	for (int i = 0; i < 6; i++)
+		mac[i] = (i < 4 ? lo >> 8 * i : hi >> 8 * (i - 4)) & 0xff;
+}
+
+unsigned int igb_head(struct igb *nic)
+{
+	return rd32(nic->dev, IGB_RDH) % NIC_SLOTS;
+}
+
+void igb_flush(struct igb *nic)
+{
+	struct rx_run *run = &nic->st->run;
+
+	if (run->count)
+		emit("rx", ",\"nic\":\"%s\",\"slot\":%llu,\"seq\":%llu,\"n\":%llu,\"bytes\":%llu,\"crcs\":%llu",
+		     nic->name, (unsigned long long)run->slot,
+		     (unsigned long long)run->seq,
+		     (unsigned long long)run->count,
+		     (unsigned long long)run->bytes,
+		     (unsigned long long)run->crc_sum);
+	run->count = 0;
+}
+
+static void igb_bad(struct igb *nic, uint64_t slot, const char *why,
+		    uint64_t seq, unsigned int length)
+{
+	igb_flush(nic);
+	if (nic->st->bad++ < BAD_REPORTED)
+		emit("rxbad", ",\"nic\":\"%s\",\"slot\":%llu,\"why\":\"%s\",\"seq\":%llu,\"length\":%u",
+		     nic->name, (unsigned long long)slot, why,
+		     (unsigned long long)seq, length);
+}
+
+static void igb_take(struct igb *nic, uint64_t slot)
+{
+	volatile union rx_desc *d = igb_desc(nic, slot);
+	struct frame *f = (struct frame *)igb_buf(nic, slot);
+	struct rx_run *run = &nic->st->run;
+	unsigned int length = d->wb.length;
+	uint32_t crc;
+
+	if (!(d->wb.status & RXD_EOP) || length < sizeof(*f) ||
+	    length > NIC_BUF) {
+		igb_bad(nic, slot, "descriptor", 0, length);
+		return;
+	}
+	if (f->ethertype != ETHERTYPE_BE || f->length != length) {
+		igb_bad(nic, slot, "header", f->seq, length);
+		return;
+	}
+	crc = crc32_rig(0, (uint8_t *)f + FRAME_CRC_FROM,
+			FRAME_CRC_AT - FRAME_CRC_FROM);
+	crc = crc32_rig(crc, f->data, length - sizeof(*f));
+	if (crc != f->crc) {
+		igb_bad(nic, slot, "checksum", f->seq, length);
+		return;
+	}
+	if (!run->count || run->seq + run->count != f->seq ||
+	    run->slot + run->count != slot) {
+		igb_flush(nic);
+		*run = (struct rx_run){ .slot = slot, .seq = f->seq };
+	}
+	run->count++;
+	run->bytes += length;
+	run->crc_sum += crc;
+}
+
+unsigned int igb_poll(struct igb *nic)
+{
+	struct nic_state *st = nic->st;
+	unsigned int taken = 0;
+
+	while (st->next < st->posted) {
+		volatile union rx_desc *d = igb_desc(nic, st->next);
+
+		if (!(d->wb.status & RXD_DD)) {
+			/*
+			 * Done only after the device is past it: then the
+			 * write of the descriptor was lost.
+			 */
+			if (igb_head(nic) == st->next % NIC_SLOTS ||
+			    d->wb.status & RXD_DD)
+				break;
+			igb_bad(nic, st->next, "never written", 0, 0);
+		} else {
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			igb_take(nic, st->next);
+		}
+		st->next++;
+		taken++;
+		if (st->next + NIC_SLOTS - 1 - st->posted >= POST_BATCH) {
+			while (st->posted < st->next + NIC_SLOTS - 1)
+				igb_fill(nic, st->posted++);
+			wr32(nic->dev, IGB_RDT, st->posted % NIC_SLOTS);
+		}
+	}
+	return taken;
+}

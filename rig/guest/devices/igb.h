@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A receive-only driver for Intel's 82576 ("igb"). */
+#ifndef RIG_IGB_H
+#define RIG_IGB_H
+
+#include "devices/dma_memory.h"
+#include "interfaces/vfio.h"
+
+struct igb {
+	struct vdev *dev;
+	struct nic_state *st;
+	const char *name;	/* in events */
+	uint8_t *mem;		/* of OFF_NIC_RING */
+	uint64_t iova;		/* the same place as the device sees it */
+};
+
+void igb_start(struct igb *nic);
+void igb_mac(struct igb *nic, uint8_t mac[6]);
+/* Takes what has arrived, posts the buffers again; how many were taken. */
+unsigned int igb_poll(struct igb *nic);
+/* Ends the run in progress so that the referee has heard of every frame. */
+void igb_flush(struct igb *nic);
+unsigned int igb_head(struct igb *nic);
+
+#endif

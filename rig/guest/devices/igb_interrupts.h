@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Interrupts of the network device; see devices/igb_interrupts.c. */
+#ifndef RIG_IRQ_H
+#define RIG_IRQ_H
+
+#include <stdbool.h>
+
+#include "interfaces/vfio.h"
+
+bool irq_wanted(void);
+/* Connect vector 0 to an eventfd, if interrupts are wanted. */
+void irq_wire(struct vdev *v);
+/* Have the device raise vector 0 for what it receives; it keeps that. */
+void irq_program(struct vdev *v);
+/* Is there something to look at? Always, if interrupts are not wanted. */
+bool irq_due(void);
+/* How often the eventfd was signalled. */
+unsigned long long irq_count(void);
+
+#endif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "core/rig.h"
+#include "interfaces/vfio.h"
+
+#define PCI_DIR		"/sys/bus/pci/devices"
+#define PCI_COMMAND	0x04
+#define PCI_CMD_MEMORY	0x2
+#define PCI_CMD_MASTER	0x4
+
+static uint16_t sysfs_hex(const char *bdf, const char *attr)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/%s", bdf, attr);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return 0;
+	return strtoul(text, NULL, 16);
+}
+
+int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
+	      char bdf[BDF_LEN])
+{
+	struct dirent **list;
+	int n = scandir(PCI_DIR, &list, NULL, alphasort), ret = -ENODEV;
+
+	for (int i = 0; i < n; i++) {
+		const char *name = list[i]->d_name;
+
+		if (ret && name[0] != '.' && strlen(name) < BDF_LEN &&
+		    sysfs_hex(name, "vendor") == vendor &&
+		    sysfs_hex(name, "device") == device && !nth--) {
+			strcpy(bdf, name);
+			ret = 0;
+		}
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+	return ret;
+}
+
+int vfio_open_cdev(const char *bdf)
+{
+	char path[128], cdev[300];
+	struct dirent *de;
+	DIR *dir;
+	int fd = -ENODEV;
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver_override", bdf);
+	write_file(path, "vfio-pci");
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver", bdf);
+	if (access(path, F_OK))
+		write_file("/sys/bus/pci/drivers_probe", bdf);
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/vfio-dev", bdf);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((de = readdir(dir))) {
+		if (strncmp(de->d_name, "vfio", 4))
+			continue;
+		snprintf(cdev, sizeof(cdev), "/dev/vfio/devices/%s",
+			 de->d_name);
+		fd = open(cdev, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+		break;
+	}
+	closedir(dir);
+	return fd;
+}
+
+int vfio_bind(struct vdev *v, int iommufd)
+{
+	struct uvfio_bind arg = { .argsz = sizeof(arg), .iommufd = iommufd };
+
+	if (ioctl(v->fd, UVFIO_BIND_IOMMUFD, &arg))
+		return -errno;
+	v->devid = arg.out_devid;
+	return 0;
+}
+
+int vfio_attach(struct vdev *v, uint32_t pt_id)
+{
+	struct uvfio_attach arg = { .argsz = sizeof(arg), .pt_id = pt_id };
+
+	return ioctl(v->fd, UVFIO_ATTACH_PT, &arg) ? -errno : 0;
+}
+
+static int vfio_region(struct vdev *v, unsigned int index,
+		       struct vfio_region_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->argsz = sizeof(*info);
+	info->index = index;
+	return ioctl(v->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
+}
+
+int vfio_map(struct vdev *v)
+{
+	struct vfio_region_info info;
+	void *p;
+	int ret;
+
+	ret = vfio_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+	if (ret)
+		return ret;
+	v->config_off = info.offset;
+	ret = vfio_region(v, VFIO_PCI_BAR0_REGION_INDEX, &info);
+	if (ret)
+		return ret;
+	p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd,
+		 info.offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	v->bar0 = p;
+	v->bar0_len = info.size;
+	return 0;
+}
+
+uint16_t vfio_config_read16(struct vdev *v, unsigned int off)
+{
+	uint16_t val = 0;
+
+	if (pread(v->fd, &val, 2, v->config_off + off) != 2)
+		die("read config space of %s at 0x%x: %s", v->bdf, off,
+		    strerror(errno));
+	return val;
+}
+
+void vfio_config_write16(struct vdev *v, unsigned int off, uint16_t val)
+{
+	if (pwrite(v->fd, &val, 2, v->config_off + off) != 2)
+		die("write config space of %s at 0x%x: %s", v->bdf, off,
+		    strerror(errno));
+}
+
+void vfio_enable_dma(struct vdev *v)
+{
+	uint16_t cmd = vfio_config_read16(v, PCI_COMMAND);
+
+	vfio_config_write16(v, PCI_COMMAND,
+			    cmd | PCI_CMD_MEMORY | PCI_CMD_MASTER);
+}

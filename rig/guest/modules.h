@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef RIG_MODULES_H
-#define RIG_MODULES_H
-
-/* Load what is in /modules, in the order of /modules/order. Fails the run if one does not load. */
-void modules_load(void);
-
-#endif

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is left of an update whose handover was damaged on the way: each step of
+ * the takeover is tried and its answer reported, what came back is used, and
+ * what did not is begun anew, so that the next update follows.
+ *
+ * Options: salvage=1 takes this in place of the ordinary takeover, and wants
+ * hwpt=each; corrupt=NAME[:BDF] damages the handover of the next jump.
+ *
+ * A device is reported as "kept" (came back and never stopped), "fresh" (was
+ * refused, is begun anew) or "stuck" (goes on, and nobody can have it).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/rig.h"
+#include "interfaces/iommufd.h"
+#include "interfaces/luo.h"
+#include "update/update.h"
+
+#define CORRUPT		"/sys/module/liveupdate/parameters/corrupt"
+
+void rig_corrupt(void)
+{
+	const char *how = opt("corrupt", "");
+
+	if (how[0])
+		write_file(CORRUPT, how);
+}
+
+static int step(const char *name, int ret)
+{
+	emit("step", ",\"name\":\"%s\",\"errno\":%d", name, ret < 0 ? -ret : 0);
+	return ret;
+}
+
+/* How the kernel left it, before anybody opens it. */
+static void found(struct device *d, const char *name)
+{
+	uint8_t config[64] = {};
+	char path[128];
+	int fd;
+
+	if (!d->v.bdf[0])
+		return;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->v.bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, config, sizeof(config)) != sizeof(config))
+		die("read %s: %s", path, strerror(errno));
+	close(fd);
+	emit("found", ",\"what\":\"%s\",\"pci_command\":%u", name,
+	     config[4] | config[5] << 8);
+}
+
+static bool can_open(struct device *d)
+{
+	int fd;
+
+	if (!d->v.bdf[0])
+		return false;
+	fd = vfio_open_cdev(d->v.bdf);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void regain(struct rig *r, struct device *d, uint64_t token,
+		   const char *name)
+{
+	char text[32];
+	int fd;
+
+	if (!d->v.bdf[0])
+		return;
+	fd = step(name, luo_retrieve(r->session, token));
+	if (fd < 0)
+		return;
+	d->v.fd = fd;
+	snprintf(text, sizeof(text), "bind %s", name);
+	if (step(text, vfio_bind(&d->v, r->iommufd)) < 0) {
+		close(fd);
+		return;
+	}
+	must(vfio_map(&d->v), "map a retrieved device's BAR");
+	d->present = true;
+}
+
+static void attach_new(struct rig *r, struct device *d)
+{
+	int hwpt = iommufd_hwpt_alloc(r->iommufd, d->v.devid, r->ioas);
+
+	must(hwpt, "allocate a HWPT");
+	must(vfio_attach(&d->v, hwpt), "attach a device");
+	d->hwpt = hwpt;
+	d->marked = 0;
+}
+
+/* Up to here nobody has touched it. What follows is seen after this is. */
+static void fresh(const char *name)
+{
+	emit("fresh", ",\"what\":\"%s\"", name);
+	usleep(100000);
+}
+
+static void begin(struct rig *r, struct device *d, const char *name)
+{
+	fresh(name);
+	take_device(r, d, name);
+	attach_new(r, d);
+	must(vfio_map(&d->v), "map a device's BAR");
+	vfio_enable_dma(&d->v);
+	if (d == &r->nic)
+		igb_start(&r->igb);
+	else
+		hda_start(&r->hda);
+}
+
+/* All anew, but for what is stuck. */
+static void begin_all(struct rig *r)
+{
+	bool nic = can_open(&r->nic), audio = can_open(&r->audio);
+	char saved[64], devs[64];
+
+	snprintf(saved, sizeof(saved), "devs=%s", opt("devs", "nic,audio"));
+	snprintf(devs, sizeof(devs), "devs=%s%s", nic ? "nic," : "",
+		 audio ? "audio" : "");
+	memset(r, 0, sizeof(*r));
+	r->session = -1;
+	if (nic)
+		fresh("nic");
+	if (audio)
+		fresh("audio");
+	if (nic || audio) {
+		opt_set(devs);
+		rig_start(r);
+		opt_set(saved);
+	}
+}
+
+static bool salvage_files(struct rig *r)
+{
+	r->session = step("session", luo_session_retrieve(SESSION));
+	if (r->session < 0)
+		return false;
+	r->memfd = step("memfd", luo_retrieve(r->session, TOKEN_MEMFD));
+	r->iommufd = step("iommufd", luo_retrieve(r->session, TOKEN_IOMMUFD));
+	if (r->memfd >= 0 && r->iommufd >= 0)
+		return true;
+	/* The files of the devices are of no use then, but may be asked for. */
+	step("nic", luo_retrieve(r->session, TOKEN_NIC));
+	step("audio", luo_retrieve(r->session, TOKEN_AUDIO));
+	step("finish", luo_finish(r->session));
+	return false;
+}
+
+static void salvage_devices(struct rig *r)
+{
+	int old_nic, old_audio;
+
+	rig_mmap(r);
+	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
+		die("the retrieved memfd is not the one preserved");
+	rig_wire(r);
+	regain(r, &r->nic, TOKEN_NIC, "nic");
+	regain(r, &r->audio, TOKEN_AUDIO, "audio");
+	old_nic = step("nic hwpt", iommufd_hwpt_restore(r->iommufd, TOKEN_HWPT_NIC));
+	old_audio = step("audio hwpt", iommufd_hwpt_restore(r->iommufd,
+							    TOKEN_HWPT_AUDIO));
+	build_ioas(r, 0);
+	if (r->nic.present)
+		attach_new(r, &r->nic);
+	if (r->audio.present)
+		attach_new(r, &r->audio);
+	if (old_nic >= 0)
+		step("destroy nic hwpt", iommufd_destroy(r->iommufd, old_nic));
+	if (old_audio >= 0)
+		step("destroy audio hwpt", iommufd_destroy(r->iommufd, old_audio));
+	step("finish", luo_finish(r->session));
+	close(r->session);
+	r->session = -1;
+	r->st->updates_done++;
+}
+
+static const char *outcome(const struct device *d, bool kept)
+{
+	return kept ? "kept" : d->present ? "fresh" : "stuck";
+}
+
+void rig_salvage(struct rig *r)
+{
+	bool nic = false, audio = false;
+
+	r->session = -1;
+	find_devices(r);
+	found(&r->nic, "nic");
+	found(&r->audio, "audio");
+	if (rig_preserves() && salvage_files(r)) {
+		salvage_devices(r);
+		nic = r->nic.present;
+		audio = r->audio.present;
+		if (!nic && can_open(&r->nic))
+			begin(r, &r->nic, "nic");
+		if (!audio && can_open(&r->audio))
+			begin(r, &r->audio, "audio");
+	} else {
+		begin_all(r);
+	}
+	emit("resumed", ",\"updates_done\":%u,\"nic\":\"%s\",\"audio\":\"%s\"",
+	     r->st ? r->st->updates_done : 0, outcome(&r->nic, nic),
+	     outcome(&r->audio, audio));
+}
+
+/*
+ * A page that the network device is about to use is not in the new HWPT. The old
+ * one stays, so that it is well-defined what who goes on using it would reach.
+ */
+void rig_shrink(struct rig *r)
+{
+	uint64_t hole = OFF_NIC_BUF +
+		(uint64_t)((igb_head(&r->igb) + 600) % NIC_SLOTS) * NIC_PITCH;
+
+	build_ioas(r, hole);
+	if (r->nic.present)
+		attach_new(r, &r->nic);
+	if (r->audio.present)
+		attach_new(r, &r->audio);
+	emit("shrunk", ",\"hole\":%llu", (unsigned long long)hole);
+}

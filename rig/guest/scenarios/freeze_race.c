@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A process that does something to a device over and over, and does not stop for
+ * reboot(2): it connects and disconnects MSI-X ("interrupts"), writes to the
+ * configuration space what would switch INTx and MSI on ("config"), or resets the
+ * device ("reset"). What the kernel answers is up to the kernel.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "core/rig.h"
+#include "scenarios/freeze_race.h"
+
+#define VECTORS		3u
+/* Between two resets, each of which takes 100 ms: else the freeze has no chance. */
+#define PAUSE_US	20000u
+
+static pid_t racer;
+
+static void interrupts(struct vdev *v)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd[VECTORS];
+	} on = {
+		.set.argsz = sizeof(on),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.set.count = VECTORS,
+	};
+	struct vfio_irq_set off = {
+		.argsz = sizeof(off),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
+
+	for (unsigned int i = 0; i < VECTORS; i++)
+		on.fd[i] = eventfd(0, EFD_CLOEXEC);
+	for (;;) {
+		ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &on);
+		ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &off);
+	}
+}
+
+static unsigned int find_cap(struct vdev *v, uint8_t id)
+{
+	unsigned int pos = vfio_config_read16(v, PCI_CAPABILITY_LIST) & 0xfc;
+
+	while (pos) {
+		uint16_t head = vfio_config_read16(v, pos);
+
+		if ((head & 0xff) == id)
+			return pos;
+		pos = head >> 8 & 0xfc;
+	}
+	die("%s has no capability %u", v->bdf, id);
+}
+
+static void put16(struct vdev *v, unsigned int off, uint16_t val)
+{
+	/* May be refused. */
+	if (pwrite(v->fd, &val, 2, v->config_off + off) != 2)
+		return;
+}
+
+static void config(struct vdev *v)
+{
+	unsigned int msi = find_cap(v, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS;
+	uint16_t cmd = vfio_config_read16(v, PCI_COMMAND) & ~PCI_COMMAND_INTX_DISABLE;
+	uint16_t flags = vfio_config_read16(v, msi);
+
+	for (;;) {
+		put16(v, PCI_COMMAND, cmd | PCI_COMMAND_INTX_DISABLE);
+		put16(v, msi, flags | PCI_MSI_FLAGS_ENABLE);
+		put16(v, PCI_COMMAND, cmd);
+		put16(v, msi, flags & ~PCI_MSI_FLAGS_ENABLE);
+	}
+}
+
+static void reset(struct vdev *v)
+{
+	for (unsigned int i = 0;; i++) {
+		ioctl(v->fd, VFIO_DEVICE_RESET);
+		usleep(i * 1000 % PAUSE_US);
+	}
+}
+
+void race_begin(struct vdev *v, const char *what)
+{
+	void (*run)(struct vdev *v) = !strcmp(what, "interrupts") ? interrupts :
+				      !strcmp(what, "config") ? config :
+				      !strcmp(what, "reset") ? reset : NULL;
+
+	if (!run)
+		die("there is no race '%s'", what);
+	race_end();
+	racer = fork();
+	if (racer < 0)
+		die("fork: %s", strerror(errno));
+	if (!racer)
+		run(v);
+	emit("racing", ",\"what\":\"%s\"", what);
+}
+
+void race_end(void)
+{
+	if (!racer)
+		return;
+	kill(racer, SIGKILL);
+	waitpid(racer, NULL, 0);
+	racer = 0;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A process that goes on while the kernel is replaced; see scenarios/freeze_race.c. */
+#ifndef RIG_RACE_H
+#define RIG_RACE_H
+
+#include "interfaces/vfio.h"
+
+/* @what: "interrupts", "config" or "reset". Replaces the one that there is. */
+void race_begin(struct vdev *v, const char *what);
+void race_end(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* User space that does not co-operate in a live update. */
+#ifndef RIG_UNCOOP_H
+#define RIG_UNCOOP_H
+
+#include "update/update.h"
+
+/* One line of the referee's: "uncoop WHAT [ARGUMENT]"; see scenarios/uncooperative.c. */
+void uncoop(struct rig *r, char *args);
+
+#endif

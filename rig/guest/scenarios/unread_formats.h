@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The loaded kernel does not read what this one writes. */
+#ifndef RIG_SKEW_H
+#define RIG_SKEW_H
+
+#include "update/update.h"
+
+/* Tries to jump into each image in /skew; says "skew" of each, then "skew_over". */
+void rig_skew(struct rig *r);
+/* The same with a kept mark and the next kernel; then the mark is an ordinary one. */
+void rig_skew_kept(struct rig *r);
+
+#endif
