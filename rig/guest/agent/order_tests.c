@@ -3,7 +3,6 @@
  * What the agent makes of VMs and updaters that fail, die or say nothing. The VMs here
  * have a memfd in place of devices: it is not about those.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

@@ -7,7 +7,6 @@
  * stack. All rules of live updates are asked by one function; a kprobe event has
  * the name of the rule that was asked last.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
  * /next and there change places in it. The option next=PARAMETER gives that
  * kernel one more parameter.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/reboot.h>

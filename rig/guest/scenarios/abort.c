@@ -7,7 +7,6 @@
  * and so on, until a step is through without having met the fault
  * (see interfaces/fault_injection.c). The frames go on meanwhile, and the referee looks at them.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -5,7 +5,6 @@
  * Options: many=N devices of those that there are, with a HWPT for each or, with
  * hwpt=shared, one for all.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -39,7 +39,6 @@
  * over where another one died by starting from the beginning. STEP is a name
  * that rig_resume() gives to rig_reached.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/reboot.h>

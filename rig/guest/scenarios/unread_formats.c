@@ -4,7 +4,6 @@
  * and the machine goes on. What is tried are copies of the next kernel with
  * something written over: each file in /skew says where and what.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,6 @@
  * IOAS. With adopt=refused, IOASes that say something else are tried first. With
  * adopt=sizes it gets tables of its own, with leaves of the same sizes.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

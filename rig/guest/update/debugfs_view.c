@@ -5,7 +5,6 @@
  * option view=1 that is done at each step of an update, too. With reader=1 another
  * process reads both files all the time, from the first step on in each kernel.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>

@@ -16,7 +16,6 @@
  * same without asking; wire=late leaves the interrupts of the network device to
  * rig_wire_late().
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
