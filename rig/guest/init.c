@@ -52,11 +52,19 @@
 #include "agent/descriptor_store.h"
 #include "agent/order_tests.h"
 #include "agent/tenants.h"
+#include "core/array.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
 #include "core/modules.h"
+#include "core/options.h"
 #include "core/programs.h"
-#include "core/rig.h"
+#include "devices/hda.h"
 #include "devices/hda_interrupts.h"
-#include "devices/igb_interrupts.h"
+#include "devices/igb.h"
+#include "interfaces/kexec.h"
+#include "interfaces/kmemleak.h"
+#include "interfaces/vfio.h"
 #include "scenarios/abort.h"
 #include "scenarios/freeze_race.h"
 #include "scenarios/many_devices.h"
@@ -381,6 +389,15 @@ static void command(char *line)
 		emit("error", ",\"text\":\"unknown command\"");
 }
 
+static void open_control(void)
+{
+	const char *path = opt("ctl", "/dev/ttyS1");
+	int ret = ctl_open(path);
+
+	if (ret)
+		die("open the control channel %s: %s", path, strerror(-ret));
+}
+
 int main(int argc, char **argv)
 {
 	struct utsname uts;
@@ -389,13 +406,13 @@ int main(int argc, char **argv)
 
 	if (getpid() != 1 && argc == 3) {
 		opt_load_cmdline();
-		ctl_open(opt("ctl", "/dev/ttyS1"));
+		open_control();
 		tenant_take_over(argv[1], argv[2]);
 	}
 	mount_all();
 	std_console();
 	opt_load_cmdline();
-	ctl_open(opt("ctl", "/dev/ttyS1"));
+	open_control();
 	stage = opt_num("stage", 1);
 	uname(&uts);
 	emit("boot", ",\"stage\":%ld,\"kernel_release\":\"%s\"", stage,

@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "core/rig.h"
+#include "continuo.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
 
 #define PROGRAM	"/usr/sbin/continuo-agent"
 #define SOCKET	AGENT_SOCKET

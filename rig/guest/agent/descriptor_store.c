@@ -15,7 +15,8 @@
 #include "agent/agent.h"
 #include "agent/descriptor_store.h"
 #include "continuo.h"
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
 
 #define NOTIFY	"/tmp/notify.sock"
 #define SESSION	"vm"

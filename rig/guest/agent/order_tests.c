@@ -18,7 +18,11 @@
 
 #include "agent/agent.h"
 #include "agent/order_tests.h"
-#include "core/rig.h"
+#include "continuo.h"
+#include "core/array.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
 
 #define SHORT_MS	1000
 #define LONG_MS		20000

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef RIG_ORDERS_H
-#define RIG_ORDERS_H
+#ifndef RIG_AGENT_ORDER_TESTS_H
+#define RIG_AGENT_ORDER_TESTS_H
 
 /*
  * VMs that do not do what the agent asks, or die, and updaters that do: says "order" of
  * each thing that is tried, with what came of it.
  */
 void orders_try(void);
-
 
 #endif

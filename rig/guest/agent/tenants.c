@@ -14,9 +14,15 @@
 
 #include "agent/agent.h"
 #include "agent/tenants.h"
-#include "core/rig.h"
+#include "continuo.h"
+#include "core/array.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
 #include "devices/hda.h"
 #include "update/library.h"
+#include "update/update.h"
 
 #define POLL_MS	4
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "core/modules.h"
-#include "core/rig.h"
+#include "core/end.h"
 
 void modules_load(void)
 {

@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
 #include "core/programs.h"
-#include "core/rig.h"
 
 #define ARGS	24
 #define PIECE	1024

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef RIG_RUN_H
-#define RIG_RUN_H
+#ifndef RIG_CORE_PROGRAMS_H
+#define RIG_CORE_PROGRAMS_H
 
 /*
  * A program and its arguments; @FILE is the first line of that file. Says "printed" of each piece of its standard output and

@@ -5,8 +5,8 @@
  * any other way. The first page block is the CPU's alone and never mapped for
  * DMA; every other byte is at IOVA_BASE + its offset.
  */
-#ifndef RIG_LAYOUT_H
-#define RIG_LAYOUT_H
+#ifndef RIG_DEVICES_DMA_MEMORY_H
+#define RIG_DEVICES_DMA_MEMORY_H
 
 #include <stdint.h>
 

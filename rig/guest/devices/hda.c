@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/end.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
 #include "devices/hda.h"
+#include "interfaces/vfio.h"
 
 enum {
 	HDA_GCTL	= 0x08,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Plays a known pattern for ever on an Intel High Definition Audio controller. */
-#ifndef RIG_HDA_H
-#define RIG_HDA_H
+#ifndef RIG_DEVICES_HDA_H
+#define RIG_DEVICES_HDA_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "devices/dma_memory.h"
 #include "interfaces/vfio.h"
 
 struct hda {

@@ -11,8 +11,13 @@
 #include <unistd.h>
 #include <linux/vfio.h>
 
-#include "core/rig.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
+#include "devices/hda.h"
 #include "devices/hda_interrupts.h"
+#include "interfaces/vfio.h"
 
 #define PATIENCE_US	5000000
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* INTx of the audio device; see devices/hda_interrupts.c. */
-#ifndef RIG_INTX_H
-#define RIG_INTX_H
+#ifndef RIG_DEVICES_HDA_INTERRUPTS_H
+#define RIG_DEVICES_HDA_INTERRUPTS_H
 
 #include "devices/hda.h"
 

@@ -14,8 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/crc32.h"
+#include "core/end.h"
+#include "devices/dma_memory.h"
 #include "devices/igb.h"
+#include "interfaces/vfio.h"
 
 enum {
 	IGB_CTRL	= 0x0000,

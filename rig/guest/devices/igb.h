@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A receive-only driver for Intel's 82576 ("igb"). */
-#ifndef RIG_IGB_H
-#define RIG_IGB_H
+#ifndef RIG_DEVICES_IGB_H
+#define RIG_DEVICES_IGB_H
+
+#include <stdint.h>
 
 #include "devices/dma_memory.h"
 #include "interfaces/vfio.h"

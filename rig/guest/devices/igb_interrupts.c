@@ -15,8 +15,10 @@
 #include <unistd.h>
 #include <linux/vfio.h>
 
-#include "core/rig.h"
+#include "core/end.h"
+#include "core/options.h"
 #include "devices/igb_interrupts.h"
+#include "interfaces/vfio.h"
 
 enum {
 	IGB_GPIE	= 0x1514,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Interrupts of the network device; see devices/igb_interrupts.c. */
-#ifndef RIG_IRQ_H
-#define RIG_IRQ_H
+#ifndef RIG_DEVICES_IGB_INTERRUPTS_H
+#define RIG_DEVICES_IGB_INTERRUPTS_H
 
 #include <stdbool.h>
 

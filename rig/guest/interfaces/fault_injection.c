@@ -15,7 +15,11 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/array.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
 #include "interfaces/fault_injection.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"

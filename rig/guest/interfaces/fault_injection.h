@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The kernel's own fault injection: one place after the other fails, once. */
-#ifndef RIG_FAULT_H
-#define RIG_FAULT_H
+#ifndef RIG_INTERFACES_FAULT_INJECTION_H
+#define RIG_INTERFACES_FAULT_INJECTION_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* iommufd calls. All return an object id, an fd or 0, or -errno. */
-#ifndef RIG_IOMMUFD_H
-#define RIG_IOMMUFD_H
+#ifndef RIG_INTERFACES_IOMMUFD_H
+#define RIG_INTERFACES_IOMMUFD_H
 
 #include <stdint.h>
 

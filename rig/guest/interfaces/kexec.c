@@ -20,7 +20,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "interfaces/kexec.h"
 
 #define NEXT_KERNEL	"/next/bzImage"
 #define NEXT_INITRAMFS	"/next/initramfs"

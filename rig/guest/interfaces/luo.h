@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Sessions of the live update orchestrator. */
-#ifndef RIG_LUO_H
-#define RIG_LUO_H
+#ifndef RIG_INTERFACES_LUO_H
+#define RIG_INTERFACES_LUO_H
 
 #include <stdint.h>
 

@@ -8,9 +8,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <linux/vfio.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/end.h"
+#include "core/files.h"
 #include "interfaces/vfio.h"
 
 #define PCI_DIR		"/sys/bus/pci/devices"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A PCI device driven through its VFIO cdev. */
-#ifndef RIG_VFIO_H
-#define RIG_VFIO_H
+#ifndef RIG_INTERFACES_VFIO_H
+#define RIG_INTERFACES_VFIO_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define BDF_LEN 16
 

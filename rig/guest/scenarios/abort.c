@@ -18,13 +18,21 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/vfio.h>
 
-#include "abi.h"
-#include "core/rig.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "devices/dma_memory.h"
 #include "interfaces/fault_injection.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/kexec.h"
+#include "interfaces/kmemleak.h"
 #include "interfaces/luo.h"
+#include "interfaces/vfio.h"
 #include "scenarios/abort.h"
+#include "update/update.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define KHO_PAGES	DEBUGFS "liveupdate/memory"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What can go wrong before the jump, all of it, one by one. */
-#ifndef RIG_SWEEP_H
-#define RIG_SWEEP_H
+#ifndef RIG_SCENARIOS_ABORT_H
+#define RIG_SCENARIOS_ABORT_H
 
 #include "update/update.h"
 

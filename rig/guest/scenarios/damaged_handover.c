@@ -17,9 +17,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
+#include "devices/hda.h"
+#include "devices/igb.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
+#include "interfaces/vfio.h"
 #include "update/update.h"
 
 #define CORRUPT		"/sys/module/liveupdate/parameters/corrupt"

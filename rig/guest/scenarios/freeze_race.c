@@ -16,7 +16,9 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "interfaces/vfio.h"
 #include "scenarios/freeze_race.h"
 
 #define VECTORS		3u

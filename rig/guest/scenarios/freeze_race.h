@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A process that goes on while the kernel is replaced; see scenarios/freeze_race.c. */
-#ifndef RIG_RACE_H
-#define RIG_RACE_H
+#ifndef RIG_SCENARIOS_FREEZE_RACE_H
+#define RIG_SCENARIOS_FREEZE_RACE_H
 
 #include "interfaces/vfio.h"
 

@@ -10,8 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/kexec.h"
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "scenarios/many_devices.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* An update of many idle devices, in place of rig_start() and what follows. */
-#ifndef RIG_MANY_H
-#define RIG_MANY_H
+#ifndef RIG_SCENARIOS_MANY_DEVICES_H
+#define RIG_SCENARIOS_MANY_DEVICES_H
 
 #include <stdbool.h>
 

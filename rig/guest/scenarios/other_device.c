@@ -17,11 +17,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <linux/vfio.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
+#include "interfaces/vfio.h"
 #include "update/update.h"
 
 #define TRY_SESSION	"other"

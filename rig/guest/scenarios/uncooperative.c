@@ -54,12 +54,22 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/vfio.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/array.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
+#include "devices/igb.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/kexec.h"
 #include "interfaces/luo.h"
+#include "interfaces/vfio.h"
 #include "scenarios/uncooperative.h"
+#include "update/update.h"
 
 #define UVFIO_DETACH_PT	_IO(VFIO_TYPE, VFIO_BASE + 20)
 

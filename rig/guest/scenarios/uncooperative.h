@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* User space that does not co-operate in a live update. */
-#ifndef RIG_UNCOOP_H
-#define RIG_UNCOOP_H
+#ifndef RIG_SCENARIOS_UNCOOPERATIVE_H
+#define RIG_SCENARIOS_UNCOOPERATIVE_H
 
 #include "update/update.h"
 

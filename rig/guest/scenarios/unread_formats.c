@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
 #include "interfaces/iommufd.h"
-#include "interfaces/luo.h"
+#include "interfaces/kexec.h"
 #include "scenarios/unread_formats.h"
+#include "update/update.h"
 
 #define KERNEL		"/next/bzImage"
 #define CHANGES		"/skew"

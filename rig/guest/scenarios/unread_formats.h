@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The loaded kernel does not read what this one writes. */
-#ifndef RIG_SKEW_H
-#define RIG_SKEW_H
+#ifndef RIG_SCENARIOS_UNREAD_FORMATS_H
+#define RIG_SCENARIOS_UNREAD_FORMATS_H
 
 #include "update/update.h"
 

@@ -13,9 +13,16 @@
 #include <unistd.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/array.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/vfio.h"
 #include "update/adopt.h"
+#include "update/update.h"
 
 bool rig_adopts(void)
 {

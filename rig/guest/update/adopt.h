@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The tables of restored HWPTs become those of rebuilt ones. */
-#ifndef RIG_ADOPT_H
-#define RIG_ADOPT_H
+#ifndef RIG_UPDATE_ADOPT_H
+#define RIG_UPDATE_ADOPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
 #include "update/update.h"
 
 /* Does this run adopt, in place of building new tables? */

@@ -18,7 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
 #include "interfaces/luo.h"
 #include "update/update.h"
 

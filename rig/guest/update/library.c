@@ -20,10 +20,15 @@
 #include "abi.h"
 #include "agent/agent.h"
 #include "continuo.h"
-#include "core/rig.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
 #include "devices/igb_interrupts.h"
+#include "interfaces/kexec.h"
 #include "interfaces/vfio.h"
 #include "update/library.h"
+#include "update/update.h"
 
 static struct continuo *ctx;
 static const char *session_name = SESSION;

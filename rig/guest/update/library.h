@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The update by way of libcontinuo, with the same devices and the same memory. */
-#ifndef RIG_LIBRARY_H
-#define RIG_LIBRARY_H
+#ifndef RIG_UPDATE_LIBRARY_H
+#define RIG_UPDATE_LIBRARY_H
+
+#include <stdbool.h>
 
 #include "continuo.h"
 #include "update/update.h"

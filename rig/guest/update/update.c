@@ -6,7 +6,7 @@
  * in the same order, bind, restore the HWPT by token, rebuild IOAS and HWPT,
  * replace, destroy the restored HWPT, finish.
  *
- * Options (see core/rig.h): preserve=0 leaves the session out, preserve=memfd and
+ * Options (see core/options.h): preserve=0 leaves the session out, preserve=memfd and
  * preserve=iommufd stop after that file (steps on the way to a kernel that can
  * do it all; the devices' DMA ends then); hole=1 leaves one
  * page that a device is about to use out of the rebuilt IOAS; hwpt=each gives
@@ -24,12 +24,22 @@
 #include <unistd.h>
 
 #include "abi.h"
-#include "core/rig.h"
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
+#include "devices/hda.h"
 #include "devices/hda_interrupts.h"
+#include "devices/igb.h"
 #include "devices/igb_interrupts.h"
 #include "interfaces/fault_injection.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/kexec.h"
+#include "interfaces/kmemleak.h"
 #include "interfaces/luo.h"
+#include "interfaces/vfio.h"
 #include "update/adopt.h"
 #include "update/update.h"
 
@@ -37,11 +47,6 @@ void (*rig_reached)(struct rig *r, const char *step);
 
 /* How far ahead of the receive ring's head the page left out is. */
 #define HOLE_AHEAD	600u
-
-void phase(const char *name, const char *edge)
-{
-	emit("phase", ",\"name\":\"%s\",\"edge\":\"%s\"", name, edge);
-}
 
 /*
  * With sweep=1: each place at which a call can fail does, once. The call is done
@@ -145,12 +150,6 @@ static int swept_attach(struct rig *r, const char *name, struct vdev *v,
 	/* Also called before there is anything to go on with. */
 	return r->session < 0 ? vfio_attach(v, hwpt) :
 	       rig_swept(r, name, call_attach, &c);
-}
-
-void must(int ret, const char *what)
-{
-	if (ret < 0)
-		die("%s: %s", what, strerror(-ret));
 }
 
 static void reached(struct rig *r, const char *step)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The user-space side of a live update, stage by stage. */
-#ifndef RIG_UPDATE_H
-#define RIG_UPDATE_H
+#ifndef RIG_UPDATE_UPDATE_H
+#define RIG_UPDATE_UPDATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "devices/igb.h"
+#include "interfaces/vfio.h"
 
 #define SESSION		"continuo"
 
@@ -98,10 +101,7 @@ int rig_step(struct rig *r, enum rig_step step);
 int rig_probe(struct rig *r);
 /* Maps pages into the IOAS in use until @n have tables of their own. */
 void rig_tables(struct rig *r, uint64_t n);
-/* Says "phase": @edge is "begin" or "end". */
-void phase(const char *name, const char *edge);
 /* Steps of the above. */
-void must(int ret, const char *what);
 void rig_wire(struct rig *r);
 void rig_mmap(struct rig *r);
 void build_ioas(struct rig *r, uint64_t hole);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The clock of the guest. */
+#ifndef RIG_CORE_CLOCK_H
+#define RIG_CORE_CLOCK_H
+
+#include <stdint.h>
+
+/* Microseconds since it was booted. */
+uint64_t now_us(void);
+
+#endif

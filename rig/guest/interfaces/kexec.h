@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The jump. */
+#ifndef RIG_INTERFACES_KEXEC_H
+#define RIG_INTERFACES_KEXEC_H
+
+void kexec_load_next(void);
+/* The same kernel, without going one stage on: the jump is not to happen yet. */
+void kexec_load_this_stage(void);
+void kexec_jump(void) __attribute__((noreturn));
+/* The same, again and again as long as a device is busy. */
+void kexec_jump_patiently(void) __attribute__((noreturn));
+/* As kexec_jump(), but returns -errno if the kernel refuses. */
+int kexec_try(void);
+
+#endif
