@@ -48,10 +48,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
-#include "agent/descriptor_store.h"
-#include "agent/order_tests.h"
-#include "agent/tenants.h"
 #include "core/array.h"
 #include "core/control.h"
 #include "core/end.h"
@@ -65,12 +61,16 @@
 #include "interfaces/kexec.h"
 #include "interfaces/kmemleak.h"
 #include "interfaces/vfio.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/descriptor_store.h"
+#include "libcontinuo/order_tests.h"
+#include "libcontinuo/tenants.h"
+#include "libcontinuo/vm.h"
 #include "scenarios/abort.h"
 #include "scenarios/freeze_race.h"
 #include "scenarios/many_devices.h"
 #include "scenarios/uncooperative.h"
 #include "scenarios/unread_formats.h"
-#include "update/library.h"
 #include "update/update.h"
 
 #define POLL_MS 4

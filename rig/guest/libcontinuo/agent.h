@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The agent in the guest, and those who ask it for sessions. */
-#ifndef RIG_AGENT_AGENT_H
-#define RIG_AGENT_AGENT_H
+#ifndef RIG_LIBCONTINUO_AGENT_H
+#define RIG_LIBCONTINUO_AGENT_H
 
 #include <stdbool.h>
 

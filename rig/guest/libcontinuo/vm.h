@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The update by way of libcontinuo, with the same devices and the same memory. */
-#ifndef RIG_UPDATE_LIBRARY_H
-#define RIG_UPDATE_LIBRARY_H
+#ifndef RIG_LIBCONTINUO_VM_H
+#define RIG_LIBCONTINUO_VM_H
 
 #include <stdbool.h>
 

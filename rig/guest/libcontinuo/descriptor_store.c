@@ -12,11 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
-#include "agent/descriptor_store.h"
 #include "continuo.h"
 #include "core/control.h"
 #include "core/end.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/descriptor_store.h"
 
 #define NOTIFY	"/tmp/notify.sock"
 #define SESSION	"vm"

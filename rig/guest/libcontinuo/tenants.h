@@ -3,8 +3,8 @@
  * Tenants: VMs of users other than root, each a process with a device of its own, that
  * are asked by the agent. "continuo update" carries them over, not this program.
  */
-#ifndef RIG_AGENT_TENANTS_H
-#define RIG_AGENT_TENANTS_H
+#ifndef RIG_LIBCONTINUO_TENANTS_H
+#define RIG_LIBCONTINUO_TENANTS_H
 
 #include <stdbool.h>
 

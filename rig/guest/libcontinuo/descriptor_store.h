@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef RIG_AGENT_DESCRIPTOR_STORE_H
-#define RIG_AGENT_DESCRIPTOR_STORE_H
+#ifndef RIG_LIBCONTINUO_DESCRIPTOR_STORE_H
+#define RIG_LIBCONTINUO_DESCRIPTOR_STORE_H
 
 /*
  * Does for the agent what systemd's store of descriptors does, and kills the agent: says

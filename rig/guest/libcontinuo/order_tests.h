@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef RIG_AGENT_ORDER_TESTS_H
-#define RIG_AGENT_ORDER_TESTS_H
+#ifndef RIG_LIBCONTINUO_ORDER_TESTS_H
+#define RIG_LIBCONTINUO_ORDER_TESTS_H
 
 /*
  * VMs that do not do what the agent asks, or die, and updaters that do: says "order" of

@@ -16,13 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
-#include "agent/order_tests.h"
 #include "continuo.h"
 #include "core/array.h"
 #include "core/clock.h"
 #include "core/control.h"
 #include "core/end.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/order_tests.h"
 
 #define SHORT_MS	1000
 #define LONG_MS		20000

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "abi.h"
-#include "agent/agent.h"
 #include "continuo.h"
 #include "core/control.h"
 #include "core/end.h"
@@ -27,7 +26,8 @@
 #include "devices/igb_interrupts.h"
 #include "interfaces/kexec.h"
 #include "interfaces/vfio.h"
-#include "update/library.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/vm.h"
 #include "update/update.h"
 
 static struct continuo *ctx;

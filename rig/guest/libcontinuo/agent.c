@@ -9,17 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
 #include "continuo.h"
 #include "core/clock.h"
 #include "core/control.h"
 #include "core/end.h"
 #include "core/options.h"
+#include "libcontinuo/agent.h"
 
 #define PROGRAM	"/usr/sbin/continuo-agent"
 #define SOCKET	AGENT_SOCKET
 #define VMM	AGENT_GROUP	/* as the case has it in /etc/group */
-/* This program, which is not process 1 then: see agent/tenants.c. */
+/* This program, which is not process 1 then: see libcontinuo/tenants.c. */
 #define TAKEOVER "/bin/init"
 
 bool agent_wanted(void)

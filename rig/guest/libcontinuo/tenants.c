@@ -12,8 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/agent.h"
-#include "agent/tenants.h"
 #include "continuo.h"
 #include "core/array.h"
 #include "core/clock.h"
@@ -21,7 +19,9 @@
 #include "core/end.h"
 #include "core/options.h"
 #include "devices/hda.h"
-#include "update/library.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/tenants.h"
+#include "libcontinuo/vm.h"
 #include "update/update.h"
 
 #define POLL_MS	4
