@@ -28,7 +28,7 @@ from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, bind, clean, guarded
 from rig.referee import discovery
 
-# As rig/guest/update/update.c has them.
+# As rig/guest/update/names.h has them.
 SESSION = "continuo"
 MEMFD, IOMMUFD, NIC, AUDIO = 0x6d656d, 0x696f, 0x6e6963, 0x617564
 ROOT_PORT = "0000:00:08.0"      # as rig/lib/run.py places it

@@ -5,7 +5,7 @@ eventfd of an MSI-X vector says so.
 
 They have been seen to fail: interrupt-lost is the same with the signal at the
 wiring left out (liveupdate.break=interrupt); "interrupts" fails if irq_wire()
-in rig/guest/update/update.c's rig_resume() is left out.
+in rig/guest/update/resume.c's rig_resume() is left out.
 """
 
 import time

@@ -19,10 +19,10 @@
 #include "core/end.h"
 #include "core/options.h"
 #include "devices/hda.h"
+#include "devices/workload.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
-#include "update/update.h"
 
 #define POLL_MS	4
 

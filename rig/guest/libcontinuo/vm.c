@@ -24,11 +24,12 @@
 #include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/igb_interrupts.h"
+#include "devices/workload.h"
 #include "interfaces/kexec.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/vm.h"
-#include "update/update.h"
+#include "update/names.h"
 
 static struct continuo *ctx;
 static const char *session_name = SESSION;

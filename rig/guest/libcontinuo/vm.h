@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "continuo.h"
-#include "update/update.h"
+#include "devices/workload.h"
 
 /* library=replace, adopt or sizes: is it to be used? */
 bool library_wanted(void);

@@ -25,6 +25,7 @@
 #include "core/end.h"
 #include "core/files.h"
 #include "devices/dma_memory.h"
+#include "devices/workload.h"
 #include "interfaces/fault_injection.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
@@ -32,7 +33,7 @@
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "scenarios/abort.h"
-#include "update/update.h"
+#include "update/preserve.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define KHO_PAGES	DEBUGFS "liveupdate/memory"

@@ -3,7 +3,7 @@
 #ifndef RIG_SCENARIOS_ABORT_H
 #define RIG_SCENARIOS_ABORT_H
 
-#include "update/update.h"
+#include "devices/workload.h"
 
 /*
  * Lets each allocation and each other step of mark, session, preserve, freeze

@@ -24,10 +24,13 @@
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "devices/igb.h"
+#include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
-#include "update/update.h"
+#include "scenarios/damaged_handover.h"
+#include "update/names.h"
+#include "update/preserve.h"
 
 #define CORRUPT		"/sys/module/liveupdate/parameters/corrupt"
 
@@ -94,16 +97,6 @@ static void regain(struct rig *r, struct device *d, uint64_t token,
 	}
 	must(vfio_map(&d->v), "map a retrieved device's BAR");
 	d->present = true;
-}
-
-static void attach_new(struct rig *r, struct device *d)
-{
-	int hwpt = iommufd_hwpt_alloc(r->iommufd, d->v.devid, r->ioas);
-
-	must(hwpt, "allocate a HWPT");
-	must(vfio_attach(&d->v, hwpt), "attach a device");
-	d->hwpt = hwpt;
-	d->marked = 0;
 }
 
 /* Up to here nobody has touched it. What follows is seen after this is. */
@@ -219,21 +212,4 @@ void rig_salvage(struct rig *r)
 	emit("resumed", ",\"updates_done\":%u,\"nic\":\"%s\",\"audio\":\"%s\"",
 	     r->st ? r->st->updates_done : 0, outcome(&r->nic, nic),
 	     outcome(&r->audio, audio));
-}
-
-/*
- * A page that the network device is about to use is not in the new HWPT. The old
- * one stays, so that it is well-defined what who goes on using it would reach.
- */
-void rig_shrink(struct rig *r)
-{
-	uint64_t hole = OFF_NIC_BUF +
-		(uint64_t)((igb_head(&r->igb) + 600) % NIC_SLOTS) * NIC_PITCH;
-
-	build_ioas(r, hole);
-	if (r->nic.present)
-		attach_new(r, &r->nic);
-	if (r->audio.present)
-		attach_new(r, &r->audio);
-	emit("shrunk", ",\"hole\":%llu", (unsigned long long)hole);
 }

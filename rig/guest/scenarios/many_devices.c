@@ -18,7 +18,7 @@
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "scenarios/many_devices.h"
-#include "update/update.h"
+#include "update/names.h"
 
 #define MOST		64
 #define ID_REDHAT	0x1af4

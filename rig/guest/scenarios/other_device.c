@@ -22,10 +22,12 @@
 #include "abi.h"
 #include "core/control.h"
 #include "core/end.h"
+#include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
-#include "update/update.h"
+#include "scenarios/other_device.h"
+#include "update/names.h"
 
 #define TRY_SESSION	"other"
 #define TOKEN_OTHER	0x6f74

@@ -64,12 +64,15 @@
 #include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
+#include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "scenarios/uncooperative.h"
-#include "update/update.h"
+#include "update/names.h"
+#include "update/preserve.h"
+#include "update/resume.h"
 
 #define UVFIO_DETACH_PT	_IO(VFIO_TYPE, VFIO_BASE + 20)
 

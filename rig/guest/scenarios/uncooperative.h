@@ -3,7 +3,7 @@
 #ifndef RIG_SCENARIOS_UNCOOPERATIVE_H
 #define RIG_SCENARIOS_UNCOOPERATIVE_H
 
-#include "update/update.h"
+#include "devices/workload.h"
 
 /* One line of the referee's: "uncoop WHAT [ARGUMENT]"; see scenarios/uncooperative.c. */
 void uncoop(struct rig *r, char *args);

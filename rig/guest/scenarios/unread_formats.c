@@ -20,10 +20,12 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
 #include "scenarios/unread_formats.h"
-#include "update/update.h"
+#include "update/names.h"
+#include "update/preserve.h"
 
 #define KERNEL		"/next/bzImage"
 #define CHANGES		"/skew"

@@ -3,7 +3,7 @@
 #ifndef RIG_SCENARIOS_UNREAD_FORMATS_H
 #define RIG_SCENARIOS_UNREAD_FORMATS_H
 
-#include "update/update.h"
+#include "devices/workload.h"
 
 /* Tries to jump into each image in /skew; says "skew" of each, then "skew_over". */
 void rig_skew(struct rig *r);

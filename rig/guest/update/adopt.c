@@ -19,10 +19,11 @@
 #include "core/files.h"
 #include "core/options.h"
 #include "devices/dma_memory.h"
+#include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/vfio.h"
 #include "update/adopt.h"
-#include "update/update.h"
+#include "update/swept_call.h"
 
 bool rig_adopts(void)
 {

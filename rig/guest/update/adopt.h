@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "update/update.h"
+#include "devices/workload.h"
 
 /* Does this run adopt, in place of building new tables? */
 bool rig_adopts(void);

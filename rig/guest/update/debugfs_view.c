@@ -23,7 +23,7 @@
 #include "core/files.h"
 #include "core/options.h"
 #include "interfaces/luo.h"
-#include "update/update.h"
+#include "update/debugfs_view.h"
 
 #define VIEW_DIR	"/sys/kernel/debug/liveupdate"
 /* Bytes of a file in one event, which has room for each as \u00xx. */

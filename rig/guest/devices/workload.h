@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What runs in the guest: two devices that do DMA to the same memory, by way of
+ * iommufd, and the memory.
+ */
+#ifndef RIG_DEVICES_WORKLOAD_H
+#define RIG_DEVICES_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/dma_memory.h"
+#include "devices/hda.h"
+#include "devices/igb.h"
+#include "interfaces/vfio.h"
+
+#define ID_INTEL	0x8086
+#define ID_IGB		0x10c9
+#define ID_HDA_ICH6	0x2668
+#define ID_HDA_ICH9	0x293e
+
+/* A device of one kind with what belongs to it. */
+struct device {
+	bool present;
+	struct vdev v;
+	int hwpt;		/* that it is attached to */
+	int marked;		/* the HWPT of its that was marked; ids start at 1 */
+};
+
+struct rig {
+	int memfd;
+	int iommufd;
+	int session;		/* -1: none */
+	int ioas;
+	uint8_t *mem;
+	struct rig_state *st;
+	struct device nic;
+	struct device audio;
+	struct igb igb;
+	struct hda hda;
+};
+
+/* What is mapped for DMA, at IOVA_BASE + its offset in the memfd. */
+#define RIG_AREAS	3
+extern const struct rig_area {
+	uint64_t from, end;
+} rig_area[RIG_AREAS];
+
+/* A page that no device uses, at an IOVA that nothing else is mapped at. */
+#define PROBE_IOVA	(IOVA_BASE + 0x40000000ull)
+
+/* Take the devices from reset to DMA. */
+void rig_start(struct rig *r);
+/* Take what has come in. */
+void rig_poll(struct rig *r);
+/* Say what has been received and played so far; the latter alone. */
+void rig_report(struct rig *r);
+void emit_audio(struct rig *r);
+
+/* The parts of it. All but the last three end the case if something fails. */
+void find_devices(struct rig *r);
+void take_device(struct rig *r, struct device *d, const char *what);
+void rig_mmap(struct rig *r);
+void rig_wire(struct rig *r);
+/* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
+void build_ioas(struct rig *r, uint64_t hole);
+/* Do both devices share a HWPT? */
+bool one_hwpt(void);
+/* HWPTs for all devices from the current IOAS, not attached yet. */
+void build_hwpts(struct rig *r, int *nic, int *audio);
+void attach_all(struct rig *r, int nic, int audio);
+void destroy_hwpts(struct rig *r, int nic, int audio);
+/* Gives one device a HWPT of the current IOAS. */
+void attach_new(struct rig *r, struct device *d);
+/* Maps pages into the IOAS in use until @n have tables of their own. */
+void rig_tables(struct rig *r, uint64_t n);
+/* Map and unmap the page at PROBE_IOVA, both: 0 or -errno, -EBUSY if frozen. */
+int probe_map(struct rig *r);
+int probe_unmap(struct rig *r);
+int rig_probe(struct rig *r);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The handover may be damaged. */
+#ifndef RIG_SCENARIOS_DAMAGED_HANDOVER_H
+#define RIG_SCENARIOS_DAMAGED_HANDOVER_H
+
+#include "devices/workload.h"
+
+/* In place of rig_resume(). */
+void rig_salvage(struct rig *r);
+/* Have the handover damaged as the option "corrupt" says, if it does. */
+void rig_corrupt(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Preserve of a device that the rig does not drive. */
+#ifndef RIG_SCENARIOS_OTHER_DEVICE_H
+#define RIG_SCENARIOS_OTHER_DEVICE_H
+
+#include "devices/workload.h"
+
+/* One line of the referee's; see other_device.c. */
+void rig_try(struct rig *r, char *args);
+
+#endif

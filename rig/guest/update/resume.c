@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a user-space driver does after a live update: retrieve what was preserved in
+ * the same order, bind, restore the HWPT by token, rebuild IOAS and HWPT, replace,
+ * destroy the restored HWPT, finish.
+ *
+ * Options: hole=1 leaves one page that a device is about to use out of the
+ * rebuilt IOAS; adopt=... see update/adopt.c; sweep=1 see update/swept_call.h;
+ * view=1 passes on what debugfs shows after each step; wire=late leaves the
+ * interrupts of the network device to rig_wire_late().
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/options.h"
+#include "devices/dma_memory.h"
+#include "devices/hda_interrupts.h"
+#include "devices/igb.h"
+#include "devices/igb_interrupts.h"
+#include "devices/workload.h"
+#include "interfaces/fault_injection.h"
+#include "interfaces/iommufd.h"
+#include "interfaces/luo.h"
+#include "interfaces/vfio.h"
+#include "update/adopt.h"
+#include "update/debugfs_view.h"
+#include "update/names.h"
+#include "update/preserve.h"
+#include "update/refusals.h"
+#include "update/resume.h"
+#include "update/swept_call.h"
+
+void (*rig_reached)(struct rig *r, const char *step);
+
+/* How far ahead of the receive ring's head the page left out is. */
+#define HOLE_AHEAD	600u
+
+static void reached(struct rig *r, const char *step)
+{
+	if (rig_reached)
+		rig_reached(r, step);
+}
+
+/* One call with what it needs. */
+struct call {
+	struct rig *r;
+	struct vdev *v;
+	uint64_t token;
+	int restored, hwpt;
+	struct uio_hwpt_verify *verify;
+};
+
+static int call_session(void *arg)
+{
+	return luo_session_retrieve(SESSION);
+}
+
+static int call_retrieve(void *arg)
+{
+	struct call *c = arg;
+
+	return luo_retrieve(c->r->session, c->token);
+}
+
+static int call_bind(void *arg)
+{
+	struct call *c = arg;
+
+	return vfio_bind(c->v, c->r->iommufd);
+}
+
+static int call_restore(void *arg)
+{
+	struct call *c = arg;
+
+	return iommufd_hwpt_restore(c->r->iommufd, c->token);
+}
+
+static int call_verify(void *arg)
+{
+	struct call *c = arg;
+
+	return iommufd_hwpt_verify(c->r->iommufd, c->restored, c->hwpt,
+				   c->verify);
+}
+
+static int call_attach(void *arg)
+{
+	struct call *c = arg;
+
+	return vfio_attach(c->v, c->hwpt);
+}
+
+static int call_finish(void *arg)
+{
+	struct call *c = arg;
+
+	return luo_finish(c->r->session);
+}
+
+static int swept_attach(struct rig *r, const char *name, struct vdev *v,
+			int hwpt)
+{
+	return rig_swept(r, name, call_attach,
+			 &(struct call){ .r = r, .v = v, .hwpt = hwpt });
+}
+
+static int must_retrieve(struct rig *r, uint64_t token, const char *what)
+{
+	struct call c = { .r = r, .token = token };
+	char name[32];
+	int fd;
+
+	/* What 7.3 does with a memfd's pages is not ours; it cannot be done again. */
+	snprintf(name, sizeof(name), "retrieve-%s", what);
+	fd = token == TOKEN_MEMFD ? call_retrieve(&c) :
+				    rig_swept(r, name, call_retrieve, &c);
+
+	if (fd < 0)
+		die("retrieve the %s: %s", what, strerror(-fd));
+	return fd;
+}
+
+static void resume_device(struct rig *r, struct device *d, uint64_t token,
+			  const char *what)
+{
+	d->v.fd = must_retrieve(r, token, what);
+	reached(r, d == &r->nic ? "cdev-nic" : "cdev-audio");
+	if (opt_num("refusals", 0))
+		bind_refusal(&d->v);
+	must(rig_swept(r, d == &r->nic ? "bind-nic" : "bind-audio", call_bind,
+		       &(struct call){ .r = r, .v = &d->v }),
+	     "bind a retrieved device");
+	must(vfio_map(&d->v), "map a retrieved device's BAR");
+	d->present = true;
+	/* Before anything of ours: is it as the old kernel left it? */
+	emit("retrieved", ",\"what\":\"%s\",\"pci_command\":%u", what,
+	     vfio_config_read16(&d->v, 4));
+	reached(r, d == &r->nic ? "bind-nic" : "bind-audio");
+}
+
+static uint64_t choose_hole(struct rig *r)
+{
+	if (!opt_num("hole", 0))
+		return 0;
+	if (r->nic.present)
+		return OFF_NIC_BUF + (uint64_t)((igb_head(&r->igb) + HOLE_AHEAD) %
+						NIC_SLOTS) * NIC_PITCH;
+	return OFF_HDA_PCM + PCM_BYTES / 2;
+}
+
+/* As attach_all(), but for what there is to sweep, and to reach. */
+static void replace_all(struct rig *r, int nic, int audio)
+{
+	if (r->nic.present) {
+		must(swept_attach(r, "attach-nic", &r->nic.v, nic),
+		     "attach the network device");
+		r->nic.hwpt = nic;
+		reached(r, "replace-nic");
+	}
+	if (r->audio.present) {
+		must(swept_attach(r, "attach-audio", &r->audio.v, audio),
+		     "attach the audio device");
+		r->audio.hwpt = audio;
+	}
+}
+
+static void rig_finish(struct rig *r, uint64_t hole)
+{
+	phase("finish", "begin");
+	/* Closing it may have finished it already. */
+	if (r->session >= 0)
+		must(rig_swept(r, "finish", call_finish, &(struct call){ .r = r }),
+		     "finish the session");
+	view_step("finished");
+	reached(r, "finish");
+	close(r->session);
+	r->session = -1;
+	phase("finish", "end");
+
+	r->st->updates_done++;
+	emit("resumed", ",\"updates_done\":%u,\"hole\":%llu",
+	     r->st->updates_done, (unsigned long long)hole);
+}
+
+static void verify(struct rig *r, const char *what, int restored, int hwpt)
+{
+	struct uio_hwpt_verify v;
+
+	must(rig_swept(r, !strcmp(what, "nic") ? "verify-nic" : "verify-audio",
+		       call_verify,
+		       &(struct call){ .r = r, .restored = restored,
+				       .hwpt = hwpt, .verify = &v }),
+	     "compare a rebuilt HWPT with the restored one");
+	emit("verified", ",\"what\":\"%s\",\"result\":%u,\"iova\":%llu,\"was\":%u,\"is\":%u",
+	     what, v.out_result, (unsigned long long)v.out_iova,
+	     v.out_restored.flags & 1, v.out_rebuilt.flags & 1);
+}
+
+/* While DMA goes on, and before anything depends on what was rebuilt. */
+static void verify_all(struct rig *r, int nic, int audio, int old_nic,
+		       int old_audio)
+{
+	phase("verify", "begin");
+	if (r->nic.present)
+		verify(r, "nic", old_nic, nic);
+	if (r->audio.present && old_audio != old_nic)
+		verify(r, "audio", old_audio, audio);
+	phase("verify", "end");
+}
+
+void rig_resume(struct rig *r)
+{
+	int nic, audio, old_nic = -1, old_audio = -1;
+	uint64_t hole;
+
+	r->session = -1;
+	if (opt_num("sweep", 0) && !faults_on())
+		die("this kernel has no fault injection");
+	view_step("came");
+	phase("retrieve", "begin");
+	r->session = rig_swept(r, "session", call_session, NULL);
+	must(r->session, "retrieve the live update session");
+	view_step("session");
+	reached(r, "session");
+	r->memfd = must_retrieve(r, TOKEN_MEMFD, "memfd");
+	reached(r, "memfd");
+	if (preserve_level() >= LEVEL_IOMMUFD)
+		r->iommufd = must_retrieve(r, TOKEN_IOMMUFD,
+					   "iommufd");
+	rig_mmap(r);
+	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
+		die("the retrieved memfd is not the one preserved: magic %llx, version %u",
+		    (unsigned long long)r->st->magic, r->st->version);
+	if (preserve_level() < LEVEL_ALL) {
+		phase("retrieve", "end");
+		rig_finish(r, 0);
+		return;
+	}
+	rig_wire(r);
+	view_step("retrieved");
+	if (opt_num("refusals", 0))
+		resume_refusals(r);
+	reached(r, "iommufd");
+	if (r->st->has_nic)
+		resume_device(r, &r->nic, TOKEN_NIC, "nic");
+	if (r->nic.present && strcmp(opt("wire", ""), "late"))
+		irq_wire(&r->nic.v);
+	if (r->st->has_hda)
+		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
+	if (r->audio.present)
+		intx_wire(&r->hda);
+	view_step("bound");
+	if (r->nic.present) {
+		old_nic = rig_swept(r, "restore-nic", call_restore,
+				    &(struct call){ .r = r, .token = TOKEN_HWPT_NIC });
+		must(old_nic, "restore the network device's HWPT");
+	}
+	if (r->audio.present && r->nic.present && one_hwpt()) {
+		old_audio = old_nic;
+	} else if (r->audio.present) {
+		old_audio = rig_swept(r, "restore-audio", call_restore,
+				      &(struct call){ .r = r, .token = TOKEN_HWPT_AUDIO });
+		must(old_audio, "restore the audio device's HWPT");
+	}
+	reached(r, "restore");
+	phase("retrieve", "end");
+	view_step("restored");
+
+	phase("rebuild", "begin");
+	hole = choose_hole(r);
+	if (rig_adopts()) {
+		rig_adopt(r, hole, old_nic, old_audio, &nic, &audio);
+		reached(r, "ioas");
+		reached(r, "hwpt");
+	} else {
+		build_ioas(r, hole);
+		reached(r, "ioas");
+		build_hwpts(r, &nic, &audio);
+		reached(r, "hwpt");
+	}
+	phase("rebuild", "end");
+	if (!rig_shares())
+		verify_all(r, nic, audio, old_nic, old_audio);
+
+	phase("replace", "begin");
+	replace_all(r, nic, audio);
+	reached(r, "replace");
+	phase("replace", "end");
+	view_step("replaced");
+
+	destroy_hwpts(r, old_nic, old_audio);
+	if (rig_shares())
+		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
+	view_step("destroyed");
+	reached(r, "destroy");
+	rig_finish(r, hole);
+}
+
+void rig_wire_late(struct rig *r)
+{
+	char bdf[BDF_LEN];
+	int fd;
+
+	must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device");
+	fd = vfio_open_cdev(bdf);
+	must(fd, "open the cdev of a device that somebody has");
+	close(fd);
+	irq_wire(&r->nic.v);
+	emit("wired", "");
+}
