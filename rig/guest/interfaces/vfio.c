@@ -2,6 +2,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +100,33 @@ int vfio_attach(struct vdev *v, uint32_t pt_id)
 	struct uvfio_attach arg = { .argsz = sizeof(arg), .pt_id = pt_id };
 
 	return ioctl(v->fd, UVFIO_ATTACH_PT, &arg) ? -errno : 0;
+}
+
+/* The kernel's structure goes on with a PASID, which no flag here announces. */
+int vfio_detach(struct vdev *v)
+{
+	struct {
+		uint32_t argsz, flags;
+	} arg = { .argsz = sizeof(arg) };
+
+	return ioctl(v->fd, _IO(VFIO_TYPE, VFIO_BASE + 20), &arg) ? -errno : 0;
+}
+
+int vfio_reset(struct vdev *v)
+{
+	return ioctl(v->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
+int vfio_low_power(struct vdev *v, bool on)
+{
+	struct vfio_device_feature arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DEVICE_FEATURE_SET |
+			 (on ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY :
+			       VFIO_DEVICE_FEATURE_LOW_POWER_EXIT),
+	};
+
+	return ioctl(v->fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
 }
 
 static int vfio_region(struct vdev *v, unsigned int index,

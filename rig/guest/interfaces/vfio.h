@@ -3,6 +3,7 @@
 #ifndef RIG_INTERFACES_VFIO_H
 #define RIG_INTERFACES_VFIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
 int vfio_open_cdev(const char *bdf);
 int vfio_bind(struct vdev *v, int iommufd);
 int vfio_attach(struct vdev *v, uint32_t pt_id);
+int vfio_detach(struct vdev *v);
+int vfio_reset(struct vdev *v);
+/* User space says that it does not use the device, or that it does again. */
+int vfio_low_power(struct vdev *v, bool on);
 /* Finds BAR 0 and config space of a device that is bound. */
 int vfio_map(struct vdev *v);
 uint16_t vfio_config_read16(struct vdev *v, unsigned int off);

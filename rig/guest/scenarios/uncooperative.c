@@ -74,8 +74,6 @@
 #include "update/preserve.h"
 #include "update/resume.h"
 
-#define UVFIO_DETACH_PT	_IO(VFIO_TYPE, VFIO_BASE + 20)
-
 #define PCI_DIR		"/sys/bus/pci/devices"
 #define PCI_COMMAND	0x04
 #define PCI_CAP_PTR	0x34
@@ -89,12 +87,6 @@
 /* Ids are small numbers; more than the rig ever has. */
 #define IDS		64
 #define NO_SUCH_TOKEN	0x6e6f7468696e67
-
-struct uvfio_detach {
-	__u32 argsz;
-	__u32 flags;
-	__u32 pasid;
-};
 
 enum state {
 	INCOMING, IOMMUFD, CDEV, BOUND, RESTORED, REBUILT, REPLACED, FINISHED,
@@ -140,23 +132,11 @@ static void cell_fd(const char *state, const char *event, int fd)
 		close(fd);
 }
 
-static int vfio_reset(struct vdev *v)
-{
-	return ioctl(v->fd, VFIO_DEVICE_RESET) ? -errno : 0;
-}
-
 static int vfio_hot_reset(struct vdev *v)
 {
 	struct vfio_pci_hot_reset arg = { .argsz = sizeof(arg) };
 
 	return ioctl(v->fd, VFIO_DEVICE_PCI_HOT_RESET, &arg) ? -errno : 0;
-}
-
-static int vfio_detach(struct vdev *v)
-{
-	struct uvfio_detach arg = { .argsz = sizeof(arg) };
-
-	return ioctl(v->fd, UVFIO_DETACH_PT, &arg) ? -errno : 0;
 }
 
 /* As a driver would; over what another process may have set up before. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What can go wrong before the jump, all of it, one by one. */
-#ifndef RIG_SCENARIOS_ABORT_H
-#define RIG_SCENARIOS_ABORT_H
+/* Each step of a preserve fails, at each place that it can. */
+#ifndef RIG_SCENARIOS_ABORT_FAILED_STEPS_H
+#define RIG_SCENARIOS_ABORT_FAILED_STEPS_H
 
 #include "devices/workload.h"
 
@@ -12,9 +12,5 @@
  * no fault injection.
  */
 void rig_sweep(struct rig *r);
-/* Makes reboot(2) fail in each way it can; says "late" for each of them. */
-void rig_late(struct rig *r);
-/* Says how much memory is used for what. */
-void emit_memory(void);
 
 #endif
