@@ -13,7 +13,7 @@
  *	refusals		do what is forbidden and report the answers
  *	view WHEN		pass on what debugfs shows of an update
  *	holder			views of a session that another process made
- *	uncoop WHAT		do not co-operate; see scenarios/uncooperative.c
+ *	uncoop WHAT		do not co-operate; see scenarios/uncooperative/commands.c
  *	reader			start or stop reading the same all the time
  *	sweep			let each step of a preserve fail, one by one
  *	late			let the jump fail in each way there is
@@ -76,7 +76,7 @@
 #include "scenarios/many_devices.h"
 #include "scenarios/other_device.h"
 #include "scenarios/replace.h"
-#include "scenarios/uncooperative.h"
+#include "scenarios/uncooperative/commands.h"
 #include "scenarios/unread_formats.h"
 #include "update/debugfs_view.h"
 #include "update/preserve.h"

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "devices/workload.h"
+#include "interfaces/memory.h"
+#include "scenarios/uncooperative/memory_use.h"
+
+void uncoop_memory(struct rig *r, const char *arg)
+{
+	static char text[16384];
+	long free_kb, shmem_kb, tables;
+
+	read_file("/proc/meminfo", text, sizeof(text));
+	free_kb = number_of(text, "MemFree");
+	shmem_kb = number_of(text, "Shmem");
+	read_file("/proc/vmstat", text, sizeof(text));
+	tables = number_of(text, "nr_iommu_pages");
+	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld",
+	     free_kb, shmem_kb, tables);
+}
+
+/* Words; no frame is so small that it would fit in between. */
+#define WORK_STEP	8
+
+/*
+ * Memory that belongs to others for as long as this runs: if what was preserved
+ * had been given out, DMA would land in it.
+ */
+void uncoop_work(struct rig *r, const char *arg)
+{
+	static char text[16384];
+	size_t bytes, n, bad = 0;
+	uint64_t *mem;
+
+	read_file("/proc/meminfo", text, sizeof(text));
+	bytes = (size_t)number_of(text, "MemAvailable") * 1024 / 4 * 3;
+	n = bytes / sizeof(*mem);
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		die("mmap memory to work with: %s", strerror(errno));
+	for (size_t i = 0; i < n; i += WORK_STEP)
+		mem[i] = i ^ 0x5a5a5a5a5a5aul;
+	sleep(2);
+	for (size_t i = 0; i < n; i += WORK_STEP)
+		bad += mem[i] != (i ^ 0x5a5a5a5a5a5aul);
+	munmap(mem, bytes);
+	emit("worked", ",\"bytes\":%zu,\"bad\":%zu", bytes, bad);
+}
