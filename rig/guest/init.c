@@ -67,6 +67,7 @@
 #include "libcontinuo/agent.h"
 #include "libcontinuo/descriptor_store.h"
 #include "libcontinuo/order_tests.h"
+#include "libcontinuo/session_owners.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
 #include "scenarios/abort/failed_jump.h"

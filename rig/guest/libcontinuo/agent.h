@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The agent in the guest, and those who ask it for sessions. */
+/* The agent in the guest. */
 #ifndef RIG_LIBCONTINUO_AGENT_H
 #define RIG_LIBCONTINUO_AGENT_H
 
@@ -14,8 +14,6 @@ void agent_ask(struct continuo *ctx);
 /* Just that; it starts TAKEOVER for each VM that has come over. */
 void agent_begin(void);
 #define AGENT_SOCKET	"/tmp/agent.sock"
-#define AGENT_GROUP	100	/* whose members may ask it */
-/* Users who ask for their own sessions, for each other's, and who may not ask. */
-void agent_tenants(void);
+#define AGENT_GROUP	100	/* whose members may ask it; as the case has it in /etc/group */
 
 #endif

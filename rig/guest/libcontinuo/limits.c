@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "continuo.h"
+#include "core/end.h"
+#include "libcontinuo/agent.h"
+#include "libcontinuo/limits.h"
+#include "libcontinuo/updater.h"
+
+#define MOST_SESSIONS	64
+#define MOST_VMS	64
+#define MOST_CONNECTIONS 128
+
+/* What is closed by who gets it, and takes as long as who sent it likes. */
+static int send_along(void)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {
+		.head = {
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+		},
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = AGENT_SOCKET };
+	struct iovec iov = { .iov_base = "list", .iov_len = 4 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), ret;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		die("connect to the agent: %s", strerror(errno));
+	memcpy(CMSG_DATA(&control.head), &(int){ 1 }, sizeof(int));
+	ret = sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+void take_all(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct continuo *ctx = connect_agent(1000), *more[MOST_CONNECTIONS];
+		unsigned int n = 0;
+		char name[16];
+		int ret;
+
+		do {
+			snprintf(name, sizeof(name), "s%u", n);
+			ret = continuo_session_create(ctx, name);
+		} while (ret >= 0 && ++n < 2 * MOST_SESSIONS);
+		snprintf(heard, sizeof(heard), "%u", n);
+		tried("sessions of a user", ret);
+		while (n--) {
+			snprintf(name, sizeof(name), "s%u", n);
+			continuo_session_release(ctx, name);
+		}
+		/* One that is turned away hears it when it asks. */
+		for (n = 0; n < MOST_CONNECTIONS; n++) {
+			if (continuo_new(&more[n]) || continuo_agent(more[n], AGENT_SOCKET))
+				break;
+			ret = continuo_session_release(more[n], "nothing");
+			if (ret != -ENOENT)
+				break;
+		}
+		snprintf(heard, sizeof(heard), "%u", n + 1);
+		tried("connections of a user", ret == -ENOENT ? 0 : ret);
+		while (n)
+			continuo_free(more[--n]);
+		do {
+			snprintf(name, sizeof(name), "v%u", n);
+			ret = continuo_register(ctx, name);
+		} while (ret >= 0 && ++n < 2 * MOST_VMS);
+		snprintf(heard, sizeof(heard), "%u", n);
+		tried("VMs of a user", ret);
+		tried("a descriptor sent along", send_along());
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	pid = fork();
+	if (!pid) {
+		struct continuo *ctx = connect_agent(1001);
+
+		tried("another user meanwhile", continuo_session_create(ctx, "vm"));
+		continuo_session_release(ctx, "vm");
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
