@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the referee can say, one command a line:
+ *
+ *	update [name=value]...	preserve and jump into the next kernel
+ *	preserve [name=value]...	preserve, and stay
+ *	jump			try to jump into the next kernel, and say why not
+ *	resume			get back what the kernel before has preserved
+ *	unplug BDF		take a device out of the kernel's view
+ *	replace N		replace the HWPT N times under load
+ *	undo N			preserve and undo it N times
+ *	refusals		do what is forbidden and report the answers
+ *	view WHEN		pass on what debugfs shows of an update
+ *	holder			views of a session that another process made
+ *	uncoop WHAT		do not co-operate; see scenarios/uncooperative/commands.c
+ *	reader			start or stop reading the same all the time
+ *	sweep			let each step of a preserve fail, one by one
+ *	late			let the jump fail in each way there is
+ *	skew [kept]		load kernels that do not read what this one writes
+ *	tables N		map so much that there are N more tables
+ *	memory			say how much memory is used for what
+ *	shrink			replace the HWPTs by ones that lack a page
+ *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
+ *	tenants			users who ask the agent for each other's sessions
+ *	orders			VMs and updaters that do not do what they are to do
+ *	keeper			an agent that is killed, and what was kept for it
+ *	run PROGRAM [ARG]...	run it, and pass on what it prints
+ *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
+ *	signal N		send a signal to the one that was spawned
+ *	report			say what has been received so far
+ *	wire			with wire=late: connect the interrupts
+ *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
+ *	race WHAT		do that to the network device, all the time; see scenarios/freeze_race.c
+ *	restart			set the network device up anew after that
+ *	stop			stop the audio, take what is left, power off
+ *	off			power off as it is
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+
+#include "commands.h"
+#include "core/array.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "core/programs.h"
+#include "devices/hda.h"
+#include "devices/hda_interrupts.h"
+#include "devices/igb.h"
+#include "devices/workload.h"
+#include "interfaces/kexec.h"
+#include "interfaces/kmemleak.h"
+#include "interfaces/memory.h"
+#include "interfaces/vfio.h"
+#include "libcontinuo/descriptor_store.h"
+#include "libcontinuo/order_tests.h"
+#include "libcontinuo/session_owners.h"
+#include "libcontinuo/tenants.h"
+#include "libcontinuo/vm.h"
+#include "scenarios/abort/failed_jump.h"
+#include "scenarios/abort/failed_steps.h"
+#include "scenarios/damaged_handover.h"
+#include "scenarios/freeze_race.h"
+#include "scenarios/many_devices.h"
+#include "scenarios/other_device.h"
+#include "scenarios/replace.h"
+#include "scenarios/uncooperative/commands.h"
+#include "scenarios/unread_formats.h"
+#include "update/debugfs_view.h"
+#include "update/preserve.h"
+#include "update/refusals.h"
+#include "update/resume.h"
+
+static void report(struct rig *r, char *args)
+{
+	if (tenants_wanted())
+		tenants_report();
+	else
+		rig_report(r);
+}
+
+static void update(struct rig *r, char *args)
+{
+	char *word, *save = NULL;
+
+	for (word = strtok_r(args, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save))
+		opt_set(word);
+	if (many_wanted()) {
+		many_preserve();
+		emit("jump", "");
+		kexec_jump();
+	}
+	if (library_wanted())
+		library_preserve(r);
+	else
+		rig_preserve(r);
+	rig_corrupt();
+	rig_poll(r);
+	emit_audio(r);
+	/* With nothing preserved the run would be lost with this memory. */
+	if (!rig_preserves() && r->nic.present)
+		igb_flush(&r->igb);
+	emit("jump", ",\"next\":%llu", r->st ?
+	     (unsigned long long)r->st->nic.next : 0ull);
+	if (opt_num("patient", 0))
+		kexec_jump_patiently();
+	kexec_jump();
+}
+
+static void preserve(struct rig *r, char *args)
+{
+	char *word, *save = NULL;
+
+	for (word = strtok_r(args, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save))
+		opt_set(word);
+	rig_preserve(r);
+	emit("preserved", "");
+}
+
+static void jump(struct rig *r, char *args)
+{
+	rig_poll(r);
+	emit_audio(r);
+	emit("jump", ",\"next\":%llu",
+	     (unsigned long long)r->st->nic.next);
+	tcdrain(ctl_fd());
+	emit("stays", ",\"errno\":%d", -kexec_try());
+}
+
+static void unplug(struct rig *r, char *args)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", args);
+	write_file(path, "1");
+	emit("unplugged", "");
+}
+
+static void stop(struct rig *r, char *args)
+{
+	if (tenants_wanted()) {
+		tenants_stop();
+		kmemleak_check();
+		emit("done", ",\"bad\":0");
+		power_off();
+	}
+	if (r->audio.present) {
+		emit_audio(r);
+		hda_stop(&r->hda);
+		emit("audio_stopped", "");
+	}
+	report(r, args);
+	kmemleak_check();
+	emit("done", ",\"bad\":%llu", r->st ?
+	     (unsigned long long)r->st->nic.bad : 0ull);
+	power_off();
+}
+
+static void resume(struct rig *r, char *args)
+{
+	rig_resume(r);
+}
+
+static void wire(struct rig *r, char *args)
+{
+	rig_wire_late(r);
+}
+
+static void hold(struct rig *r, char *args)
+{
+	intx_hold(&r->hda, args);
+}
+
+static void race(struct rig *r, char *args)
+{
+	race_begin(&r->nic.v, args);
+}
+
+static void restart(struct rig *r, char *args)
+{
+	race_end();
+	vfio_enable_dma(&r->nic.v);
+	igb_start(&r->igb);
+	emit("restarted", "");
+}
+
+static void off(struct rig *r, char *args)
+{
+	power_off();
+}
+
+static void replace(struct rig *r, char *args)
+{
+	rig_replace(r, strtoul(args, NULL, 0));
+}
+
+static void undo(struct rig *r, char *args)
+{
+	rig_undo(r, strtoul(args, NULL, 0));
+}
+
+static void refusals(struct rig *r, char *args)
+{
+	rig_refusals(r);
+}
+
+static void view(struct rig *r, char *args)
+{
+	view_emit(args);
+}
+
+static void holder(struct rig *r, char *args)
+{
+	view_holder();
+}
+
+static void uncooperative(struct rig *r, char *args)
+{
+	uncoop(r, args);
+}
+
+static void reader(struct rig *r, char *args)
+{
+	view_reader();
+}
+
+static void sweep(struct rig *r, char *args)
+{
+	rig_sweep(r);
+}
+
+static void late(struct rig *r, char *args)
+{
+	rig_late(r);
+}
+
+static void skew(struct rig *r, char *args)
+{
+	if (!strcmp(args, "kept"))
+		rig_skew_kept(r);
+	else
+		rig_skew(r);
+}
+
+static void tables(struct rig *r, char *args)
+{
+	rig_tables(r, strtoul(args, NULL, 10));
+}
+
+static void memory(struct rig *r, char *args)
+{
+	emit_memory();
+}
+
+static void shrink(struct rig *r, char *args)
+{
+	rig_shrink(r);
+}
+
+static void tenants(struct rig *r, char *args)
+{
+	agent_tenants();
+}
+
+static void orders(struct rig *r, char *args)
+{
+	orders_try();
+}
+
+static void keeper(struct rig *r, char *args)
+{
+	keeper_try();
+}
+
+static void run(struct rig *r, char *args)
+{
+	run_program(args);
+}
+
+static void spawn(struct rig *r, char *args)
+{
+	run_beside(args);
+}
+
+static void send_signal(struct rig *r, char *args)
+{
+	run_signal(atoi(args));
+}
+
+static void try(struct rig *r, char *args)
+{
+	rig_try(r, args);
+}
+
+/* What is done with what follows the word. */
+static const struct {
+	const char *name;
+	void (*run)(struct rig *r, char *args);
+} commands[] = {
+	{ "update", update },
+	{ "preserve", preserve },
+	{ "jump", jump },
+	{ "unplug", unplug },
+	{ "resume", resume },
+	{ "replace", replace },
+	{ "undo", undo },
+	{ "refusals", refusals },
+	{ "view", view },
+	{ "reader", reader },
+	{ "holder", holder },
+	{ "uncoop", uncooperative },
+	{ "sweep", sweep },
+	{ "late", late },
+	{ "skew", skew },
+	{ "tables", tables },
+	{ "memory", memory },
+	{ "shrink", shrink },
+	{ "try", try },
+	{ "orders", orders },
+	{ "keeper", keeper },
+	{ "run", run },
+	{ "spawn", spawn },
+	{ "signal", send_signal },
+	{ "tenants", tenants },
+	{ "wire", wire },
+	{ "hold", hold },
+	{ "race", race },
+	{ "restart", restart },
+	{ "report", report },
+	{ "stop", stop },
+	{ "off", off },
+};
+
+void do_command(struct rig *r, char *line)
+{
+	char *args = strchr(line, ' ');
+
+	if (args)
+		*args++ = 0;
+	else
+		args = line + strlen(line);
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(line, commands[i].name)) {
+			commands[i].run(r, args);
+			return;
+		}
+	}
+	if (line[0])
+		emit("error", ",\"text\":\"unknown command\"");
+}
