@@ -4,7 +4,7 @@ Interrupts across an update: the guest looks at its receive ring only when the
 eventfd of an MSI-X vector says so.
 
 They have been seen to fail: interrupt-lost is the same with the signal at the
-wiring left out (liveupdate.break=interrupt); "interrupts" fails if irq_wire()
+wiring left out (liveupdate.break=interrupt); "interrupts" fails if igb_irq_wire()
 in rig/guest/update/resume.c's rig_resume() is left out.
 """
 

@@ -98,11 +98,11 @@ static void update(struct rig *r, char *args)
 		library_preserve(r);
 	else
 		rig_preserve(r);
-	rig_corrupt();
+	damage_handover();
 	rig_poll(r);
 	emit_audio(r);
 	/* With nothing preserved the run would be lost with this memory. */
-	if (!rig_preserves() && r->nic.present)
+	if (!preserve_wanted() && r->nic.present)
 		igb_flush(&r->igb);
 	emit("jump", ",\"next\":%llu", r->st ?
 	     (unsigned long long)r->st->nic.next : 0ull);
@@ -168,22 +168,22 @@ static void resume(struct rig *r, char *args)
 
 static void wire(struct rig *r, char *args)
 {
-	rig_wire_late(r);
+	wire_late(r);
 }
 
 static void hold(struct rig *r, char *args)
 {
-	intx_hold(&r->hda, args);
+	hda_irq_hold(&r->hda, args);
 }
 
 static void race(struct rig *r, char *args)
 {
-	race_begin(&r->nic.v, args);
+	freeze_race_begin(&r->nic.v, args);
 }
 
 static void restart(struct rig *r, char *args)
 {
-	race_end();
+	freeze_race_end();
 	vfio_enable_dma(&r->nic.v);
 	igb_start(&r->igb);
 	emit("restarted", "");
@@ -196,17 +196,17 @@ static void off(struct rig *r, char *args)
 
 static void replace(struct rig *r, char *args)
 {
-	rig_replace(r, strtoul(args, NULL, 0));
+	replace_hwpts(r, strtoul(args, NULL, 0));
 }
 
 static void undo(struct rig *r, char *args)
 {
-	rig_undo(r, strtoul(args, NULL, 0));
+	preserve_and_undo(r, strtoul(args, NULL, 0));
 }
 
 static void refusals(struct rig *r, char *args)
 {
-	rig_refusals(r);
+	refusals_before_jump(r);
 }
 
 static void view(struct rig *r, char *args)
@@ -231,25 +231,25 @@ static void reader(struct rig *r, char *args)
 
 static void sweep(struct rig *r, char *args)
 {
-	rig_sweep(r);
+	fail_each_step(r);
 }
 
 static void late(struct rig *r, char *args)
 {
-	rig_late(r);
+	fail_each_jump(r);
 }
 
 static void skew(struct rig *r, char *args)
 {
 	if (!strcmp(args, "kept"))
-		rig_skew_kept(r);
+		jump_with_kept_mark(r);
 	else
-		rig_skew(r);
+		jump_to_unread_formats(r);
 }
 
 static void tables(struct rig *r, char *args)
 {
-	rig_tables(r, strtoul(args, NULL, 10));
+	map_more_tables(r, strtoul(args, NULL, 10));
 }
 
 static void memory(struct rig *r, char *args)
@@ -259,22 +259,22 @@ static void memory(struct rig *r, char *args)
 
 static void shrink(struct rig *r, char *args)
 {
-	rig_shrink(r);
+	replace_without_page(r);
 }
 
 static void tenants(struct rig *r, char *args)
 {
-	agent_tenants();
+	test_session_owners();
 }
 
 static void orders(struct rig *r, char *args)
 {
-	orders_try();
+	test_orders();
 }
 
 static void keeper(struct rig *r, char *args)
 {
-	keeper_try();
+	test_descriptor_store();
 }
 
 static void run(struct rig *r, char *args)
@@ -284,17 +284,17 @@ static void run(struct rig *r, char *args)
 
 static void spawn(struct rig *r, char *args)
 {
-	run_beside(args);
+	spawn_program(args);
 }
 
 static void send_signal(struct rig *r, char *args)
 {
-	run_signal(atoi(args));
+	signal_spawned(atoi(args));
 }
 
 static void try(struct rig *r, char *args)
 {
-	rig_try(r, args);
+	preserve_other_device(r, args);
 }
 
 /* What is done with what follows the word. */

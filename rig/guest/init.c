@@ -115,8 +115,8 @@ int main(int argc, char **argv)
 	} else if (library_wanted()) {
 		library_resume(&rig);
 	} else if (opt_num("salvage", 0)) {
-		rig_salvage(&rig);
-	} else if (rig_preserves()) {
+		resume_damaged(&rig);
+	} else if (preserve_wanted()) {
 		rig_resume(&rig);
 	} else {
 		emit("nothing", "");

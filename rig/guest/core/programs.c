@@ -60,7 +60,7 @@ static void split(char *line, char *argv[ARGS + 1])
 
 static pid_t spawned;
 
-void run_beside(char *line)
+void spawn_program(char *line)
 {
 	char *argv[ARGS + 1];
 
@@ -74,7 +74,7 @@ void run_beside(char *line)
 	_exit(127);
 }
 
-void run_signal(int sig)
+void signal_spawned(int sig)
 {
 	if (kill(spawned, sig))
 		die("signal %d: %s", sig, strerror(errno));

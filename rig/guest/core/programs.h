@@ -8,7 +8,7 @@
  */
 void run_program(char *line);
 /* One that goes on by itself, with its output on the console; and a signal for it. */
-void run_beside(char *line);
-void run_signal(int sig);
+void spawn_program(char *line);
+void signal_spawned(int sig);
 
 #endif

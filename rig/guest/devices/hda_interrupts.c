@@ -43,7 +43,7 @@ static void set_intx(struct vdev *v, uint32_t flags, int fd)
 		    strerror(errno));
 }
 
-void intx_wire(struct hda *hda)
+void hda_irq_wire(struct hda *hda)
 {
 	if (!opt_num("intx", 0))
 		return;
@@ -63,7 +63,7 @@ static bool signalled(void)
 	return event >= 0 && read(event, &n, sizeof(n)) == sizeof(n);
 }
 
-void intx_poll(struct hda *hda)
+void hda_irq_poll(struct hda *hda)
 {
 	if (held || !signalled())
 		return;
@@ -73,12 +73,12 @@ void intx_poll(struct hda *hda)
 		 -1);
 }
 
-unsigned long long intx_count(void)
+unsigned long long hda_irq_count(void)
 {
 	return count;
 }
 
-void intx_hold(struct hda *hda, const char *how)
+void hda_irq_hold(struct hda *hda, const char *how)
 {
 	bool masked = !strcmp(how, "masked");
 	uint64_t end = now_us() + PATIENCE_US;

@@ -6,16 +6,16 @@
 #include "devices/hda.h"
 
 /* Connect INTx to an eventfd, if the option intx=1 asks for it. */
-void intx_wire(struct hda *hda);
+void hda_irq_wire(struct hda *hda);
 /* Answer an interrupt, if there is one and nobody said that it be held. */
-void intx_poll(struct hda *hda);
+void hda_irq_poll(struct hda *hda);
 /* How many interrupts were answered. */
-unsigned long long intx_count(void);
+unsigned long long hda_irq_count(void);
 /*
  * From here on no interrupt is answered. @how is "pending": the next one is
  * there and was signalled; or "masked": INTx is masked, and then the next one
  * is there. Says "held".
  */
-void intx_hold(struct hda *hda, const char *how);
+void hda_irq_hold(struct hda *hda, const char *how);
 
 #endif

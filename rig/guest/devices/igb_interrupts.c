@@ -33,12 +33,12 @@ enum {
 static int event = -1;
 static unsigned long long interrupts;
 
-bool irq_wanted(void)
+bool igb_irq_wanted(void)
 {
 	return opt_num("irq", 0);
 }
 
-void irq_wire(struct vdev *v)
+void igb_irq_wire(struct vdev *v)
 {
 	struct {
 		struct vfio_irq_set set;
@@ -51,7 +51,7 @@ void irq_wire(struct vdev *v)
 		.set.count = 1,
 	};
 
-	if (!irq_wanted())
+	if (!igb_irq_wanted())
 		return;
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event < 0)
@@ -62,9 +62,9 @@ void irq_wire(struct vdev *v)
 		    strerror(errno));
 }
 
-void irq_program(struct vdev *v)
+void igb_irq_program(struct vdev *v)
 {
-	if (!irq_wanted())
+	if (!igb_irq_wanted())
 		return;
 	wr32(v, IGB_GPIE, GPIE_MULTIPLE_MSIX);
 	wr32(v, IGB_IVAR0, IVAR_VALID);		/* queue 0: vector 0 */
@@ -72,11 +72,11 @@ void irq_program(struct vdev *v)
 	wr32(v, IGB_EIMS, 1);
 }
 
-bool irq_due(void)
+bool igb_irq_due(void)
 {
 	uint64_t n;
 
-	if (!irq_wanted())
+	if (!igb_irq_wanted())
 		return true;
 	if (event < 0 || read(event, &n, sizeof(n)) != sizeof(n))
 		return false;
@@ -84,7 +84,7 @@ bool irq_due(void)
 	return true;
 }
 
-unsigned long long irq_count(void)
+unsigned long long igb_irq_count(void)
 {
 	return interrupts;
 }

@@ -7,14 +7,14 @@
 
 #include "interfaces/vfio.h"
 
-bool irq_wanted(void);
+bool igb_irq_wanted(void);
 /* Connect vector 0 to an eventfd, if interrupts are wanted. */
-void irq_wire(struct vdev *v);
+void igb_irq_wire(struct vdev *v);
 /* Have the device raise vector 0 for what it receives; it keeps that. */
-void irq_program(struct vdev *v);
+void igb_irq_program(struct vdev *v);
 /* Is there something to look at? Always, if interrupts are not wanted. */
-bool irq_due(void);
+bool igb_irq_due(void);
 /* How often the eventfd was signalled. */
-unsigned long long irq_count(void);
+unsigned long long igb_irq_count(void);
 
 #endif

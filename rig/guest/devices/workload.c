@@ -83,7 +83,7 @@ static void map_tables(struct rig *r, uint64_t from)
 		     "map a page for its table");
 }
 
-void rig_tables(struct rig *r, uint64_t n)
+void map_more_tables(struct rig *r, uint64_t n)
 {
 	uint64_t from = r->st->tables;
 
@@ -223,15 +223,15 @@ void rig_start(struct rig *r)
 	if (r->nic.present) {
 		must(vfio_map(&r->nic.v), "map the network device's BAR");
 		vfio_enable_dma(&r->nic.v);
-		irq_wire(&r->nic.v);
+		igb_irq_wire(&r->nic.v);
 		igb_start(&r->igb);
-		irq_program(&r->nic.v);
+		igb_irq_program(&r->nic.v);
 		igb_mac(&r->igb, mac);
 	}
 	if (r->audio.present) {
 		must(vfio_map(&r->audio.v), "map the audio device's BAR");
 		vfio_enable_dma(&r->audio.v);
-		intx_wire(&r->hda);
+		hda_irq_wire(&r->hda);
 		hda_start(&r->hda);
 	}
 	emit("ready",
@@ -244,10 +244,10 @@ void rig_start(struct rig *r)
 
 void rig_poll(struct rig *r)
 {
-	if (r->nic.present && irq_due())
+	if (r->nic.present && igb_irq_due())
 		igb_poll(&r->igb);
 	if (r->audio.present)
-		intx_poll(&r->hda);
+		hda_irq_poll(&r->hda);
 }
 
 void emit_audio(struct rig *r)
@@ -255,7 +255,7 @@ void emit_audio(struct rig *r)
 	if (r->audio.present)
 		emit("audio", ",\"lpib\":%u,\"written\":%u,\"interrupts\":%llu",
 		     hda_position(&r->hda), hda_position_written(&r->hda),
-		     intx_count());
+		     hda_irq_count());
 }
 
 void rig_report(struct rig *r)
@@ -267,7 +267,7 @@ void rig_report(struct rig *r)
 		     (unsigned long long)r->st->nic.next,
 		     (unsigned long long)r->st->nic.posted,
 		     (unsigned long long)r->st->nic.bad,
-		     igb_head(&r->igb), irq_count());
+		     igb_head(&r->igb), igb_irq_count());
 	}
 	emit_audio(r);
 }

@@ -73,7 +73,7 @@ void destroy_hwpts(struct rig *r, int nic, int audio);
 /* Gives one device a HWPT of the current IOAS. */
 void attach_new(struct rig *r, struct device *d);
 /* Maps pages into the IOAS in use until @n have tables of their own. */
-void rig_tables(struct rig *r, uint64_t n);
+void map_more_tables(struct rig *r, uint64_t n);
 /* Map and unmap the page at PROBE_IOVA, both: 0 or -errno, -EBUSY if frozen. */
 int probe_map(struct rig *r);
 int probe_unmap(struct rig *r);

@@ -118,7 +118,7 @@ static int put(struct continuo *ctx, int session)
 	return ret;
 }
 
-void keeper_try(void)
+void test_descriptor_store(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = NOTIFY };
 	struct continuo *ctx;

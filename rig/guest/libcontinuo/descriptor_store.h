@@ -6,6 +6,6 @@
  * Does for the agent what systemd's store of descriptors does, and kills the agent: says
  * "kept" of each thing that is tried. rig/cases/systemd.py has systemd itself.
  */
-void keeper_try(void);
+void test_descriptor_store(void);
 
 #endif

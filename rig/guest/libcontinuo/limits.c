@@ -48,12 +48,12 @@ static int send_along(void)
 	return ret;
 }
 
-void take_all(void)
+void test_limits(void)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct continuo *ctx = connect_agent(1000), *more[MOST_CONNECTIONS];
+		struct continuo *ctx = connect_as(1000), *more[MOST_CONNECTIONS];
 		unsigned int n = 0;
 		char name[16];
 		int ret;
@@ -62,8 +62,8 @@ void take_all(void)
 			snprintf(name, sizeof(name), "s%u", n);
 			ret = continuo_session_create(ctx, name);
 		} while (ret >= 0 && ++n < 2 * MOST_SESSIONS);
-		snprintf(heard, sizeof(heard), "%u", n);
-		tried("sessions of a user", ret);
+		snprintf(updater_heard, sizeof(updater_heard), "%u", n);
+		updater_tried("sessions of a user", ret);
 		while (n--) {
 			snprintf(name, sizeof(name), "s%u", n);
 			continuo_session_release(ctx, name);
@@ -76,25 +76,25 @@ void take_all(void)
 			if (ret != -ENOENT)
 				break;
 		}
-		snprintf(heard, sizeof(heard), "%u", n + 1);
-		tried("connections of a user", ret == -ENOENT ? 0 : ret);
+		snprintf(updater_heard, sizeof(updater_heard), "%u", n + 1);
+		updater_tried("connections of a user", ret == -ENOENT ? 0 : ret);
 		while (n)
 			continuo_free(more[--n]);
 		do {
 			snprintf(name, sizeof(name), "v%u", n);
 			ret = continuo_register(ctx, name);
 		} while (ret >= 0 && ++n < 2 * MOST_VMS);
-		snprintf(heard, sizeof(heard), "%u", n);
-		tried("VMs of a user", ret);
-		tried("a descriptor sent along", send_along());
+		snprintf(updater_heard, sizeof(updater_heard), "%u", n);
+		updater_tried("VMs of a user", ret);
+		updater_tried("a descriptor sent along", send_along());
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
 	pid = fork();
 	if (!pid) {
-		struct continuo *ctx = connect_agent(1001);
+		struct continuo *ctx = connect_as(1001);
 
-		tried("another user meanwhile", continuo_session_create(ctx, "vm"));
+		updater_tried("another user meanwhile", continuo_session_create(ctx, "vm"));
 		continuo_session_release(ctx, "vm");
 		_exit(0);
 	}

@@ -4,6 +4,6 @@
 #define RIG_LIBCONTINUO_LIMITS_H
 
 /* A user takes what he can get, and another one wants something meanwhile. */
-void take_all(void);
+void test_limits(void);
 
 #endif

@@ -21,50 +21,50 @@
 
 static void rules(void)
 {
-	struct continuo *other = connect_agent(0);
+	struct continuo *other = connect_as(0);
 	pid_t a = vm_begin("a", 0, WELL);
 
-	tried("register a name twice", continuo_register(other, "a"));
-	tried("update", continuo_update_begin(boss));
-	tried("update twice", continuo_update_begin(other));
-	tried("preserve by another", continuo_update_ask(other, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL));
-	tried("register in an update", continuo_register(other, "b"));
-	ask("suspend what is not preserved", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	tried("seal what is not suspended", continuo_update_seal(boss));
-	tried("leave nobody", continuo_update_leave(boss, "nobody"));
-	ask("ask nobody", CONTINUO_WANT_PRESERVE, "nobody", LONG_MS);
-	ask("preserve", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	ask("preserve again", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	tried("seal what is preserved", continuo_update_seal(boss));
-	ask("suspend", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	tried("seal", continuo_update_seal(boss));
-	tried("create when sealed", continuo_session_create(other, "c"));
-	ask("undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
-	ask("undo again", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_tried("register a name twice", continuo_register(other, "a"));
+	updater_tried("update", continuo_update_begin(updater));
+	updater_tried("update twice", continuo_update_begin(other));
+	updater_tried("preserve by another", continuo_update_ask(other, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL));
+	updater_tried("register in an update", continuo_register(other, "b"));
+	updater_ask("suspend what is not preserved", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
+	updater_tried("seal what is not suspended", continuo_update_seal(updater));
+	updater_tried("leave nobody", continuo_update_leave(updater, "nobody"));
+	updater_ask("ask nobody", CONTINUO_WANT_PRESERVE, "nobody", LONG_MS);
+	updater_ask("preserve", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
+	updater_ask("preserve again", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
+	updater_tried("seal what is preserved", continuo_update_seal(updater));
+	updater_ask("suspend", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
+	updater_tried("seal", continuo_update_seal(updater));
+	updater_tried("create when sealed", continuo_session_create(other, "c"));
+	updater_ask("undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_ask("undo again", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	vm_end(a);
-	await("its end", "");
+	updater_await("its end", "");
 	continuo_free(other);
-	renew();
+	updater_renew();
 }
 
 static void failures(void)
 {
 	pid_t a = vm_begin("a", 0, WELL), f = vm_begin("f", 1000, FAILS);
 
-	ask("one fails", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	ask("one fails: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_ask("one fails", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
+	updater_ask("one fails: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	vm_end(f);
-	await("one has failed", "a idle");
+	updater_await("one has failed", "a idle");
 	vm_begin("d", 1000, DIES);
-	ask("one dies", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	ask("one dies: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
-	vms("one has died");
-	ask("by name", CONTINUO_WANT_PRESERVE, "a", LONG_MS);
+	updater_ask("one dies", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
+	updater_ask("one dies: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_vms("one has died");
+	updater_ask("by name", CONTINUO_WANT_PRESERVE, "a", LONG_MS);
 	vm_end(a);
-	vms("one has died preserved");
-	tried("register what died preserved", continuo_register(boss, "a"));
-	ask("undo of what died", CONTINUO_WANT_UNDO, "a", LONG_MS);
-	vms("it is gone");
+	updater_vms("one has died preserved");
+	updater_tried("register what died preserved", continuo_register(updater, "a"));
+	updater_ask("undo of what died", CONTINUO_WANT_UNDO, "a", LONG_MS);
+	updater_vms("it is gone");
 }
 
 static void silence(void)
@@ -72,24 +72,24 @@ static void silence(void)
 	pid_t a = vm_begin("a", 0, WELL), s = vm_begin("s", 1000, WELL), l;
 
 	kill(s, SIGSTOP);
-	ask("one is silent", CONTINUO_WANT_PRESERVE, NULL, SHORT_MS);
-	ask("one is silent: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_ask("one is silent", CONTINUO_WANT_PRESERVE, NULL, SHORT_MS);
+	updater_ask("one is silent: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	/* It finds both orders, preserves and undoes it. */
 	kill(s, SIGCONT);
-	ask("it comes to life", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	ask("it comes to life: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_ask("it comes to life", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
+	updater_ask("it comes to life: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	vm_end(s);
-	await("silent one ends", "a idle");
+	updater_await("silent one ends", "a idle");
 
 	l = vm_begin("l", 1000, LATE);
-	ask("one is late", CONTINUO_WANT_PRESERVE, "u1000.l", SHORT_MS);
+	updater_ask("one is late", CONTINUO_WANT_PRESERVE, "u1000.l", SHORT_MS);
 	usleep(3 * SHORT_MS * 1000);
-	vms("its answer is too late");
-	ask("one is late: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_vms("its answer is too late");
+	updater_ask("one is late: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	vm_end(l);
-	await("late one ends", "a idle");
+	updater_await("late one ends", "a idle");
 	vm_end(a);
-	await("all end", "");
+	updater_await("all end", "");
 }
 
 static void left(void)
@@ -97,45 +97,45 @@ static void left(void)
 	pid_t a = vm_begin("a", 0, WELL), s = vm_begin("s", 1000, WELL);
 
 	kill(s, SIGSTOP);
-	tried("update", continuo_update_begin(boss));
-	ask("one is silent", CONTINUO_WANT_PRESERVE, NULL, SHORT_MS);
-	tried("leave it", continuo_update_leave(boss, "u1000.s"));
-	tried("a session of what was left", continuo_session_create(boss, "u1000.s"));
-	ask("suspend the others", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	tried("seal without it", continuo_update_seal(boss));
-	ask("no jump: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_tried("update", continuo_update_begin(updater));
+	updater_ask("one is silent", CONTINUO_WANT_PRESERVE, NULL, SHORT_MS);
+	updater_tried("leave it", continuo_update_leave(updater, "u1000.s"));
+	updater_tried("a session of what was left", continuo_session_create(updater, "u1000.s"));
+	updater_ask("suspend the others", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
+	updater_tried("seal without it", continuo_update_seal(updater));
+	updater_ask("no jump: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	kill(s, SIGCONT);
-	vms("all are there");
+	updater_vms("all are there");
 	vm_end(a);
 	vm_end(s);
-	await("all end", "");
-	renew();
+	updater_await("all end", "");
+	updater_renew();
 }
 
 /* Whoever updates the host dies, before and after the seal. */
-static void updater(bool seal)
+static void updater_dies(bool seal)
 {
 	pid_t a = vm_begin("a", 0, WELL), pid;
 
 	/* The one before has to be forgotten. */
-	continuo_free(boss);
+	continuo_free(updater);
 	pid = fork();
 	if (!pid) {
-		boss = connect_agent(0);
-		if (continuo_update_begin(boss) ||
-		    continuo_update_ask(boss, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
-		    (seal && (continuo_update_ask(boss, CONTINUO_WANT_SUSPEND, NULL, LONG_MS, NULL, NULL) ||
-			      continuo_update_seal(boss))))
-			die("update: %s", continuo_why(boss));
+		updater = connect_as(0);
+		if (continuo_update_begin(updater) ||
+		    continuo_update_ask(updater, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
+		    (seal && (continuo_update_ask(updater, CONTINUO_WANT_SUSPEND, NULL, LONG_MS, NULL, NULL) ||
+			      continuo_update_seal(updater))))
+			die("update: %s", continuo_why(updater));
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
-	boss = connect_agent(0);
-	await(seal ? "it dies when it has sealed" : "it dies when all have preserved", "a idle");
-	tried("update after that", continuo_update_begin(boss));
+	updater = connect_as(0);
+	updater_await(seal ? "it dies when it has sealed" : "it dies when all have preserved", "a idle");
+	updater_tried("update after that", continuo_update_begin(updater));
 	vm_end(a);
-	await("all end", "");
-	renew();
+	updater_await("all end", "");
+	updater_renew();
 }
 
 /* All are suspended, and then nothing more happens. */
@@ -145,17 +145,17 @@ static void idler(void)
 	int ready[2];
 	char byte;
 
-	continuo_free(boss);
+	continuo_free(updater);
 	if (pipe(ready))
 		die("pipe: %s", strerror(errno));
 	pid = fork();
 	if (!pid) {
-		boss = connect_agent(0);
-		if (continuo_update_begin(boss) ||
-		    continuo_update_ask(boss, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
-		    continuo_update_ask(boss, CONTINUO_WANT_SUSPEND, NULL, SHORT_MS, NULL, NULL) ||
-		    continuo_update_seal(boss))
-			die("update: %s", continuo_why(boss));
+		updater = connect_as(0);
+		if (continuo_update_begin(updater) ||
+		    continuo_update_ask(updater, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
+		    continuo_update_ask(updater, CONTINUO_WANT_SUSPEND, NULL, SHORT_MS, NULL, NULL) ||
+		    continuo_update_seal(updater))
+			die("update: %s", continuo_why(updater));
 		close(ready[1]);
 		pause();
 	}
@@ -163,27 +163,27 @@ static void idler(void)
 	if (read(ready[0], &byte, 1))
 		die("the updater does not come so far");
 	close(ready[0]);
-	boss = connect_agent(0);
-	await("suspend, and no jump", "a idle");
+	updater = connect_as(0);
+	updater_await("suspend, and no jump", "a idle");
 	vm_end(pid);
 	vm_end(a);
-	await("all end", "");
-	renew();
+	updater_await("all end", "");
+	updater_renew();
 }
 
-void orders_try(void)
+void test_orders(void)
 {
 	pid_t pid;
 
 	agent_begin();
-	boss = connect_agent(0);
+	updater = connect_as(0);
 	pid = fork();
 	if (!pid) {
-		struct continuo *ctx = connect_agent(1000);
+		struct continuo *ctx = connect_as(1000);
 
-		tried("update as a user", continuo_update_begin(ctx));
-		tried("preserve as a user", continuo_update_ask(ctx, CONTINUO_WANT_PRESERVE, NULL, 1, NULL, NULL));
-		tried("vms as a user", continuo_update_vms(ctx, NULL, NULL));
+		updater_tried("update as a user", continuo_update_begin(ctx));
+		updater_tried("preserve as a user", continuo_update_ask(ctx, CONTINUO_WANT_PRESERVE, NULL, 1, NULL, NULL));
+		updater_tried("vms as a user", continuo_update_vms(ctx, NULL, NULL));
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
@@ -191,11 +191,11 @@ void orders_try(void)
 	failures();
 	silence();
 	left();
-	updater(false);
-	updater(true);
+	updater_dies(false);
+	updater_dies(true);
 	idler();
-	take_all();
-	continuo_free(boss);
-	boss = NULL;
+	test_limits();
+	continuo_free(updater);
+	updater = NULL;
 	emit("ordered", "");
 }

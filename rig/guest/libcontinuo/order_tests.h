@@ -6,6 +6,6 @@
  * VMs that do not do what the agent asks, or die, and updaters that do: says "order" of
  * each thing that is tried, with what came of it.
  */
-void orders_try(void);
+void test_orders(void);
 
 #endif

@@ -108,7 +108,7 @@ static void in_child(void (*body)(void))
 	waitpid(pid, NULL, 0);
 }
 
-void agent_tenants(void)
+void test_session_owners(void)
 {
 	struct continuo *ctx;
 

@@ -4,6 +4,6 @@
 #define RIG_LIBCONTINUO_SESSION_OWNERS_H
 
 /* Users who ask for their own sessions, for each other's, and who may not ask. */
-void agent_tenants(void);
+void test_session_owners(void);
 
 #endif

@@ -27,7 +27,7 @@ static int preserve_memfd(struct continuo *ctx, const char *name, int *session)
 
 static void __attribute__((noreturn)) vm(const char *name, uid_t uid, enum manner manner, int ready)
 {
-	struct continuo *ctx = connect_agent(uid);
+	struct continuo *ctx = connect_as(uid);
 	struct continuo_order order;
 	int fd = continuo_register(ctx, name), session = -1, ret;
 
@@ -73,7 +73,7 @@ pid_t vm_begin(const char *name, uid_t uid, enum manner manner)
 		die("fork: %s", strerror(errno));
 	if (!pid) {
 		/* Else its end would not be noticed. */
-		continuo_free(boss);
+		continuo_free(updater);
 		close(ready[0]);
 		vm(name, uid, manner, ready[1]);
 	}

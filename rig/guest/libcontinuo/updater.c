@@ -17,16 +17,16 @@
 
 #define PATIENCE_US	30000000
 
-char heard[HEARD_MAX];
-struct continuo *boss;
+char updater_heard[HEARD_MAX];
+struct continuo *updater;
 
-void tried(const char *what, int ret)
+void updater_tried(const char *what, int ret)
 {
-	emit("order", ",\"what\":\"%s\",\"errno\":%d,\"heard\":\"%s\"", what, ret < 0 ? -ret : 0, heard);
-	heard[0] = 0;
+	emit("order", ",\"what\":\"%s\",\"errno\":%d,\"heard\":\"%s\"", what, ret < 0 ? -ret : 0, updater_heard);
+	updater_heard[0] = 0;
 }
 
-struct continuo *connect_agent(uid_t uid)
+struct continuo *connect_as(uid_t uid)
 {
 	struct continuo *ctx;
 
@@ -37,10 +37,10 @@ struct continuo *connect_agent(uid_t uid)
 	return ctx;
 }
 
-void renew(void)
+void updater_renew(void)
 {
-	continuo_free(boss);
-	boss = connect_agent(0);
+	continuo_free(updater);
+	updater = connect_as(0);
 }
 
 static int by_name(const void *a, const void *b)
@@ -63,42 +63,42 @@ static void put_in_order(void)
 {
 	qsort(lines, nr_lines, sizeof(lines[0]), by_name);
 	for (unsigned int i = 0; i < nr_lines; i++) {
-		sprintf(heard + strlen(heard), "%s%s", i ? "; " : "", lines[i]);
+		sprintf(updater_heard + strlen(updater_heard), "%s%s", i ? "; " : "", lines[i]);
 		free(lines[i]);
 	}
 	nr_lines = 0;
 }
 
-void ask(const char *what, enum continuo_want want, const char *name, uint32_t ms)
+void updater_ask(const char *what, enum continuo_want want, const char *name, uint32_t ms)
 {
-	int ret = continuo_update_ask(boss, want, name, ms, note, NULL);
+	int ret = continuo_update_ask(updater, want, name, ms, note, NULL);
 
 	put_in_order();
-	tried(what, ret);
+	updater_tried(what, ret);
 }
 
-void vms(const char *what)
+void updater_vms(const char *what)
 {
-	int ret = continuo_update_vms(boss, note, NULL);
+	int ret = continuo_update_vms(updater, note, NULL);
 
 	put_in_order();
-	tried(what, ret);
+	updater_tried(what, ret);
 }
 
-void await(const char *what, const char *state)
+void updater_await(const char *what, const char *state)
 {
 	uint64_t end = now_us() + PATIENCE_US;
 
 	for (;;) {
-		heard[0] = 0;
-		if (continuo_update_vms(boss, note, NULL))
-			die("%s: %s", what, continuo_why(boss));
+		updater_heard[0] = 0;
+		if (continuo_update_vms(updater, note, NULL))
+			die("%s: %s", what, continuo_why(updater));
 		put_in_order();
-		if (!strcmp(heard, state))
+		if (!strcmp(updater_heard, state))
 			break;
 		if (now_us() > end)
-			die("%s: the VMs are '%s', expected '%s'", what, heard, state);
+			die("%s: the VMs are '%s', expected '%s'", what, updater_heard, state);
 		usleep(10000);
 	}
-	tried(what, 0);
+	updater_tried(what, 0);
 }

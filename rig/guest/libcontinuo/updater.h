@@ -12,19 +12,19 @@
 #define LONG_MS		20000
 
 /* The connection by which the host is updated. */
-extern struct continuo *boss;
+extern struct continuo *updater;
 /* What the next "order" says that was heard, beside the errno. */
 #define HEARD_MAX	2048
-extern char heard[HEARD_MAX];
+extern char updater_heard[HEARD_MAX];
 
 /* As the user @uid. */
-struct continuo *connect_agent(uid_t uid);
+struct continuo *connect_as(uid_t uid);
 /* Who updates the host does so until he goes away. */
-void renew(void);
-void tried(const char *what, int ret);
-void ask(const char *what, enum continuo_want want, const char *name, uint32_t ms);
-void vms(const char *what);
+void updater_renew(void);
+void updater_tried(const char *what, int ret);
+void updater_ask(const char *what, enum continuo_want want, const char *name, uint32_t ms);
+void updater_vms(const char *what);
 /* Until the VMs are as they are to be: nobody says when a process has done something. */
-void await(const char *what, const char *state);
+void updater_await(const char *what, const char *state);
 
 #endif

@@ -262,7 +262,7 @@ void library_resume(struct rig *r)
 	rig_wire(r);
 	if (r->st->has_nic) {
 		resume_device(vm, &r->nic, "nic");
-		irq_wire(&r->nic.v);
+		igb_irq_wire(&r->nic.v);
 	}
 	if (r->st->has_hda)
 		resume_device(vm, &r->audio, "audio");

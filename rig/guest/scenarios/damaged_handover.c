@@ -34,7 +34,7 @@
 
 #define CORRUPT		"/sys/module/liveupdate/parameters/corrupt"
 
-void rig_corrupt(void)
+void damage_handover(void)
 {
 	const char *how = opt("corrupt", "");
 
@@ -190,7 +190,7 @@ static const char *outcome(const struct device *d, bool kept)
 	return kept ? "kept" : d->present ? "fresh" : "stuck";
 }
 
-void rig_salvage(struct rig *r)
+void resume_damaged(struct rig *r)
 {
 	bool nic = false, audio = false;
 
@@ -198,7 +198,7 @@ void rig_salvage(struct rig *r)
 	find_devices(r);
 	found(&r->nic, "nic");
 	found(&r->audio, "audio");
-	if (rig_preserves() && salvage_files(r)) {
+	if (preserve_wanted() && salvage_files(r)) {
 		salvage_devices(r);
 		nic = r->nic.present;
 		audio = r->audio.present;

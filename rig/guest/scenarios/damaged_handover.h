@@ -6,8 +6,8 @@
 #include "devices/workload.h"
 
 /* In place of rig_resume(). */
-void rig_salvage(struct rig *r);
+void resume_damaged(struct rig *r);
 /* Have the handover damaged as the option "corrupt" says, if it does. */
-void rig_corrupt(void);
+void damage_handover(void);
 
 #endif

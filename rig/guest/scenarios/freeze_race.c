@@ -96,7 +96,7 @@ static void reset(struct vdev *v)
 	}
 }
 
-void race_begin(struct vdev *v, const char *what)
+void freeze_race_begin(struct vdev *v, const char *what)
 {
 	void (*run)(struct vdev *v) = !strcmp(what, "interrupts") ? interrupts :
 				      !strcmp(what, "config") ? config :
@@ -104,7 +104,7 @@ void race_begin(struct vdev *v, const char *what)
 
 	if (!run)
 		die("there is no race '%s'", what);
-	race_end();
+	freeze_race_end();
 	racer = fork();
 	if (racer < 0)
 		die("fork: %s", strerror(errno));
@@ -113,7 +113,7 @@ void race_begin(struct vdev *v, const char *what)
 	emit("racing", ",\"what\":\"%s\"", what);
 }
 
-void race_end(void)
+void freeze_race_end(void)
 {
 	if (!racer)
 		return;

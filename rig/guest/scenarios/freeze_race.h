@@ -6,7 +6,7 @@
 #include "interfaces/vfio.h"
 
 /* @what: "interrupts", "config" or "reset". Replaces the one that there is. */
-void race_begin(struct vdev *v, const char *what);
-void race_end(void);
+void freeze_race_begin(struct vdev *v, const char *what);
+void freeze_race_end(void);
 
 #endif

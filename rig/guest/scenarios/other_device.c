@@ -117,7 +117,7 @@ static int preserve_other(struct rig *r, struct vdev *v)
 	return ret;
 }
 
-void rig_try(struct rig *r, char *args)
+void preserve_other_device(struct rig *r, char *args)
 {
 	struct device *main = r->nic.present ? &r->nic : &r->audio;
 	uint64_t token = main == &r->nic ? TOKEN_HWPT_NIC : TOKEN_HWPT_AUDIO;

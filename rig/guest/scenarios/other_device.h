@@ -6,6 +6,6 @@
 #include "devices/workload.h"
 
 /* One line of the referee's; see other_device.c. */
-void rig_try(struct rig *r, char *args);
+void preserve_other_device(struct rig *r, char *args);
 
 #endif

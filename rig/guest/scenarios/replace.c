@@ -10,7 +10,7 @@
 #include "interfaces/iommufd.h"
 #include "scenarios/replace.h"
 
-void rig_replace(struct rig *r, unsigned long n)
+void replace_hwpts(struct rig *r, unsigned long n)
 {
 	int nic[2], audio[2], ioas[2];
 	uint64_t t0, spent = 0, longest = 0;
@@ -49,7 +49,7 @@ void rig_replace(struct rig *r, unsigned long n)
  * A page that the network device is about to use is not in the new HWPT. The old
  * one stays, so that it is well-defined what who goes on using it would reach.
  */
-void rig_shrink(struct rig *r)
+void replace_without_page(struct rig *r)
 {
 	uint64_t hole = OFF_NIC_BUF +
 		(uint64_t)((igb_head(&r->igb) + 600) % NIC_SLOTS) * NIC_PITCH;

@@ -6,8 +6,8 @@
 #include "devices/workload.h"
 
 /* @n times from one HWPT to another that says the same, under load. */
-void rig_replace(struct rig *r, unsigned long n);
+void replace_hwpts(struct rig *r, unsigned long n);
 /* Replace all HWPTs by ones that lack a page, and keep the old ones. */
-void rig_shrink(struct rig *r);
+void replace_without_page(struct rig *r);
 
 #endif

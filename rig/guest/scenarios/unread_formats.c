@@ -99,10 +99,10 @@ static int by_name(const void *a, const void *b)
 static void preserve_all(struct rig *r)
 {
 	for (int step = STEP_SESSION; step <= STEP_AUDIO; step++)
-		must(rig_step(r, step), "preserve");
+		must(preserve_step(r, step), "preserve");
 }
 
-void rig_skew(struct rig *r)
+void jump_to_unread_formats(struct rig *r)
 {
 	char *names[FILES_MAX];
 	DIR *dir = opendir(CHANGES);
@@ -121,7 +121,7 @@ void rig_skew(struct rig *r)
 	closedir(dir);
 	qsort(names, n, sizeof(*names), by_name);
 
-	must(rig_step(r, STEP_MARK), "mark the HWPT");
+	must(preserve_step(r, STEP_MARK), "mark the HWPT");
 	r->nic.marked = r->nic.hwpt;
 	preserve_all(r);
 	for (unsigned int i = 0; i < n; i++) {
@@ -140,7 +140,7 @@ void rig_skew(struct rig *r)
  * A mark that is to be kept needs the newer format of the iommufd, which the
  * loaded kernel does not read. Without it the older one does.
  */
-void rig_skew_kept(struct rig *r)
+void jump_with_kept_mark(struct rig *r)
 {
 	must(iommufd_hwpt_mark(r->iommufd, r->nic.hwpt, TOKEN_HWPT_NIC,
 			       UIO_MARK_KEEP), "mark the HWPT, to be kept");

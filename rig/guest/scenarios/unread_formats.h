@@ -6,8 +6,8 @@
 #include "devices/workload.h"
 
 /* Tries to jump into each image in /skew; says "skew" of each, then "skew_over". */
-void rig_skew(struct rig *r);
+void jump_to_unread_formats(struct rig *r);
 /* The same with a kept mark and the next kernel; then the mark is an ordinary one. */
-void rig_skew_kept(struct rig *r);
+void jump_with_kept_mark(struct rig *r);
 
 #endif

@@ -25,14 +25,14 @@
 #include "update/adopt.h"
 #include "update/swept_call.h"
 
-bool rig_adopts(void)
+bool adopt_wanted(void)
 {
 	return strcmp(opt("adopt", "no"), "no");
 }
 
-bool rig_shares(void)
+bool adopt_shares_tables(void)
 {
-	return rig_adopts() && strcmp(opt("adopt", ""), "sizes");
+	return adopt_wanted() && strcmp(opt("adopt", ""), "sizes");
 }
 
 static int adopt(struct rig *r, uint32_t ioas, struct vdev *v, int restored,
@@ -40,7 +40,7 @@ static int adopt(struct rig *r, uint32_t ioas, struct vdev *v, int restored,
 {
 	*arg = (struct uio_hwpt_adopt){
 		.size = sizeof(*arg),
-		.flags = ioas && !rig_shares() ? UIO_ADOPT_SIZES : 0,
+		.flags = ioas && !adopt_shares_tables() ? UIO_ADOPT_SIZES : 0,
 		.restored_id = restored,
 		.ioas_id = ioas,
 		.dev_id = v->devid,
@@ -177,8 +177,8 @@ static int adopt_one(struct rig *r, struct vdev *v, int restored,
 	struct uio_hwpt_adopt arg;
 	struct adopting a = { .r = r, .v = v, .restored = restored, .arg = &arg };
 	long pages = table_pages();
-	int ret = rig_swept(r, v == &r->nic.v ? "adopt-nic" : "adopt-audio",
-			    call_adopt, &a);
+	int ret = swept_call(r, v == &r->nic.v ? "adopt-nic" : "adopt-audio",
+			     call_adopt, &a);
 
 	emit("tables_made", ",\"pages\":%ld", table_pages() - pages);
 	say(what, ret, &arg);
@@ -188,7 +188,7 @@ static int adopt_one(struct rig *r, struct vdev *v, int restored,
 	if (arg.out_result)
 		die("the tables of the %s device are not adopted: result %u at %llx",
 		    what, arg.out_result, (unsigned long long)arg.out_iova);
-	if (rig_shares())
+	if (adopt_shares_tables())
 		shared(r, v, restored, arg.out_hwpt_id);
 	else
 		must(rig_probe(r), "map and unmap in the IOAS");
@@ -217,8 +217,8 @@ static bool resume_adopted(struct rig *r, int old_nic, int old_audio, int *nic,
 	return true;
 }
 
-void rig_adopt(struct rig *r, uint64_t hole, int old_nic, int old_audio,
-	       int *nic, int *audio)
+void adopt_tables(struct rig *r, uint64_t hole, int old_nic, int old_audio,
+		  int *nic, int *audio)
 {
 	if (resume_adopted(r, old_nic, old_audio, nic, audio))
 		return;

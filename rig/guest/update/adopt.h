@@ -9,14 +9,14 @@
 #include "devices/workload.h"
 
 /* Does this run adopt, in place of building new tables? */
-bool rig_adopts(void);
+bool adopt_wanted(void);
 /* Are tables adopted, and not the sizes of their leaves alone? */
-bool rig_shares(void);
+bool adopt_shares_tables(void);
 /*
  * Builds the IOAS without the page at offset @hole, if that is not 0, and HWPTs
  * of it with the tables of the restored ones. Says "adopted" of each try.
  */
-void rig_adopt(struct rig *r, uint64_t hole, int old_nic, int old_audio,
-	       int *nic, int *audio);
+void adopt_tables(struct rig *r, uint64_t hole, int old_nic, int old_audio,
+		  int *nic, int *audio);
 
 #endif

@@ -38,7 +38,7 @@ enum level preserve_level(void)
 	       !strcmp(text, "iommufd") ? LEVEL_IOMMUFD : LEVEL_ALL;
 }
 
-bool rig_preserves(void)
+bool preserve_wanted(void)
 {
 	return preserve_level() != LEVEL_NONE;
 }
@@ -102,7 +102,7 @@ void rig_preserve(struct rig *r)
 	view_step("preserved");
 }
 
-int rig_step(struct rig *r, enum rig_step step)
+int preserve_step(struct rig *r, enum preserve_step step)
 {
 	switch (step) {
 	case STEP_MARK:
@@ -123,7 +123,7 @@ int rig_step(struct rig *r, enum rig_step step)
 	return -EINVAL;
 }
 
-void rig_undo(struct rig *r, unsigned long n)
+void preserve_and_undo(struct rig *r, unsigned long n)
 {
 	for (unsigned long i = 0; i < n; i++) {
 		mark_hwpts(r);

@@ -12,7 +12,7 @@ enum level { LEVEL_NONE, LEVEL_MEMFD, LEVEL_IOMMUFD, LEVEL_ALL };
 
 enum level preserve_level(void);
 /* Is anything preserved? Else the next kernel's process has nothing to resume. */
-bool rig_preserves(void);
+bool preserve_wanted(void);
 /* Preserve everything and load the next kernel; what follows is kexec_jump(). */
 void rig_preserve(struct rig *r);
 
@@ -21,13 +21,13 @@ void mark_hwpts(struct rig *r);
 void preserve_files(struct rig *r, enum level level);
 
 /* The steps of a preserve, in the order that they have to be done in. */
-enum rig_step {
+enum preserve_step {
 	STEP_MARK, STEP_SESSION, STEP_MEMFD, STEP_IOMMUFD, STEP_NIC, STEP_AUDIO,
 };
 
 /* One step: 0 or -errno. */
-int rig_step(struct rig *r, enum rig_step step);
+int preserve_step(struct rig *r, enum preserve_step step);
 /* Preserve all and close the session, @n times: nothing may be left behind. */
-void rig_undo(struct rig *r, unsigned long n);
+void preserve_and_undo(struct rig *r, unsigned long n);
 
 #endif

@@ -33,7 +33,7 @@ static int fresh_session(struct rig *r)
 	return r->session;
 }
 
-void rig_refusals(struct rig *r)
+void refusals_before_jump(struct rig *r)
 {
 	struct vdev *v = r->nic.present ? &r->nic.v : &r->audio.v;
 	int hwpt = r->nic.present ? r->nic.hwpt : r->audio.hwpt;
@@ -100,7 +100,7 @@ void rig_refusals(struct rig *r)
 }
 
 /* Before the devices are back: they are their session's, and so is its end. */
-void resume_refusals(struct rig *r)
+void refusals_before_devices(struct rig *r)
 {
 	bool nic = r->st->has_nic;
 	struct vdev v = {};
@@ -117,7 +117,7 @@ void resume_refusals(struct rig *r)
 	refusal("finish too early", luo_finish(r->session));
 }
 
-void bind_refusal(struct vdev *v)
+void refusals_of_bind(struct vdev *v)
 {
 	int other = iommufd_open();
 

@@ -7,10 +7,10 @@
 #include "interfaces/vfio.h"
 
 /* Does what is forbidden before a jump, and says "refusal" of how it was refused. */
-void rig_refusals(struct rig *r);
+void refusals_before_jump(struct rig *r);
 /* Before the devices are back: they are their session's, and so is its end. */
-void resume_refusals(struct rig *r);
+void refusals_before_devices(struct rig *r);
 /* A device that is back, and no iommufd of its session. */
-void bind_refusal(struct vdev *v);
+void refusals_of_bind(struct vdev *v);
 
 #endif

@@ -7,7 +7,7 @@
  * Options: hole=1 leaves one page that a device is about to use out of the
  * rebuilt IOAS; adopt=... see update/adopt.c; sweep=1 see update/swept_call.h;
  * view=1 passes on what debugfs shows after each step; wire=late leaves the
- * interrupts of the network device to rig_wire_late().
+ * interrupts of the network device to wire_late().
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -107,8 +107,8 @@ static int call_finish(void *arg)
 static int swept_attach(struct rig *r, const char *name, struct vdev *v,
 			int hwpt)
 {
-	return rig_swept(r, name, call_attach,
-			 &(struct call){ .r = r, .v = v, .hwpt = hwpt });
+	return swept_call(r, name, call_attach,
+			  &(struct call){ .r = r, .v = v, .hwpt = hwpt });
 }
 
 static int must_retrieve(struct rig *r, uint64_t token, const char *what)
@@ -120,7 +120,7 @@ static int must_retrieve(struct rig *r, uint64_t token, const char *what)
 	/* What 7.3 does with a memfd's pages is not ours; it cannot be done again. */
 	snprintf(name, sizeof(name), "retrieve-%s", what);
 	fd = token == TOKEN_MEMFD ? call_retrieve(&c) :
-				    rig_swept(r, name, call_retrieve, &c);
+				    swept_call(r, name, call_retrieve, &c);
 
 	if (fd < 0)
 		die("retrieve the %s: %s", what, strerror(-fd));
@@ -133,9 +133,9 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 	d->v.fd = must_retrieve(r, token, what);
 	reached(r, d == &r->nic ? "cdev-nic" : "cdev-audio");
 	if (opt_num("refusals", 0))
-		bind_refusal(&d->v);
-	must(rig_swept(r, d == &r->nic ? "bind-nic" : "bind-audio", call_bind,
-		       &(struct call){ .r = r, .v = &d->v }),
+		refusals_of_bind(&d->v);
+	must(swept_call(r, d == &r->nic ? "bind-nic" : "bind-audio", call_bind,
+			&(struct call){ .r = r, .v = &d->v }),
 	     "bind a retrieved device");
 	must(vfio_map(&d->v), "map a retrieved device's BAR");
 	d->present = true;
@@ -176,7 +176,7 @@ static void rig_finish(struct rig *r, uint64_t hole)
 	phase("finish", "begin");
 	/* Closing it may have finished it already. */
 	if (r->session >= 0)
-		must(rig_swept(r, "finish", call_finish, &(struct call){ .r = r }),
+		must(swept_call(r, "finish", call_finish, &(struct call){ .r = r }),
 		     "finish the session");
 	view_step("finished");
 	reached(r, "finish");
@@ -193,9 +193,9 @@ static void verify(struct rig *r, const char *what, int restored, int hwpt)
 {
 	struct uio_hwpt_verify v;
 
-	must(rig_swept(r, !strcmp(what, "nic") ? "verify-nic" : "verify-audio",
-		       call_verify,
-		       &(struct call){ .r = r, .restored = restored,
+	must(swept_call(r, !strcmp(what, "nic") ? "verify-nic" : "verify-audio",
+			call_verify,
+			&(struct call){ .r = r, .restored = restored,
 				       .hwpt = hwpt, .verify = &v }),
 	     "compare a rebuilt HWPT with the restored one");
 	emit("verified", ",\"what\":\"%s\",\"result\":%u,\"iova\":%llu,\"was\":%u,\"is\":%u",
@@ -225,7 +225,7 @@ void rig_resume(struct rig *r)
 		die("this kernel has no fault injection");
 	view_step("came");
 	phase("retrieve", "begin");
-	r->session = rig_swept(r, "session", call_session, NULL);
+	r->session = swept_call(r, "session", call_session, NULL);
 	must(r->session, "retrieve the live update session");
 	view_step("session");
 	reached(r, "session");
@@ -246,27 +246,27 @@ void rig_resume(struct rig *r)
 	rig_wire(r);
 	view_step("retrieved");
 	if (opt_num("refusals", 0))
-		resume_refusals(r);
+		refusals_before_devices(r);
 	reached(r, "iommufd");
 	if (r->st->has_nic)
 		resume_device(r, &r->nic, TOKEN_NIC, "nic");
 	if (r->nic.present && strcmp(opt("wire", ""), "late"))
-		irq_wire(&r->nic.v);
+		igb_irq_wire(&r->nic.v);
 	if (r->st->has_hda)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
 	if (r->audio.present)
-		intx_wire(&r->hda);
+		hda_irq_wire(&r->hda);
 	view_step("bound");
 	if (r->nic.present) {
-		old_nic = rig_swept(r, "restore-nic", call_restore,
-				    &(struct call){ .r = r, .token = TOKEN_HWPT_NIC });
+		old_nic = swept_call(r, "restore-nic", call_restore,
+				     &(struct call){ .r = r, .token = TOKEN_HWPT_NIC });
 		must(old_nic, "restore the network device's HWPT");
 	}
 	if (r->audio.present && r->nic.present && one_hwpt()) {
 		old_audio = old_nic;
 	} else if (r->audio.present) {
-		old_audio = rig_swept(r, "restore-audio", call_restore,
-				      &(struct call){ .r = r, .token = TOKEN_HWPT_AUDIO });
+		old_audio = swept_call(r, "restore-audio", call_restore,
+				       &(struct call){ .r = r, .token = TOKEN_HWPT_AUDIO });
 		must(old_audio, "restore the audio device's HWPT");
 	}
 	reached(r, "restore");
@@ -275,8 +275,8 @@ void rig_resume(struct rig *r)
 
 	phase("rebuild", "begin");
 	hole = choose_hole(r);
-	if (rig_adopts()) {
-		rig_adopt(r, hole, old_nic, old_audio, &nic, &audio);
+	if (adopt_wanted()) {
+		adopt_tables(r, hole, old_nic, old_audio, &nic, &audio);
 		reached(r, "ioas");
 		reached(r, "hwpt");
 	} else {
@@ -286,7 +286,7 @@ void rig_resume(struct rig *r)
 		reached(r, "hwpt");
 	}
 	phase("rebuild", "end");
-	if (!rig_shares())
+	if (!adopt_shares_tables())
 		verify_all(r, nic, audio, old_nic, old_audio);
 
 	phase("replace", "begin");
@@ -296,14 +296,14 @@ void rig_resume(struct rig *r)
 	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
-	if (rig_shares())
+	if (adopt_shares_tables())
 		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
 	view_step("destroyed");
 	reached(r, "destroy");
 	rig_finish(r, hole);
 }
 
-void rig_wire_late(struct rig *r)
+void wire_late(struct rig *r)
 {
 	char bdf[BDF_LEN];
 	int fd;
@@ -312,6 +312,6 @@ void rig_wire_late(struct rig *r)
 	fd = vfio_open_cdev(bdf);
 	must(fd, "open the cdev of a device that somebody has");
 	close(fd);
-	irq_wire(&r->nic.v);
+	igb_irq_wire(&r->nic.v);
 	emit("wired", "");
 }

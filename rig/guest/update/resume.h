@@ -13,6 +13,6 @@ extern void (*rig_reached)(struct rig *r, const char *step);
  * With wire=late: somebody opens the network device's cdev and closes it, then
  * its interrupts are connected. Says "wired".
  */
-void rig_wire_late(struct rig *r);
+void wire_late(struct rig *r);
 
 #endif

@@ -10,7 +10,7 @@
 #include "interfaces/fault_injection.h"
 #include "update/swept_call.h"
 
-int rig_swept(struct rig *r, const char *name, int (*call)(void *arg), void *arg)
+int swept_call(struct rig *r, const char *name, int (*call)(void *arg), void *arg)
 {
 	uint64_t begin = now_us();
 	struct swept s = {};

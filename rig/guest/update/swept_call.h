@@ -11,6 +11,6 @@
  * done, and cannot be done again. The next update goes on one place further, and
  * says so by an option that goes along ("past-NAME"). Without it: just the call.
  */
-int rig_swept(struct rig *r, const char *name, int (*call)(void *arg), void *arg);
+int swept_call(struct rig *r, const char *name, int (*call)(void *arg), void *arg);
 
 #endif

@@ -17,14 +17,14 @@ static void attach_both(struct rig *r, int hwpt)
 	must(vfio_attach(&r->audio.v, hwpt), "attach the audio device again");
 }
 
-void as_before(struct rig *r, long pages)
+void must_be_as_before(struct rig *r, long pages)
 {
 	long now = kho_pages();
 
 	if (now != pages)
 		die("%ld pages are preserved, %ld were before", now, pages);
 	must(rig_probe(r), "map and unmap after a preserve was undone");
-	must(rig_step(r, STEP_MARK), "mark after a preserve was undone");
+	must(preserve_step(r, STEP_MARK), "mark after a preserve was undone");
 	attach_both(r, other_hwpt);
 	attach_both(r, own_hwpt);
 	rig_poll(r);
@@ -37,7 +37,7 @@ void undo_session(struct rig *r)
 	r->session = -1;
 }
 
-void steps(struct rig *r, int from, int end)
+void preserve_steps(struct rig *r, int from, int end)
 {
 	static const char *const what[] = {
 		"mark", "create a session", "preserve the memfd",
@@ -46,7 +46,7 @@ void steps(struct rig *r, int from, int end)
 	};
 
 	for (int step = from; step < end; step++)
-		must(rig_step(r, step), what[step]);
+		must(preserve_step(r, step), what[step]);
 }
 
 void prepare_both(struct rig *r)
@@ -56,6 +56,6 @@ void prepare_both(struct rig *r)
 	own_hwpt = r->nic.hwpt;
 	other_hwpt = iommufd_hwpt_alloc(r->iommufd, r->nic.v.devid, r->ioas);
 	must(other_hwpt, "allocate a second HWPT");
-	must(rig_step(r, STEP_MARK), "mark the HWPT");
+	must(preserve_step(r, STEP_MARK), "mark the HWPT");
 	r->nic.marked = r->nic.hwpt;
 }

@@ -14,9 +14,9 @@ extern int own_hwpt, other_hwpt;
 /* Makes the other HWPT, and marks their own. Both devices have to be there. */
 void prepare_both(struct rig *r);
 /* Steps of a preserve: from @from on, up to the one before @end. */
-void steps(struct rig *r, int from, int end);
+void preserve_steps(struct rig *r, int from, int end);
 void undo_session(struct rig *r);
 /* With no session: nothing says that there ever was one. @pages: see kho_pages(). */
-void as_before(struct rig *r, long pages);
+void must_be_as_before(struct rig *r, long pages);
 
 #endif

@@ -97,7 +97,7 @@ static int try_asleep(struct vdev *v)
 	return ret;
 }
 
-void rig_late(struct rig *r)
+void fail_each_jump(struct rig *r)
 {
 	long pages;
 	int ret;
@@ -107,7 +107,7 @@ void rig_late(struct rig *r)
 	pages = kho_pages();
 
 	/* Nothing is loaded yet. */
-	steps(r, STEP_SESSION, STEPS_ALL);
+	preserve_steps(r, STEP_SESSION, STEPS_ALL);
 	back(r, "no kernel loaded", 1, kexec_try());
 	busy_lock(r);
 	kexec_load_this_stage();
@@ -130,14 +130,14 @@ void rig_late(struct rig *r)
 
 	/* The other way round: the second device is frozen, then let go. */
 	undo_session(r);
-	as_before(r, pages);
+	must_be_as_before(r, pages);
 	second_preserve();
-	steps(r, STEP_SESSION, STEPS_ALL);
+	preserve_steps(r, STEP_SESSION, STEPS_ALL);
 	back(r, "device of the later session sleeps", 1,
 	     try_asleep(&r->audio.v));
 	second_undo();
 	undo_session(r);
-	as_before(r, pages);
+	must_be_as_before(r, pages);
 	second_stop();
 	must(iommufd_destroy(r->iommufd, other_hwpt), "destroy the second HWPT");
 	emit("late_over", ",\"kho_pages\":%ld", pages);

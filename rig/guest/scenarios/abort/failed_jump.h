@@ -6,6 +6,6 @@
 #include "devices/workload.h"
 
 /* Makes reboot(2) fail in each way it can; says "late" for each of them. */
-void rig_late(struct rig *r);
+void fail_each_jump(struct rig *r);
 
 #endif

@@ -28,7 +28,7 @@
 #include "update/preserve.h"
 
 /* A step failed and the session is there still: all but that step works. */
-static void as_before_step(struct rig *r, enum rig_step step, long pages)
+static void as_before_step(struct rig *r, enum preserve_step step, long pages)
 {
 	long now = kho_pages();
 
@@ -58,7 +58,7 @@ static void as_before_step(struct rig *r, enum rig_step step, long pages)
  */
 #define REDO_EVERY	8
 
-static void sweep_step(struct rig *r, enum rig_step step, const char *name,
+static void sweep_step(struct rig *r, enum preserve_step step, const char *name,
 		       long pages)
 {
 	uint64_t begin = now_us();
@@ -72,20 +72,20 @@ static void sweep_step(struct rig *r, enum rig_step step, const char *name,
 		if (s.points > POINTS_MAX)
 			die("%s: more than %d places can fail", name, POINTS_MAX);
 		if (step > STEP_SESSION && r->session < 0)
-			steps(r, STEP_SESSION, step);
+			preserve_steps(r, STEP_SESSION, step);
 		before = kho_pages();
 		fault_arm(n);
-		ret = rig_step(r, step);
+		ret = preserve_step(r, step);
 		hit = fault_disarm(name);
 		fault_count(&s, ret, hit, name);
 		if (ret) {
 			as_before_step(r, step, before);
 			if (s.failed % REDO_EVERY && step > STEP_SESSION)
 				continue;
-			must(rig_step(r, step), "the step done again");
+			must(preserve_step(r, step), "the step done again");
 		}
 		undo_session(r);
-		as_before(r, pages);
+		must_be_as_before(r, pages);
 	}
 	fault_say(name, &s, begin, true);
 }
@@ -99,12 +99,12 @@ static void sweep_undo(struct rig *r, long pages)
 
 	for (unsigned int n = 1; n && s.points < POINTS_MAX;
 	     n = fault_next(n, hit)) {
-		steps(r, STEP_SESSION, STEPS_ALL);
+		preserve_steps(r, STEP_SESSION, STEPS_ALL);
 		fault_arm(n);
 		undo_session(r);
 		hit = fault_disarm("undo");
 		fault_count(&s, 0, hit, "undo");
-		as_before(r, pages);
+		must_be_as_before(r, pages);
 	}
 	fault_say("undo", &s, begin, true);
 }
@@ -122,9 +122,9 @@ static void sweep_freeze(struct rig *r, struct vdev *last, const char *name,
 	struct swept s = {};
 	bool hit;
 
-	steps(r, STEP_SESSION, STEP_NIC);
-	must(rig_step(r, nic_last ? STEP_AUDIO : STEP_NIC), "preserve a device");
-	must(rig_step(r, nic_last ? STEP_NIC : STEP_AUDIO), "preserve a device");
+	preserve_steps(r, STEP_SESSION, STEP_NIC);
+	must(preserve_step(r, nic_last ? STEP_AUDIO : STEP_NIC), "preserve a device");
+	must(preserve_step(r, nic_last ? STEP_NIC : STEP_AUDIO), "preserve a device");
 	for (unsigned int n = 1; n; n = fault_next(n, hit)) {
 		int ret;
 
@@ -148,11 +148,11 @@ static void sweep_freeze(struct rig *r, struct vdev *last, const char *name,
 		rig_poll(r);
 	}
 	undo_session(r);
-	as_before(r, pages);
+	must_be_as_before(r, pages);
 	fault_say(name, &s, begin, true);
 }
 
-void rig_sweep(struct rig *r)
+void fail_each_step(struct rig *r)
 {
 	long pages;
 

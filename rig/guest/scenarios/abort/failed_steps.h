@@ -11,6 +11,6 @@
  * "swept" for each part of it, and "sweep_over"; with unswept=1 if this kernel has
  * no fault injection.
  */
-void rig_sweep(struct rig *r);
+void fail_each_step(struct rig *r);
 
 #endif
