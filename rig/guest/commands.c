@@ -30,7 +30,7 @@
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
- *	race WHAT		do that to the network device, all the time; see scenarios/freeze_race.c
+ *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is

@@ -3,8 +3,9 @@
 #define RIG_CORE_PROGRAMS_H
 
 /*
- * A program and its arguments; @FILE is the first line of that file. Says "printed" of each piece of its standard output and
- * "ran" at the end; its standard error is the console.
+ * A program and its arguments; @FILE is the first line of that file. Says "printed" of
+ * each piece of its standard output and "ran" at the end; its standard error is the
+ * console.
  */
 void run_program(char *line);
 /* One that goes on by itself, with its output on the console; and a signal for it. */

@@ -13,7 +13,7 @@ int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 		     uint64_t length, uint64_t iova);
 /* For reading only. */
 int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
-		     uint64_t length, uint64_t iova);
+			uint64_t length, uint64_t iova);
 int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length);
 int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas);
 int iommufd_destroy(int iommufd, uint32_t id);

@@ -44,7 +44,7 @@ int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
 		if (ret && name[0] != '.' && strlen(name) < BDF_LEN &&
 		    sysfs_hex(name, "vendor") == vendor &&
 		    sysfs_hex(name, "device") == device && !nth--) {
-			strcpy(bdf, name);
+			memcpy(bdf, name, strlen(name) + 1);
 			ret = 0;
 		}
 		free(list[i]);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,12 @@
 #include "libcontinuo/stand_in_vms.h"
 #include "libcontinuo/updater.h"
 
+/* All VMs, and nobody listens. */
+static int ask(struct continuo *ctx, enum continuo_want want, uint32_t ms)
+{
+	return continuo_update_ask(ctx, want, NULL, ms, NULL, NULL);
+}
+
 static void rules(void)
 {
 	struct continuo *other = connect_as(0);
@@ -27,7 +34,7 @@ static void rules(void)
 	updater_tried("register a name twice", continuo_register(other, "a"));
 	updater_tried("update", continuo_update_begin(updater));
 	updater_tried("update twice", continuo_update_begin(other));
-	updater_tried("preserve by another", continuo_update_ask(other, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL));
+	updater_tried("preserve by another", ask(other, CONTINUO_WANT_PRESERVE, LONG_MS));
 	updater_tried("register in an update", continuo_register(other, "b"));
 	updater_ask("suspend what is not preserved", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
 	updater_tried("seal what is not suspended", continuo_update_seal(updater));
@@ -123,15 +130,16 @@ static void updater_dies(bool seal)
 	if (!pid) {
 		updater = connect_as(0);
 		if (continuo_update_begin(updater) ||
-		    continuo_update_ask(updater, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
-		    (seal && (continuo_update_ask(updater, CONTINUO_WANT_SUSPEND, NULL, LONG_MS, NULL, NULL) ||
+		    ask(updater, CONTINUO_WANT_PRESERVE, LONG_MS) ||
+		    (seal && (ask(updater, CONTINUO_WANT_SUSPEND, LONG_MS) ||
 			      continuo_update_seal(updater))))
 			die("update: %s", continuo_why(updater));
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
 	updater = connect_as(0);
-	updater_await(seal ? "it dies when it has sealed" : "it dies when all have preserved", "a idle");
+	updater_await(seal ? "it dies when it has sealed" : "it dies when all have preserved",
+		      "a idle");
 	updater_tried("update after that", continuo_update_begin(updater));
 	vm_end(a);
 	updater_await("all end", "");
@@ -152,8 +160,8 @@ static void idler(void)
 	if (!pid) {
 		updater = connect_as(0);
 		if (continuo_update_begin(updater) ||
-		    continuo_update_ask(updater, CONTINUO_WANT_PRESERVE, NULL, LONG_MS, NULL, NULL) ||
-		    continuo_update_ask(updater, CONTINUO_WANT_SUSPEND, NULL, SHORT_MS, NULL, NULL) ||
+		    ask(updater, CONTINUO_WANT_PRESERVE, LONG_MS) ||
+		    ask(updater, CONTINUO_WANT_SUSPEND, SHORT_MS) ||
 		    continuo_update_seal(updater))
 			die("update: %s", continuo_why(updater));
 		close(ready[1]);
@@ -182,7 +190,7 @@ void test_orders(void)
 		struct continuo *ctx = connect_as(1000);
 
 		updater_tried("update as a user", continuo_update_begin(ctx));
-		updater_tried("preserve as a user", continuo_update_ask(ctx, CONTINUO_WANT_PRESERVE, NULL, 1, NULL, NULL));
+		updater_tried("preserve as a user", ask(ctx, CONTINUO_WANT_PRESERVE, 1));
 		updater_tried("vms as a user", continuo_update_vms(ctx, NULL, NULL));
 		_exit(0);
 	}

@@ -147,7 +147,8 @@ static void __attribute__((noreturn)) live(struct continuo *ctx, const char *nam
 	struct pollfd from[2] = {};
 	int ret;
 
-	from[0].events = from[1].events = POLLIN;
+	from[0].events = POLLIN;
+	from[1].events = POLLIN;
 	from[0].fd = continuo_register(ctx, name);
 	if (from[0].fd < 0)
 		die("%s: register: %s", name, continuo_why(ctx));
@@ -164,7 +165,8 @@ static void __attribute__((noreturn)) live(struct continuo *ctx, const char *nam
 		if (continuo_order(ctx, from[0].fd, &order))
 			die("%s: %s", name, continuo_why(ctx));
 		ret = obey(ctx, name, order.want);
-		emit("obeyed", ",\"who\":\"%s\",\"want\":\"%s\",\"errno\":%d", name, word[order.want], -ret);
+		emit("obeyed", ",\"who\":\"%s\",\"want\":\"%s\",\"errno\":%d", name,
+		     word[order.want], -ret);
 		if (continuo_answer(ctx, from[0].fd, &order, ret ? continuo_why(ctx) : NULL))
 			die("%s: %s", name, continuo_why(ctx));
 	}

@@ -22,7 +22,8 @@ struct continuo *updater;
 
 void updater_tried(const char *what, int ret)
 {
-	emit("order", ",\"what\":\"%s\",\"errno\":%d,\"heard\":\"%s\"", what, ret < 0 ? -ret : 0, updater_heard);
+	emit("order", ",\"what\":\"%s\",\"errno\":%d,\"heard\":\"%s\"", what,
+	     ret < 0 ? -ret : 0, updater_heard);
 	updater_heard[0] = 0;
 }
 
@@ -55,7 +56,8 @@ static unsigned int nr_lines;
 static void note(void *arg, const struct continuo_heard *h)
 {
 	if (nr_lines == ARRAY_SIZE(lines) ||
-	    asprintf(&lines[nr_lines++], "%s %s%s%s", h->name, h->state, *h->why ? ": " : "", h->why) < 0)
+	    asprintf(&lines[nr_lines++], "%s %s%s%s", h->name, h->state, *h->why ? ": " : "",
+		     h->why) < 0)
 		die("note what was heard");
 }
 

@@ -135,7 +135,8 @@ void many_resume(void)
 		many.dev[i].fd = luo_retrieve(many.session,
 					      TOKEN_FIRST_DEVICE + i);
 		must(many.dev[i].fd, "retrieve a device");
-		if (i < 3) emit("R", "");
+		if (i < 3)
+			emit("R", "");
 		must(vfio_bind(&many.dev[i], many.iommufd), "bind a device");
 	}
 	for (unsigned int i = 0; i < many.hwpts; i++) {

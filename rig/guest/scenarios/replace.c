@@ -34,7 +34,8 @@ void replace_hwpts(struct rig *r, unsigned long n)
 			rig_poll(r);
 	}
 	/* Keep what the devices are attached to; ids may be used again. */
-	r->nic.marked = r->audio.marked = 0;
+	r->nic.marked = 0;
+	r->audio.marked = 0;
 	if (n & 1)
 		destroy_hwpts(r, nic[0], audio[0]);
 	else
