@@ -12,6 +12,7 @@ from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.memory import Memory, shared
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+from rig.lib.vtd_tables import VtdTables
 from rig.referee import dmalog
 
 DID_LEGACY, DID_SCALABLE = 1 << 8, 1
@@ -22,18 +23,19 @@ DIRTY, PRESENT = 1 << 9, 1
 
 def legacy_changes(memory, source):
     """(what the log has to say, address, value)"""
-    entry = memory.context(source)
+    entry = VtdTables(memory).context(source)
     low, high = memory.get(entry), memory.get(entry + 8)
     yield "its context entry has another domain id", entry + 8, high + 77 * DID_LEGACY
     yield "reserved bits of its context entry are set", entry, low | 1 << 4
 
 
 def scalable_changes(memory, source):
-    first, directory = memory.pasid(source), memory.pasid_directory(source)
+    tables = VtdTables(memory)
+    first, directory = tables.pasid(source), tables.pasid_directory(source)
     low, high = memory.get(first), memory.get(first + 8)
     yield "its PASID entry has another domain id", first + 8, high + 77 * DID_SCALABLE
     yield "dirty tracking of its HWPT is on", first, low | DIRTY
-    yield "it has a PASID that was not handed over", memory.pasid(source, 3), low
+    yield "it has a PASID that was not handed over", tables.pasid(source, 3), low
     # A table that nobody has preserved: of the second entry, which is free.
     yield "a PASID table of it was not preserved", directory + 8, (first & ~0xfff) + 4096 | PRESENT
 

@@ -27,3 +27,10 @@ class Q35:
         """QEMU's; see Machine.prepare()."""
         return ["-machine", "q35,kernel-irqchip=split",
                 "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max"]
+
+    @staticmethod
+    def offset(address, size):
+        """Where in a memory of that size a physical address is: there is room left below
+        4 GiB if there is this much or more."""
+        split_from, below, above = 0xb0000000, 0x80000000, 1 << 32
+        return address - above + below if size >= split_from and address >= above else address
