@@ -70,7 +70,8 @@ def told(machine):
     for what in ("adopt", "verify"):
         root, nobody = said[("root", what)], said[("nobody", what)]
         for side in ("was", "is"):
-            if not all(root[side]):
+            # An IOAS that is to adopt a table has no leaf yet, so it has no size.
+            if not all(n for i, n in enumerate(root[side]) if (what, side, i) != ("adopt", "is", 1)):
                 found.append(f"{what} does not tell root what there is: {root[side]}")
             if nobody[side] != root[side][:2] + [0, 0]:
                 found.append(f"{what} tells a VMM without capabilities {nobody[side]}, root {root[side]}")
@@ -84,7 +85,7 @@ def refused(machine, begin, iommu):
     """
     IOASes that differ in one page are refused, and nothing has changed; then the
     right one is adopted. Who may not know physical addresses is told the rest.
-    Seen to fail: adopt-unchecked. Not run yet without the question for CAP_SYS_RAWIO.
+    Seen to fail: adopt-unchecked.
     """
     run = begin(iommu=iommu, append="rig.adopt=refused")
     run.rest(STEADY_S)

@@ -8,6 +8,8 @@
 #include <linux/pci_liveupdate.h>
 #include <linux/vfio_pci_core.h>
 
+#include "vfio_pci_priv.h"
+
 struct vfio_device_ops;
 
 /*
@@ -41,8 +43,8 @@ vfio_pci_liveupdate_config(struct vfio_pci_core_device *vdev)
  *
  * What the device would have signalled by this vector since the freeze did not
  * get through. So the eventfd is signalled once, whether there was anything or
- * not: interrupts of MSI may be spurious, but none may be lost. INTx needs no
- * such thing, because the device goes on asserting it.
+ * not: interrupts of MSI may be spurious, but none may be lost. INTx is asserted
+ * until it is answered; see vfio_pci_liveupdate_irqs().
  *
  * It is part of vfio-pci-core, which is a module of its own.
  */
@@ -53,20 +55,10 @@ static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
 		eventfd_signal(trigger);
 }
 
-/**
- * vfio_pci_liveupdate_frozen() - May user space not set up interrupts now?
- * @vdev: The device.
- *
- * Context: The caller holds igate, which vfio_pci_core_liveupdate_freeze() takes
- * once. So what was begun before is over when the freeze is.
- * Return: 0, or -EBUSY between freeze and jump.
- */
-static inline int vfio_pci_liveupdate_frozen(struct vfio_pci_core_device *vdev)
-{
-	return pci_liveupdate_frozen(vdev->pdev) ? -EBUSY : 0;
-}
-
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
+int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev, u32 flags,
+			     unsigned int index, unsigned int start,
+			     unsigned int count, void *data);
 bool vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev);
 int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev);
 void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev);
@@ -77,6 +69,14 @@ void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
 void vfio_pci_liveupdate_cleanup(void);
 #else
+static inline int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev,
+					   u32 flags, unsigned int index,
+					   unsigned int start,
+					   unsigned int count, void *data)
+{
+	return vfio_pci_set_irqs_ioctl(vdev, flags, index, start, count, data);
+}
+
 static inline bool
 vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev)
 {

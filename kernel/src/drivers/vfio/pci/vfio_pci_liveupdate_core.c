@@ -65,6 +65,58 @@ void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev)
 	up_read(&vdev->liveupdate_writes);
 }
 
+/*
+ * A line that was asserted before its entry in the I/O APIC became level-triggered
+ * is an interrupt all the same. Not so with QEMU's I/O APIC, which many hosts that
+ * are machines themselves have: it notes down only a line that rises. So it rises
+ * once more, now that there is an entry. Hardware does not mind.
+ */
+static void assert_intx_again(struct vfio_pci_core_device *vdev)
+{
+	u16 cmd;
+
+	if (!vdev->pci_2_3)
+		return;
+	guard(spinlock_irqsave)(&vdev->irqlock);
+	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
+	if (cmd & PCI_COMMAND_INTX_DISABLE)
+		return;
+	pci_intx(vdev->pdev, 0);
+	pci_intx(vdev->pdev, 1);
+}
+
+/**
+ * vfio_pci_liveupdate_irqs() - VFIO_DEVICE_SET_IRQS, for any device
+ * @vdev: The device.
+ * @flags: As of &struct vfio_irq_set, which has been checked; so have the others.
+ * @index: Of the kind of interrupt.
+ * @start: First vector.
+ * @count: Vectors.
+ * @data: What the flags say that there is, copied from user space.
+ *
+ * When INTx of a device that came running is connected, what is pending is signalled.
+ *
+ * Context: The caller holds igate, which vfio_pci_core_liveupdate_freeze() takes
+ * once. So what was begun before is over when the freeze is.
+ * Return: As of vfio_pci_set_irqs_ioctl(); -EBUSY between freeze and jump.
+ */
+int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev, u32 flags,
+			     unsigned int index, unsigned int start,
+			     unsigned int count, void *data)
+{
+	int ret;
+
+	lockdep_assert_held(&vdev->igate);
+	if (pci_liveupdate_frozen(vdev->pdev))
+		return -EBUSY;
+	ret = vfio_pci_set_irqs_ioctl(vdev, flags, index, start, count, data);
+	if (!ret && index == VFIO_PCI_INTX_IRQ_INDEX &&
+	    flags == (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER) &&
+	    pci_liveupdate_lost_irqs(vdev->pdev))
+		assert_intx_again(vdev);
+	return ret;
+}
+
 /**
  * vfio_pci_liveupdate_unmask_later() - Must INTx stay masked now?
  * @vdev: The device.

@@ -177,7 +177,8 @@ enum iommu_hwpt_liveupdate_adopt_flags {
  * @out_iova: With DIFFERS: an IOVA at which they differ, the first of its area;
  *	with SIZES_DIFFER: an IOVA that the leaf translates
  * @out_restored: With DIFFERS: what the restored HWPT says of @out_iova
- * @out_rebuilt: With DIFFERS: what the IOAS has there
+ * @out_rebuilt: With DIFFERS: what the IOAS has there; its lg2_size is 0, because
+ *	it is no leaf yet
  *
  * Make a HWPT of the IOAS that has the tables of the restored HWPT, without
  * building new ones. Memory is pinned and accounted as by any HWPT. Until the
