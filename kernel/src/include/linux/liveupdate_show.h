@@ -138,6 +138,7 @@ void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait);
 
 /* Those who show something */
 void liveupdate_show_refusals(struct liveupdate_view *v);
+void liveupdate_show_refused(struct liveupdate_view *v);
 int luo_session_show(struct liveupdate_view *v);
 #else
 static inline struct dentry *liveupdate_debugfs_dir(void)
