@@ -124,6 +124,7 @@ void liveupdate_note_task(struct liveupdate_task *task);
 
 /* For those who show something */
 void liveupdate_show_record(struct liveupdate_view *v, const char *type);
+void liveupdate_show_end(struct liveupdate_view *v);
 void liveupdate_show_word(struct liveupdate_view *v, const char *key,
 			  const char *word);
 void liveupdate_show_text(struct liveupdate_view *v, const char *key,
@@ -140,6 +141,7 @@ void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait);
 void liveupdate_show_refusals(struct liveupdate_view *v);
 void liveupdate_show_refused(struct liveupdate_view *v);
 int luo_session_show(struct liveupdate_view *v);
+int liveupdate_show_side(struct seq_file *m, bool incoming);
 #else
 static inline struct dentry *liveupdate_debugfs_dir(void)
 {

@@ -2,15 +2,7 @@
 /* Copyright (c) 2026 The Continuo authors */
 
 /**
- * DOC: Live update, shown in debugfs
- *
- * Files below liveupdate/ in debugfs, for who has to know how an update
- * stands and has no token in hand. *outgoing* says what this kernel would carry
- * over if kexec came now; *incoming* says what came from the previous kernel,
- * in which state each object is, what is still waited for, and what was refused
- * and why; *memory* how much memory is kept for the next kernel, which is a file
- * of its own because it takes time in proportion. Reading them changes nothing. Only root can. The records and their
- * keys are documented in docs/discovery.md of Continuo.
+ * DOC: How a view of a live update is written
  *
  * Format
  * ~~~~~~
@@ -24,14 +16,6 @@
  * out. Records and keys may be added; the number of the format changes if one
  * goes or changes its meaning.
  *
- * Who says what
- * ~~~~~~~~~~~~~
- *
- * The Live Update Orchestrator knows sessions and files; the handler of a file
- * may add to the line of its file, and lines for what is in it
- * (&struct liveupdate_file_ops.show). The IOMMU core knows domains, IOMMU units
- * and devices, the PCI core devices and bridges.
- *
  * Who holds it
  * ~~~~~~~~~~~~
  *
@@ -40,53 +24,19 @@
  * have given the file to another process since. Who has it open now is known
  * to procfs only (a link of /proc/PID/fd says "[luo_session] NAME"); here, "open"
  * counts the references other than the session's own.
- *
- * Locks
- * ~~~~~
- *
- * One look takes the locks of one part after those of another, and is not one
- * moment: a file can be retrieved between two lines. It does not wait for a
- * session that somebody is busy with, as preserve can be for long, but says so.
  */
 
 #include <linux/array_size.h>
 #include <linux/bitops.h>
 #include <linux/cleanup.h>
-#include <linux/debugfs.h>
 #include <linux/export.h>
-#include <linux/init.h>
-#include <linux/kho_radix_tree.h>
-#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
-#include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/string_helpers.h>
-
-/**
- * liveupdate_debugfs_dir() - The directory liveupdate/ in debugfs
- *
- * Whoever comes first makes it; it is never removed.
- *
- * Context: May sleep; from core_initcall() on.
- * Return: the directory, or an error pointer, which debugfs_create_file() and
- * its like take and do nothing.
- */
-struct dentry *liveupdate_debugfs_dir(void)
-{
-	static DEFINE_MUTEX(lock);
-	static struct dentry *dir;
-
-	guard(mutex)(&lock);
-	if (!dir)
-		dir = debugfs_create_dir("liveupdate", NULL);
-	return dir;
-}
-EXPORT_SYMBOL_GPL(liveupdate_debugfs_dir);
 
 /* --- who holds it --- */
 
@@ -132,7 +82,11 @@ void liveupdate_show_task(struct liveupdate_view *v,
 
 /* --- records --- */
 
-static void end_record(struct liveupdate_view *v)
+/**
+ * liveupdate_show_end() - End the record that is open, if there is one
+ * @v: The view.
+ */
+void liveupdate_show_end(struct liveupdate_view *v)
 {
 	static const char * const waits[] = {
 		[LIVEUPDATE_WAIT_RESET] = "reset",
@@ -168,7 +122,7 @@ static void end_record(struct liveupdate_view *v)
  */
 void liveupdate_show_record(struct liveupdate_view *v, const char *type)
 {
-	end_record(v);
+	liveupdate_show_end(v);
 	seq_puts(v->m, type);
 	v->open = true;
 }
@@ -252,129 +206,3 @@ void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait)
 	v->waits |= BIT(wait);
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_wait);
-
-/* --- memory --- */
-
-struct kho_count {
-	unsigned long folios;
-	unsigned long pages;
-};
-
-static int count_key(unsigned long key, void *data)
-{
-	struct kho_count *count = data;
-
-	/* A key is a frame number at its order, with one bit set above it. */
-	count->folios++;
-	count->pages += 1UL << (64 - PAGE_SHIFT - (fls64(key) - 1));
-	return 0;
-}
-
-static int liveupdate_memory_show(struct seq_file *m, void *v)
-{
-	static const struct kho_radix_walk_cb cb = { .leaf = count_key };
-	struct kho_count count = {};
-	int ret;
-
-	ret = kho_radix_walk_tree(m->private, &cb, &count);
-	if (!ret)
-		seq_printf(m, "format=1\nmemory folios=%lu pages=%lu\n",
-			   count.folios, count.pages);
-	return ret;
-}
-DEFINE_SHOW_ATTRIBUTE(liveupdate_memory);
-
-/**
- * liveupdate_show_kho() - Show how much memory is kept for the next kernel
- * @tree: KHO's tree of pages for the next kernel; it lives for ever.
- */
-void __init liveupdate_show_kho(struct kho_radix_tree *tree)
-{
-	debugfs_create_file("memory", 0400, liveupdate_debugfs_dir(), tree,
-			    &liveupdate_memory_fops);
-}
-
-/* --- the two files --- */
-
-/* Bridges, and endpoints that the IOMMU core has nothing on. */
-static void show_pci(struct liveupdate_view *v,
-		     struct liveupdate_pci_list *pci)
-{
-	u32 i;
-
-	for (i = 0; pci && i < pci->nr; i++) {
-		const struct liveupdate_pci_state *d = &pci->dev[i];
-
-		if (d->shown || (v->incoming &&
-				 liveupdate_was_refused_pci(d->segment, d->bdf)))
-			continue;
-		liveupdate_show_record(v, d->bridge ? "bridge" : "device");
-		liveupdate_show_bdf(v, "bdf", d->segment, d->bdf);
-		liveupdate_show_word(v, "state", !v->incoming ?
-				     d->frozen ? "frozen" : "preserved" :
-				     d->pending ? "pending" :
-				     d->present ? "running" : "finished");
-		if (d->bridge) {
-			liveupdate_show_num(v, "devices", d->users);
-			liveupdate_show_num(v, "secondary", d->secondary);
-			liveupdate_show_num(v, "subordinate", d->subordinate);
-		}
-		if (d->present)
-			liveupdate_show_word(v, "bus-master",
-					     d->master ? "on" : "off");
-		if (v->incoming && d->pending)
-			liveupdate_show_wait(v, LIVEUPDATE_WAIT_PROBE);
-		if (v->incoming && (d->pending || d->present))
-			liveupdate_show_wait(v, LIVEUPDATE_WAIT_FINISH);
-	}
-}
-
-static int show_side(struct seq_file *m, bool incoming)
-{
-	struct liveupdate_pci_list *pci __free(kvfree) = NULL;
-	struct liveupdate_view v = { .m = m, .incoming = incoming };
-	int ret;
-
-	seq_puts(m, "format=1\n");
-	if (!incoming)
-		luo_formats_show(&v);
-	ret = luo_session_show(&v);
-	if (ret)
-		return ret;
-	pci = pci_liveupdate_list(incoming);
-	if (IS_ERR(pci))
-		return PTR_ERR(pci);
-	iommu_liveupdate_show(&v, pci);
-	show_pci(&v, pci);
-	if (incoming)
-		liveupdate_show_refused(&v);
-	else
-		liveupdate_show_refusals(&v);
-	end_record(&v);
-	return 0;
-}
-
-static int liveupdate_outgoing_show(struct seq_file *m, void *unused)
-{
-	return show_side(m, false);
-}
-DEFINE_SHOW_ATTRIBUTE(liveupdate_outgoing);
-
-static int liveupdate_incoming_show(struct seq_file *m, void *unused)
-{
-	return show_side(m, true);
-}
-DEFINE_SHOW_ATTRIBUTE(liveupdate_incoming);
-
-static int __init liveupdate_show_init(void)
-{
-	struct dentry *dir = liveupdate_debugfs_dir();
-
-	/* Also with liveupdate=off: what came is refused then, which is shown. */
-	debugfs_create_file("outgoing", 0400, dir, NULL,
-			    &liveupdate_outgoing_fops);
-	debugfs_create_file("incoming", 0400, dir, NULL,
-			    &liveupdate_incoming_fops);
-	return 0;
-}
-late_initcall(liveupdate_show_init);
