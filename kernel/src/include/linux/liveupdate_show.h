@@ -10,7 +10,7 @@
 
 struct dentry;
 struct kho_radix_tree;
-struct seq_file;
+struct seq_buf;
 
 /**
  * enum liveupdate_wait - What an object is still waited for, in this order.
@@ -38,7 +38,7 @@ enum liveupdate_wait {
 
 /**
  * struct liveupdate_view - One look at one side of a live update.
- * @m:        Where it goes.
+ * @text:     Where it goes; if there was no room for it, it has overflowed.
  * @incoming: Which side: what came, or what will go.
  * @open:     A record was begun and not ended.
  * @waits:    Bits of &enum liveupdate_wait for the record that is open.
@@ -46,7 +46,7 @@ enum liveupdate_wait {
  * @token:    Token of the file that is shown.
  */
 struct liveupdate_view {
-	struct seq_file *m;
+	struct seq_buf *text;
 	bool incoming;
 	bool open;
 	unsigned int waits;
@@ -141,7 +141,7 @@ void liveupdate_show_wait(struct liveupdate_view *v, enum liveupdate_wait wait);
 void liveupdate_show_refusals(struct liveupdate_view *v);
 void liveupdate_show_refused(struct liveupdate_view *v);
 int luo_session_show(struct liveupdate_view *v);
-int liveupdate_show_side(struct seq_file *m, bool incoming);
+int liveupdate_show_side(struct liveupdate_view *v);
 #else
 static inline struct dentry *liveupdate_debugfs_dir(void)
 {

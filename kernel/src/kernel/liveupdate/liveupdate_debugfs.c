@@ -22,6 +22,7 @@
 #include <linux/liveupdate_show.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/seq_buf.h>
 #include <linux/seq_file.h>
 
 /**
@@ -88,15 +89,35 @@ void __init liveupdate_show_kho(struct kho_radix_tree *tree)
 
 /* --- the two files --- */
 
+static int show_side(struct seq_file *m, bool incoming)
+{
+	struct liveupdate_view v = { .incoming = incoming };
+	struct seq_buf text;
+	size_t room;
+	char *to;
+	int ret;
+
+	seq_puts(m, "format=1\n");
+	room = seq_get_buf(m, &to);
+	if (!room)
+		return 0;
+	seq_buf_init(&text, to, room);
+	v.text = &text;
+	ret = liveupdate_show_side(&v);
+	/* Without room for all of it this is called again, with more. */
+	seq_commit(m, seq_buf_has_overflowed(&text) ? -1 : text.len);
+	return ret;
+}
+
 static int liveupdate_outgoing_show(struct seq_file *m, void *unused)
 {
-	return liveupdate_show_side(m, false);
+	return show_side(m, false);
 }
 DEFINE_SHOW_ATTRIBUTE(liveupdate_outgoing);
 
 static int liveupdate_incoming_show(struct seq_file *m, void *unused)
 {
-	return liveupdate_show_side(m, true);
+	return show_side(m, true);
 }
 DEFINE_SHOW_ATTRIBUTE(liveupdate_incoming);
 

@@ -16,7 +16,7 @@
 #include <linux/liveupdate_show.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
-#include <linux/seq_file.h>
+#include <linux/seq_buf.h>
 #include <linux/slab.h>
 #include <linux/stdarg.h>
 #include <linux/string.h>
@@ -239,7 +239,7 @@ void liveupdate_show_refused(struct liveupdate_view *v)
 		const char *master = r->pci ? bus_master(r) : NULL;
 
 		liveupdate_show_record(v, r->type);
-		seq_printf(v->m, " %s", r->id);
+		seq_buf_printf(v->text, " %s", r->id);
 		liveupdate_show_word(v, "state", "refused");
 		liveupdate_show_word(v, "by", r->by);
 		liveupdate_show_text(v, "why", r->why);

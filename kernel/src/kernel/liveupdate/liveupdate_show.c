@@ -35,7 +35,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
-#include <linux/seq_file.h>
+#include <linux/seq_buf.h>
 #include <linux/string_helpers.h>
 
 /* --- who holds it --- */
@@ -107,10 +107,10 @@ void liveupdate_show_end(struct liveupdate_view *v)
 	for (i = 0; i < LIVEUPDATE_WAIT_NR; i++) {
 		if (!(v->waits & BIT(i)))
 			continue;
-		seq_printf(v->m, "%s%s", before, waits[i]);
+		seq_buf_printf(v->text, "%s%s", before, waits[i]);
 		before = ",";
 	}
-	seq_putc(v->m, '\n');
+	seq_buf_putc(v->text, '\n');
 	v->open = false;
 	v->waits = 0;
 }
@@ -123,7 +123,7 @@ void liveupdate_show_end(struct liveupdate_view *v)
 void liveupdate_show_record(struct liveupdate_view *v, const char *type)
 {
 	liveupdate_show_end(v);
-	seq_puts(v->m, type);
+	seq_buf_puts(v->text, type);
 	v->open = true;
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_record);
@@ -137,7 +137,7 @@ EXPORT_SYMBOL_GPL(liveupdate_show_record);
 void liveupdate_show_word(struct liveupdate_view *v, const char *key,
 			  const char *word)
 {
-	seq_printf(v->m, " %s=%s", key, word);
+	seq_buf_printf(v->text, " %s=%s", key, word);
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_word);
 
@@ -150,10 +150,17 @@ EXPORT_SYMBOL_GPL(liveupdate_show_word);
 void liveupdate_show_text(struct liveupdate_view *v, const char *key,
 			  const char *text)
 {
-	seq_printf(v->m, " %s=\"", key);
-	seq_escape_str(v->m, text, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
-		       "\"\\");
-	seq_putc(v->m, '"');
+	size_t room;
+	char *to;
+	int len;
+
+	seq_buf_printf(v->text, " %s=\"", key);
+	room = seq_buf_get_buf(v->text, &to);
+	len = string_escape_str(text, to, room,
+				ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
+				"\"\\");
+	seq_buf_commit(v->text, len < room ? len : -1);
+	seq_buf_putc(v->text, '"');
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_text);
 
@@ -165,7 +172,7 @@ EXPORT_SYMBOL_GPL(liveupdate_show_text);
  */
 void liveupdate_show_num(struct liveupdate_view *v, const char *key, u64 num)
 {
-	seq_printf(v->m, " %s=%llu", key, num);
+	seq_buf_printf(v->text, " %s=%llu", key, num);
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_num);
 
@@ -177,7 +184,7 @@ EXPORT_SYMBOL_GPL(liveupdate_show_num);
  */
 void liveupdate_show_hex(struct liveupdate_view *v, const char *key, u64 num)
 {
-	seq_printf(v->m, " %s=0x%llx", key, num);
+	seq_buf_printf(v->text, " %s=0x%llx", key, num);
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_hex);
 
@@ -191,7 +198,7 @@ EXPORT_SYMBOL_GPL(liveupdate_show_hex);
 void liveupdate_show_bdf(struct liveupdate_view *v, const char *key,
 			 u32 segment, u16 bdf)
 {
-	seq_printf(v->m, " %s=%04x:%02x:%02x.%d", key, segment,
+	seq_buf_printf(v->text, " %s=%04x:%02x:%02x.%d", key, segment,
 		   PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_bdf);

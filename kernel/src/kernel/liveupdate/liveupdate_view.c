@@ -24,7 +24,6 @@
 #include <linux/err.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 /* Bridges, and endpoints that the IOMMU core has nothing on. */
@@ -61,33 +60,30 @@ static void show_pci(struct liveupdate_view *v,
 }
 
 /**
- * liveupdate_show_side() - Write the view of one side
- * @m:        Where to.
- * @incoming: What came, else what will go.
+ * liveupdate_show_side() - Write what there is on one side
+ * @v: The view; it says where to, and which side.
  *
  * Return: 0, -ENOMEM, or -EINTR if a signal came.
  */
-int liveupdate_show_side(struct seq_file *m, bool incoming)
+int liveupdate_show_side(struct liveupdate_view *v)
 {
 	struct liveupdate_pci_list *pci __free(kvfree) = NULL;
-	struct liveupdate_view v = { .m = m, .incoming = incoming };
 	int ret;
 
-	seq_puts(m, "format=1\n");
-	if (!incoming)
-		luo_formats_show(&v);
-	ret = luo_session_show(&v);
+	if (!v->incoming)
+		luo_formats_show(v);
+	ret = luo_session_show(v);
 	if (ret)
 		return ret;
-	pci = pci_liveupdate_list(incoming);
+	pci = pci_liveupdate_list(v->incoming);
 	if (IS_ERR(pci))
 		return PTR_ERR(pci);
-	iommu_liveupdate_show(&v, pci);
-	show_pci(&v, pci);
-	if (incoming)
-		liveupdate_show_refused(&v);
+	iommu_liveupdate_show(v, pci);
+	show_pci(v, pci);
+	if (v->incoming)
+		liveupdate_show_refused(v);
 	else
-		liveupdate_show_refusals(&v);
-	liveupdate_show_end(&v);
+		liveupdate_show_refusals(v);
+	liveupdate_show_end(v);
 	return 0;
 }
