@@ -4,8 +4,8 @@
 #define __IOMMU_LIVEUPDATE_SHOW_H
 
 /*
- * A part of liveupdate.c, and included there: what debugfs says of IOMMU
- * units, domains and devices. See kernel/liveupdate/liveupdate_show.c.
+ * A part of liveupdate.c, and included there: what the view says of IOMMU
+ * units, domains and devices. See kernel/liveupdate/liveupdate_view.c.
  */
 
 static unsigned int domain_devices(bool in, u32 index)
@@ -41,14 +41,15 @@ static void show_iommu(struct liveupdate_view *v,
 		       const struct iommu_hw_ser *hw, u32 i)
 {
 	liveupdate_show_record(v, "iommu");
-	liveupdate_show_hex(v, "registers", hw->reg_pa);
+	liveupdate_show_num(v, "index", i);
+	liveupdate_show_pa(v, "registers", hw->reg_pa);
 	liveupdate_show_word(v, "type", hw->type == IOMMU_SER_TYPE_VTD ?
 			     "vtd" : "unknown");
 	if (hw->type == IOMMU_SER_TYPE_VTD)
 		liveupdate_show_word(v, "mode",
 				     hw->flags & IOMMU_SER_VTD_SCALABLE ?
 				     "scalable" : "legacy");
-	liveupdate_show_hex(v, "root", hw->root_pa);
+	liveupdate_show_pa(v, "root", hw->root_pa);
 	if (!v->incoming) {
 		liveupdate_show_word(v, "state", "preserved");
 	} else if (test_bit(i, incoming->adopted)) {
@@ -78,7 +79,7 @@ static void show_domain_state(struct liveupdate_view *v, u32 i)
 		return;
 	}
 	liveupdate_show_word(v, "state", "restored");
-	liveupdate_show_num(v, "refs", r->refs);
+	liveupdate_show_refs(v, "refs", r->refs);
 	/* Who it is says the HWPT with this domain. */
 	liveupdate_show_word(v, "owned", r->owner ? "yes" : "no");
 	if (!r->owner)
@@ -94,7 +95,7 @@ static void show_domain(struct liveupdate_view *v,
 	liveupdate_show_num(v, "index", i);
 	liveupdate_show_word(v, "format", d->format == IOMMU_SER_FMT_VTDSS ?
 			     "vtdss" : "unknown");
-	liveupdate_show_hex(v, "top", d->top_pa);
+	liveupdate_show_pa(v, "top", d->top_pa);
 	liveupdate_show_num(v, "levels", d->top_level + 1);
 	liveupdate_show_num(v, "iova-bits", d->vasz_lg2);
 	liveupdate_show_num(v, "devices", domain_devices(v->incoming, i));
@@ -148,7 +149,8 @@ static void show_device(struct liveupdate_view *v,
 	liveupdate_show_bdf(v, "bdf", d->segment, d->bdf);
 	liveupdate_show_word(v, "state", show_device_state(v, i, pci));
 	liveupdate_show_num(v, "domain", d->domain);
-	liveupdate_show_hex(v, "iommu", ho->iommus[d->iommu].reg_pa);
+	liveupdate_show_num(v, "iommu-index", d->iommu);
+	liveupdate_show_pa(v, "iommu", ho->iommus[d->iommu].reg_pa);
 	liveupdate_show_num(v, "did", d->did);
 	if (!pci)
 		return;

@@ -4,8 +4,8 @@
 #define __PCI_LIVEUPDATE_SHOW_H
 
 /*
- * A part of liveupdate.c, and included there: what debugfs says of PCI devices.
- * See kernel/liveupdate/liveupdate_show.c.
+ * A part of liveupdate.c, and included there: what the view says of PCI devices.
+ * See kernel/liveupdate/liveupdate_view.c.
  */
 
 static void pci_liveupdate_look(const struct pci_dev_ser *entry, bool incoming,

@@ -3,12 +3,9 @@
 #ifndef _LINUX_LIVEUPDATE_SHOW_H
 #define _LINUX_LIVEUPDATE_SHOW_H
 
-#include <linux/err.h>
-#include <linux/errno.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 
-struct dentry;
 struct kho_radix_tree;
 struct seq_buf;
 
@@ -36,10 +33,16 @@ enum liveupdate_wait {
 	LIVEUPDATE_WAIT_NR,
 };
 
+/* Number of the format; it changes if a key goes or changes its meaning. */
+#define LIVEUPDATE_VIEW_FORMAT	1
+
 /**
  * struct liveupdate_view - One look at one side of a live update.
  * @text:     Where it goes; if there was no room for it, it has overflowed.
  * @incoming: Which side: what came, or what will go.
+ * @both:     The text has both sides; each record says which one it is of.
+ * @physical: The reader may know physical addresses.
+ * @debug:    It is for debugfs, which shows reference counts, too.
  * @open:     A record was begun and not ended.
  * @waits:    Bits of &enum liveupdate_wait for the record that is open.
  * @session:  Name of the session whose files are shown.
@@ -48,6 +51,9 @@ enum liveupdate_wait {
 struct liveupdate_view {
 	struct seq_buf *text;
 	bool incoming;
+	bool both;
+	bool physical;
+	bool debug;
 	bool open;
 	unsigned int waits;
 	const char *session;
@@ -106,9 +112,6 @@ struct liveupdate_pci_list {
 };
 
 #ifdef CONFIG_LIVEUPDATE
-struct dentry *liveupdate_debugfs_dir(void);
-void liveupdate_show_kho(struct kho_radix_tree *tree);
-
 /* What was refused stays on show for as long as the kernel runs. */
 __printf(4, 5)
 void liveupdate_refused(const char *type, const char *by, const char *why,
@@ -131,6 +134,8 @@ void liveupdate_show_text(struct liveupdate_view *v, const char *key,
 			  const char *text);
 void liveupdate_show_num(struct liveupdate_view *v, const char *key, u64 num);
 void liveupdate_show_hex(struct liveupdate_view *v, const char *key, u64 num);
+void liveupdate_show_pa(struct liveupdate_view *v, const char *key, u64 pa);
+void liveupdate_show_refs(struct liveupdate_view *v, const char *key, u64 num);
 void liveupdate_show_bdf(struct liveupdate_view *v, const char *key,
 			 u32 segment, u16 bdf);
 void liveupdate_show_task(struct liveupdate_view *v,
@@ -142,12 +147,11 @@ void liveupdate_show_refusals(struct liveupdate_view *v);
 void liveupdate_show_refused(struct liveupdate_view *v);
 int luo_session_show(struct liveupdate_view *v);
 int liveupdate_show_side(struct liveupdate_view *v);
-#else
-static inline struct dentry *liveupdate_debugfs_dir(void)
-{
-	return ERR_PTR(-ENODEV);
-}
+#endif
 
+#if defined(CONFIG_LIVEUPDATE) && defined(CONFIG_DEBUG_FS)
+void liveupdate_show_kho(struct kho_radix_tree *tree);
+#else
 static inline void liveupdate_show_kho(struct kho_radix_tree *tree)
 {
 }

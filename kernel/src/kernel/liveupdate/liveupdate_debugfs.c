@@ -4,19 +4,18 @@
 /**
  * DOC: Live update, shown in debugfs
  *
- * Files below liveupdate/ in debugfs, for who has to know how an update
- * stands and has no token in hand. *outgoing* says what this kernel would carry
- * over if kexec came now; *incoming* says what came from the previous kernel,
- * in which state each object is, what is still waited for, and what was refused
- * and why; *memory* how much memory is kept for the next kernel, which is a file
- * of its own because it takes time in proportion. Reading them changes nothing. Only root can. The records and their
- * keys are documented in docs/discovery.md of Continuo.
+ * What debugfs has beyond /dev/liveupdate-view, for debugging and for programs of
+ * before that. *outgoing* and *incoming* below liveupdate/ are the two sides of the
+ * view, each by itself, as it was printed: one look, which is not one moment (a
+ * file can be retrieved between two lines), with the reference counts. *memory* is
+ * how much memory is kept for the next kernel, a file of its own because it takes
+ * time in proportion. Reading them changes nothing. Only root can.
  */
 
 #include <linux/bitops.h>
+#include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
-#include <linux/export.h>
 #include <linux/init.h>
 #include <linux/kho_radix_tree.h>
 #include <linux/liveupdate_show.h>
@@ -25,16 +24,8 @@
 #include <linux/seq_buf.h>
 #include <linux/seq_file.h>
 
-/**
- * liveupdate_debugfs_dir() - The directory liveupdate/ in debugfs
- *
- * Whoever comes first makes it; it is never removed.
- *
- * Context: May sleep; from core_initcall() on.
- * Return: the directory, or an error pointer, which debugfs_create_file() and
- * its like take and do nothing.
- */
-struct dentry *liveupdate_debugfs_dir(void)
+/* Whoever comes first makes it; it is never removed. */
+static struct dentry *debugfs_dir(void)
 {
 	static DEFINE_MUTEX(lock);
 	static struct dentry *dir;
@@ -44,7 +35,6 @@ struct dentry *liveupdate_debugfs_dir(void)
 		dir = debugfs_create_dir("liveupdate", NULL);
 	return dir;
 }
-EXPORT_SYMBOL_GPL(liveupdate_debugfs_dir);
 
 /* --- memory --- */
 
@@ -71,8 +61,8 @@ static int liveupdate_memory_show(struct seq_file *m, void *v)
 
 	ret = kho_radix_walk_tree(m->private, &cb, &count);
 	if (!ret)
-		seq_printf(m, "format=1\nmemory folios=%lu pages=%lu\n",
-			   count.folios, count.pages);
+		seq_printf(m, "format=%d\nmemory folios=%lu pages=%lu\n",
+			   LIVEUPDATE_VIEW_FORMAT, count.folios, count.pages);
 	return ret;
 }
 DEFINE_SHOW_ATTRIBUTE(liveupdate_memory);
@@ -83,7 +73,7 @@ DEFINE_SHOW_ATTRIBUTE(liveupdate_memory);
  */
 void __init liveupdate_show_kho(struct kho_radix_tree *tree)
 {
-	debugfs_create_file("memory", 0400, liveupdate_debugfs_dir(), tree,
+	debugfs_create_file("memory", 0400, debugfs_dir(), tree,
 			    &liveupdate_memory_fops);
 }
 
@@ -91,13 +81,18 @@ void __init liveupdate_show_kho(struct kho_radix_tree *tree)
 
 static int show_side(struct seq_file *m, bool incoming)
 {
-	struct liveupdate_view v = { .incoming = incoming };
+	struct liveupdate_view v = {
+		.incoming = incoming,
+		.physical = file_ns_capable(m->file, &init_user_ns,
+					    CAP_SYS_RAWIO),
+		.debug = true,
+	};
 	struct seq_buf text;
 	size_t room;
 	char *to;
 	int ret;
 
-	seq_puts(m, "format=1\n");
+	seq_printf(m, "format=%d\n", LIVEUPDATE_VIEW_FORMAT);
 	room = seq_get_buf(m, &to);
 	if (!room)
 		return 0;
@@ -123,7 +118,7 @@ DEFINE_SHOW_ATTRIBUTE(liveupdate_incoming);
 
 static int __init liveupdate_show_init(void)
 {
-	struct dentry *dir = liveupdate_debugfs_dir();
+	struct dentry *dir = debugfs_dir();
 
 	/* Also with liveupdate=off: what came is refused then, which is shown. */
 	debugfs_create_file("outgoing", 0400, dir, NULL,

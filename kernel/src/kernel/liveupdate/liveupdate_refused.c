@@ -239,7 +239,9 @@ void liveupdate_show_refused(struct liveupdate_view *v)
 		const char *master = r->pci ? bus_master(r) : NULL;
 
 		liveupdate_show_record(v, r->type);
-		seq_buf_printf(v->text, " %s", r->id);
+		/* An IOMMU unit that was not found has its address as its name. */
+		if (v->physical || !strstarts(r->id, "registers="))
+			seq_buf_printf(v->text, " %s", r->id);
 		liveupdate_show_word(v, "state", "refused");
 		liveupdate_show_word(v, "by", r->by);
 		liveupdate_show_text(v, "why", r->why);

@@ -7,7 +7,7 @@
  * A rule is data: its name, the errno of the call that breaks it, and what is said
  * of the object then. Each subsystem has a table of its rules. All that asks one
  * goes through liveupdate_require(), so that each refusal is told once, in the
- * log and in the view of debugfs, and so that each is a place where fault
+ * log and in the view, and so that each is a place where fault
  * injection can say no (fail_function).
  *
  * The last refusals are kept for the view of what goes out. They are not tied to

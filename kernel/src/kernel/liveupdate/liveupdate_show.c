@@ -22,8 +22,8 @@
  * For sessions and files the process is shown that created, preserved or
  * retrieved them, as it was at that moment, and whether it still runs. It may
  * have given the file to another process since. Who has it open now is known
- * to procfs only (a link of /proc/PID/fd says "[luo_session] NAME"); here, "open"
- * counts the references other than the session's own.
+ * to procfs only (a link of /proc/PID/fd says "[luo_session] NAME"); in debugfs,
+ * "open" counts the references other than the session's own.
  */
 
 #include <linux/array_size.h>
@@ -124,6 +124,9 @@ void liveupdate_show_record(struct liveupdate_view *v, const char *type)
 {
 	liveupdate_show_end(v);
 	seq_buf_puts(v->text, type);
+	if (v->both)
+		liveupdate_show_word(v, "kernel",
+				     v->incoming ? "incoming" : "outgoing");
 	v->open = true;
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_record);
@@ -189,6 +192,31 @@ void liveupdate_show_hex(struct liveupdate_view *v, const char *key, u64 num)
 EXPORT_SYMBOL_GPL(liveupdate_show_hex);
 
 /**
+ * liveupdate_show_pa() - Add a physical address to a record
+ * @v:   The view.
+ * @key: Its key.
+ * @pa:  The address; a reader who may not know it does not see the key.
+ */
+void liveupdate_show_pa(struct liveupdate_view *v, const char *key, u64 pa)
+{
+	if (v->physical)
+		liveupdate_show_hex(v, key, pa);
+}
+
+/**
+ * liveupdate_show_refs() - Add a number of references to a record
+ * @v:   The view.
+ * @key: Its key.
+ * @num: The number; only debugfs shows it, since it changes all the time and
+ *	 says more about the kernel than about the update.
+ */
+void liveupdate_show_refs(struct liveupdate_view *v, const char *key, u64 num)
+{
+	if (v->debug)
+		liveupdate_show_num(v, key, num);
+}
+
+/**
  * liveupdate_show_bdf() - Add the address of a PCI device to a record
  * @v:       The view.
  * @key:     Its key.
@@ -199,7 +227,7 @@ void liveupdate_show_bdf(struct liveupdate_view *v, const char *key,
 			 u32 segment, u16 bdf)
 {
 	seq_buf_printf(v->text, " %s=%04x:%02x:%02x.%d", key, segment,
-		   PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
+		       PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
 }
 EXPORT_SYMBOL_GPL(liveupdate_show_bdf);
 

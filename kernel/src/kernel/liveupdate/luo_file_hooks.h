@@ -119,7 +119,8 @@ static void luo_file_show(struct luo_file_set *file_set,
 	liveupdate_show_task(v, &luo_file->holder);
 	/* One reference is the session's. */
 	if (luo_file->file)
-		liveupdate_show_num(v, "open", file_count(luo_file->file) - 1);
+		liveupdate_show_refs(v, "open",
+				     file_count(luo_file->file) - 1);
 	if (luo_file->fh->ops->show)
 		luo_file->fh->ops->show(v, &args);
 }

@@ -16,8 +16,8 @@
  * On x86 they follow kernel_info in the bzImage, outside of what is compressed,
  * and inside of what is signed. kexec_file_load(2) has the image in its hands as
  * it came from the file; what it says of the formats that this kernel can write
- * is kept with the loaded image as one bit for each. debugfs shows it (records
- * "image" and "format" of liveupdate/outgoing).
+ * is kept with the loaded image as one bit for each. /dev/liveupdate-view shows
+ * it (records "image" and "format").
  *
  * Who asks
  * ~~~~~~~~

@@ -4,8 +4,8 @@
 #define __IOMMUFD_LIVEUPDATE_SHOW_H
 
 /*
- * A part of liveupdate.c, and included there: what debugfs says of an iommufd and
- * its HWPTs. See kernel/liveupdate/liveupdate_show.c.
+ * A part of liveupdate.c, and included there: what the view says of an iommufd and
+ * its HWPTs. See kernel/liveupdate/liveupdate_view.c.
  */
 
 #include <linux/liveupdate_show.h>
