@@ -58,12 +58,13 @@ struct refused {
 static DEFINE_MUTEX(refused_lock);
 static LIST_HEAD(refused_list);
 
-static struct refused *find_refused(const char *id)
+/* @type: NULL for any. */
+static struct refused *find_refused(const char *type, const char *id)
 {
 	struct refused *r;
 
 	list_for_each_entry(r, &refused_list, list)
-		if (!strcmp(r->id, id))
+		if (!strcmp(r->id, id) && (!type || !strcmp(r->type, type)))
 			return r;
 	return NULL;
 }
@@ -116,7 +117,7 @@ void liveupdate_refused(const char *type, const char *by, const char *why,
 	va_end(args);
 
 	guard(mutex)(&refused_lock);
-	if (find_refused(name))
+	if (find_refused(type, name))
 		return;
 	r = add_refused(type, by, why);
 	if (r)
@@ -189,7 +190,7 @@ bool liveupdate_was_refused(const char *id, ...)
 	va_end(args);
 
 	guard(mutex)(&refused_lock);
-	return find_refused(name);
+	return find_refused(NULL, name);
 }
 
 /**
