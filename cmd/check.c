@@ -231,13 +231,29 @@ static void check_vfio(struct check *c)
 
 static void check_access(struct check *c)
 {
-	char *view = read_text(c->opt, "/sys/kernel/debug/liveupdate/outgoing");
-
 	say(c, "root", geteuid() ? NO : YES, geteuid() ? "this is another user" : "this is root",
 	    "only root can see all of it, and only root can update");
-	say(c, "debugfs view", view ? YES : UNKNOWN, view ? "there" : strerror(errno),
-	    "mount -t debugfs none /sys/kernel/debug; list, show and update take it");
+}
+
+/* As the other commands read it: an update takes it. */
+static void check_view(struct check *c)
+{
+	char *view = read_text(c->opt, VIEW_DEVICE), *debugfs = NULL;
+	int err = view ? 0 : errno;
+
+	if (err == ENOENT)
+		debugfs = read_text(c->opt, VIEW_DEBUGFS "/outgoing");
+	if (view)
+		say(c, "view", YES, VIEW_DEVICE, NULL);
+	else if (debugfs)
+		say(c, "view", YES, "in debugfs; this kernel is of before " VIEW_DEVICE, NULL);
+	else if (err == ENOENT)
+		say(c, "view", NO, "there is no " VIEW_DEVICE,
+		    "boot a kernel with Continuo's patches and CONFIG_LIVEUPDATE; one of before this device has the view in debugfs, which has to be mounted then");
+	else
+		say(c, "view", NO, strerror(err), "run this as root; list and show can be run by a group that udev gives " VIEW_DEVICE " to");
 	free(view);
+	free(debugfs);
 }
 
 /* --- devices --- */
@@ -526,6 +542,7 @@ struct json_object *check_host(const struct options *opt)
 	check_iommufd(&c);
 	check_vfio(&c);
 	check_access(&c);
+	check_view(&c);
 	check_devices(&c);
 
 	model_bool(o, "ready", !c.against);

@@ -47,6 +47,10 @@ int cmd_verify(const struct options *opt);
 int cmd_finish(const struct options *opt);
 int cmd_report(const struct options *opt);
 
+/* What the kernel says of an update; those of before it have it in debugfs. */
+#define VIEW_DEVICE	"/dev/liveupdate-view"
+#define VIEW_DEBUGFS	"/sys/kernel/debug/liveupdate"
+
 /* Adds a table "session" of what came from the previous kernel, if there is any. */
 int view_incoming(const struct options *opt, struct json_object *o);
 /* What "check" has found; to be put. */

@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * list, show and inspect: what the kernel says of an update in debugfs. The format
- * is that of docs/discovery.md; what this program does not know it passes on.
+ * list, show and inspect: what the kernel says of an update. It is read from a device of
+ * its own; kernels of before that have it in debugfs. The format is that of
+ * docs/discovery.md; what this program does not know it passes on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ask.h"
 
-#define VIEW	"/sys/kernel/debug/liveupdate"
+/* So often is a host looked at that changes meanwhile, with that much time in between. */
+#define LOOKS	5
+#define PAUSE_US	50000
+
+/* What is kept of a view. */
+struct wanted {
+	const char *const *types;	/* until NULL; NULL: all */
+	const char *side;		/* "outgoing" or "incoming"; NULL: both */
+};
+
+static bool is_wanted(const struct wanted *want, const char *type)
+{
+	for (const char *const *t = want->types; t && *t; t++)
+		if (!strcmp(*t, type))
+			return true;
+	return !want->types;
+}
 
 /* Takes a quoted text apart, in place; NULL if it does not end. */
 static char *unquote(char **at)
@@ -44,26 +62,11 @@ static bool is_word(const char *text)
 	return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")];
 }
 
-/* One line: a type, and pairs of key and value. False if it is not that. */
-static bool parse_record(char *line, struct json_object *o, const char *only,
-			 const char *which)
+/* The pairs of a line, into a row. False if they are none. */
+static bool parse_pairs(char *at, struct json_object *row)
 {
-	char *at = line + strcspn(line, " "), *type = line;
-	struct json_object *table, *row;
 	bool more = *at;
 
-	*at = 0;
-	if (!is_word(type))
-		return false;
-	if (only && strcmp(only, type))
-		return true;
-	if (!json_object_object_get_ex(o, type, &table))
-		table = model_table(o, type);
-	/* "command" is a fact of every model. */
-	if (!json_object_is_type(table, json_type_array))
-		return false;
-	row = model_row(table);
-	model_text(row, "kernel", which);
 	while (more) {
 		char *key = ++at, *value;
 
@@ -89,9 +92,39 @@ static bool parse_record(char *line, struct json_object *o, const char *only,
 	return true;
 }
 
-/* @which: "outgoing" or "incoming", or NULL if that is not known. */
-static int parse(char *text, struct json_object *o, const char *only,
-		 const char *which, const char *name)
+/* One line: a type, and pairs of key and value. False if it is not that. */
+static bool parse_record(char *line, struct json_object *o,
+			 const struct wanted *want, const char *side)
+{
+	char *at = line + strcspn(line, " "), *type = line, blank = *at;
+	struct json_object *table, *row, *of;
+	bool ok;
+
+	*at = 0;
+	if (!is_word(type))
+		return false;
+	if (!is_wanted(want, type))
+		return true;
+	if (!json_object_object_get_ex(o, type, &table))
+		table = model_table(o, type);
+	/* "command" is a fact of every model. */
+	if (!json_object_is_type(table, json_type_array))
+		return false;
+	*at = blank;
+	row = json_object_new_object();
+	model_text(row, "kernel", side);
+	ok = parse_pairs(at, row);
+	if (ok && (!want->side || (json_object_object_get_ex(row, "kernel", &of) &&
+				   !strcmp(json_object_get_string(of), want->side))))
+		json_object_array_add(table, row);
+	else
+		json_object_put(row);
+	return ok;
+}
+
+/* @side: of all records that do not say it; NULL if that is not known. */
+static int parse(char *text, struct json_object *o, const struct wanted *want,
+		 const char *side, const char *name)
 {
 	char *line, *save = NULL;
 	int n = 0;
@@ -110,7 +143,7 @@ static int parse(char *text, struct json_object *o, const char *only,
 					       name, line);
 			continue;
 		}
-		if (!parse_record(line, o, only, which))
+		if (!parse_record(line, o, want, side))
 			return trouble("%s: line %d is not of the format of docs/discovery.md", name, n);
 	}
 	if (!n)
@@ -118,32 +151,81 @@ static int parse(char *text, struct json_object *o, const char *only,
 	return EXIT_FINE;
 }
 
-static int read_view(const struct options *opt, struct json_object *o,
-		     const char *which, const char *only)
+/* Does it say that it is not of one moment? */
+static bool is_changing(const char *text)
 {
-	char *text = read_text(opt, VIEW "/%s", which), *name;
+	const char *line = strstr(text, "\nview ");
+
+	return line && memmem(line, 1 + strcspn(line + 1, "\n"), " state=changing",
+			      strlen(" state=changing"));
+}
+
+/* The text of the device, as of one moment if that can be had; NULL: see errno. */
+static char *read_device(const struct options *opt)
+{
+	char *text = read_text(opt, VIEW_DEVICE);
+
+	for (int i = 1; i < LOOKS && text && is_changing(text); i++) {
+		free(text);
+		usleep(PAUSE_US);
+		text = read_text(opt, VIEW_DEVICE);
+	}
+	if (text && is_changing(text))
+		trouble("sessions come and go all the time; what was read is not of one moment");
+	return text;
+}
+
+/* A side of it, of a kernel that has no device for it. */
+static int read_debugfs(const struct options *opt, struct json_object *o,
+			const struct wanted *want, const char *side)
+{
+	char *text, *name;
 	int ret;
 
+	if (want->side && strcmp(want->side, side))
+		return EXIT_FINE;
+	text = read_text(opt, VIEW_DEBUGFS "/%s", side);
 	if (!text)
-		return trouble("%s" VIEW "/%s: %s; it takes root, debugfs, and a kernel with live update ('continuo check' says more)",
-			       opt->root, which, strerror(errno));
-	if (asprintf(&name, VIEW "/%s", which) < 0)
+		return trouble("there is no %s" VIEW_DEVICE ", and %s" VIEW_DEBUGFS "/%s: %s; it takes a kernel with live update ('continuo check' says more)",
+			       opt->root, opt->root, side, strerror(errno));
+	if (asprintf(&name, VIEW_DEBUGFS "/%s", side) < 0)
 		abort();
-	ret = parse(text, o, only, which, name);
+	ret = parse(text, o, want, side, name);
 	free(name);
 	free(text);
 	return ret;
 }
 
-int view_incoming(const struct options *opt, struct json_object *o)
+static int read_view(const struct options *opt, struct json_object *o,
+		     const struct wanted *want)
 {
-	return read_view(opt, o, "incoming", "session");
+	char *text = read_device(opt);
+	int ret;
+
+	if (text) {
+		model_text(o, "read_from", VIEW_DEVICE);
+		ret = parse(text, o, want, NULL, VIEW_DEVICE);
+		free(text);
+		return ret;
+	}
+	if (errno != ENOENT)
+		return trouble("%s" VIEW_DEVICE ": %s; it takes root, or a group that the device was given to",
+			       opt->root, strerror(errno));
+	ret = read_debugfs(opt, o, want, "outgoing") ?:
+	      read_debugfs(opt, o, want, "incoming");
+	if (ret)
+		return ret;
+	model_text(o, "read_from", VIEW_DEBUGFS);
+	trouble("this kernel has no " VIEW_DEVICE "; this is from debugfs, and not of one moment");
+	return EXIT_FINE;
 }
 
-static int both(const struct options *opt, struct json_object *o, const char *only)
+int view_incoming(const struct options *opt, struct json_object *o)
 {
-	return read_view(opt, o, "outgoing", only) ?:
-	       read_view(opt, o, "incoming", only);
+	static const char *const types[] = { "session", NULL };
+	const struct wanted want = { types, "incoming" };
+
+	return read_view(opt, o, &want);
 }
 
 /* Prints it if all went well, and lets go of it. */
@@ -175,12 +257,14 @@ static void list_vms(const struct options *opt, struct json_object *o)
 
 int cmd_list(const struct options *opt)
 {
+	static const char *const types[] = { "session", "device", NULL };
+	const struct wanted want = { types, NULL };
 	struct json_object *o = model_new("list");
 	int ret;
 
 	model_table(o, "session");
 	model_table(o, "device");
-	ret = both(opt, o, "session") ?: both(opt, o, "device");
+	ret = read_view(opt, o, &want);
 	list_vms(opt, o);
 	return finish(opt, o, ret);
 }
@@ -189,14 +273,17 @@ int cmd_show(const struct options *opt)
 {
 	struct json_object *o = model_new("show");
 	const char *only = opt->argc ? opt->argv[0] : NULL;
+	const char *const types[] = { only, NULL };
+	const struct wanted want = { only ? types : NULL, NULL };
 
 	if (only)
 		model_table(o, only);
-	return finish(opt, o, both(opt, o, only));
+	return finish(opt, o, read_view(opt, o, &want));
 }
 
 int cmd_inspect(const struct options *opt)
 {
+	const struct wanted want = {};
 	struct json_object *o = model_new("inspect");
 	const char *name = opt->argv[0];
 	FILE *f = strcmp(name, "-") ? fopen(name, "r") : stdin;
@@ -215,7 +302,7 @@ int cmd_inspect(const struct options *opt)
 	else if (!feof(f) && fgetc(f) != EOF)
 		ret = trouble("%s: it has a byte 0 in it, which a view never has", name);
 	else
-		ret = parse(text, o, NULL, NULL, name);
+		ret = parse(text, o, &want, NULL, name);
 	free(text);
 	if (f != stdin)
 		fclose(f);
