@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-What the kernel shows of a live update in debugfs: a strict reader of the format
-that docs/discovery.md defines, and what has to be true in each such text.
+What the kernel shows of a live update, in its device and in debugfs: a strict reader
+of the format that docs/discovery.md defines, and what has to be true in each such text.
 """
 
 import re
@@ -68,12 +68,13 @@ def _waits(value):
 
 
 YES_NO, ON_OFF = _one_of("yes", "no"), _one_of("on", "off")
-REFUSED = {"by": _one_of("pci", "iommu", "intel"), "why": _text}
+REFUSED = {"by": _one_of("pci", "iommu", "intel", "iommufd"), "why": _text}
 HOLDER = {"pid": _number, "comm": _text, "alive": YES_NO}
 
 # Of each type of record: which keys it always has, and which it may have.
 # "name" of "list" and so on are what tells one object of a type from another.
 RECORDS = {
+    "view": ({"state": _one_of("whole", "changing")}, {}),
     "image": ({"state": _one_of("has-list", "without-list", "without-handover")}, {}),
     "format": ({"compatible": _text, "state": _one_of("read", "unknown")}, {}),
     "session": ({"name": _text, "state": _one_of("outgoing", "not-read", "not-retrieved", "retrieved", "finished",
@@ -85,23 +86,27 @@ RECORDS = {
               "handler": _one_of("missing"), **HOLDER}),
     "hwpt": ({"session": _text, "iommufd": _hex, "token": _hex, "domain": _number, "devices": _number,
               "state": _one_of("preserved", "not-retrieved", "restored", "reclaimed", "left")}, {}),
-    "iommu": ({"registers": _hex, "state": _one_of("preserved", "pending", "adopted", "refused")},
-              {"type": _one_of("vtd", "unknown"), "mode": _one_of("legacy", "scalable"), "root": _hex, **REFUSED}),
+    "iommu": ({"state": _one_of("preserved", "pending", "adopted", "refused")},
+              {"index": _number, "registers": _hex, "type": _one_of("vtd", "unknown"), "mode": _one_of("legacy", "scalable"), "root": _hex, **REFUSED}),
     "domain": ({"index": _number, "state": _one_of("preserved", "pending", "unused", "restored", "freed", "refused")},
                {"format": _one_of("vtdss", "unknown"), "top": _hex, "levels": _number, "iova-bits": _number,
                 "devices": _number, "refs": _number, "owned": YES_NO, **REFUSED}),
     "device": ({"bdf": _bdf, "state": _one_of("preserved", "frozen", "pending", "attached", "left", "running",
                                               "finished", "refused")},
-               {"domain": _number, "iommu": _hex, "did": _number, "bus-master": ON_OFF,
+               {"domain": _number, "iommu": _hex, "iommu-index": _number, "did": _number, "bus-master": ON_OFF,
                 "reset": _one_of("pending", "done", "failed"), "errno": _number, **REFUSED}),
     "bridge": ({"bdf": _bdf, "state": _one_of("preserved", "frozen", "pending", "running", "finished", "refused")},
                {"devices": _number, "secondary": _number, "subordinate": _number, "bus-master": ON_OFF, **REFUSED}),
     "refusal": ({"number": _number, "object": _text, "state": _one_of("refused"), "rule": _text, "errno": _number,
                  "why": _text}, {}),
-    "list": ({"name": _one_of("pci-v1", "iommu-v1"), "state": _one_of("refused")}, REFUSED),
+    "bus": ({"bus": _hex, "state": _one_of("refused")}, REFUSED),
+    "list": ({"name": _one_of("pci-v1", "iommu-v1", "iommufd-v1", "iommufd-v2"), "state": _one_of("refused")}, REFUSED),
 }
-# Of every record: incoming only.
-COMMON = {"waits-for": _waits}
+# Of every record: incoming only; and of the device's text, which has both sides.
+COMMON = {"waits-for": _waits, "kernel": _one_of("outgoing", "incoming")}
+# What only debugfs shows, and what only those see who may know physical addresses.
+COUNTS = {("file", "open"), ("domain", "refs")}
+PHYSICAL = {("iommu", "registers"), ("iommu", "root"), ("domain", "top"), ("device", "iommu")}
 
 
 class Record(dict):
@@ -177,9 +182,30 @@ def parse(text):
     return View(records)
 
 
+def sides(view):
+    """The device's text taken apart: {"outgoing": View, "incoming": View, "state": "whole" or "changing"}."""
+    found = {"outgoing": View([]), "incoming": View([])}
+    for record in view.records:
+        if record.type == "view" and "state" not in found:
+            found["state"] = record["state"]
+        elif "kernel" in record:
+            values = {key: value for key, value in record.items() if key != "kernel"}
+            found[record["kernel"]].records.append(Record(record.type, values))
+        else:
+            raise Malformed(f"a {record.type} does not say of which kernel it is")
+    if "state" not in found:
+        raise Malformed("there is no record view")
+    return found
+
+
+def without(view, keys):
+    """Its records without such keys, as sorted texts: what two readers see has to be the same."""
+    return sorted(str((r.type, sorted((k, v) for k, v in r.items() if (r.type, k) not in keys))) for r in view.records)
+
+
 # What makes two records of a type the same object.
-IDENTITY = {"image": (), "format": ("compatible",), "session": ("name",), "file": ("session", "token"), "hwpt": ("session", "iommufd", "token"),
-            "iommu": ("registers",), "domain": ("index",), "device": ("bdf",), "bridge": ("bdf",), "list": ("name",), "refusal": ("number",)}
+IDENTITY = {"view": (), "bus": ("bus",), "image": (), "format": ("compatible",), "session": ("name",), "file": ("session", "token"), "hwpt": ("session", "iommufd", "token"),
+            "iommu": ("index", "registers"), "domain": ("index",), "device": ("bdf",), "bridge": ("bdf",), "list": ("name",), "refusal": ("number",)}
 NOT_ON_DOMAIN = ("left", "finished", "refused", "running")
 
 
@@ -192,7 +218,7 @@ def contradictions(view, incoming):
             found.append(f"a {record.type} refers to the {kind} {match}, which is not there")
 
     for record in view.records:
-        identity = record.type, *(record[key] for key in IDENTITY[record.type])
+        identity = record.type, *(record.get(key) for key in IDENTITY[record.type])
         if identity in seen:
             found.append(f"{identity} is there twice")
         seen.add(identity)
@@ -222,15 +248,18 @@ def contradictions(view, incoming):
                 found.append(f"domain {record['index']} has {record['devices']} devices, and {n} are listed")
         if record.type == "device" and record["state"] not in ("refused", "running"):
             refer(record, "domain", index=record.get("domain"))
-            refer(record, "iommu", registers=record.get("iommu"))
+            if "iommu" in record:
+                refer(record, "iommu", registers=record["iommu"])
+            if "iommu-index" in record or "iommu" not in record:
+                refer(record, "iommu", index=record.get("iommu-index"))
             if record.get("bus-master", "on") != "on":
                 found.append(f"bus mastering of {record['bdf']} is off")
     return found
 
 
 # What the next kernel cannot have changed, and where it is told.
-CARRIED = {"iommu": ("registers", "type", "mode", "root"), "domain": ("index", "format", "top", "levels", "iova-bits"),
-           "device": ("bdf", "domain", "iommu", "did"), "bridge": ("bdf", "secondary", "subordinate"),
+CARRIED = {"iommu": ("index", "registers", "type", "mode", "root"), "domain": ("index", "format", "top", "levels", "iova-bits"),
+           "device": ("bdf", "domain", "iommu-index", "iommu", "did"), "bridge": ("bdf", "secondary", "subordinate"),
            "hwpt": ("session", "iommufd", "token", "domain"), "file": ("session", "token", "compatible", "device"),
            "session": ("name",)}
 
@@ -242,7 +271,7 @@ def carried(view):
 
 
 def texts(events):
-    """What the guest has passed on: {step: {"outgoing": text, "incoming": text}}."""
+    """What the guest has passed on: {step: {"view": text}}; of debugfs "outgoing" and "incoming", too."""
     found = {}
     for event in events:
         if event["ev"] == "view":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The views of debugfs: real ones, and each way to be malformed or to contradict itself."""
+"""Views, of the device and of debugfs: real ones, and each way to be malformed or to contradict itself."""
 
 import os
 import re
@@ -96,6 +96,45 @@ class Grammar(unittest.TestCase):
                 self.assertIn(said, str(raised.exception))
 
 
+def in_device(text, side):
+    """A view of debugfs, as the device has that side."""
+    return re.sub(r"(?m)^([a-z-]+) ", rf"\1 kernel={side} ", text).replace("format=1\n", "")
+
+
+class Sides(unittest.TestCase):
+    WHOLE = "format=1\nview state=whole\n" + in_device(OUTGOING, "outgoing") + in_device(REFUSED, "incoming")
+
+    def test_taken_apart(self):
+        sides = discovery.sides(parse(self.WHOLE))
+        self.assertEqual(sides["state"], "whole")
+        for side, text in (("outgoing", OUTGOING), ("incoming", REFUSED)):
+            self.assertEqual(sides[side].records, parse(text).records)
+            self.assertEqual(contradictions(sides[side], side == "incoming"), [])
+
+    def test_not_said(self):
+        for text in (self.WHOLE.replace("view state=whole\n", ""),
+                     self.WHOLE.replace("view state=whole", "view state=whole\nview state=changing"),
+                     self.WHOLE.replace("session kernel=outgoing", "session"), OUTGOING):
+            with self.assertRaises(Malformed):
+                discovery.sides(parse(text))
+        for text in (self.WHOLE.replace("view state=whole", "view state=half"), self.WHOLE.replace("=incoming", "=coming")):
+            with self.assertRaises(Malformed):
+                parse(text)
+
+    def test_without(self):
+        fewer = parse(re.sub(r" (open|refs)=\d+", "", OUTGOING))
+        self.assertNotEqual(discovery.without(parse(OUTGOING), ()), discovery.without(fewer, ()))
+        self.assertEqual(discovery.without(parse(OUTGOING), discovery.COUNTS), discovery.without(fewer, ()))
+
+    def test_no_addresses(self):
+        """Who may not know physical addresses can still tell units apart."""
+        text = OUTGOING.replace("iommu registers=0xfed90000", "iommu index=0").replace("iommu=0xfed90000", "iommu-index=0")
+        text = re.sub(r" (root|top)=0x[0-9a-f]+", "", text)
+        self.assertEqual(contradictions(parse(text), False), [])
+        self.assertIn("refers to the iommu", "; ".join(contradictions(parse(text.replace("iommu-index=0", "iommu-index=1")), False)))
+        self.assertIn("refers to the iommu", "; ".join(contradictions(parse(text.replace(" iommu-index=0", "")), False)))
+
+
 class Contradictions(unittest.TestCase):
     def test_none(self):
         self.assertEqual(contradictions(parse(OUTGOING), False), [])
@@ -144,6 +183,8 @@ class Document(unittest.TestCase):
             # Explained once, for all types
             shared = {*discovery.REFUSED, *discovery.HOLDER} & expected
             self.assertEqual(rows - shared, expected - shared, kind)
+        for kind, key in discovery.COUNTS:
+            self.assertIn(f"| `{key}` | debugfs only", self.sections[kind])
         for key in (*discovery.REFUSED, *discovery.HOLDER, *discovery.COMMON):
             self.assertIn(f"| `{key}` |", self.text)
 
@@ -170,7 +211,8 @@ class Document(unittest.TestCase):
                     for block in re.findall(r"(?m)^((?:    format=1\n)(?:    .*\n)*)", self.text)]
         self.assertGreaterEqual(len(examples), 3)
         for text in examples:
-            parse(text)
+            sides = discovery.sides(parse(text))
+            self.assertEqual(contradictions(sides["outgoing"], False) + contradictions(sides["incoming"], True), [])
 
 
 if __name__ == "__main__":
