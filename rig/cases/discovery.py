@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Discovery: what debugfs shows of an update at each of its steps is what is the
+Discovery: what the kernel shows of an update at each of its steps is what is the
 case, in the words that docs/discovery.md has for it, and what was refused stays
 on show with its reason.
 
@@ -14,8 +14,8 @@ How the checks were seen to fail, each by a line of the kernel changed by hand:
   iommu_liveupdate_drop_incoming(): no device is refused by the IOMMU code.
 - discovery-iommu-off: no schedule_work() in pci_liveupdate_stop(): no reset.
 - discovery-update-off: no liveupdate_refused() in pci_liveupdate_load(): no list.
-- discovery-watched: no end_record() in show_side(): views that are not whole.
-  What it is for, a wrong order of locks, the debug kernel says.
+- discovery-watched: no liveupdate_show_end() in liveupdate_show_side(): views that are
+  not whole. What it is for besides, a wrong order of locks, the debug kernel says.
 - discovery-holder: still_runs() always true: "orphaned" is alive; seq_puts() in
   place of the escape in liveupdate_show_text(): malformed.
 """
@@ -57,23 +57,32 @@ class Look:
     def __init__(self, machine, at):
         self.at, self.found = at, []
         done = next(e for e in machine.events if e["ev"] == "viewed" and e["at"] == at)
-        texts = discovery.texts(machine.events).get(at, {})
-        self.views = {}
+        self.views = self.read(machine, done, "view", discovery.sides)
         for name in ("outgoing", "incoming"):
-            text = texts.get(name, "")
-            with open(machine.path(f"{at}.{name}"), "w", encoding="utf-8", errors="backslashreplace") as f:
-                f.write(text)
-            if len(text) != done[name]:
-                raise Failed(f"{at}: {name} has {done[name]} bytes, {len(text)} arrived")
-            try:
-                self.views[name] = discovery.parse(text)
-            except discovery.Malformed as error:
-                raise Failed(f"{at}: {name}: {error}") from None
             self.found += [f"{at}: {name}: {text}" for text in
                            discovery.contradictions(self.views[name], name == "incoming")]
+            if not done[name]:
+                continue
+            # Programs of before the device read debugfs, which has the same, and more.
+            old = self.read(machine, done, name, lambda view: view)
+            if discovery.without(old, discovery.COUNTS) != discovery.without(self.views[name], ()):
+                self.found.append(f"{at}: {name}: debugfs and the device say other things")
         self.outgoing, self.incoming = self.views["outgoing"], self.views["incoming"]
-        if done["mode"] != 0o400:
-            self.found.append(f"{at}: the files have mode {done['mode']:o}, not 400")
+        if self.views["state"] != "whole":
+            self.found.append(f"{at}: nothing happens, and the view is {self.views['state']}")
+        if done["mode"] != 0o440:
+            self.found.append(f"{at}: the device has mode {done['mode']:o}, not 440")
+
+    def read(self, machine, done, name, take):
+        text = discovery.texts(machine.events).get(self.at, {}).get(name, "")
+        with open(machine.path(f"{self.at}.{name}"), "w", encoding="utf-8", errors="backslashreplace") as f:
+            f.write(text)
+        if len(text) != done[name]:
+            raise Failed(f"{self.at}: {name} has {done[name]} bytes, {len(text)} arrived")
+        try:
+            return take(discovery.parse(text))
+        except discovery.Malformed as error:
+            raise Failed(f"{self.at}: {name}: {error}") from None
 
     def expect(self, what, records, *expected):
         """The records are these: (state, waits) each, in any order."""
@@ -126,7 +135,7 @@ def each(look, at, hwpts):
 @guarded
 def steps(machine, begin, iommu, shared, behind="bus"):
     """Each step of an update with two devices; then the clean run's own verdict."""
-    run = begin(iommu=iommu, behind=behind, append=f"rig.view=1{'' if shared else ' rig.hwpt=each'}")
+    run = begin(iommu=iommu, behind=behind, append="rig.view=both" if shared else "rig.view=1 rig.hwpt=each")
     bdfs = [run.ready["nic"], run.ready["audio"]]
     bridges = [ROOT_PORT] if behind == "port" else []
     hwpts = [HWPT_NIC] if shared else [HWPT_NIC, HWPT_AUDIO]
@@ -215,7 +224,7 @@ def refused(machine, begin, parameter, by, why, lists=(), iommus=(), domains=())
         raise Failed("; ".join(look.found))
 
 
-ODD_NAME = 'a "b" \\c\nü=\udcff'        # as rig/guest/update/debugfs_view.c has it
+ODD_NAME = 'a "b" \\c\nü=\udcff'        # as rig/guest/update/view.c has it
 
 
 def holder(machine):
@@ -241,8 +250,55 @@ def holder(machine):
 
 
 @guarded
+def others(machine, begin, iommu):
+    """
+    The view without debugfs, while another process has /dev/liveupdate, of a user whose
+    group may read it, and of one who may not; a text that is read in pieces is of one moment.
+    To see it fail: .physical = true in look_once(): "member"; look_twice() at each read in
+    view_read(): "kept".
+    """
+    run = begin(iommu=iommu, append="rig.debugfs=0")
+    bdfs = [run.ready["nic"], run.ready["audio"]]
+    since = len(machine.events)
+    machine.send("preserve")
+    machine.wait("preserved", since=since, timeout_s=60)
+    machine.send("others")
+    kept = machine.wait("kept", since=since, timeout_s=30)
+    machine.send("off")
+    machine.finish()
+
+    found = []
+    got = next(e for e in machine.events if e["ev"] == "others")
+    expected = {"held": 0, "second": errno.EBUSY, "debugfs": errno.ENOENT, "written": errno.EINVAL}
+    for what, number in expected.items():
+        if got[what] != number:
+            found.append(f"{what}: {errno.errorcode.get(got[what], got[what])}, expected {errno.errorcode.get(number, number)}")
+    root, member = Look(machine, "held"), Look(machine, "member")
+    named(root, root.outgoing, bdfs, [HWPT_NIC])
+    for kind, key in discovery.PHYSICAL:
+        for look, there in ((root, True), (member, False)):
+            records = look.outgoing.of(kind)
+            if not records or any((key in record) != there for record in records):
+                found.append(f"{look.at}: {key} of {kind}: {[r.get(key) for r in records]}")
+    if discovery.without(member.outgoing, ()) != discovery.without(root.outgoing, discovery.PHYSICAL):
+        found.append("a member of the group sees something else than root without physical addresses")
+    stranger = next(e for e in machine.events if e["ev"] == "viewed" and e["at"] == "stranger")
+    if stranger["view"] != -errno.EACCES:
+        found.append(f"a stranger reads {stranger['view']}, expected {-errno.EACCES}")
+    if (kept["session"], kept["rest"], kept["next"]) != (1, 0, 1):
+        found.append(f"a session that was made between two reads: {kept}, expected in the next text only")
+    found += root.found + member.found
+    machine.figures["tries"] = len(expected) + 4
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
 def watched(machine, begin, iommu, n=20):
-    """Somebody reads all the time while preserve is done and undone, and all through an update."""
+    """
+    Somebody reads all the time while preserve is done and undone, and all through an update.
+    To see it fail: return after the first look() of look_twice(): torn.
+    """
     run = begin(iommu=iommu, nic=False, append="rig.reader=1")
     run.rest(1)
     since = len(machine.events)
@@ -253,13 +309,17 @@ def watched(machine, begin, iommu, n=20):
     machine.send("reader")
     read = machine.wait("reader", since=since)
     run.stop()
-    machine.figures.update({f"views_{key}": read[key] for key in ("reads", "bad", "busy")})
+    machine.figures.update({f"views_{key}": read[key] for key in ("reads", "bad", "busy", "changing", "torn")})
     # The reader keeps the CPUs of the host busy, too: what is late says nothing here.
     run.judge()
     found = [f"{machine.figures[key]} {key}" for key in
              ("iommu_faults", "dma_misdirected", "translation_switched_off") if machine.figures[key]]
     if read["bad"]:
         found.append(f"{read['bad']} of {read['reads']} views are not whole")
+    if read["torn"]:
+        found.append(f"{read['torn']} of {read['reads']} views are not of one moment, and do not say so")
+    if read["changing"] > read["reads"] / 10:
+        found.append(f"{read['changing']} of {read['reads']} views do not come to rest")
     if found:
         raise Failed("; ".join(found))
 
@@ -269,21 +329,23 @@ IOMMU_OFF = "the IOMMU is turned off by the command line"
 UPDATE_OFF = "Live Update is switched off"
 
 CASES = [
-    Case("discovery-scalable", "debugfs at each step of an update, scalable mode, a HWPT for each device",
+    Case("discovery-scalable", "the view at each step of an update, scalable mode, a HWPT for each device",
          bind(steps, iommu="vtd-scalable", shared=False), debug=True),
-    Case("discovery-legacy", "debugfs at each step of an update, legacy mode, one HWPT for both devices, a bridge",
+    Case("discovery-legacy", "the view at each step of an update, legacy mode, one HWPT for both devices, a bridge; debugfs says the same",
          bind(steps, iommu="vtd-legacy", shared=True, behind="port")),
-    Case("discovery-watched", "debugfs read all the time, while preserve is undone and all through an update",
+    Case("discovery-watched", "the view is read all the time, while preserve is undone and all through an update",
          bind(watched, iommu="vtd-scalable"), debug=True),
-    Case("discovery-holder", "debugfs says who holds a session, dead or alive", holder),
-    Case("discovery-other-mode", "debugfs says why a next kernel with the IOMMU in another mode refused all",
+    Case("discovery-others", "the view without debugfs, while /dev/liveupdate is another's, of users who may not know all",
+         bind(others, iommu="vtd-scalable")),
+    Case("discovery-holder", "the view says who holds a session, dead or alive", holder),
+    Case("discovery-other-mode", "the view says why a next kernel with the IOMMU in another mode refused all",
          bind(refused, parameter="intel_iommu=sm_off", by="iommu", why=OTHER_MODE, iommus=[OTHER_MODE],
               domains=[("unused", ())]),
          fault="the next kernel has the IOMMU in another mode"),
-    Case("discovery-iommu-off", "debugfs says why a next kernel without IOMMU refused all",
+    Case("discovery-iommu-off", "the view says why a next kernel without IOMMU refused all",
          bind(refused, parameter="intel_iommu=off", by="pci", why=IOMMU_OFF),
          fault="the next kernel has the IOMMU off"),
-    Case("discovery-update-off", "debugfs says why a next kernel without live update refused all",
+    Case("discovery-update-off", "the view says why a next kernel without live update refused all",
          bind(refused, parameter="liveupdate=off", by="pci", why=UPDATE_OFF, lists=["pci-v1"],
               iommus=["translation is on, but was not handed over"]),
          fault="the next kernel has live update off"),

@@ -26,8 +26,8 @@ MAGIC = b"LUfm"
 
 def handed_over(run):
     """The formats of the files that came, as their handlers have them."""
-    views = discovery.texts(run.machine.events)
-    return {record["compatible"] for record in discovery.parse(views["session"]["incoming"]).of("file")}
+    text = discovery.texts(run.machine.events)["session"]["view"]
+    return {record["compatible"] for record in discovery.sides(discovery.parse(text))["incoming"].of("file")}
 
 
 @guarded

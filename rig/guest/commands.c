@@ -10,7 +10,8 @@
  *	replace N		replace the HWPT N times under load
  *	undo N			preserve and undo it N times
  *	refusals		do what is forbidden and report the answers
- *	view WHEN		pass on what debugfs shows of an update
+ *	view WHEN		pass on what the kernel shows of an update
+ *	others			the same as others see it, and may not
  *	holder			views of a session that another process made
  *	uncoop WHAT		do not co-operate; see scenarios/uncooperative/commands.c
  *	reader			start or stop reading the same all the time
@@ -69,7 +70,7 @@
 #include "scenarios/replace.h"
 #include "scenarios/uncooperative/commands.h"
 #include "scenarios/unread_formats.h"
-#include "update/debugfs_view.h"
+#include "update/view.h"
 #include "update/preserve.h"
 #include "update/refusals.h"
 #include "update/resume.h"
@@ -214,6 +215,11 @@ static void view(struct rig *r, char *args)
 	view_emit(args);
 }
 
+static void others(struct rig *r, char *args)
+{
+	view_others();
+}
+
 static void holder(struct rig *r, char *args)
 {
 	view_holder();
@@ -312,6 +318,7 @@ static const struct {
 	{ "refusals", refusals },
 	{ "view", view },
 	{ "reader", reader },
+	{ "others", others },
 	{ "holder", holder },
 	{ "uncoop", uncooperative },
 	{ "sweep", sweep },

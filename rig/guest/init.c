@@ -88,6 +88,8 @@ int main(int argc, char **argv)
 	mount_all();
 	std_console();
 	opt_load_cmdline();
+	if (!opt_num("debugfs", 1))
+		umount("/sys/kernel/debug");
 	open_control();
 	stage = opt_num("stage", 1);
 	uname(&uts);

@@ -25,7 +25,7 @@
 #include "interfaces/kexec.h"
 #include "interfaces/kmemleak.h"
 #include "interfaces/luo.h"
-#include "update/debugfs_view.h"
+#include "update/view.h"
 #include "update/names.h"
 #include "update/preserve.h"
 

@@ -6,7 +6,7 @@
  *
  * Options: hole=1 leaves one page that a device is about to use out of the
  * rebuilt IOAS; adopt=... see update/adopt.c; sweep=1 see update/swept_call.h;
- * view=1 passes on what debugfs shows after each step; wire=late leaves the
+ * view=1 passes on what the kernel shows after each step; wire=late leaves the
  * interrupts of the network device to wire_late().
  */
 #include <stdbool.h>
@@ -29,7 +29,7 @@
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "update/adopt.h"
-#include "update/debugfs_view.h"
+#include "update/view.h"
 #include "update/names.h"
 #include "update/preserve.h"
 #include "update/refusals.h"
