@@ -97,12 +97,12 @@ def phases(events):
 
 def update_many(machine, iommu, devices, hwpt, present=MOST):
     """An update with some of the devices preserved: what each phase of it costs."""
-    machine.start(iommu=iommu, devices=ports(present), count=True, limit_s=300, quiet_s=60,
+    machine.start(iommu=iommu, devices=ports(present), count=True, limit_s=1200, quiet_s=60,
                   append=f"rig.many={devices} rig.hwpt={hwpt} initcall_debug loglevel=8 i8042.noaux")
-    machine.wait("many", timeout_s=120, devices=devices)
+    machine.wait("many", timeout_s=600, devices=devices)
     since = len(machine.events)
     machine.send("update")
-    machine.wait("resumed", since=since, timeout_s=200, devices=devices)
+    machine.wait("resumed", since=since, timeout_s=600, devices=devices)
     machine.send("stop")
     machine.finish()
     return {**phases(machine.events), **{k: v[-1] for k, v in costs(machine.console().splitlines()).items()}}
