@@ -3,13 +3,9 @@
 
 /* See include/linux/liveupdate_check.h for what may and may not be done here. */
 
-#include <linux/export.h>
 #include <linux/kho/abi/iommu.h>
-#include <linux/kho/abi/iommufd.h>
-#include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate_check.h>
 #include <linux/mm.h>
-#include <linux/string.h>
 
 /* PASIDs a directory entry stands for, and most that there can be (20 bits) */
 #define PASIDS_PER_PDE	64
@@ -172,76 +168,3 @@ const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i)
 		return "page of its context entry was not preserved";
 	return check_pasids(view, d);
 }
-
-/**
- * iommufd_ser_check() - Check the handover of an iommufd
- * @mem: How to get at memory.
- * @pa: Physical address of the handover.
- * @version: The version that it has to have.
- * @serp: On success, the handover.
- *
- * Return: NULL, or the rule that it breaks.
- */
-const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
-			      const struct iommufd_ser **serp)
-{
-	/* In the first version this was a reserved field. */
-	u32 flags = version == IOMMUFD_SER_VERSION_V1 ?
-		    0 : IOMMUFD_SER_HWPT_KEEP_MARK;
-	const struct iommufd_ser *ser;
-	size_t size;
-	u32 i, j;
-
-	ser = liveupdate_check_sized(mem, pa, &size);
-	if (!ser)
-		return "it was not preserved";
-	if (ser->version != version)
-		return "unknown version";
-	if (!ser->nr_hwpts ||
-	    ser->nr_hwpts > (size - sizeof(*ser)) / sizeof(ser->hwpts[0]))
-		return "its number of HWPTs is impossible";
-	/* Each has a domain of its own, which bounds the loops below. */
-	if (ser->nr_hwpts > IOMMU_SER_MAX_DOMAINS)
-		return "its number of HWPTs is impossible";
-	for (i = 0; i < ser->nr_hwpts; i++) {
-		if (ser->hwpts[i].flags & ~flags)
-			return "unknown flags of a HWPT";
-		if (ser->hwpts[i].domain >= IOMMU_SER_MAX_DOMAINS)
-			return "domain of a HWPT is out of range";
-		for (j = 0; j < i; j++) {
-			if (ser->hwpts[i].token == ser->hwpts[j].token)
-				return "token is there twice";
-			if (ser->hwpts[i].domain == ser->hwpts[j].domain)
-				return "domain has two HWPTs";
-		}
-	}
-	*serp = ser;
-	return NULL;
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ser_check, "IOMMUFD_INTERNAL");
-
-/**
- * vfio_pci_ser_check() - Check the handover of a VFIO cdev
- * @mem: How to get at memory.
- * @pa: Physical address of the handover.
- * @serp: On success, the handover.
- *
- * Return: NULL, or the rule that it breaks.
- */
-const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
-			       const struct vfio_pci_ser **serp)
-{
-	const struct vfio_pci_ser *ser = mem->get(mem, pa, 0);
-
-	if (!ser)
-		return "it was not preserved";
-	if (ser->version != VFIO_PCI_SER_VERSION)
-		return "unknown version";
-	if (ser->reserved[0] || ser->reserved[1] || ser->reserved[2])
-		return "reserved field is not zero";
-	if (ser->segment > 0xffff)
-		return "segment is out of range";
-	*serp = ser;
-	return NULL;
-}
-EXPORT_SYMBOL_GPL(vfio_pci_ser_check);

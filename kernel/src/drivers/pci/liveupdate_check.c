@@ -5,34 +5,9 @@
 
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate_check.h>
-#include <linux/mm.h>
 #include <linux/pci_regs.h>
 
 #define FLAGS (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
-
-/**
- * liveupdate_check_sized() - Get a structure of variable length
- * @mem: How to get at memory.
- * @pa: Physical address of the structure.
- * @size: On success, the number of bytes of memory it is in.
- *
- * Return: the structure, or NULL if no memory was preserved from @pa on.
- */
-const void *liveupdate_check_sized(struct liveupdate_mem *mem, u64 pa,
-				   size_t *size)
-{
-	unsigned int order;
-	const void *p;
-
-	for (order = 0; order <= LIVEUPDATE_CHECK_MAX_ORDER; order++) {
-		p = mem->get(mem, pa, order);
-		if (p) {
-			*size = PAGE_SIZE << order;
-			return p;
-		}
-	}
-	return NULL;
-}
 
 /**
  * pci_ser_lower_bound() - Find a place in the list of devices

@@ -45,6 +45,7 @@ struct liveupdate_mem {
 /* Most pages that a root structure of variable length may have, as exponent */
 #define LIVEUPDATE_CHECK_MAX_ORDER	10
 
+/* kernel/liveupdate/liveupdate_check.c */
 const void *liveupdate_check_sized(struct liveupdate_mem *mem, u64 pa,
 				   size_t *size);
 
@@ -81,8 +82,12 @@ const char *iommu_ser_check(struct liveupdate_mem *mem, u64 pa,
 const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i);
 const char *iommu_ser_check_domain(const struct iommu_ser_view *view, u32 i);
 const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i);
+
+/* drivers/iommu/iommufd/liveupdate_check.c */
 const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			      const struct iommufd_ser **serp);
+
+/* drivers/vfio/pci/vfio_pci_liveupdate_check.c */
 const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
 			       const struct vfio_pci_ser **serp);
 
