@@ -6,7 +6,8 @@
  *
  * The part of a live update that is common to all IOMMU drivers: which domains
  * and devices are carried over, who owns them when, and what happens to the
- * others.
+ * others. What depends on the hardware is done by the drivers, through
+ * &struct iommu_liveupdate_ops; which of it is done when is decided here.
  *
  * Happy path
  * ~~~~~~~~~~
@@ -20,7 +21,9 @@
  *
  * Incoming kernel: the driver of an IOMMU whose translation is on asks for the
  * handover, checks it against the hardware and goes on with the tables that
- * the hardware is using. When a preserved device is probed its first domain is
+ * the hardware is using. Tables below the topmost one of a domain are looked at
+ * only if liveupdate.check_tables=1 says so, because that takes time in proportion
+ * to the memory that is mapped. When a preserved device is probed its first domain is
  * made of these tables: a restored domain. The device's group is owned by the
  * restored domain; no driver gets the DMA API on it. The iommufd that comes
  * back takes the restored domain over, and with it the right to claim the
@@ -49,6 +52,10 @@
  *
  * A device or domain that fails its checks, or is gone: its entry is removed,
  * the device is refused at the PCI level, the others go on.
+ *
+ * A unit that cannot be adopted, that this kernel does not use, or whose driver
+ * fails to come up after it was adopted: the devices behind it are stopped by bus
+ * mastering before its translation goes off; other units are not concerned.
  *
  * User space never comes back: the device goes on using the restored domain,
  * whose memory stays preserved. Nothing else can use the device.
@@ -89,6 +96,7 @@
 #include <linux/liveupdate_show.h>
 #include <linux/memcontrol.h>
 #include <linux/memfd.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
@@ -226,6 +234,35 @@ static void handover_free(struct iommu_handover *ho)
 	kho_unpreserve_free(ho->ser);
 }
 
+static int preserve_iommu(struct iommu_device *iommu, struct iommu_hw_ser *ser)
+{
+	const struct iommu_liveupdate_ops *ops = iommu->ops->liveupdate;
+	struct iommu_liveupdate_unit unit;
+	int ret;
+
+	ops->identify(iommu, &unit);
+	ser->type = ops->type;
+	ser->reg_pa = unit.id;
+	ret = ops->preserve_iommu(iommu, ser);
+	if (ret || !ops->preserve_interrupts)
+		return ret;
+	ret = ops->preserve_interrupts(iommu);
+	if (ret)
+		ops->unpreserve_iommu(iommu, ser);
+	return ret;
+}
+
+static void unpreserve_iommu(struct iommu_device *iommu,
+			     struct iommu_hw_ser *ser)
+{
+	const struct iommu_liveupdate_ops *ops = iommu->ops->liveupdate;
+
+	ops->unpreserve_iommu(iommu, ser);
+	if (ops->unpreserve_interrupts)
+		ops->unpreserve_interrupts(iommu);
+	memset(ser, 0, sizeof(*ser));
+}
+
 static void unpreserve_iommus(struct iommu_handover *ho)
 {
 	struct iommu_device *iommu;
@@ -235,8 +272,8 @@ static void unpreserve_iommus(struct iommu_handover *ho)
 		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
 			continue;
 		iommu = ho->units[i];
-		iommu->ops->liveupdate->unpreserve_iommu(iommu, &ho->iommus[i]);
 		iommu->liveupdate_ser = NULL;
+		unpreserve_iommu(iommu, &ho->iommus[i]);
 	}
 }
 
@@ -279,10 +316,11 @@ static int preserve_iommus(struct iommu_handover *ho)
 		return ret;
 	for (i = 0; i < n; i++) {
 		iommu = ho->units[i];
-		ret = iommu->ops->liveupdate->preserve_iommu(iommu,
-							     &ho->iommus[used]);
-		if (ret == -EOPNOTSUPP)
+		ret = preserve_iommu(iommu, &ho->iommus[used]);
+		if (ret == -EOPNOTSUPP) {
+			memset(&ho->iommus[used], 0, sizeof(ho->iommus[used]));
 			continue;
+		}
 		if (ret)
 			goto err;
 		ho->units[used] = iommu;
@@ -690,8 +728,8 @@ static int check_outgoing(struct device *dev,
 	mem.mem.get = outgoing_get;
 	why = iommu_ser_check_device(&view, ser - outgoing->devices);
 	if (!why)
-		why = dev_iommu_ops(dev)->liveupdate->check_device(dev, &view,
-								   ser);
+		why = dev_iommu_ops(dev)->liveupdate->compare_device(dev, &view,
+								     ser);
 	liveupdate_kho_mem_destroy(&mem);
 	return liveupdate_require(!why, &rule_iommu_changed, "%s (%s)",
 				  dev_name(dev), why);
@@ -752,7 +790,8 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 	ser->bdf = pci_dev_id(to_pci_dev(dev));
 	ser->domain = domain->preserved - outgoing->domains;
 	ser->iommu = dev->iommu->iommu_dev->liveupdate_ser - outgoing->iommus;
-	ret = dev_iommu_ops(dev)->liveupdate->preserve_device(dev, domain, ser);
+	ret = dev_iommu_ops(dev)->liveupdate->can_replace(dev) ?:
+	      dev_iommu_ops(dev)->liveupdate->preserve_device(dev, domain, ser);
 	if (ret) {
 		memset(ser, 0, sizeof(*ser));
 		return ret;
@@ -838,15 +877,8 @@ bool iommu_liveupdate_file_sealed(struct file *file)
 }
 EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_file_sealed, "IOMMUFD_INTERNAL");
 
-/**
- * iommu_liveupdate_begin_shutdown() - Does translation stay on?
- *
- * Drivers ask this when the machine is shut down.
- *
- * Context: The last steps of a reboot: one CPU, no locks.
- * Return: true in a kexec that carries devices over.
- */
-bool iommu_liveupdate_begin_shutdown(void)
+/* In the last steps of a reboot: one CPU, no locks. */
+static bool jumps_with_devices(void)
 {
 	u32 i;
 
@@ -859,17 +891,42 @@ bool iommu_liveupdate_begin_shutdown(void)
 }
 
 /**
+ * iommu_liveupdate_shutdown() - Leave a unit translating for the next kernel
+ * @iommu: The unit, of a driver that is shut down.
+ *
+ * Only preserved devices can do DMA through it when this returns, and none can
+ * raise an interrupt.
+ *
+ * Context: The last steps of a reboot: one CPU, interrupts off, no locks.
+ * Return: true if translation is to stay on; false if this is no kexec that
+ * carries devices over, or not with this unit; then nothing was done.
+ */
+bool iommu_liveupdate_shutdown(struct iommu_device *iommu)
+{
+	const struct iommu_liveupdate_ops *ops;
+
+	if (!jumps_with_devices() || IS_ERR_OR_NULL(iommu->liveupdate_ser))
+		return false;
+	ops = iommu->ops->liveupdate;
+	ops->scrub_iommu(iommu);
+	if (ops->block_interrupts)
+		ops->block_interrupts(iommu);
+	return true;
+}
+
+/**
  * iommu_liveupdate_device_outgoing() - Is this requester carried over?
+ * @iommu:   The unit that asks.
  * @segment: PCI segment.
  * @bdf:     Requester id.
- * @reg_pa:  Which IOMMU unit asks.
  *
- * Context: As iommu_liveupdate_begin_shutdown(), when that returned true.
+ * Context: In the scrub_iommu() of a driver.
  * Return: the device, if the entry for @bdf in that unit has to stay as it is;
  * else NULL.
  */
 const struct iommu_device_ser *
-iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
+iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment,
+				 u16 bdf)
 {
 	u32 i;
 
@@ -878,7 +935,7 @@ iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa)
 
 		if ((d->flags & IOMMU_SER_USED) && d->segment == segment &&
 		    d->bdf == bdf &&
-		    outgoing->iommus[d->iommu].reg_pa == reg_pa)
+		    &outgoing->iommus[d->iommu] == iommu->liveupdate_ser)
 			return d;
 	}
 	return NULL;
@@ -913,15 +970,14 @@ static int incoming_get(void)
 	}
 }
 
-/**
- * iommu_liveupdate_incoming_hw() - Was this IOMMU unit handed over?
- * @type:   IOMMU_SER_TYPE_* of the asking driver.
- * @reg_pa: Physical address of the unit's registers.
- *
- * Return: its entry; NULL if there is no handover; -EINVAL if nothing of it can
- * be used; -ENODEV if it does not have this unit, which concerns no other one.
+/*
+ * The entry of a unit in the handover: NULL if there is no handover, -EINVAL if
+ * nothing of it can be used, -ENODEV if it does not have this unit, which concerns
+ * no other one.
  */
-const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
+static const struct iommu_hw_ser *
+find_incoming_iommu(const struct iommu_liveupdate_ops *ops,
+		    const struct iommu_liveupdate_unit *unit)
 {
 	int ret;
 	u32 i;
@@ -934,37 +990,200 @@ const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa)
 	for (i = 0; i < MAX_IOMMUS; i++) {
 		const struct iommu_hw_ser *hw = &incoming->ho.iommus[i];
 
-		if ((hw->flags & IOMMU_SER_USED) && hw->type == type &&
-		    hw->reg_pa == reg_pa)
+		if ((hw->flags & IOMMU_SER_USED) && hw->type == ops->type &&
+		    hw->reg_pa == unit->id)
 			return hw;
 	}
 	return ERR_PTR(-ENODEV);
 }
 
-/**
- * iommu_liveupdate_adopted() - Note that a driver goes on with a unit
- * @hw: From iommu_liveupdate_incoming_hw().
- * @iommu: The unit.
- *
- * Only devices behind such a unit get a restored domain.
+/*
+ * Only devices behind such a unit get a restored domain. NULL: it was adopted, and
+ * is given up again; none of its devices was probed, and all were refused.
  */
-void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw,
-			      struct iommu_device *iommu)
+static void set_adopted(const struct iommu_hw_ser *hw,
+			struct iommu_device *iommu)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
 	incoming->ho.units[hw - incoming->ho.iommus] = iommu;
-	__set_bit(hw - incoming->ho.iommus, incoming->adopted);
+	__assign_bit(hw - incoming->ho.iommus, incoming->adopted, iommu);
+}
+
+static bool is_adopted(const struct iommu_hw_ser *hw)
+{
+	guard(mutex)(&iommu_liveupdate_lock);
+	return test_bit(hw - incoming->ho.iommus, incoming->adopted);
+}
+
+/*
+ * What runs behind a unit stops before the unit lets everything through. @hw is
+ * NULL if the handover does not have it.
+ */
+static void stop_unit(struct iommu_device *iommu,
+		      const struct iommu_liveupdate_ops *ops,
+		      const struct iommu_liveupdate_unit *unit,
+		      const struct iommu_hw_ser *hw, const char *why)
+{
+	const struct iommu_device_ser *ser;
+	struct pci_dev *pdev = NULL;
+
+	pr_err("%s: handover refused: %s\n", unit->name, why);
+	liveupdate_refused("iommu", ops->name, why, "registers=%#llx",
+			   unit->id);
+	while (hw && (ser = iommu_liveupdate_next_incoming(hw, NULL)))
+		iommu_liveupdate_drop_incoming(ser, why);
+	/* Those, too, that the IOMMU handover knows nothing of */
+	for_each_pci_dev(pdev)
+		if (ops->is_behind(iommu, &pdev->dev))
+			pci_liveupdate_refuse(pdev, why);
+}
+
+/* A handover, or its absence, that tells nothing about any unit */
+static void stop_all(const struct iommu_liveupdate_ops *ops,
+		     const struct iommu_liveupdate_unit *unit, const char *why)
+{
+	liveupdate_refused("iommu", ops->name, why, "registers=%#llx",
+			   unit->id);
+	pci_liveupdate_refuse_all(why);
+}
+
+/*
+ * The tables of the domains behind a unit, below the topmost one, each once. What
+ * is wrong with them is the affair of each device of the domain.
+ */
+static void check_all_tables(struct iommu_device *iommu,
+			     const struct iommu_liveupdate_ops *ops,
+			     const struct iommu_hw_ser *hw)
+{
+	static DECLARE_BITMAP(seen, MAX_DOMAINS);
+	static const char *verdict[MAX_DOMAINS];
+	const struct iommu_ser_view *view = &incoming->view;
+	const struct iommu_device_ser *ser = NULL;
+
+	while ((ser = iommu_liveupdate_next_incoming(hw, ser))) {
+		u32 i = ser->domain;
+
+		if (!test_and_set_bit(i, seen))
+			verdict[i] = ops->check_tables(iommu, view,
+						       &view->domains[i]);
+		if (verdict[i])
+			iommu_liveupdate_drop_incoming(ser, verdict[i]);
+	}
+}
+
+static bool check_tables;
+
+static const char *adopt_iommu(struct iommu_device *iommu,
+			       const struct iommu_liveupdate_ops *ops,
+			       const struct iommu_hw_ser *hw)
+{
+	const char *why;
+
+	why = ops->compare_iommu(iommu, hw);
+	if (!why && ops->policy)
+		why = ops->policy(iommu, hw);
+	if (why)
+		return why;
+	if (check_tables)
+		check_all_tables(iommu, ops, hw);
+	return ops->adopt_iommu(iommu, hw, &incoming->view);
 }
 
 /**
- * iommu_liveupdate_unadopted() - Undo iommu_liveupdate_adopted()
- * @hw: The unit; none of its devices was probed, and all were refused.
+ * iommu_liveupdate_adopt() - Go on with the tables of the previous kernel
+ * @iommu: A unit whose translation is on at boot; it need not be registered yet.
+ * @ops:   Its driver.
+ *
+ * Return: true if the driver goes on with the unit as it is; entries that could
+ * not be verified are removed. False if translation has to be switched off;
+ * devices that it protected are stopped then.
  */
-void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw)
+bool iommu_liveupdate_adopt(struct iommu_device *iommu,
+			    const struct iommu_liveupdate_ops *ops)
 {
-	guard(mutex)(&iommu_liveupdate_lock);
-	__clear_bit(hw - incoming->ho.iommus, incoming->adopted);
-	incoming->ho.units[hw - incoming->ho.iommus] = NULL;
+	struct iommu_liveupdate_unit unit;
+	const struct iommu_hw_ser *hw;
+	const char *why;
+
+	ops->identify(iommu, &unit);
+	hw = find_incoming_iommu(ops, &unit);
+	if (!hw) {
+		if (is_kho_boot())
+			stop_all(ops, &unit, "translation is on, but was not handed over");
+		return false;
+	}
+	if (hw == ERR_PTR(-EINVAL)) {
+		stop_all(ops, &unit, "the IOMMU handover cannot be used");
+		return false;
+	}
+	if (IS_ERR(hw)) {
+		stop_unit(iommu, ops, &unit, NULL,
+			  "the unit is not in the IOMMU handover");
+		return false;
+	}
+
+	why = adopt_iommu(iommu, ops, hw);
+	if (why) {
+		stop_unit(iommu, ops, &unit, hw, why);
+		return false;
+	}
+	set_adopted(hw, iommu);
+	pr_info("%s: adopted, translation stayed on\n", unit.name);
+	return true;
+}
+
+/**
+ * iommu_liveupdate_unadopt() - The driver fails to come up
+ * @iommu: A unit, adopted or not, that is about to be given up.
+ * @ops:   Its driver.
+ *
+ * Undoes iommu_liveupdate_adopt(). The devices of the unit are stopped, and if it
+ * was adopted no entry is left, when this returns; the driver can free its tables
+ * and switch it off.
+ */
+void iommu_liveupdate_unadopt(struct iommu_device *iommu,
+			      const struct iommu_liveupdate_ops *ops)
+{
+	struct iommu_liveupdate_unit unit;
+	const struct iommu_hw_ser *hw;
+
+	ops->identify(iommu, &unit);
+	hw = find_incoming_iommu(ops, &unit);
+	if (IS_ERR_OR_NULL(hw) || !is_adopted(hw))
+		return;
+	stop_unit(iommu, ops, &unit, hw, "the IOMMU driver failed to come up");
+	ops->unadopt_iommu(iommu, hw);
+	set_adopted(hw, NULL);
+}
+
+/**
+ * iommu_liveupdate_unused() - This kernel does not use a unit
+ * @iommu: The unit; its translation is on, and about to be switched off.
+ * @ops:   Its driver.
+ */
+void iommu_liveupdate_unused(struct iommu_device *iommu,
+			     const struct iommu_liveupdate_ops *ops)
+{
+	struct iommu_liveupdate_unit unit;
+	const struct iommu_hw_ser *hw;
+
+	if (!is_kho_boot())
+		return;
+	ops->identify(iommu, &unit);
+	hw = find_incoming_iommu(ops, &unit);
+	stop_unit(iommu, ops, &unit, IS_ERR(hw) ? NULL : hw,
+		  "this kernel does not use the IOMMU unit");
+}
+
+/**
+ * iommu_liveupdate_off() - The command line turns a driver's IOMMUs off
+ *
+ * Whatever came along has to stop before translation does.
+ */
+void iommu_liveupdate_off(void)
+{
+	if (is_kho_boot())
+		pci_liveupdate_refuse_all("the IOMMU is turned off by the command line");
 }
 
 /* Preserved for the next kernel, or adopted from the previous one? */
@@ -1019,24 +1238,23 @@ bool iommu_liveupdate_unit_stays(struct iommu_device *iommu)
 
 /**
  * iommu_liveupdate_next_incoming() - Iterate over the devices of a unit
- * @reg_pa: Physical address of the unit's registers.
+ * @hw:     The unit.
  * @prev:   NULL for the first, else what the previous call returned.
  *
  * Return: The next device of that unit that was not refused, or NULL.
  */
 const struct iommu_device_ser *
-iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev)
+iommu_liveupdate_next_incoming(const struct iommu_hw_ser *hw,
+			       const struct iommu_device_ser *prev)
 {
 	u32 i;
 
 	guard(mutex)(&iommu_liveupdate_lock);
-	if (!incoming || incoming->bad)
-		return NULL;
 	for (i = prev ? prev - incoming->ho.devices + 1 : 0; i < MAX_DEVICES; i++) {
 		const struct iommu_device_ser *d = &incoming->ho.devices[i];
 
 		if (incoming->state[i] != DEV_NONE &&
-		    incoming->ho.iommus[d->iommu].reg_pa == reg_pa)
+		    &incoming->ho.iommus[d->iommu] == hw)
 			return d;
 	}
 	return NULL;
@@ -1074,17 +1292,6 @@ iommu_liveupdate_incoming_device(struct device *dev)
 {
 	guard(mutex)(&iommu_liveupdate_lock);
 	return find_incoming(dev);
-}
-
-/**
- * iommu_liveupdate_incoming_view() - All of the handover, for its checks
- *
- * Return: the handover; only after iommu_liveupdate_incoming_hw() has found a
- * unit.
- */
-const struct iommu_ser_view *iommu_liveupdate_incoming_view(void)
-{
-	return &incoming->view;
 }
 
 /* Return: what restored_free() has to free when the lock is not held any more */
@@ -1161,7 +1368,7 @@ static struct iommu_restored *restored_get(u32 index)
 	r = kzalloc_obj(*r);
 	if (!r)
 		return ERR_PTR(-ENOMEM);
-	r->domain = iommu->ops->liveupdate->restore_domain(ser);
+	r->domain = iommu->ops->liveupdate->restore_domain(iommu, ser);
 	if (IS_ERR(r->domain)) {
 		int err = PTR_ERR(r->domain);
 
@@ -1232,6 +1439,45 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 	scoped_guard(mutex, &iommu_liveupdate_lock)
 		last = drop_incoming(ser - incoming->ho.devices);
 	restored_free(last);
+}
+
+/**
+ * iommu_liveupdate_may_go_on() - Has PCI taken over a device of the handover?
+ * @ser: The device.
+ *
+ * Context: In the adopt_iommu() of a driver.
+ * Return: false if the device is gone or was refused.
+ */
+bool iommu_liveupdate_may_go_on(const struct iommu_device_ser *ser)
+{
+	struct pci_dev *pdev;
+	bool incoming;
+
+	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
+					   ser->bdf & 0xff);
+	incoming = pdev && pci_liveupdate_incoming(pdev);
+	pci_dev_put(pdev);
+	return incoming;
+}
+
+/**
+ * iommu_liveupdate_stop_stranger() - Stop a device that has no translation
+ * @segment: PCI segment.
+ * @bdf:     Requester id of an entry that the handover does not know.
+ *
+ * It can be one that PCI has taken over, but whose translation was refused.
+ *
+ * Context: In the adopt_iommu() of a driver.
+ */
+void iommu_liveupdate_stop_stranger(u32 segment, u16 bdf)
+{
+	struct pci_dev *pdev;
+
+	pdev = pci_get_domain_bus_and_slot(segment, PCI_BUS_NUM(bdf),
+					   bdf & 0xff);
+	if (pdev)
+		pci_liveupdate_refuse(pdev, "its DMA translation was refused or not handed over");
+	pci_dev_put(pdev);
 }
 
 static void *take_table(phys_addr_t phys, size_t size, bool charge)
@@ -1542,3 +1788,9 @@ bool iommu_liveupdate_device_restored(struct device *dev)
 EXPORT_SYMBOL_GPL(iommu_liveupdate_device_restored);
 
 #include "liveupdate_show.h"
+
+/* Not the name of this file, which is of no interest to the user */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "liveupdate."
+module_param(check_tables, bool, 0444);
+MODULE_PARM_DESC(check_tables, "Check all translation tables that are taken over, at boot");

@@ -19,52 +19,131 @@ struct liveupdate_file_handler;
 struct liveupdate_session;
 
 /**
+ * struct iommu_liveupdate_unit - What tells an IOMMU unit from the others
+ * @id:   The same in each kernel: as a rule the physical address of its registers.
+ * @name: For the log of this kernel.
+ */
+struct iommu_liveupdate_unit {
+	u64 id;
+	const char *name;
+};
+
+/**
  * struct iommu_liveupdate_ops - What an IOMMU driver does for a live update
- * @preserve_iommu: Record the unit and have KHO keep its root table. Fills
- *	@ser but for its %IOMMU_SER_USED flag. 0, or -EOPNOTSUPP if the unit is
- *	not translating, -ENOMEM.
+ * @name: The driver, for those who ask who refused something.
+ * @type: IOMMU_SER_TYPE_* of its units.
+ * @identify: Say which unit this is. Also before the unit is registered.
+ *
+ * Outgoing, in the order of their calls:
+ *
+ * @preserve_iommu: Describe the unit in the driver's part of @ser, and have KHO
+ *	keep the table that hardware begins with. 0; -EOPNOTSUPP if the unit is not
+ *	translating, so that there is nothing to keep; -ENOMEM.
  * @unpreserve_iommu: Undo @preserve_iommu.
+ * @preserve_interrupts: Have KHO keep what interrupt remapping of the unit reads.
+ *	0, also if there is none; -ENOMEM. NULL if the driver remaps no interrupts.
+ * @unpreserve_interrupts: Undo @preserve_interrupts. NULL as that.
  * @preserve_domain: Describe the domain in @ser and have KHO keep each of its
  *	tables. The caller guarantees that the tables do not change until
- *	@unpreserve_domain. 0, -EOPNOTSUPP for a kind of domain that cannot be
- *	handed over, -EBUSY for a state that it has to leave first, -ENOMEM.
+ *	@unpreserve_domain. 0; -EOPNOTSUPP for a kind of domain that cannot be
+ *	handed over; -EBUSY for a state that it has to leave first; -ENOMEM.
  * @unpreserve_domain: Undo @preserve_domain.
+ * @can_replace: Can another domain take the place of the one that the device is
+ *	attached to, so that each request is translated by the one or the other?
+ *	It is attach_dev() of the next kernel's domain that does it there: from a
+ *	restored domain it goes without a gap, or fails and changes nothing.
+ *	0; -EOPNOTSUPP with the reason in the log.
  * @preserve_device: Describe how @dev, which is attached to @domain, reaches
- *	it, and have KHO keep what hardware reads on the way from the root table
- *	to the domain. Fills @did, @max_pasid, @entry_pa and @pasid_pa.
- *	0, -EOPNOTSUPP for a device or a state that cannot be handed over,
+ *	it, and have KHO keep what hardware reads on the way from @preserve_iommu's
+ *	table to the domain. 0; -EOPNOTSUPP for a device or a state that cannot be
+ *	handed over; -EINVAL if the driver has it attached to another domain;
  *	-ENOMEM.
  * @unpreserve_device: Undo @preserve_device; @ser is still in its array.
- * @check_device: Ask, of a device that was preserved, what the next kernel will
- *	ask before it goes on with the device's translation, by the same checks.
- *	NULL, or the rule that it breaks. At preserve and in the freeze.
- * @restore_domain: In the next kernel: make a domain of tables that hardware is
- *	using. The domain can be attached to the devices that came with it and
- *	to no other, cannot be mapped or unmapped, and frees the tables when it
- *	is freed. An error pointer: -EINVAL if @ser cannot be right, -ENOMEM.
- * @refuse_device: In the next kernel: block the DMA of a device whose handover
- *	cannot be used. Hardware no longer uses what the device used, when this
- *	returns.
+ * @compare_device: Does hardware's entry of a preserved device say what @ser
+ *	says? By the check that @adopt_iommu makes of it. NULL, or the rule that it
+ *	breaks. At preserve and in the freeze.
+ * @scrub_iommu: In the shutdown of the kexec, with one CPU and no locks: block
+ *	each requester that iommu_liveupdate_device_outgoing() does not know, and
+ *	leave translation on. What blocked is, is the driver's to know: an entry
+ *	that is not there blocks on one kind of hardware and lets through on
+ *	another. Memory that the unit itself writes is the next kernel's after
+ *	this. Hardware has forgotten all else when it returns.
+ * @block_interrupts: After @scrub_iommu: no device raises an interrupt from here
+ *	on, nor does the unit itself. NULL if there is nothing to block.
+ *
+ * Incoming, in the order of their calls:
+ *
+ * @compare_iommu: Does the unit, whose translation is on, use the tables that
+ *	@hw speaks of? NULL, or the rule that it breaks, with nothing changed.
+ * @policy: Does this kernel, by its command line and configuration, use the unit
+ *	as @hw says? NULL, or why not. NULL if nothing of it can be chosen.
+ * @check_tables: Look at all translation tables of a domain; the time that this
+ *	takes grows with the memory that is mapped. NULL, or the rule that they
+ *	break. Only if liveupdate.check_tables=1 says so.
+ * @adopt_iommu: Go on with the tables of the unit. Each entry that lets a device
+ *	do DMA has to be one of a device of @hw, and to say what the handover says;
+ *	one that does not is removed, and its device stopped before that
+ *	(iommu_liveupdate_drop_incoming(), iommu_liveupdate_stop_stranger()). A
+ *	device of @hw without an entry is dropped, too. What the entries use (domain
+ *	ids, for one) is taken out of the driver's allocators. NULL; or why not,
+ *	with translation and entries as they were.
+ * @unadopt_iommu: Undo @adopt_iommu when the driver fails to come up: no entry is
+ *	left, and hardware has forgotten them all, when this returns. Its devices
+ *	are stopped already.
+ * @is_behind: Would the unit translate the DMA of this device? Before it is
+ *	probed.
+ * @restore_domain: Make a domain of tables that hardware is using. The domain can
+ *	be attached to the devices that came with it, which changes no hardware, and
+ *	to no other; it cannot be mapped or unmapped, and frees the tables when it
+ *	is freed. @iommu is a unit that translates by it. An error pointer: -EINVAL
+ *	if @ser cannot be right; -ENOMEM.
+ * @refuse_device: Block the DMA of a device whose handover cannot be used.
+ *	Hardware no longer uses what the device used, when this returns.
  *
  * Nothing that undoes may fail.
  */
 struct iommu_liveupdate_ops {
+	const char *name;
+	u32 type;
+	void (*identify)(struct iommu_device *iommu,
+			 struct iommu_liveupdate_unit *unit);
+
 	int (*preserve_iommu)(struct iommu_device *iommu,
 			      struct iommu_hw_ser *ser);
 	void (*unpreserve_iommu)(struct iommu_device *iommu,
 				 const struct iommu_hw_ser *ser);
+	int (*preserve_interrupts)(struct iommu_device *iommu);
+	void (*unpreserve_interrupts)(struct iommu_device *iommu);
 	int (*preserve_domain)(struct iommu_domain *domain,
 			       struct iommu_domain_ser *ser);
 	void (*unpreserve_domain)(struct iommu_domain *domain,
 				  const struct iommu_domain_ser *ser);
+	int (*can_replace)(struct device *dev);
 	int (*preserve_device)(struct device *dev, struct iommu_domain *domain,
 			       struct iommu_device_ser *ser);
 	void (*unpreserve_device)(struct device *dev,
 				  const struct iommu_device_ser *ser);
-	const char *(*check_device)(struct device *dev,
+	const char *(*compare_device)(struct device *dev,
+				      const struct iommu_ser_view *view,
+				      const struct iommu_device_ser *ser);
+	void (*scrub_iommu)(struct iommu_device *iommu);
+	void (*block_interrupts)(struct iommu_device *iommu);
+
+	const char *(*compare_iommu)(struct iommu_device *iommu,
+				     const struct iommu_hw_ser *hw);
+	const char *(*policy)(struct iommu_device *iommu,
+			      const struct iommu_hw_ser *hw);
+	const char *(*check_tables)(struct iommu_device *iommu,
 				    const struct iommu_ser_view *view,
-				    const struct iommu_device_ser *ser);
-	struct iommu_domain *(*restore_domain)(const struct iommu_domain_ser *ser);
+				    const struct iommu_domain_ser *domain);
+	const char *(*adopt_iommu)(struct iommu_device *iommu,
+				   const struct iommu_hw_ser *hw,
+				   const struct iommu_ser_view *view);
+	void (*unadopt_iommu)(struct iommu_device *iommu,
+			      const struct iommu_hw_ser *hw);
+	bool (*is_behind)(struct iommu_device *iommu, struct device *dev);
+	struct iommu_domain *(*restore_domain)(struct iommu_device *iommu,
+					       const struct iommu_domain_ser *ser);
 	void (*refuse_device)(struct device *dev);
 };
 
@@ -86,27 +165,33 @@ int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain);
 bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */
-bool iommu_liveupdate_begin_shutdown(void);
+bool iommu_liveupdate_shutdown(struct iommu_device *iommu);
 int iommu_liveupdate_unit_leaves(struct iommu_device *iommu);
 bool iommu_liveupdate_unit_stays(struct iommu_device *iommu);
 const struct iommu_device_ser *
-iommu_liveupdate_device_outgoing(u32 segment, u16 bdf, u64 reg_pa);
+iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment,
+				 u16 bdf);
 int iommu_liveupdate_keep(void *table);
 void iommu_liveupdate_unkeep(void *table);
 bool iommu_liveupdate_kept(void *table);
 
 /* Incoming: called by drivers */
-const struct iommu_hw_ser *iommu_liveupdate_incoming_hw(u32 type, u64 reg_pa);
-void iommu_liveupdate_adopted(const struct iommu_hw_ser *hw,
-			      struct iommu_device *iommu);
-void iommu_liveupdate_unadopted(const struct iommu_hw_ser *hw);
+bool iommu_liveupdate_adopt(struct iommu_device *iommu,
+			    const struct iommu_liveupdate_ops *ops);
+void iommu_liveupdate_unadopt(struct iommu_device *iommu,
+			      const struct iommu_liveupdate_ops *ops);
+void iommu_liveupdate_unused(struct iommu_device *iommu,
+			     const struct iommu_liveupdate_ops *ops);
+void iommu_liveupdate_off(void);
 const struct iommu_device_ser *
-iommu_liveupdate_next_incoming(u64 reg_pa, const struct iommu_device_ser *prev);
+iommu_liveupdate_next_incoming(const struct iommu_hw_ser *hw,
+			       const struct iommu_device_ser *prev);
 const struct iommu_device_ser *
 iommu_liveupdate_incoming_device(struct device *dev);
-const struct iommu_ser_view *iommu_liveupdate_incoming_view(void);
+bool iommu_liveupdate_may_go_on(const struct iommu_device_ser *ser);
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why);
+void iommu_liveupdate_stop_stranger(u32 segment, u16 bdf);
 void *iommu_pages_restore(phys_addr_t phys, size_t size);
 void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 

@@ -24,15 +24,8 @@
  * the driver does next, is allowed with translation on for the same pointer
  * ("11.4.4 Global Command Register", SRTP).
  *
- * The translation tables below the topmost one are checked at boot only if
- * liveupdate.check_tables=1 says so, because that takes time in proportion to
- * the memory that is mapped: at most one visit to each table page.
- *
- * Interrupt remapping is in liveupdate_ir.c.
- *
- * When a unit cannot be adopted, the devices behind it are stopped by bus
- * mastering before its translation goes off; other units are not concerned. The
- * same happens to a unit that was adopted if the driver then fails to come up.
+ * Interrupt remapping is in liveupdate_ir.c; what all drivers have in common, the
+ * order of it all included, in drivers/iommu/liveupdate.c.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
@@ -45,9 +38,7 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
-#include <linux/moduleparam.h>
 #include <linux/pci.h>
-#include <linux/pci_liveupdate.h>
 
 #include "iommu.h"
 #include "liveupdate_check.h"
@@ -124,31 +115,40 @@ static void walk_contexts(struct intel_iommu *iommu, unsigned int bus,
 
 /* --- outgoing --- */
 
+static void intel_identify(struct iommu_device *dev,
+			   struct iommu_liveupdate_unit *unit)
+{
+	struct intel_iommu *iommu = to_intel_iommu(dev);
+
+	unit->id = iommu->reg_phys;
+	unit->name = iommu->name;
+}
+
 static int intel_preserve_iommu(struct iommu_device *dev,
 				struct iommu_hw_ser *ser)
 {
 	struct intel_iommu *iommu = to_intel_iommu(dev);
-	int ret;
 
 	if (!iommu->root_entry || !(iommu->gcmd & DMA_GCMD_TE))
 		return -EOPNOTSUPP;
 	ser->flags = sm_supported(iommu) ? IOMMU_SER_VTD_SCALABLE : 0;
-	ser->type = IOMMU_SER_TYPE_VTD;
-	ser->reg_pa = iommu->reg_phys;
 	ser->root_pa = virt_to_phys(iommu->root_entry);
-	ret = intel_liveupdate_preserve_ir(iommu);
-	if (ret)
-		return ret;
-	ret = kho_preserve_folio(virt_to_folio(iommu->root_entry));
-	if (ret)
-		intel_liveupdate_unpreserve_ir(iommu);
-	return ret;
+	return kho_preserve_folio(virt_to_folio(iommu->root_entry));
 }
 
 static void intel_unpreserve_iommu(struct iommu_device *dev,
 				   const struct iommu_hw_ser *ser)
 {
 	kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+}
+
+static int intel_preserve_interrupts(struct iommu_device *dev)
+{
+	return intel_liveupdate_preserve_ir(to_intel_iommu(dev));
+}
+
+static void intel_unpreserve_interrupts(struct iommu_device *dev)
+{
 	intel_liveupdate_unpreserve_ir(to_intel_iommu(dev));
 }
 
@@ -243,6 +243,12 @@ static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
 	return 0;
 }
 
+static int intel_can_replace(struct device *dev)
+{
+	return liveupdate_require(intel_replace_can(), &rule_vtd_cpu, "%s",
+				  dev_name(dev));
+}
+
 static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
 {
 	(*(unsigned int *)data)++;
@@ -263,8 +269,6 @@ static int intel_preserve_device(struct device *dev,
 	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);
 	ret = liveupdate_require(!dev_is_real_dma_subdevice(dev),
 				 &rule_vtd_subdevice, "%s", dev_name(dev)) ?:
-	      liveupdate_require(intel_replace_can(), &rule_vtd_cpu, "%s",
-				 dev_name(dev)) ?:
 	      liveupdate_require(!info->ats_supported, &rule_vtd_ats, "%s",
 				 dev_name(dev)) ?:
 	      liveupdate_require(aliases == 1, &rule_vtd_alias, "%s",
@@ -324,9 +328,9 @@ static struct vtd_unit describe_unit(struct intel_iommu *iommu)
 }
 
 /* What adopt_entry() will find, by the check that it will make. */
-static const char *intel_check_device(struct device *dev,
-				      const struct iommu_ser_view *view,
-				      const struct iommu_device_ser *ser)
+static const char *intel_compare_device(struct device *dev,
+					const struct iommu_ser_view *view,
+					const struct iommu_device_ser *ser)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct intel_iommu *iommu = info->iommu;
@@ -378,8 +382,8 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 	const struct iommu_device_ser *ser;
 	bool *kept = arg;
 
-	ser = iommu_liveupdate_device_outgoing(iommu->segment, bdf,
-					       iommu->reg_phys);
+	ser = iommu_liveupdate_device_outgoing(&iommu->iommu, iommu->segment,
+					       bdf);
 	if (ser && ser->pasid_pa)
 		block_pasids(iommu, ser);
 	if (ser)
@@ -388,28 +392,32 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 		clear_context(iommu, ctx);
 }
 
-/**
- * intel_liveupdate_leaves() - May a unit be hot-removed?
- * @iommu: The unit.
- *
- * Return: 0; -EBUSY as of iommu_liveupdate_unit_leaves().
+/*
+ * A context table without a preserved device was not preserved either; the root
+ * entry goes then.
  */
-int intel_liveupdate_leaves(struct intel_iommu *iommu)
+static void intel_scrub_iommu(struct iommu_device *dev)
 {
-	return iommu_liveupdate_unit_leaves(&iommu->iommu);
-}
+	struct intel_iommu *iommu = to_intel_iommu(dev);
+	unsigned int bus, half;
 
-/**
- * intel_liveupdate_stays() - Is a unit that is to be added one that never left?
- * @iommu: The unit.
- *
- * To add it would switch its translation off and on under running devices.
- *
- * Return: as of iommu_liveupdate_unit_stays().
- */
-bool intel_liveupdate_stays(struct intel_iommu *iommu)
-{
-	return iommu_liveupdate_unit_stays(&iommu->iommu);
+	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
+		for (half = 0; half < tables_per_root_entry(iommu); half++) {
+			u64 *slot = root_slot(iommu, bus, half);
+			bool kept = false;
+
+			if (!(*slot & ENTRY_PRESENT))
+				continue;
+			walk_contexts(iommu, bus, half,
+				      phys_to_virt(*slot & VTD_PAGE_MASK),
+				      block_foreign, &kept);
+			if (kept)
+				continue;
+			WRITE_ONCE(*slot, 0);
+			__iommu_flush_cache(iommu, slot, sizeof(*slot));
+		}
+	}
+	flush_all(iommu);
 }
 
 /* The mask is the same bit of each; read back, so that it is there. */
@@ -429,66 +437,34 @@ static void mask_events(struct intel_iommu *iommu)
 		mask_event(iommu, DMAR_PERFINTRCTL_REG);
 }
 
-/**
- * intel_liveupdate_shutdown() - Leave a unit translating for the next kernel
- * @iommu: The unit.
- *
- * Only preserved devices can do DMA through it when this returns. A context
- * table without a preserved device was not preserved either; the root entry
- * goes then.
- *
- * Context: Shutdown; one CPU, interrupts off.
- * Return: true if translation is to stay on; false if there is no live update,
- * with nothing done.
- */
-bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
+static void intel_block_interrupts(struct iommu_device *dev)
 {
-	unsigned int bus, half;
+	struct intel_iommu *iommu = to_intel_iommu(dev);
 
-	if (!iommu_liveupdate_begin_shutdown() ||
-	    IS_ERR_OR_NULL(iommu->iommu.liveupdate_ser))
-		return false;
-
-	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
-		for (half = 0; half < tables_per_root_entry(iommu); half++) {
-			u64 *slot = root_slot(iommu, bus, half);
-			bool kept = false;
-
-			if (!(*slot & ENTRY_PRESENT))
-				continue;
-			walk_contexts(iommu, bus, half,
-				      phys_to_virt(*slot & VTD_PAGE_MASK),
-				      block_foreign, &kept);
-			if (kept)
-				continue;
-			WRITE_ONCE(*slot, 0);
-			__iommu_flush_cache(iommu, slot, sizeof(*slot));
-		}
-	}
-	flush_all(iommu);
 	mask_events(iommu);
 	intel_liveupdate_block_interrupts(iommu);
-	return true;
 }
 
 /* --- incoming --- */
 
-static const char *check_entry(struct intel_iommu *iommu, u16 bdf,
+/* What adopt_iommu() needs on its way through the entries */
+struct adoption {
+	const struct iommu_hw_ser *hw;
+	const struct iommu_ser_view *view;
+	unsigned long *seen;
+};
+
+static const char *check_entry(struct intel_iommu *iommu,
+			       const struct iommu_ser_view *view,
 			       const struct context_entry *ctx,
 			       const struct iommu_device_ser *ser)
 {
 	const struct vtd_unit unit = describe_unit(iommu);
-	struct pci_dev *pdev;
-	bool incoming;
 
-	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(bdf),
-					   bdf & 0xff);
-	incoming = pdev && pci_liveupdate_incoming(pdev);
-	pci_dev_put(pdev);
-	if (!incoming)
+	if (!iommu_liveupdate_may_go_on(ser))
 		return "the PCI device is gone or was refused";
-	return vtd_check_device(iommu_liveupdate_incoming_view(), &unit, ser,
-				__pa(ctx) & VTD_PAGE_MASK, &ctx->lo);
+	return vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
+				&ctx->lo);
 }
 
 /* KHO was asked for each of these pages before. */
@@ -503,39 +479,28 @@ static void take_pasid_tables(const struct iommu_device_ser *ser)
 			iommu_pages_restore(dir[i].val & PDE_PFN_MASK, SZ_4K);
 }
 
-static const struct iommu_device_ser *
-find_device(struct intel_iommu *iommu, u16 bdf)
+static const struct iommu_device_ser *find_device(struct intel_iommu *iommu,
+						  const struct iommu_hw_ser *hw,
+						  u16 bdf)
 {
 	const struct iommu_device_ser *ser = NULL;
 
-	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser)))
+	while ((ser = iommu_liveupdate_next_incoming(hw, ser)))
 		if (ser->bdf == bdf && ser->segment == iommu->segment)
 			break;
 	return ser;
 }
 
-/* A device that PCI has taken over, but whose translation was refused. */
-static void stop_stranger(struct intel_iommu *iommu, u16 bdf)
-{
-	struct pci_dev *pdev;
-
-	pdev = pci_get_domain_bus_and_slot(iommu->segment, PCI_BUS_NUM(bdf),
-					   bdf & 0xff);
-	if (pdev)
-		pci_liveupdate_refuse(pdev, "its DMA translation was refused or not handed over");
-	pci_dev_put(pdev);
-}
-
 static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 			struct context_entry *ctx, void *arg)
 {
-	const struct iommu_device_ser *ser = find_device(iommu, bdf);
-	unsigned long *seen = arg;
+	const struct adoption *a = arg;
+	const struct iommu_device_ser *ser = find_device(iommu, a->hw, bdf);
 	const char *why;
 
-	why = ser ? check_entry(iommu, bdf, ctx, ser) : NULL;
+	why = ser ? check_entry(iommu, a->view, ctx, ser) : NULL;
 	if (ser && !why) {
-		set_bit(bdf, seen);
+		set_bit(bdf, a->seen);
 		if (ser->pasid_pa)
 			take_pasid_tables(ser);
 		/* Fails if another device of the same domain came first. */
@@ -548,16 +513,16 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 	if (ser) {
 		iommu_liveupdate_drop_incoming(ser, why);
 	} else {
-		stop_stranger(iommu, bdf);
+		iommu_liveupdate_stop_stranger(iommu->segment, bdf);
 		pr_err("%s: entry of %02x:%02x.%d removed: it was not handed over\n",
 		       iommu->name, PCI_BUS_NUM(bdf), PCI_SLOT(bdf), PCI_FUNC(bdf));
 	}
 	clear_context(iommu, ctx);
 }
 
-static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
+static void adopt_root(struct intel_iommu *iommu, struct adoption *a)
 {
-	struct liveupdate_mem *mem = iommu_liveupdate_incoming_view()->mem;
+	struct liveupdate_mem *mem = a->view->mem;
 	const struct vtd_unit unit = describe_unit(iommu);
 	unsigned int bus, half;
 
@@ -574,7 +539,7 @@ static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
 				table = iommu_pages_restore(*slot & VTD_PAGE_MASK,
 							    SZ_4K);
 				walk_contexts(iommu, bus, half, table,
-					      adopt_entry, seen);
+					      adopt_entry, a);
 				continue;
 			}
 			pr_err("%s: bus %02x is blocked: %s\n", iommu->name,
@@ -586,147 +551,64 @@ static void adopt_root(struct intel_iommu *iommu, unsigned long *seen)
 	}
 }
 
-static bool check_tables;
-
-/*
- * The tables of a domain, below the topmost one, once. What is wrong with them
- * is the affair of each of its devices.
- */
-static void check_all_tables(struct intel_iommu *iommu)
+static const char *intel_check_tables(struct iommu_device *dev,
+				      const struct iommu_ser_view *view,
+				      const struct iommu_domain_ser *domain)
 {
-	static DECLARE_BITMAP(seen, IOMMU_SER_MAX_DOMAINS);
-	static const char *verdict[IOMMU_SER_MAX_DOMAINS];
-	const struct iommu_ser_view *view = iommu_liveupdate_incoming_view();
-	const struct vtd_unit unit = describe_unit(iommu);
-	const struct iommu_device_ser *ser = NULL;
+	const struct vtd_unit unit = describe_unit(to_intel_iommu(dev));
 
-	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser))) {
-		u32 i = ser->domain;
-
-		if (!test_and_set_bit(i, seen))
-			verdict[i] = vtd_check_tables(view->mem, &unit,
-						      &view->domains[i]);
-		if (verdict[i])
-			iommu_liveupdate_drop_incoming(ser, verdict[i]);
-	}
+	return vtd_check_tables(view->mem, &unit, domain);
 }
 
-static const char *check_unit(struct intel_iommu *iommu,
-			      const struct iommu_hw_ser *hw)
+static const char *intel_compare_iommu(struct iommu_device *dev,
+				       const struct iommu_hw_ser *hw)
 {
-	u64 rtaddr = readq(iommu->reg + DMAR_RTADDR_REG);
+	u64 rtaddr = readq(to_intel_iommu(dev)->reg + DMAR_RTADDR_REG);
 	bool scalable = rtaddr & DMA_RTADDR_SMT;
 
 	if ((rtaddr & VTD_PAGE_MASK) != hw->root_pa)
 		return "hardware has another root table than the handover";
 	if (scalable != !!(hw->flags & IOMMU_SER_VTD_SCALABLE))
 		return "hardware is in another mode than the handover";
-	if (scalable != sm_supported(iommu))
+	return NULL;
+}
+
+static const char *intel_policy(struct iommu_device *dev,
+				const struct iommu_hw_ser *hw)
+{
+	bool scalable = hw->flags & IOMMU_SER_VTD_SCALABLE;
+
+	if (scalable != sm_supported(to_intel_iommu(dev)))
 		return "this kernel uses another mode; see intel_iommu=sm_on and sm_off";
 	return NULL;
 }
 
-/* What runs behind a unit stops before the unit lets everything through. */
-static void stop_unit(struct intel_iommu *iommu, const char *why)
+static const char *intel_adopt_iommu(struct iommu_device *dev,
+				     const struct iommu_hw_ser *hw,
+				     const struct iommu_ser_view *view)
 {
-	const struct iommu_device_ser *ser;
-	struct dmar_drhd_unit *drhd;
-	struct pci_dev *pdev = NULL;
-
-	pr_err("%s: handover refused: %s\n", iommu->name, why);
-	liveupdate_refused("iommu", "intel", why, "registers=%#llx",
-			   iommu->reg_phys);
-	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, NULL)))
-		iommu_liveupdate_drop_incoming(ser, why);
-	/* Those, too, that the IOMMU handover knows nothing of */
-	for_each_pci_dev(pdev) {
-		drhd = dmar_find_matched_drhd_unit(pdev);
-		if (drhd && drhd->iommu == iommu)
-			pci_liveupdate_refuse(pdev, why);
-	}
-}
-
-/* A handover, or its absence, that tells nothing about any unit */
-static void refuse_all(struct intel_iommu *iommu, const char *why)
-{
-	liveupdate_refused("iommu", "intel", why, "registers=%#llx",
-			   iommu->reg_phys);
-	pci_liveupdate_refuse_all(why);
-}
-
-/**
- * intel_liveupdate_ignored() - This kernel does not use a unit
- * @iommu: The unit; its translation is about to be switched off.
- *
- * For graphics only with intel_iommu=igfx_off, or without any device.
- */
-void intel_liveupdate_ignored(struct intel_iommu *iommu)
-{
-	if (is_kho_boot() && iommu->gcmd & DMA_GCMD_TE)
-		stop_unit(iommu, "this kernel does not use the IOMMU unit");
-}
-
-/**
- * intel_liveupdate_adopt() - Go on with the tables of the previous kernel
- * @iommu: A unit whose translation is on at boot.
- *
- * Return: true if the unit was adopted: its root table is set, entries that
- * could not be verified are removed. False if translation has to be switched
- * off; devices that it protected are stopped then.
- */
-bool intel_liveupdate_adopt(struct intel_iommu *iommu)
-{
+	struct intel_iommu *iommu = to_intel_iommu(dev);
 	const struct iommu_device_ser *ser = NULL;
-	const struct iommu_hw_ser *hw;
-	unsigned long *seen = NULL;
-	const char *why;
+	struct adoption a = { .hw = hw, .view = view };
 
-	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
-	if (!hw) {
-		if (is_kho_boot())
-			refuse_all(iommu, "translation is on, but was not handed over");
-		return false;
-	}
-	if (hw == ERR_PTR(-EINVAL)) {
-		refuse_all(iommu, "the IOMMU handover cannot be used");
-		return false;
-	}
-	if (IS_ERR(hw)) {
-		stop_unit(iommu, "the unit is not in the IOMMU handover");
-		return false;
+	a.seen = bitmap_zalloc(BIT(16), GFP_KERNEL);
+	if (!a.seen)
+		return "out of memory";
+	iommu->root_entry = iommu_pages_restore(hw->root_pa, SZ_4K);
+	if (!iommu->root_entry) {
+		bitmap_free(a.seen);
+		return "the root table was not preserved";
 	}
 
-	why = check_unit(iommu, hw);
-	if (!why) {
-		seen = bitmap_zalloc(BIT(16), GFP_KERNEL);
-		if (!seen)
-			why = "out of memory";
-	}
-	if (!why) {
-		iommu->root_entry = iommu_pages_restore(hw->root_pa, SZ_4K);
-		if (!iommu->root_entry)
-			why = "the root table was not preserved";
-	}
-	if (why) {
-		stop_unit(iommu, why);
-		bitmap_free(seen);
-		return false;
-	}
-
-	if (check_tables)
-		check_all_tables(iommu);
-	adopt_root(iommu, seen);
-	while ((ser = iommu_liveupdate_next_incoming(iommu->reg_phys, ser)))
-		if (!test_bit(ser->bdf, seen))
+	adopt_root(iommu, &a);
+	while ((ser = iommu_liveupdate_next_incoming(hw, ser)))
+		if (!test_bit(ser->bdf, a.seen))
 			iommu_liveupdate_drop_incoming(ser,
 						       "it has no context entry");
-	bitmap_free(seen);
+	bitmap_free(a.seen);
 	flush_all(iommu);
-
 	iommu->flags &= ~VTD_FLAG_TRANS_PRE_ENABLED;
-	iommu_liveupdate_adopted(hw, &iommu->iommu);
-	pr_info("%s: adopted, translation stayed on\n", iommu->name);
-	return true;
+	return NULL;
 }
 
 static void remove_entry(struct intel_iommu *iommu, u16 bdf,
@@ -735,24 +617,16 @@ static void remove_entry(struct intel_iommu *iommu, u16 bdf,
 	clear_context(iommu, ctx);
 }
 
-/**
- * intel_liveupdate_unadopt() - Undo intel_liveupdate_adopt()
- * @iommu: A unit, adopted or not, that is about to be given up.
- *
- * The driver fails to come up, and frees the tables next. The devices are
- * stopped, no entry is left, and hardware has forgotten them all, when this
- * returns. PASID tables stay where they are until the next reboot.
+/*
+ * The driver frees the tables next, and none of its own entries was made yet.
+ * PASID tables stay where they are until the next reboot.
  */
-void intel_liveupdate_unadopt(struct intel_iommu *iommu)
+static void intel_unadopt_iommu(struct iommu_device *dev,
+				const struct iommu_hw_ser *hw)
 {
-	const struct iommu_hw_ser *hw;
+	struct intel_iommu *iommu = to_intel_iommu(dev);
 	unsigned int bus, half;
 
-	hw = iommu_liveupdate_incoming_hw(IOMMU_SER_TYPE_VTD, iommu->reg_phys);
-	if (IS_ERR_OR_NULL(hw) || !iommu->root_entry)
-		return;
-
-	stop_unit(iommu, "the IOMMU driver failed to come up");
 	for (bus = 0; bus < ROOT_ENTRIES; bus++) {
 		for (half = 0; half < tables_per_root_entry(iommu); half++) {
 			u64 *slot = root_slot(iommu, bus, half);
@@ -766,18 +640,14 @@ void intel_liveupdate_unadopt(struct intel_iommu *iommu)
 	flush_all(iommu);
 	/* Nothing was probed yet: these are the ids of the handover. */
 	ida_destroy(&iommu->domain_ida);
-	iommu_liveupdate_unadopted(hw);
 }
 
-/**
- * intel_liveupdate_policy_off() - The command line turns the IOMMU off
- *
- * Whatever came along has to stop before translation does.
- */
-void intel_liveupdate_policy_off(void)
+static bool intel_is_behind(struct iommu_device *dev, struct device *device)
 {
-	if (is_kho_boot())
-		pci_liveupdate_refuse_all("the IOMMU is turned off by the command line");
+	struct dmar_drhd_unit *drhd;
+
+	drhd = dmar_find_matched_drhd_unit(to_pci_dev(device));
+	return drhd && drhd->iommu == to_intel_iommu(dev);
 }
 
 /**
@@ -898,7 +768,8 @@ static const struct iommu_domain_ops restored_domain_ops = {
 };
 
 static struct iommu_domain *
-intel_restore_domain(const struct iommu_domain_ser *ser)
+intel_restore_domain(struct iommu_device *dev,
+		     const struct iommu_domain_ser *ser)
 {
 	struct pt_iommu_vtdss_cfg cfg = {
 		.common.features = BIT(PT_FEAT_FLUSH_RANGE),
@@ -954,19 +825,27 @@ static void intel_refuse_device(struct device *dev)
 }
 
 const struct iommu_liveupdate_ops intel_liveupdate_ops = {
+	.name = "intel",
+	.type = IOMMU_SER_TYPE_VTD,
+	.identify = intel_identify,
 	.preserve_iommu = intel_preserve_iommu,
 	.unpreserve_iommu = intel_unpreserve_iommu,
+	.preserve_interrupts = intel_preserve_interrupts,
+	.unpreserve_interrupts = intel_unpreserve_interrupts,
 	.preserve_domain = intel_preserve_domain,
 	.unpreserve_domain = intel_unpreserve_domain,
+	.can_replace = intel_can_replace,
 	.preserve_device = intel_preserve_device,
 	.unpreserve_device = intel_unpreserve_device,
-	.check_device = intel_check_device,
+	.compare_device = intel_compare_device,
+	.scrub_iommu = intel_scrub_iommu,
+	.block_interrupts = intel_block_interrupts,
+	.compare_iommu = intel_compare_iommu,
+	.policy = intel_policy,
+	.check_tables = intel_check_tables,
+	.adopt_iommu = intel_adopt_iommu,
+	.unadopt_iommu = intel_unadopt_iommu,
+	.is_behind = intel_is_behind,
 	.restore_domain = intel_restore_domain,
 	.refuse_device = intel_refuse_device,
 };
-
-/* Not the name of this file, which is of no interest to the user */
-#undef MODULE_PARAM_PREFIX
-#define MODULE_PARAM_PREFIX "liveupdate."
-module_param(check_tables, bool, 0444);
-MODULE_PARM_DESC(check_tables, "Check all translation tables that are taken over, at boot");

@@ -3,19 +3,52 @@
 #ifndef __INTEL_LIVEUPDATE_H
 #define __INTEL_LIVEUPDATE_H
 
+#include <linux/iommu-liveupdate.h>
+
 struct device;
 struct device_domain_info;
-struct intel_iommu;
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
-int intel_liveupdate_leaves(struct intel_iommu *iommu);
-bool intel_liveupdate_stays(struct intel_iommu *iommu);
-bool intel_liveupdate_shutdown(struct intel_iommu *iommu);
-void intel_liveupdate_ignored(struct intel_iommu *iommu);
-bool intel_liveupdate_adopt(struct intel_iommu *iommu);
-void intel_liveupdate_unadopt(struct intel_iommu *iommu);
-void intel_liveupdate_policy_off(void);
+
+/* How the driver calls the core; what that does with the ops is there. */
+static inline int intel_liveupdate_leaves(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_unit_leaves(&iommu->iommu);
+}
+
+static inline bool intel_liveupdate_stays(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_unit_stays(&iommu->iommu);
+}
+
+static inline bool intel_liveupdate_shutdown(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_shutdown(&iommu->iommu);
+}
+
+/* For graphics only with intel_iommu=igfx_off, or without any device. */
+static inline void intel_liveupdate_ignored(struct intel_iommu *iommu)
+{
+	if (iommu->gcmd & DMA_GCMD_TE)
+		iommu_liveupdate_unused(&iommu->iommu, &intel_liveupdate_ops);
+}
+
+static inline bool intel_liveupdate_adopt(struct intel_iommu *iommu)
+{
+	return iommu_liveupdate_adopt(&iommu->iommu, &intel_liveupdate_ops);
+}
+
+static inline void intel_liveupdate_unadopt(struct intel_iommu *iommu)
+{
+	iommu_liveupdate_unadopt(&iommu->iommu, &intel_liveupdate_ops);
+}
+
+static inline void intel_liveupdate_policy_off(void)
+{
+	iommu_liveupdate_off();
+}
+
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
 void intel_liveupdate_as_found(struct device_domain_info *info);
