@@ -18,7 +18,7 @@ from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
 from rig.referee import discovery
 
 # What an update of both devices writes.
-FORMATS = ("kho-v4", "luo-v5", "memfd-v2", "pci-v1", "iommu-v1", "iommufd-v1", "vfio-pci-v1")
+FORMATS = ("kho-v4", "luo-v5", "memfd-v2", "pci-v1", "iommu-v2", "iommufd-v1", "vfio-pci-v1")
 # An image without a list is older than the list, and than these.
 WITH_THE_LIST = FORMATS[3:]
 MAGIC = b"LUfm"

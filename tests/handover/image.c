@@ -108,22 +108,28 @@ static void good_device(u8 **to, unsigned int i, bool scalable)
 	enum page_name top = i ? P_TOP1 : P_TOP0;
 	struct iommu_domain_ser *dom = (struct iommu_domain_ser *)to[P_DOMAINS] + i;
 	struct iommu_device_ser *dev = (struct iommu_device_ser *)to[P_DEVICES] + i;
+	struct intel_domain_ser *dom_part = (struct intel_domain_ser *)dom->part;
+	struct intel_device_ser *dev_part = (struct intel_device_ser *)dev->part;
 	u64 *ctx, *pte;
 
 	*dom = (struct iommu_domain_ser) {
 		.flags = IOMMU_SER_USED,
-		.format = IOMMU_SER_FMT_VTDSS,
+		.type = IOMMU_SER_TYPE_INTEL,
+		.length = sizeof(*dom_part),
 		.top_pa = PAGE_PA(top),
 		.top_level = 3,
 		.vasz_lg2 = 48,
 	};
+	dom_part->format = INTEL_DOMAIN_SER_VTDSS;
 	*dev = (struct iommu_device_ser) {
 		.flags = IOMMU_SER_USED,
+		.type = IOMMU_SER_TYPE_INTEL,
+		.length = sizeof(*dev_part),
 		.bdf = bdf[i],
-		.did = did[i],
 		.domain = i,
-		.entry_pa = PAGE_PA(P_CTX),
 	};
+	dev_part->did = did[i];
+	dev_part->entry_pa = PAGE_PA(P_CTX);
 	for (unsigned int level = 3; level; level--)
 		words(to, top + 3 - level)[i] = PAGE_PA(top + 4 - level) | 3;
 	/* 4 KiB at the end, 2 MiB in the middle, nothing else */
@@ -136,9 +142,9 @@ static void good_device(u8 **to, unsigned int i, bool scalable)
 		ctx[1] = (u64)did[i] << 8 | 2;
 		return;
 	}
-	dev->max_pasid = 512 * 64;
-	dev->pasid_pa = PAGE_PA(i ? P_DIR1 : P_DIR0);
-	ctx[0] = dev->pasid_pa | 2 << 9 | 1;
+	dev_part->max_pasid = 512 * 64;
+	dev_part->pasid_pa = PAGE_PA(i ? P_DIR1 : P_DIR0);
+	ctx[0] = dev_part->pasid_pa | 2 << 9 | 1;
 	words(to, i ? P_DIR1 : P_DIR0)[0] = PAGE_PA(i ? P_PT1 : P_PT0) | 1;
 	pte = words(to, i ? P_PT1 : P_PT0);
 	pte[0] = PAGE_PA(top) | 2 << 6 | 2 << 2 | 1;
@@ -169,6 +175,7 @@ static void good_image(u8 **to, bool scalable)
 {
 	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
 	struct iommu_hw_ser *hw = (struct iommu_hw_ser *)to[P_IOMMUS];
+	struct intel_hw_ser *hw_part = (struct intel_hw_ser *)hw->part;
 	struct iommufd_ser *fd = (struct iommufd_ser *)to[P_IOMMUFD];
 	struct vfio_pci_ser *vfio = (struct vfio_pci_ser *)to[P_VFIO];
 
@@ -179,11 +186,13 @@ static void good_image(u8 **to, bool scalable)
 		.devices_pa = PAGE_PA(P_DEVICES),
 	};
 	*hw = (struct iommu_hw_ser) {
-		.flags = IOMMU_SER_USED | (scalable ? IOMMU_SER_VTD_SCALABLE : 0),
-		.type = IOMMU_SER_TYPE_VTD,
-		.reg_pa = 0xfed90000,
-		.root_pa = PAGE_PA(P_UNIT),
+		.flags = IOMMU_SER_USED,
+		.type = IOMMU_SER_TYPE_INTEL,
+		.length = sizeof(*hw_part),
+		.id = 0xfed90000,
 	};
+	hw_part->root_pa = PAGE_PA(P_UNIT);
+	hw_part->flags = scalable ? INTEL_HW_SER_SCALABLE : 0;
 	words(to, P_UNIT)[0] = PAGE_PA(P_CTX) | 1;
 	good_device(to, 0, scalable);
 	good_device(to, 1, scalable);
@@ -296,7 +305,7 @@ static void judge_unit(const struct iommu_ser_view *view,
 		       const struct vtd_unit *unit, u32 index)
 {
 	const struct iommu_hw_ser *hw = &view->iommus[index];
-	const u64 *root = view->mem->get(view->mem, hw->root_pa, 0);
+	const u64 *root = view->mem->get(view->mem, intel_hw_part(hw)->root_pa, 0);
 	unsigned int step = unit->scalable ? 4 : 2;
 	const u64 *tables[512] = {};
 	unsigned int slot;
@@ -329,9 +338,29 @@ static void judge_unit(const struct iommu_ser_view *view,
 	}
 }
 
+/* An IOMMU that finds no fault with anything of its own */
+static const char *other_check(const struct iommu_ser_view *view, u32 i)
+{
+	(void)view, (void)i;
+	return NULL;
+}
+
+static const struct iommu_ser_driver other_driver = {
+	.type = OTHER_TYPE,
+	.check_iommu = other_check,
+	.check_domain = other_check,
+	.check_device = other_check,
+};
+
+static const struct iommu_ser_driver *find_driver(u16 type)
+{
+	return type == IOMMU_SER_TYPE_INTEL ? &vtd_ser_driver :
+	       type == OTHER_TYPE ? &other_driver : NULL;
+}
+
 static void judge_iommu(const struct vtd_unit *units)
 {
-	struct iommu_ser_view view;
+	struct iommu_ser_view view = { .driver = find_driver };
 	const char *why;
 	u32 i;
 
@@ -364,11 +393,13 @@ static void judge_iommu(const struct vtd_unit *units)
 			image_put(P_DEVICES, i * sizeof(view.devices[0]), 4, 0);
 	}
 	for (i = 0; i < entries(P_IOMMUS, sizeof(view.iommus[0])); i++)
-		if (view.iommus[i].flags & IOMMU_SER_USED)
-			judge_unit(&view, &units[!!(view.iommus[i].flags &
-						    IOMMU_SER_VTD_SCALABLE)], i);
+		if ((view.iommus[i].flags & IOMMU_SER_USED) &&
+		    view.iommus[i].type == IOMMU_SER_TYPE_INTEL)
+			judge_unit(&view, &units[!!(intel_hw_part(&view.iommus[i])->flags &
+						    INTEL_HW_SER_SCALABLE)], i);
 	for (i = 0; i < entries(P_DOMAINS, sizeof(view.domains[0])); i++)
-		if (view.domains[i].flags & IOMMU_SER_USED)
+		if ((view.domains[i].flags & IOMMU_SER_USED) &&
+		    view.domains[i].type == IOMMU_SER_TYPE_INTEL)
 			refuse("tables", i,
 			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
 }

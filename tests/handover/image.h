@@ -46,6 +46,9 @@ enum page_name {
 #define DEV0_DID	2
 #define DEV1_DID	3
 
+/* Of an IOMMU that is none of the kernel's, and whose parts are always good */
+#define OTHER_TYPE	0x7f00
+
 extern const char *const page_names[P_NR];
 
 void image_init(void);

@@ -196,6 +196,56 @@ static struct iommu_incoming *incoming;
 
 static struct liveupdate_flb iommu_flb;
 
+/*
+ * The drivers of this kernel, in the order of registration. None goes away, so
+ * that what was found needs no lock.
+ */
+static const struct iommu_liveupdate_ops *drivers[8];
+static DEFINE_SPINLOCK(drivers_lock);
+
+/**
+ * iommu_liveupdate_register() - Make a driver known
+ * @ops: The driver, which stays for ever.
+ *
+ * Units, domains and devices of a driver that is not known are refused, so this
+ * is to be called before anybody asks for the handover: before the units of any
+ * driver are set up.
+ *
+ * Return: 0; -EEXIST if there is a driver for these parts of the handover already;
+ * -ENOSPC if there are too many.
+ */
+int iommu_liveupdate_register(const struct iommu_liveupdate_ops *ops)
+{
+	unsigned int i;
+
+	guard(spinlock)(&drivers_lock);
+	for (i = 0; i < ARRAY_SIZE(drivers) && drivers[i]; i++)
+		if (drivers[i]->checks->type == ops->checks->type)
+			return -EEXIST;
+	if (i == ARRAY_SIZE(drivers))
+		return -ENOSPC;
+	drivers[i] = ops;
+	return 0;
+}
+
+static const struct iommu_liveupdate_ops *find_driver(u16 type)
+{
+	unsigned int i;
+
+	guard(spinlock)(&drivers_lock);
+	for (i = 0; i < ARRAY_SIZE(drivers) && drivers[i]; i++)
+		if (drivers[i]->checks->type == type)
+			return drivers[i];
+	return NULL;
+}
+
+static const struct iommu_ser_driver *find_checks(u16 type)
+{
+	const struct iommu_liveupdate_ops *ops = find_driver(type);
+
+	return ops ? ops->checks : NULL;
+}
+
 static int handover_alloc(struct iommu_handover *ho)
 {
 	ho->ser = kho_alloc_preserve(sizeof(*ho->ser));
@@ -241,8 +291,8 @@ static int preserve_iommu(struct iommu_device *iommu, struct iommu_hw_ser *ser)
 	int ret;
 
 	ops->identify(iommu, &unit);
-	ser->type = ops->type;
-	ser->reg_pa = unit.id;
+	ser->type = ops->checks->type;
+	ser->id = unit.id;
 	ret = ops->preserve_iommu(iommu, ser);
 	if (ret || !ops->preserve_interrupts)
 		return ret;
@@ -436,6 +486,7 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 	in = kvzalloc_obj(*in, GFP_KERNEL | __GFP_NOFAIL);
 
 	liveupdate_kho_mem_init(&in->mem);
+	in->view.driver = find_checks;
 	why = iommu_ser_check(&in->mem.mem, args->data, &in->view);
 	if (why)
 		goto err;
@@ -578,6 +629,7 @@ int iommu_domain_preserve(struct iommu_domain *domain, u32 id, u32 *index)
 		memset(ser, 0, sizeof(*ser));
 		return ret;
 	}
+	ser->type = ops->checks->type;
 	ser->flags |= IOMMU_SER_USED;
 	domain->preserved = ser;
 	*index = i;
@@ -698,24 +750,38 @@ bool iommu_liveupdate_kept(void *table)
 	return xa_load(&kept, folio_pfn(virt_to_folio(table)));
 }
 
+static bool is_topmost(u64 pa)
+{
+	u32 i;
+
+	for (i = 0; i < MAX_DOMAINS; i++)
+		if ((outgoing->domains[i].flags & IOMMU_SER_USED) &&
+		    outgoing->domains[i].top_pa == pa)
+			return true;
+	return false;
+}
+
+/* What KHO was told to keep: tables on the way, and those of domains. */
 static const void *outgoing_get(struct liveupdate_mem *mem, u64 pa,
 				unsigned int order)
 {
 	void *table;
 
-	if (!IS_ALIGNED(pa, PAGE_SIZE) || !xa_load(&kept, PHYS_PFN(pa)))
+	if (!IS_ALIGNED(pa, PAGE_SIZE) ||
+	    (!xa_load(&kept, PHYS_PFN(pa)) && !is_topmost(pa)))
 		return NULL;
 	table = phys_to_virt(pa);
 	return folio_order(virt_to_folio(table)) == order ? table : NULL;
 }
 
-/* Ask of a device what the next kernel will ask. */
+/* Ask of a device, its unit and its domain what the next kernel will ask. */
 static int check_outgoing(struct device *dev,
 			  const struct iommu_device_ser *ser)
 {
 	struct liveupdate_kho_mem mem;
 	const struct iommu_ser_view view = {
 		.mem = &mem.mem,
+		.driver = find_checks,
 		.ser = outgoing->ser,
 		.iommus = outgoing->iommus,
 		.domains = outgoing->domains,
@@ -726,7 +792,11 @@ static int check_outgoing(struct device *dev,
 	lockdep_assert_held(&iommu_liveupdate_lock);
 	liveupdate_kho_mem_init(&mem);
 	mem.mem.get = outgoing_get;
-	why = iommu_ser_check_device(&view, ser - outgoing->devices);
+	why = iommu_ser_check_iommu(&view, ser->iommu);
+	if (!why)
+		why = iommu_ser_check_domain(&view, ser->domain);
+	if (!why)
+		why = iommu_ser_check_device(&view, ser - outgoing->devices);
 	if (!why)
 		why = dev_iommu_ops(dev)->liveupdate->compare_device(dev, &view,
 								     ser);
@@ -786,6 +856,7 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 
 	ser = &outgoing->devices[i];
 	memset(ser, 0, sizeof(*ser));
+	ser->type = dev_iommu_ops(dev)->liveupdate->checks->type;
 	ser->segment = pci_domain_nr(to_pci_dev(dev)->bus);
 	ser->bdf = pci_dev_id(to_pci_dev(dev));
 	ser->domain = domain->preserved - outgoing->domains;
@@ -990,8 +1061,8 @@ find_incoming_iommu(const struct iommu_liveupdate_ops *ops,
 	for (i = 0; i < MAX_IOMMUS; i++) {
 		const struct iommu_hw_ser *hw = &incoming->ho.iommus[i];
 
-		if ((hw->flags & IOMMU_SER_USED) && hw->type == ops->type &&
-		    hw->reg_pa == unit->id)
+		if ((hw->flags & IOMMU_SER_USED) &&
+		    hw->type == ops->checks->type && hw->id == unit->id)
 			return hw;
 	}
 	return ERR_PTR(-ENODEV);
@@ -1319,9 +1390,10 @@ static void restored_free(struct iommu_restored *r)
 
 /*
  * A unit that translates by a domain, or could. If none was adopted, the domain is
- * there to be given up, for which any unit will do.
+ * there to be given up, for which any unit of its driver will do.
  */
-static struct iommu_device *unit_of_domain(u32 index)
+static struct iommu_device *
+unit_of_domain(const struct iommu_liveupdate_ops *ops, u32 index)
 {
 	struct iommu_device *iommu;
 	u32 i;
@@ -1334,18 +1406,16 @@ static struct iommu_device *unit_of_domain(u32 index)
 		    incoming->ho.units[d->iommu])
 			return incoming->ho.units[d->iommu];
 	}
-	i = find_first_bit(incoming->adopted, MAX_IOMMUS);
-	if (i < MAX_IOMMUS)
-		return incoming->ho.units[i];
 	guard(spinlock)(&iommu_device_lock);
 	list_for_each_entry(iommu, &iommu_device_list, list)
-		if (iommu->ops->liveupdate)
+		if (iommu->ops->liveupdate == ops)
 			return iommu;
 	return NULL;
 }
 
 static struct iommu_restored *restored_get(u32 index)
 {
+	const struct iommu_liveupdate_ops *ops;
 	struct iommu_domain_ser *ser;
 	struct iommu_device *iommu;
 	struct iommu_restored *r;
@@ -1361,14 +1431,15 @@ static struct iommu_restored *restored_get(u32 index)
 	if (!(ser->flags & IOMMU_SER_USED))
 		return ERR_PTR(-ENODEV);
 
-	iommu = unit_of_domain(index);
+	ops = find_driver(ser->type);
+	iommu = unit_of_domain(ops, index);
 	if (!iommu)
 		return ERR_PTR(-ENODEV);
 
 	r = kzalloc_obj(*r);
 	if (!r)
 		return ERR_PTR(-ENOMEM);
-	r->domain = iommu->ops->liveupdate->restore_domain(iommu, ser);
+	r->domain = ops->restore_domain(iommu, ser);
 	if (IS_ERR(r->domain)) {
 		int err = PTR_ERR(r->domain);
 

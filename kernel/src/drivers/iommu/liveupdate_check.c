@@ -7,15 +7,12 @@
 #include <linux/liveupdate_check.h>
 #include <linux/mm.h>
 
-/* PASIDs a directory entry stands for, and most that there can be (20 bits) */
-#define PASIDS_PER_PDE	64
-#define MAX_PASIDS	0x100000
-
 /**
  * iommu_ser_check() - Check the root of an IOMMU handover and find its parts
  * @mem: How to get at memory.
  * @pa: Physical address of the root.
- * @view: On success, the parts. Their entries are still to be checked.
+ * @view: With @driver set. On success, the parts; their entries are still to be
+ *	checked.
  *
  * Return: NULL, or the rule that makes all of the handover unusable.
  */
@@ -46,33 +43,52 @@ const char *iommu_ser_check(struct liveupdate_mem *mem, u64 pa,
 	return NULL;
 }
 
+static bool is_zero(const u8 *bytes, size_t n)
+{
+	while (n--)
+		if (*bytes++)
+			return false;
+	return true;
+}
+
+/* What is said about a driver's part in front of it */
+static const char *check_part(const struct iommu_ser_view *view, u16 type,
+			      u16 length, const u8 *part, size_t size)
+{
+	if (!view->driver(type))
+		return "unknown type of IOMMU";
+	if (length > size)
+		return "driver's part is longer than its place";
+	if (!is_zero(part + length, size - length))
+		return "bytes behind the driver's part are not zero";
+	return NULL;
+}
+
 /**
  * iommu_ser_check_iommu() - Check one IOMMU unit
  * @view: The handover.
  * @i: Index of an entry that is in use.
- *
- * Claims the page of its root table.
  *
  * Return: NULL, or the rule that it breaks.
  */
 const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i)
 {
 	const struct iommu_hw_ser *hw = &view->iommus[i];
+	const char *why;
 	u32 j;
 
-	if (hw->type != IOMMU_SER_TYPE_VTD)
-		return "unknown type of IOMMU";
-	if (hw->flags & ~(IOMMU_SER_USED | IOMMU_SER_VTD_SCALABLE))
+	why = check_part(view, hw->type, hw->length, hw->part,
+			 sizeof(hw->part));
+	if (why)
+		return why;
+	if (hw->flags & ~IOMMU_SER_USED)
 		return "unknown flags";
 	for (j = 0; j < i; j++)
 		if ((view->iommus[j].flags & IOMMU_SER_USED) &&
-		    view->iommus[j].reg_pa == hw->reg_pa)
+		    view->iommus[j].type == hw->type &&
+		    view->iommus[j].id == hw->id)
 			return "unit is listed twice";
-	if (!view->mem->get(view->mem, hw->root_pa, 0))
-		return "root table was not preserved";
-	if (!view->mem->claim(view->mem, hw->root_pa))
-		return "root table is used for something else, too";
-	return NULL;
+	return view->driver(hw->type)->check_iommu(view, i);
 }
 
 /**
@@ -80,54 +96,23 @@ const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i)
  * @view: The handover.
  * @i: Index of an entry that is in use.
  *
- * Claims the page of its topmost table. The tables below are looked at when
- * they are used.
+ * The tables below the topmost one are looked at when they are used.
  *
  * Return: NULL, or the rule that it breaks.
  */
 const char *iommu_ser_check_domain(const struct iommu_ser_view *view, u32 i)
 {
 	const struct iommu_domain_ser *d = &view->domains[i];
-	unsigned int n;
+	const char *why;
 
-	if (d->flags & ~(IOMMU_SER_USED | IOMMU_SER_DOMAIN_INCOHERENT |
-			 IOMMU_SER_DOMAIN_FORCE_SNOOP))
+	why = check_part(view, d->type, d->length, d->part, sizeof(d->part));
+	if (why)
+		return why;
+	if (d->flags & ~IOMMU_SER_USED)
 		return "unknown flags";
-	if (d->format != IOMMU_SER_FMT_VTDSS)
-		return "unknown table format";
-	for (n = 0; n < sizeof(d->reserved); n++)
-		if (d->reserved[n])
-			return "reserved field is not zero";
-	/* 12 bits of the page, 9 of each level */
-	if (d->top_level < 2 || d->top_level > 4 || d->vasz_lg2 < 30 ||
-	    d->vasz_lg2 > 12 + 9 * (d->top_level + 1))
-		return "impossible table geometry";
-	if (!view->mem->get(view->mem, d->top_pa, 0))
-		return "topmost table was not preserved";
-	if (!view->mem->claim(view->mem, d->top_pa))
-		return "topmost table is used for something else, too";
-	return NULL;
-}
-
-static const char *check_pasids(const struct iommu_ser_view *view,
-				const struct iommu_device_ser *d)
-{
-	bool scalable = view->iommus[d->iommu].flags & IOMMU_SER_VTD_SCALABLE;
-	size_t size;
-
-	if (!scalable)
-		return d->pasid_pa || d->max_pasid ?
-		       "PASID directory of a device in legacy mode" : NULL;
-	if (d->max_pasid & (d->max_pasid - 1) || d->max_pasid > MAX_PASIDS)
-		return "its number of PASIDs is impossible";
-	size = d->max_pasid / PASIDS_PER_PDE * sizeof(u64);
-	if (size < PAGE_SIZE)
-		return "its number of PASIDs is impossible";
-	if (!view->mem->get(view->mem, d->pasid_pa, get_order(size)))
-		return "its PASID directory was not preserved";
-	if (!view->mem->claim(view->mem, d->pasid_pa))
-		return "its PASID directory is used for something else, too";
-	return NULL;
+	if (!is_zero(d->reserved, sizeof(d->reserved)))
+		return "reserved field is not zero";
+	return view->driver(d->type)->check_domain(view, i);
 }
 
 /**
@@ -141,10 +126,16 @@ static const char *check_pasids(const struct iommu_ser_view *view,
 const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i)
 {
 	const struct iommu_device_ser *d = &view->devices[i];
+	const char *why;
 	u32 j;
 
+	why = check_part(view, d->type, d->length, d->part, sizeof(d->part));
+	if (why)
+		return why;
 	if (d->flags & ~IOMMU_SER_USED)
 		return "unknown flags";
+	if (d->reserved)
+		return "reserved field is not zero";
 	if (d->segment > 0xffff)
 		return "segment is out of range";
 	if (d->domain >= IOMMU_SER_MAX_DOMAINS ||
@@ -153,18 +144,16 @@ const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i)
 	if (d->iommu >= IOMMU_SER_MAX_IOMMUS ||
 	    !(view->iommus[d->iommu].flags & IOMMU_SER_USED))
 		return "IOMMU does not exist";
+	if (view->domains[d->domain].type != d->type)
+		return "domain is one of another type of IOMMU";
+	if (view->iommus[d->iommu].type != d->type)
+		return "IOMMU is of another type";
 	for (j = 0; j < i; j++) {
 		const struct iommu_device_ser *o = &view->devices[j];
 
-		if (!(o->flags & IOMMU_SER_USED))
-			continue;
-		if (o->segment == d->segment && o->bdf == d->bdf)
+		if ((o->flags & IOMMU_SER_USED) && o->segment == d->segment &&
+		    o->bdf == d->bdf)
 			return "device is listed twice";
-		if (o->iommu == d->iommu && o->did == d->did &&
-		    o->domain != d->domain)
-			return "domain id is that of another domain, too";
 	}
-	if (!view->mem->get(view->mem, d->entry_pa, 0))
-		return "page of its context entry was not preserved";
-	return check_pasids(view, d);
+	return view->driver(d->type)->check_device(view, i);
 }

@@ -40,16 +40,13 @@ EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_domain_devices, "IOMMUFD_INTERNAL");
 static void show_iommu(struct liveupdate_view *v,
 		       const struct iommu_hw_ser *hw, u32 i)
 {
+	const struct iommu_liveupdate_ops *ops = find_driver(hw->type);
+
 	liveupdate_show_record(v, "iommu");
 	liveupdate_show_num(v, "index", i);
-	liveupdate_show_pa(v, "registers", hw->reg_pa);
-	liveupdate_show_word(v, "type", hw->type == IOMMU_SER_TYPE_VTD ?
-			     "vtd" : "unknown");
-	if (hw->type == IOMMU_SER_TYPE_VTD)
-		liveupdate_show_word(v, "mode",
-				     hw->flags & IOMMU_SER_VTD_SCALABLE ?
-				     "scalable" : "legacy");
-	liveupdate_show_pa(v, "root", hw->root_pa);
+	liveupdate_show_pa(v, "registers", hw->id);
+	if (ops && ops->show_iommu)
+		ops->show_iommu(v, hw);
 	if (!v->incoming) {
 		liveupdate_show_word(v, "state", "preserved");
 	} else if (test_bit(i, incoming->adopted)) {
@@ -91,10 +88,12 @@ static void show_domain_state(struct liveupdate_view *v, u32 i)
 static void show_domain(struct liveupdate_view *v,
 			const struct iommu_domain_ser *d, u32 i)
 {
+	const struct iommu_liveupdate_ops *ops = find_driver(d->type);
+
 	liveupdate_show_record(v, "domain");
 	liveupdate_show_num(v, "index", i);
-	liveupdate_show_word(v, "format", d->format == IOMMU_SER_FMT_VTDSS ?
-			     "vtdss" : "unknown");
+	if (ops && ops->show_domain)
+		ops->show_domain(v, d);
 	liveupdate_show_pa(v, "top", d->top_pa);
 	liveupdate_show_num(v, "levels", d->top_level + 1);
 	liveupdate_show_num(v, "iova-bits", d->vasz_lg2);
@@ -144,14 +143,16 @@ static void show_device(struct liveupdate_view *v,
 			struct liveupdate_pci_state *pci)
 {
 	const struct iommu_device_ser *d = &ho->devices[i];
+	const struct iommu_liveupdate_ops *ops = find_driver(d->type);
 
 	liveupdate_show_record(v, "device");
 	liveupdate_show_bdf(v, "bdf", d->segment, d->bdf);
 	liveupdate_show_word(v, "state", show_device_state(v, i, pci));
 	liveupdate_show_num(v, "domain", d->domain);
 	liveupdate_show_num(v, "iommu-index", d->iommu);
-	liveupdate_show_pa(v, "iommu", ho->iommus[d->iommu].reg_pa);
-	liveupdate_show_num(v, "did", d->did);
+	liveupdate_show_pa(v, "iommu", ho->iommus[d->iommu].id);
+	if (ops && ops->show_device)
+		ops->show_device(v, d);
 	if (!pci)
 		return;
 	if (pci->present)
@@ -180,7 +181,7 @@ void iommu_liveupdate_show(struct liveupdate_view *v,
 		if ((ho->iommus[i].flags & IOMMU_SER_USED) &&
 		    !(v->incoming &&
 		      liveupdate_was_refused("registers=%#llx",
-					     ho->iommus[i].reg_pa)))
+					     ho->iommus[i].id)))
 			show_iommu(v, &ho->iommus[i], i);
 	for (i = 0; i < MAX_DOMAINS; i++)
 		if (v->incoming ? incoming->domain_state[i] != DOM_NONE :

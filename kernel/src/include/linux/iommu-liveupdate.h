@@ -12,11 +12,13 @@ struct file;
 struct iommu_device_ser;
 struct iommu_domain_ser;
 struct iommu_hw_ser;
+struct iommu_ser_driver;
 struct iommu_ser_view;
 struct iommufd_ctx;
 struct iommufd_device;
 struct liveupdate_file_handler;
 struct liveupdate_session;
+struct liveupdate_view;
 
 /**
  * struct iommu_liveupdate_unit - What tells an IOMMU unit from the others
@@ -31,20 +33,21 @@ struct iommu_liveupdate_unit {
 /**
  * struct iommu_liveupdate_ops - What an IOMMU driver does for a live update
  * @name: The driver, for those who ask who refused something.
- * @type: IOMMU_SER_TYPE_* of its units.
+ * @checks: The checks of its parts of the handover, and whose parts these are.
  * @identify: Say which unit this is. Also before the unit is registered.
  *
  * Outgoing, in the order of their calls:
  *
- * @preserve_iommu: Describe the unit in the driver's part of @ser, and have KHO
- *	keep the table that hardware begins with. 0; -EOPNOTSUPP if the unit is not
- *	translating, so that there is nothing to keep; -ENOMEM.
+ * @preserve_iommu: Describe the unit in the driver's part of @ser, and have the
+ *	table that hardware begins with kept (iommu_liveupdate_keep()). 0;
+ *	-EOPNOTSUPP if the unit is not translating, so that there is nothing to
+ *	keep; -ENOMEM.
  * @unpreserve_iommu: Undo @preserve_iommu.
  * @preserve_interrupts: Have KHO keep what interrupt remapping of the unit reads.
  *	0, also if there is none; -ENOMEM. NULL if the driver remaps no interrupts.
  * @unpreserve_interrupts: Undo @preserve_interrupts. NULL as that.
- * @preserve_domain: Describe the domain in @ser and have KHO keep each of its
- *	tables. The caller guarantees that the tables do not change until
+ * @preserve_domain: Describe the domain in @ser, all but @flags and @type, and
+ *	have KHO keep each of its tables. The caller guarantees that the tables do not change until
  *	@unpreserve_domain. 0; -EOPNOTSUPP for a kind of domain that cannot be
  *	handed over; -EBUSY for a state that it has to leave first; -ENOMEM.
  * @unpreserve_domain: Undo @preserve_domain.
@@ -54,8 +57,8 @@ struct iommu_liveupdate_unit {
  *	restored domain it goes without a gap, or fails and changes nothing.
  *	0; -EOPNOTSUPP with the reason in the log.
  * @preserve_device: Describe how @dev, which is attached to @domain, reaches
- *	it, and have KHO keep what hardware reads on the way from @preserve_iommu's
- *	table to the domain. 0; -EOPNOTSUPP for a device or a state that cannot be
+ *	it, in the driver's part of @ser, and have what hardware reads on the way
+ *	from @preserve_iommu's table to the domain kept. 0; -EOPNOTSUPP for a device or a state that cannot be
  *	handed over; -EINVAL if the driver has it attached to another domain;
  *	-ENOMEM.
  * @unpreserve_device: Undo @preserve_device; @ser is still in its array.
@@ -95,16 +98,23 @@ struct iommu_liveupdate_unit {
  * @restore_domain: Make a domain of tables that hardware is using. The domain can
  *	be attached to the devices that came with it, which changes no hardware, and
  *	to no other; it cannot be mapped or unmapped, and frees the tables when it
- *	is freed. @iommu is a unit that translates by it. An error pointer: -EINVAL
- *	if @ser cannot be right; -ENOMEM.
+ *	is freed. @iommu is a unit that translates by it, or any of the driver if
+ *	none was adopted: then it is there to be freed. An error pointer: -EINVAL if
+ *	@ser cannot be right; -ENOMEM.
  * @refuse_device: Block the DMA of a device whose handover cannot be used.
  *	Hardware no longer uses what the device used, when this returns.
  *
- * Nothing that undoes may fail.
+ * @show_iommu: Say what the driver's part says, for debugfs; either side. NULL if
+ *	nothing.
+ * @show_domain: That of a domain.
+ * @show_device: That of a device.
+ *
+ * Nothing that undoes may fail. What is described in a driver's part has its
+ * @length set, too.
  */
 struct iommu_liveupdate_ops {
 	const char *name;
-	u32 type;
+	const struct iommu_ser_driver *checks;
 	void (*identify)(struct iommu_device *iommu,
 			 struct iommu_liveupdate_unit *unit);
 
@@ -145,6 +155,13 @@ struct iommu_liveupdate_ops {
 	struct iommu_domain *(*restore_domain)(struct iommu_device *iommu,
 					       const struct iommu_domain_ser *ser);
 	void (*refuse_device)(struct device *dev);
+
+	void (*show_iommu)(struct liveupdate_view *v,
+			   const struct iommu_hw_ser *hw);
+	void (*show_domain)(struct liveupdate_view *v,
+			    const struct iommu_domain_ser *domain);
+	void (*show_device)(struct liveupdate_view *v,
+			    const struct iommu_device_ser *device);
 };
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
@@ -155,6 +172,7 @@ static inline bool iommu_domain_is_restored(struct iommu_domain *domain)
 }
 
 int iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh);
+int iommu_liveupdate_register(const struct iommu_liveupdate_ops *ops);
 
 /* Outgoing: called by iommufd */
 int iommu_domain_preserve(struct iommu_domain *domain, u32 id, u32 *index);

@@ -60,9 +60,30 @@ static inline u64 pci_ser_key(u32 segment, u16 bdf)
 	return (u64)segment << 16 | bdf;
 }
 
+struct iommu_ser_view;
+
+/**
+ * struct iommu_ser_driver - The checks of an IOMMU driver's parts
+ * @type: IOMMU_SER_TYPE_*, whose parts it can check.
+ * @check_iommu: Of a unit. Each is called with the handover and an index, after
+ *	no fault was found with what is common, and claims the pages that only its
+ *	part speaks of. NULL, or the rule that the part breaks.
+ * @check_domain: Of a domain, with the table that the common part speaks of: how
+ *	large that is depends on its format.
+ * @check_device: Of a device, whose unit and domain are of the same type and were
+ *	checked.
+ */
+struct iommu_ser_driver {
+	u16 type;
+	const char *(*check_iommu)(const struct iommu_ser_view *view, u32 i);
+	const char *(*check_domain)(const struct iommu_ser_view *view, u32 i);
+	const char *(*check_device)(const struct iommu_ser_view *view, u32 i);
+};
+
 /**
  * struct iommu_ser_view - Where the parts of an IOMMU handover are
  * @mem: How to get at memory.
+ * @driver: Gives the checks of a type, or NULL if there are none.
  * @ser: The root.
  * @iommus: IOMMU_SER_MAX_IOMMUS entries.
  * @domains: IOMMU_SER_MAX_DOMAINS entries.
@@ -70,6 +91,7 @@ static inline u64 pci_ser_key(u32 segment, u16 bdf)
  */
 struct iommu_ser_view {
 	struct liveupdate_mem *mem;
+	const struct iommu_ser_driver *(*driver)(u16 type);
 	const struct iommu_ser *ser;
 	const struct iommu_hw_ser *iommus;
 	const struct iommu_domain_ser *domains;

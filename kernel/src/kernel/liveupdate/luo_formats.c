@@ -46,6 +46,7 @@
 #include <linux/cleanup.h>
 #include <linux/errno.h>
 #include <linux/kexec.h>
+#include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/kexec_handover.h>

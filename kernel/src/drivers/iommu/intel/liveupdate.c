@@ -127,19 +127,21 @@ static void intel_identify(struct iommu_device *dev,
 static int intel_preserve_iommu(struct iommu_device *dev,
 				struct iommu_hw_ser *ser)
 {
+	struct intel_hw_ser *part = (struct intel_hw_ser *)ser->part;
 	struct intel_iommu *iommu = to_intel_iommu(dev);
 
 	if (!iommu->root_entry || !(iommu->gcmd & DMA_GCMD_TE))
 		return -EOPNOTSUPP;
-	ser->flags = sm_supported(iommu) ? IOMMU_SER_VTD_SCALABLE : 0;
-	ser->root_pa = virt_to_phys(iommu->root_entry);
-	return kho_preserve_folio(virt_to_folio(iommu->root_entry));
+	part->flags = sm_supported(iommu) ? INTEL_HW_SER_SCALABLE : 0;
+	part->root_pa = virt_to_phys(iommu->root_entry);
+	ser->length = sizeof(*part);
+	return iommu_liveupdate_keep(iommu->root_entry);
 }
 
 static void intel_unpreserve_iommu(struct iommu_device *dev,
 				   const struct iommu_hw_ser *ser)
 {
-	kho_unpreserve_folio(virt_to_folio(phys_to_virt(ser->root_pa)));
+	iommu_liveupdate_unkeep(phys_to_virt(intel_hw_part(ser)->root_pa));
 }
 
 static int intel_preserve_interrupts(struct iommu_device *dev)
@@ -155,6 +157,7 @@ static void intel_unpreserve_interrupts(struct iommu_device *dev)
 static int intel_preserve_domain(struct iommu_domain *domain,
 				 struct iommu_domain_ser *ser)
 {
+	struct intel_domain_ser *part = (struct intel_domain_ser *)ser->part;
 	struct dmar_domain *d = to_dmar_domain(domain);
 	struct pt_common *common = &d->sspt.vtdss_pt.common;
 	struct pt_iommu_vtdss_hw_info pt_info;
@@ -168,14 +171,15 @@ static int intel_preserve_domain(struct iommu_domain *domain,
 		return ret;
 
 	pt_iommu_vtdss_hw_info(&d->sspt, &pt_info);
-	ser->format = IOMMU_SER_FMT_VTDSS;
+	part->format = INTEL_DOMAIN_SER_VTDSS;
+	ser->length = sizeof(*part);
 	ser->top_pa = pt_info.ssptptr;
 	ser->top_level = pt_info.aw + 1;
 	ser->vasz_lg2 = common->max_vasz_lg2;
 	if (common->features & BIT(PT_FEAT_DMA_INCOHERENT))
-		ser->flags |= IOMMU_SER_DOMAIN_INCOHERENT;
+		part->flags |= INTEL_DOMAIN_SER_INCOHERENT;
 	if (common->features & BIT(PT_FEAT_VTDSS_FORCE_COHERENCE))
-		ser->flags |= IOMMU_SER_DOMAIN_FORCE_SNOOP;
+		part->flags |= INTEL_DOMAIN_SER_FORCE_SNOOP;
 	return d->iommu.ops->preserve(&d->iommu);
 }
 ALLOW_ERROR_INJECTION(intel_preserve_domain, ERRNO);
@@ -259,6 +263,7 @@ static int intel_preserve_device(struct device *dev,
 				 struct iommu_domain *domain,
 				 struct iommu_device_ser *ser)
 {
+	struct intel_device_ser *part = (struct intel_device_ser *)ser->part;
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct intel_iommu *iommu = info->iommu;
 	struct context_entry *ctx;
@@ -284,8 +289,9 @@ static int intel_preserve_device(struct device *dev,
 	if (WARN_ON(!ctx))
 		return -EINVAL;
 	table = (void *)((unsigned long)ctx & VTD_PAGE_MASK);
-	ser->entry_pa = virt_to_phys(table);
-	ser->did = domain_id_iommu(info->domain, iommu);
+	ser->length = sizeof(*part);
+	part->entry_pa = virt_to_phys(table);
+	part->did = domain_id_iommu(info->domain, iommu);
 
 	if (sm_supported(iommu)) {
 		struct pasid_table *pasids = info->pasid_table;
@@ -295,24 +301,26 @@ static int intel_preserve_device(struct device *dev,
 		      preserve_pasid_tables(pasids->table, pasids->max_pasid);
 		if (ret)
 			return ret;
-		ser->pasid_pa = virt_to_phys(pasids->table);
-		ser->max_pasid = pasids->max_pasid;
+		part->pasid_pa = virt_to_phys(pasids->table);
+		part->max_pasid = pasids->max_pasid;
 	}
 
 	ret = iommu_liveupdate_keep(table);
-	if (ret && ser->pasid_pa)
-		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
-					max_pde(ser->max_pasid));
+	if (ret && part->pasid_pa)
+		unpreserve_pasid_tables(phys_to_virt(part->pasid_pa),
+					max_pde(part->max_pasid));
 	return ret;
 }
 
 static void intel_unpreserve_device(struct device *dev,
 				    const struct iommu_device_ser *ser)
 {
-	iommu_liveupdate_unkeep(phys_to_virt(ser->entry_pa));
-	if (ser->pasid_pa)
-		unpreserve_pasid_tables(phys_to_virt(ser->pasid_pa),
-					max_pde(ser->max_pasid));
+	const struct intel_device_ser *part = intel_device_part(ser);
+
+	iommu_liveupdate_unkeep(phys_to_virt(part->entry_pa));
+	if (part->pasid_pa)
+		unpreserve_pasid_tables(phys_to_virt(part->pasid_pa),
+					max_pde(part->max_pasid));
 }
 
 static struct vtd_unit describe_unit(struct intel_iommu *iommu)
@@ -351,12 +359,12 @@ static const char *intel_compare_device(struct device *dev,
  * freeze has looked. A table that was not kept goes with its directory entry.
  */
 static void block_pasids(struct intel_iommu *iommu,
-			 const struct iommu_device_ser *ser)
+			 const struct intel_device_ser *part)
 {
-	struct pasid_dir_entry *dir = phys_to_virt(ser->pasid_pa);
+	struct pasid_dir_entry *dir = phys_to_virt(part->pasid_pa);
 	unsigned int i, j;
 
-	for (i = 0; i < max_pde(ser->max_pasid); i++) {
+	for (i = 0; i < max_pde(part->max_pasid); i++) {
 		struct pasid_entry *table = get_pasid_table_from_pde(&dir[i]);
 
 		if (!table)
@@ -384,8 +392,8 @@ static void block_foreign(struct intel_iommu *iommu, u16 bdf,
 
 	ser = iommu_liveupdate_device_outgoing(&iommu->iommu, iommu->segment,
 					       bdf);
-	if (ser && ser->pasid_pa)
-		block_pasids(iommu, ser);
+	if (ser && intel_device_part(ser)->pasid_pa)
+		block_pasids(iommu, intel_device_part(ser));
 	if (ser)
 		*kept = true;
 	else
@@ -468,12 +476,12 @@ static const char *check_entry(struct intel_iommu *iommu,
 }
 
 /* KHO was asked for each of these pages before. */
-static void take_pasid_tables(const struct iommu_device_ser *ser)
+static void take_pasid_tables(const struct intel_device_ser *part)
 {
-	unsigned int i, n = max_pde(ser->max_pasid);
+	unsigned int i, n = max_pde(part->max_pasid);
 	struct pasid_dir_entry *dir;
 
-	dir = iommu_pages_restore(ser->pasid_pa, n * sizeof(*dir));
+	dir = iommu_pages_restore(part->pasid_pa, n * sizeof(*dir));
 	for (i = 0; dir && i < n; i++)
 		if (pasid_pde_is_present(&dir[i]))
 			iommu_pages_restore(dir[i].val & PDE_PFN_MASK, SZ_4K);
@@ -500,11 +508,13 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 
 	why = ser ? check_entry(iommu, a->view, ctx, ser) : NULL;
 	if (ser && !why) {
+		const struct intel_device_ser *part = intel_device_part(ser);
+
 		set_bit(bdf, a->seen);
-		if (ser->pasid_pa)
-			take_pasid_tables(ser);
+		if (part->pasid_pa)
+			take_pasid_tables(part);
 		/* Fails if another device of the same domain came first. */
-		ida_alloc_range(&iommu->domain_ida, ser->did, ser->did,
+		ida_alloc_range(&iommu->domain_ida, part->did, part->did,
 				GFP_KERNEL);
 		return;
 	}
@@ -566,9 +576,9 @@ static const char *intel_compare_iommu(struct iommu_device *dev,
 	u64 rtaddr = readq(to_intel_iommu(dev)->reg + DMAR_RTADDR_REG);
 	bool scalable = rtaddr & DMA_RTADDR_SMT;
 
-	if ((rtaddr & VTD_PAGE_MASK) != hw->root_pa)
+	if ((rtaddr & VTD_PAGE_MASK) != intel_hw_part(hw)->root_pa)
 		return "hardware has another root table than the handover";
-	if (scalable != !!(hw->flags & IOMMU_SER_VTD_SCALABLE))
+	if (scalable != !!(intel_hw_part(hw)->flags & INTEL_HW_SER_SCALABLE))
 		return "hardware is in another mode than the handover";
 	return NULL;
 }
@@ -576,7 +586,7 @@ static const char *intel_compare_iommu(struct iommu_device *dev,
 static const char *intel_policy(struct iommu_device *dev,
 				const struct iommu_hw_ser *hw)
 {
-	bool scalable = hw->flags & IOMMU_SER_VTD_SCALABLE;
+	bool scalable = intel_hw_part(hw)->flags & INTEL_HW_SER_SCALABLE;
 
 	if (scalable != sm_supported(to_intel_iommu(dev)))
 		return "this kernel uses another mode; see intel_iommu=sm_on and sm_off";
@@ -594,7 +604,8 @@ static const char *intel_adopt_iommu(struct iommu_device *dev,
 	a.seen = bitmap_zalloc(BIT(16), GFP_KERNEL);
 	if (!a.seen)
 		return "out of memory";
-	iommu->root_entry = iommu_pages_restore(hw->root_pa, SZ_4K);
+	iommu->root_entry = iommu_pages_restore(intel_hw_part(hw)->root_pa,
+						SZ_4K);
 	if (!iommu->root_entry) {
 		bitmap_free(a.seen);
 		return "the root table was not preserved";
@@ -661,15 +672,19 @@ static bool intel_is_behind(struct iommu_device *dev, struct device *device)
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info)
 {
+	const struct intel_device_ser *part;
 	const struct iommu_device_ser *ser;
 
 	ser = iommu_liveupdate_incoming_device(dev);
-	if (!ser || !ser->pasid_pa)
+	if (!ser)
+		return false;
+	part = intel_device_part(ser);
+	if (!part->pasid_pa)
 		return false;
 	info->pasid_table = kzalloc_obj(*info->pasid_table,
 					GFP_KERNEL | __GFP_NOFAIL);
-	info->pasid_table->table = phys_to_virt(ser->pasid_pa);
-	info->pasid_table->max_pasid = ser->max_pasid;
+	info->pasid_table->table = phys_to_virt(part->pasid_pa);
+	info->pasid_table->max_pasid = part->max_pasid;
 	return true;
 }
 
@@ -734,7 +749,7 @@ static int restored_attach_dev(struct iommu_domain *domain, struct device *dev,
 	if (!ser || old || info->domain_attached)
 		return -EINVAL;
 
-	ret = restored_attach_iommu(d, iommu, ser->did);
+	ret = restored_attach_iommu(d, iommu, intel_device_part(ser)->did);
 	if (ret)
 		return ret;
 	ret = cache_tag_assign_domain(d, dev, IOMMU_NO_PASID);
@@ -824,9 +839,34 @@ static void intel_refuse_device(struct device *dev)
 				     PCI_DEVID(info->bus, info->devfn));
 }
 
+/* --- both --- */
+
+static void intel_show_iommu(struct liveupdate_view *v,
+			     const struct iommu_hw_ser *hw)
+{
+	const struct intel_hw_ser *part = intel_hw_part(hw);
+
+	liveupdate_show_word(v, "type", "vtd");
+	liveupdate_show_word(v, "mode", part->flags & INTEL_HW_SER_SCALABLE ?
+			     "scalable" : "legacy");
+	liveupdate_show_pa(v, "root", part->root_pa);
+}
+
+static void intel_show_domain(struct liveupdate_view *v,
+			      const struct iommu_domain_ser *domain)
+{
+	liveupdate_show_word(v, "format", "vtdss");
+}
+
+static void intel_show_device(struct liveupdate_view *v,
+			      const struct iommu_device_ser *device)
+{
+	liveupdate_show_num(v, "did", intel_device_part(device)->did);
+}
+
 const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.name = "intel",
-	.type = IOMMU_SER_TYPE_VTD,
+	.checks = &vtd_ser_driver,
 	.identify = intel_identify,
 	.preserve_iommu = intel_preserve_iommu,
 	.unpreserve_iommu = intel_unpreserve_iommu,
@@ -848,4 +888,14 @@ const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.is_behind = intel_is_behind,
 	.restore_domain = intel_restore_domain,
 	.refuse_device = intel_refuse_device,
+	.show_iommu = intel_show_iommu,
+	.show_domain = intel_show_domain,
+	.show_device = intel_show_device,
 };
+
+/* Before init_dmars(), and also if that is told to leave the IOMMUs off. */
+static int __init intel_liveupdate_init(void)
+{
+	return iommu_liveupdate_register(&intel_liveupdate_ops);
+}
+core_initcall(intel_liveupdate_init);

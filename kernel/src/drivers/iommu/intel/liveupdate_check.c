@@ -12,7 +12,6 @@
 
 #include <linux/bits.h>
 #include <linux/bitfield.h>
-#include <linux/kho/abi/iommu.h>
 #include <linux/mm.h>
 
 #include "liveupdate_check.h"
@@ -57,10 +56,106 @@ enum {
 	TT_MULTI_LEVEL = 0,
 	PGTT_SECOND_STAGE = 2,
 	PASIDS_PER_PDE = 64,
+	MAX_PASIDS = 0x100000,	/* 20 bits */
 	PASID_ENTRY_WORDS = 8,
 	TABLE_ITEMS = 512,
 	/* PDTS: the directory has 2^(PDTS + 7) entries. */
 	PDTS_OFFSET = 7,
+};
+
+static const char *check_iommu(const struct iommu_ser_view *view, u32 i)
+{
+	const struct iommu_hw_ser *hw = &view->iommus[i];
+	const struct intel_hw_ser *part = intel_hw_part(hw);
+
+	if (hw->length != sizeof(*part))
+		return "driver's part has another length";
+	if (part->flags & ~INTEL_HW_SER_SCALABLE)
+		return "unknown flags of the unit";
+	if (part->reserved)
+		return "reserved field of the unit is not zero";
+	if (!view->mem->get(view->mem, part->root_pa, 0))
+		return "root table was not preserved";
+	if (!view->mem->claim(view->mem, part->root_pa))
+		return "root table is used for something else, too";
+	return NULL;
+}
+
+static const char *check_domain(const struct iommu_ser_view *view, u32 i)
+{
+	const struct iommu_domain_ser *d = &view->domains[i];
+	const struct intel_domain_ser *part = intel_domain_part(d);
+
+	if (d->length != sizeof(*part))
+		return "driver's part has another length";
+	if (part->flags & ~(INTEL_DOMAIN_SER_INCOHERENT |
+			    INTEL_DOMAIN_SER_FORCE_SNOOP))
+		return "unknown flags of the tables";
+	if (part->format != INTEL_DOMAIN_SER_VTDSS)
+		return "unknown table format";
+	/* 12 bits of the page, 9 of each level */
+	if (d->top_level < 2 || d->top_level > 4 || d->vasz_lg2 < 30 ||
+	    d->vasz_lg2 > 12 + 9 * (d->top_level + 1))
+		return "impossible table geometry";
+	if (!view->mem->get(view->mem, d->top_pa, 0))
+		return "topmost table was not preserved";
+	if (!view->mem->claim(view->mem, d->top_pa))
+		return "topmost table is used for something else, too";
+	return NULL;
+}
+
+static const char *check_pasids(const struct iommu_ser_view *view,
+				const struct iommu_device_ser *d)
+{
+	const struct intel_hw_ser *hw = intel_hw_part(&view->iommus[d->iommu]);
+	const struct intel_device_ser *part = intel_device_part(d);
+	size_t size;
+
+	if (!(hw->flags & INTEL_HW_SER_SCALABLE))
+		return part->pasid_pa || part->max_pasid ?
+		       "PASID directory of a device in legacy mode" : NULL;
+	if (part->max_pasid & (part->max_pasid - 1) ||
+	    part->max_pasid > MAX_PASIDS)
+		return "its number of PASIDs is impossible";
+	size = part->max_pasid / PASIDS_PER_PDE * sizeof(u64);
+	if (size < PAGE_SIZE)
+		return "its number of PASIDs is impossible";
+	if (!view->mem->get(view->mem, part->pasid_pa, get_order(size)))
+		return "its PASID directory was not preserved";
+	if (!view->mem->claim(view->mem, part->pasid_pa))
+		return "its PASID directory is used for something else, too";
+	return NULL;
+}
+
+static const char *check_device(const struct iommu_ser_view *view, u32 i)
+{
+	const struct iommu_device_ser *d = &view->devices[i];
+	const struct intel_device_ser *part = intel_device_part(d);
+	u32 j;
+
+	if (d->length != sizeof(*part))
+		return "driver's part has another length";
+	if (part->reserved)
+		return "reserved field of the driver's part is not zero";
+	for (j = 0; j < i; j++) {
+		const struct iommu_device_ser *o = &view->devices[j];
+
+		if ((o->flags & IOMMU_SER_USED) && o->type == d->type &&
+		    o->iommu == d->iommu &&
+		    intel_device_part(o)->did == part->did &&
+		    o->domain != d->domain)
+			return "domain id is that of another domain, too";
+	}
+	if (!view->mem->get(view->mem, part->entry_pa, 0))
+		return "page of its context entry was not preserved";
+	return check_pasids(view, d);
+}
+
+const struct iommu_ser_driver vtd_ser_driver = {
+	.type = IOMMU_SER_TYPE_INTEL,
+	.check_iommu = check_iommu,
+	.check_domain = check_domain,
+	.check_device = check_device,
 };
 
 static bool beyond_haw(const struct vtd_unit *unit, u64 entry)
@@ -102,7 +197,7 @@ static const char *check_legacy(const struct iommu_device_ser *ser,
 		return "its context entry refers to other tables";
 	if (FIELD_GET(CTX_AW, ctx[1]) != dom->top_level - 1U)
 		return "its context entry has another address width";
-	if (FIELD_GET(CTX_DID, ctx[1]) != ser->did)
+	if (FIELD_GET(CTX_DID, ctx[1]) != intel_device_part(ser)->did)
 		return "its context entry has another domain id";
 	return NULL;
 }
@@ -127,7 +222,7 @@ static const char *check_pasid_entry(const struct iommu_device_ser *ser,
 		return "its PASID entry refers to other tables";
 	if (FIELD_GET(PTE_AW, pte[0]) != dom->top_level - 1U)
 		return "its PASID entry has another address width";
-	if (FIELD_GET(PTE_DID, pte[1]) != ser->did)
+	if (FIELD_GET(PTE_DID, pte[1]) != intel_device_part(ser)->did)
 		return "its PASID entry has another domain id";
 	return NULL;
 }
@@ -139,12 +234,13 @@ static const char *check_pasid_tables(struct liveupdate_mem *mem,
 				      const struct iommu_domain_ser *dom,
 				      const u64 *dir)
 {
-	unsigned int i, j, n = ser->max_pasid / PASIDS_PER_PDE;
+	unsigned int i, j, n;
 	const u64 *table;
 	const char *why;
 
 	if (!(dir[0] & ENTRY_PRESENT))
 		return "its PASID entry is not present";
+	n = intel_device_part(ser)->max_pasid / PASIDS_PER_PDE;
 	for (i = 0; i < n; i++) {
 		if (!(dir[i] & ENTRY_PRESENT))
 			continue;
@@ -180,17 +276,18 @@ static const char *check_scalable(const struct iommu_ser_view *view,
 				  const struct iommu_domain_ser *dom,
 				  const u64 *ctx)
 {
-	unsigned int entries = ser->max_pasid / PASIDS_PER_PDE;
+	const struct intel_device_ser *part = intel_device_part(ser);
+	unsigned int entries = part->max_pasid / PASIDS_PER_PDE;
 
 	/* The second word holds RID_PASID, 0, and RID_PRIV; then nothing. */
 	if (ctx[0] & CTX_SM_LO_RESERVED || ctx[1] || ctx[2] || ctx[3])
 		return "reserved bits of its context entry are set";
-	if ((ctx[0] & ENTRY_ADDR) != ser->pasid_pa)
+	if ((ctx[0] & ENTRY_ADDR) != part->pasid_pa)
 		return "its context entry refers to another PASID directory";
 	if (1U << (FIELD_GET(CTX_SM_PDTS, ctx[0]) + PDTS_OFFSET) > entries)
 		return "its context entry reaches beyond its PASID directory";
 	return check_pasid_tables(view->mem, unit, ser, dom,
-				  view->mem->get(view->mem, ser->pasid_pa,
+				  view->mem->get(view->mem, part->pasid_pa,
 						 get_order(entries * sizeof(u64))));
 }
 
@@ -210,10 +307,11 @@ const char *vtd_check_device(const struct iommu_ser_view *view,
 			     u64 table_pa, const u64 *context)
 {
 	const struct iommu_domain_ser *dom = &view->domains[ser->domain];
+	const struct intel_device_ser *part = intel_device_part(ser);
 
-	if (ser->entry_pa != table_pa)
+	if (part->entry_pa != table_pa)
 		return "its context entry is elsewhere";
-	if (ser->did < unit->first_did || ser->did >= unit->end_did)
+	if (part->did < unit->first_did || part->did >= unit->end_did)
 		return "its domain id is out of range";
 	if (!(unit->sagaw & BIT(dom->top_level - 1)))
 		return "the IOMMU does not support its table depth";

@@ -3,7 +3,30 @@
 #ifndef _INTEL_LIVEUPDATE_CHECK_H
 #define _INTEL_LIVEUPDATE_CHECK_H
 
+#include <linux/kho/abi/intel_iommu.h>
+#include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate_check.h>
+
+/* The driver's part of each; what is of another type is never asked for it. */
+static inline const struct intel_hw_ser *
+intel_hw_part(const struct iommu_hw_ser *hw)
+{
+	return (const struct intel_hw_ser *)hw->part;
+}
+
+static inline const struct intel_domain_ser *
+intel_domain_part(const struct iommu_domain_ser *domain)
+{
+	return (const struct intel_domain_ser *)domain->part;
+}
+
+static inline const struct intel_device_ser *
+intel_device_part(const struct iommu_device_ser *device)
+{
+	return (const struct intel_device_ser *)device->part;
+}
+
+extern const struct iommu_ser_driver vtd_ser_driver;
 
 /**
  * struct vtd_unit - What the hardware says of itself

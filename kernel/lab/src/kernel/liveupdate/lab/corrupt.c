@@ -16,6 +16,7 @@
 
 #include <linux/io.h>
 #include <linux/kernel.h>
+#include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/luo.h>
@@ -83,6 +84,23 @@ struct victim {
 	struct vfio_pci_ser *vfio;
 };
 
+/* The driver's parts */
+
+static struct intel_hw_ser *hw_part(struct iommu_hw_ser *hw)
+{
+	return (struct intel_hw_ser *)hw->part;
+}
+
+static struct intel_domain_ser *domain_part(struct iommu_domain_ser *domain)
+{
+	return (struct intel_domain_ser *)domain->part;
+}
+
+static struct intel_device_ser *device_part(struct iommu_device_ser *device)
+{
+	return (struct intel_device_ser *)device->part;
+}
+
 /* RAM that is in use, and not preserved. */
 static u64 foreign_pa(void)
 {
@@ -145,17 +163,17 @@ static void unit_flags(struct victim *v)
 
 static void unit_mode(struct victim *v)
 {
-	v->hw->flags ^= IOMMU_SER_VTD_SCALABLE;
+	hw_part(v->hw)->flags ^= INTEL_HW_SER_SCALABLE;
 }
 
 static void unit_reg(struct victim *v)
 {
-	v->hw->reg_pa += SZ_4K;
+	v->hw->id += SZ_4K;
 }
 
 static void unit_root(struct victim *v)
 {
-	v->hw->root_pa = v->device->entry_pa;
+	hw_part(v->hw)->root_pa = device_part(v->device)->entry_pa;
 }
 
 /* A domain */
@@ -167,7 +185,7 @@ static void domain_flags(struct victim *v)
 
 static void domain_format(struct victim *v)
 {
-	v->domain->format = 99;
+	domain_part(v->domain)->format = 99;
 }
 
 static void domain_level(struct victim *v)
@@ -247,32 +265,32 @@ static void device_twice(struct victim *v)
 
 static void device_did(struct victim *v)
 {
-	v->device->did += 100;
+	device_part(v->device)->did += 100;
 }
 
 static void device_did_range(struct victim *v)
 {
-	v->device->did = 0;
+	device_part(v->device)->did = 0;
 }
 
 static void device_did_other(struct victim *v)
 {
-	v->device->did = v->other->did;
+	device_part(v->device)->did = device_part(v->other)->did;
 }
 
 static void device_entry(struct victim *v)
 {
-	v->device->entry_pa = foreign_pa();
+	device_part(v->device)->entry_pa = foreign_pa();
 }
 
 static void device_max_pasid(struct victim *v)
 {
-	v->device->max_pasid = U32_MAX;
+	device_part(v->device)->max_pasid = U32_MAX;
 }
 
 static void device_pasid(struct victim *v)
 {
-	v->device->pasid_pa = foreign_pa();
+	device_part(v->device)->pasid_pa = foreign_pa();
 }
 
 /* What the hardware reads */
@@ -310,7 +328,7 @@ static void context_stranger(struct victim *v)
 static void context_dir(struct victim *v)
 {
 	v->ctx[0] &= ~VTD_ADDR;
-	v->ctx[0] |= v->other->pasid_pa;
+	v->ctx[0] |= device_part(v->other)->pasid_pa;
 }
 
 static void dir_foreign(struct victim *v)
@@ -535,18 +553,18 @@ static bool parse_bdf(const char *text, u32 *segment, u16 *bdf)
 
 static void find_tables(struct victim *v)
 {
-	bool scalable = v->hw->flags & IOMMU_SER_VTD_SCALABLE;
-	u64 *root = phys_to_virt(v->hw->root_pa);
+	bool scalable = hw_part(v->hw)->flags & INTEL_HW_SER_SCALABLE;
+	u64 *root = phys_to_virt(hw_part(v->hw)->root_pa);
 	unsigned int devfn = v->device->bdf & 0xff;
 
 	v->root = root + PCI_BUS_NUM(v->device->bdf) * 2;
 	if (scalable && devfn >= 0x80)
 		v->root++;
-	v->ctx = phys_to_virt(v->device->entry_pa);
+	v->ctx = phys_to_virt(device_part(v->device)->entry_pa);
 	v->ctx += scalable ? devfn % 0x80 * 4 : devfn * 2;
-	if (!v->device->pasid_pa)
+	if (!device_part(v->device)->pasid_pa)
 		return;
-	v->dir = phys_to_virt(v->device->pasid_pa);
+	v->dir = phys_to_virt(device_part(v->device)->pasid_pa);
 	if (v->dir[0] & VTD_PRESENT)
 		v->pasid = phys_to_virt(v->dir[0] & VTD_ADDR);
 }

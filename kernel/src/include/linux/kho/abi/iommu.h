@@ -20,23 +20,30 @@
  * array is named by its index, an entry whose @flags do not have
  * %IOMMU_SER_USED is free.
  *
- * The tables themselves (root, context and PASID tables, translation tables)
- * are not described here: they are what the hardware is using, in the format
- * that the hardware specification defines. Every page of them is preserved by
- * KHO; the incoming kernel asks KHO for each page that it is about to follow.
- * No field holds a kernel virtual address.
+ * What an entry begins with is common to all IOMMUs; behind that is a part of the
+ * driver's own, of a type and a length. Bytes of it that are not in use are zero.
+ * The part of each type has a header in this folder, and a version string of its
+ * own, so that a kernel can read this format and not know a type.
+ *
+ * The tables themselves are not described here: they are what the hardware is
+ * using, in the format that the hardware specification defines. Every page of
+ * them is preserved by KHO; the incoming kernel asks KHO for each page that it is
+ * about to follow. No field holds a kernel virtual address.
  */
 
-#define IOMMU_LIVEUPDATE_COMPATIBLE	"iommu-v1"
+#define IOMMU_LIVEUPDATE_COMPATIBLE	"iommu-v2"
 
 /* First field of struct iommu_ser; never moves. */
-#define IOMMU_SER_VERSION		1
+#define IOMMU_SER_VERSION		2
 
 /* Number of bytes of each of the three arrays. */
-#define IOMMU_SER_ARRAY_SIZE		0x10000
+#define IOMMU_SER_ARRAY_SIZE		0x20000
 
 /* Entry is in use. */
 #define IOMMU_SER_USED			BIT(0)
+
+/* Whose part it is: the values of @type */
+#define IOMMU_SER_TYPE_INTEL		1	/* intel_iommu.h */
 
 /**
  * struct iommu_ser - Root of the IOMMU handover.
@@ -54,77 +61,70 @@ struct iommu_ser {
 	u64 devices_pa;
 } __packed;
 
-/* Values of iommu_hw_ser.type */
-#define IOMMU_SER_TYPE_VTD		1
-
-/* iommu_hw_ser.flags: the root table is in VT-d scalable mode format. */
-#define IOMMU_SER_VTD_SCALABLE		BIT(1)
-
 /**
  * struct iommu_hw_ser - One IOMMU unit.
- * @flags:   %IOMMU_SER_USED and flags of the type.
- * @type:    Which hardware it is, %IOMMU_SER_TYPE_VTD.
- * @reg_pa:  Physical address of its register set, which identifies the unit.
- * @root_pa: Physical address of its root table.
+ * @flags:  %IOMMU_SER_USED.
+ * @type:   Whose part it is, IOMMU_SER_TYPE_*.
+ * @length: Number of bytes of @part that are in use.
+ * @id:     What tells the unit from others of its type: as a rule the physical
+ *          address of its register set.
+ * @part:   The driver's part.
  */
 struct iommu_hw_ser {
 	u32 flags;
-	u32 type;
-	u64 reg_pa;
-	u64 root_pa;
+	u16 type;
+	u16 length;
+	u64 id;
+	u8 part[32];
 } __packed;
-
-/* Values of iommu_domain_ser.format */
-#define IOMMU_SER_FMT_VTDSS		1
-
-/* iommu_domain_ser.flags */
-#define IOMMU_SER_DOMAIN_INCOHERENT	BIT(1)	/* walker does not snoop */
-#define IOMMU_SER_DOMAIN_FORCE_SNOOP	BIT(2)	/* leaves carry SNP */
 
 /**
  * struct iommu_domain_ser - One translation: a tree of translation tables.
- * @flags:     %IOMMU_SER_USED and the IOMMU_SER_DOMAIN_* flags.
- * @format:    Format of the tables, %IOMMU_SER_FMT_VTDSS.
+ * @flags:     %IOMMU_SER_USED.
+ * @type:      Whose part it is, IOMMU_SER_TYPE_*.
+ * @length:    Number of bytes of @part that are in use.
  * @top_pa:    Physical address of the topmost table.
  * @top_level: Level of the topmost table; 0 is the level of the smallest leaf.
  * @vasz_lg2:  Number of IOVA bits.
  * @reserved:  Zero.
+ * @part:      The driver's part, which says what format the tables are of.
  */
 struct iommu_domain_ser {
 	u32 flags;
-	u32 format;
+	u16 type;
+	u16 length;
 	u64 top_pa;
 	u8 top_level;
 	u8 vasz_lg2;
 	u8 reserved[6];
+	u8 part[24];
 } __packed;
 
 /**
  * struct iommu_device_ser - One device that goes on using a translation.
- * @flags:     %IOMMU_SER_USED.
- * @segment:   PCI segment.
- * @bdf:       PCI bus number and devfn.
- * @did:       Domain id in the hardware's entry of this device.
- * @domain:    Index of its &struct iommu_domain_ser.
- * @iommu:     Index of the &struct iommu_hw_ser in front of it.
- * @max_pasid: Number of PASIDs that its PASID directory has room for; 0 in
- *             VT-d legacy mode.
- * @entry_pa:  Physical address of the page that holds its context entry.
- * @pasid_pa:  Physical address of its PASID directory; 0 in VT-d legacy mode.
+ * @flags:    %IOMMU_SER_USED.
+ * @type:     Whose part it is, IOMMU_SER_TYPE_*; that of @iommu and @domain.
+ * @length:   Number of bytes of @part that are in use.
+ * @segment:  PCI segment.
+ * @bdf:      PCI bus number and devfn.
+ * @reserved: Zero.
+ * @domain:   Index of its &struct iommu_domain_ser.
+ * @iommu:    Index of the &struct iommu_hw_ser in front of it.
+ * @part:     The driver's part: how hardware gets from the device to the domain.
  */
 struct iommu_device_ser {
 	u32 flags;
+	u16 type;
+	u16 length;
 	u32 segment;
 	u16 bdf;
-	u16 did;
+	u16 reserved;
 	u32 domain;
 	u32 iommu;
-	u32 max_pasid;
-	u64 entry_pa;
-	u64 pasid_pa;
+	u8 part[40];
 } __packed;
 
-/* Numbers of entries of the arrays */
+/* Numbers of entries of the arrays; not less than in any version before. */
 #define IOMMU_SER_MAX_IOMMUS \
 	(IOMMU_SER_ARRAY_SIZE / sizeof(struct iommu_hw_ser))
 #define IOMMU_SER_MAX_DOMAINS \
