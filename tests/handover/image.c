@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommu_v1.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/kho/abi/vfio_pci.h>
@@ -25,7 +26,9 @@ const char *const page_names[P_NR] = {
 	[P_PD1] = "pd1",	[P_LEAF1] = "leaf1",
 	[P_PCI] = "pci",	[P_IOMMUFD] = "iommufd",
 	[P_VFIO] = "vfio",	[P_MEMFD] = "memfd",
-	[P_SPARE] = "spare",
+	[P_SPARE] = "spare",	[P_V1_ROOT] = "v1-root",
+	[P_V1_IOMMUS] = "v1-iommus", [P_V1_DOMAINS] = "v1-domains",
+	[P_V1_DEVICES] = "v1-devices",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -44,7 +47,7 @@ static struct {
 	u32 offset;
 } undo[UNDO_MAX];
 static unsigned int nr_undo;
-static bool mode, undo_all = true;
+static bool mode, judge_v1, undo_all = true;
 
 unsigned int image_order(enum page_name page)
 {
@@ -53,6 +56,10 @@ unsigned int image_order(enum page_name page)
 	case P_DOMAINS:
 	case P_DEVICES:
 		return get_order(IOMMU_SER_ARRAY_SIZE);
+	case P_V1_IOMMUS:
+	case P_V1_DOMAINS:
+	case P_V1_DEVICES:
+		return get_order(IOMMU_SER_V1_ARRAY_SIZE);
 	default:
 		return 0;
 	}
@@ -171,6 +178,59 @@ static void good_pci(u8 *page)
 	};
 }
 
+/* What was written and is read is what it was. */
+static void came_back(u8 **to, const struct iommu_ser_v1_arrays *v1)
+{
+	const struct iommu_ser_v1_view view = {
+		.iommus = v1->iommus,
+		.domains = v1->domains,
+		.devices = v1->devices,
+	};
+	struct iommu_ser_arrays back = {
+		.iommus = calloc(1, IOMMU_SER_ARRAY_SIZE),
+		.domains = calloc(1, IOMMU_SER_ARRAY_SIZE),
+		.devices = calloc(1, IOMMU_SER_ARRAY_SIZE),
+	};
+
+	vtd_ser_v1_ops.read(&view, &back);
+	if (memcmp(back.iommus, to[P_IOMMUS], IOMMU_SER_ARRAY_SIZE) ||
+	    memcmp(back.domains, to[P_DOMAINS], IOMMU_SER_ARRAY_SIZE) ||
+	    memcmp(back.devices, to[P_DEVICES], IOMMU_SER_ARRAY_SIZE)) {
+		fprintf(stderr, "what was written as the version before is read as something else\n");
+		exit(1);
+	}
+	free(back.iommus);
+	free(back.domains);
+	free(back.devices);
+}
+
+/* By the kernel's own functions, which is a test of these, too. */
+static void good_v1(u8 **to)
+{
+	struct iommu_ser_v1 *root = (struct iommu_ser_v1 *)to[P_V1_ROOT];
+	struct iommu_ser_view view = {
+		.iommus = (struct iommu_hw_ser *)to[P_IOMMUS],
+		.domains = (struct iommu_domain_ser *)to[P_DOMAINS],
+		.devices = (struct iommu_device_ser *)to[P_DEVICES],
+	};
+	struct iommu_ser_v1_arrays v1 = {
+		.iommus = (struct iommu_hw_ser_v1 *)to[P_V1_IOMMUS],
+		.domains = (struct iommu_domain_ser_v1 *)to[P_V1_DOMAINS],
+		.devices = (struct iommu_device_ser_v1 *)to[P_V1_DEVICES],
+	};
+
+	*root = (struct iommu_ser_v1) {
+		.version = IOMMU_SER_V1_VERSION,
+		.iommus_pa = PAGE_PA(P_V1_IOMMUS),
+		.domains_pa = PAGE_PA(P_V1_DOMAINS),
+		.devices_pa = PAGE_PA(P_V1_DEVICES),
+	};
+	if (!vtd_ser_v1_ops.holds(&view))
+		abort();
+	vtd_ser_v1_ops.write(&view, &v1);
+	came_back(to, &v1);
+}
+
 static void good_image(u8 **to, bool scalable)
 {
 	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
@@ -196,6 +256,7 @@ static void good_image(u8 **to, bool scalable)
 	words(to, P_UNIT)[0] = PAGE_PA(P_CTX) | 1;
 	good_device(to, 0, scalable);
 	good_device(to, 1, scalable);
+	good_v1(to);
 	good_pci(to[P_PCI]);
 	fd->version = IOMMUFD_SER_VERSION;
 	fd->nr_hwpts = 2;
@@ -224,7 +285,7 @@ void image_init(void)
 		pages[i].now = malloc(page_bytes(i));
 }
 
-void image_reset(bool scalable)
+void image_reset(bool scalable, bool v1)
 {
 	bool all = undo_all || mode != scalable;
 
@@ -241,6 +302,7 @@ void image_reset(bool scalable)
 	nr_undo = 0;
 	undo_all = false;
 	mode = scalable;
+	judge_v1 = v1;
 }
 
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value)
@@ -358,13 +420,44 @@ static const struct iommu_ser_driver *find_driver(u16 type)
 	       type == OTHER_TYPE ? &other_driver : NULL;
 }
 
+/* As the kernel does it: the arrays of this version are its own then. */
+static const char *read_v1(struct iommu_ser_view *view)
+{
+	struct iommu_ser_arrays to = {
+		.iommus = (struct iommu_hw_ser *)pages[P_IOMMUS].now,
+		.domains = (struct iommu_domain_ser *)pages[P_DOMAINS].now,
+		.devices = (struct iommu_device_ser *)pages[P_DEVICES].now,
+	};
+	struct iommu_ser_v1_view v1;
+	const char *why;
+
+	why = iommu_ser_v1_check(&memory, PAGE_PA(P_V1_ROOT), &v1);
+	if (why)
+		return why;
+	for (enum page_name i = P_IOMMUS; i <= P_DEVICES; i++) {
+		memset(pages[i].now, 0, page_bytes(i));
+		pages[i].preserved = false;
+		pages[i].touched = pages[i - P_IOMMUS + P_V1_IOMMUS].touched ?
+				   page_bytes(i) : 0;
+	}
+	vtd_ser_v1_ops.read(&v1, &to);
+	/* All of them are written to: undoing that is as much as beginning anew. */
+	undo_all = true;
+	view->mem = &memory;
+	view->iommus = to.iommus;
+	view->domains = to.domains;
+	view->devices = to.devices;
+	return NULL;
+}
+
 static void judge_iommu(const struct vtd_unit *units)
 {
 	struct iommu_ser_view view = { .driver = find_driver };
 	const char *why;
 	u32 i;
 
-	why = iommu_ser_check(&memory, PAGE_PA(P_ROOT), &view);
+	why = judge_v1 ? read_v1(&view) :
+			 iommu_ser_check(&memory, PAGE_PA(P_ROOT), &view);
 	refuse("iommu list", ~0u, why);
 	if (why)
 		return;

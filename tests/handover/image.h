@@ -34,6 +34,10 @@ enum page_name {
 	P_VFIO,
 	P_MEMFD,	/* preserved, but the data of somebody else */
 	P_SPARE,	/* preserved, for what a damage puts there */
+	P_V1_ROOT,	/* the same, as the version before has it */
+	P_V1_IOMMUS,
+	P_V1_DOMAINS,
+	P_V1_DEVICES,
 	P_NR,
 };
 
@@ -52,8 +56,11 @@ enum page_name {
 extern const char *const page_names[P_NR];
 
 void image_init(void);
-/* Good, and all preserved, again. */
-void image_reset(bool scalable);
+/*
+ * Good, and all preserved, again. @v1: What is judged is the IOMMU handover of the
+ * version before, which the good one was written as.
+ */
+void image_reset(bool scalable, bool v1);
 unsigned int image_order(enum page_name page);
 /* @len bytes of @value at @offset of @page; false if that is not inside. */
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);

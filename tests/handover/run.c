@@ -6,6 +6,7 @@
  * be refused then, a line each; nothing if it says nothing:
  *
  *	mode legacy|scalable|both
+ *	v1				of the version before
  *	put PAGE OFFSET BYTES VALUE	VALUE: numbers and pa(PAGE), joined by +
  *	drop PAGE			was not preserved
  *	expect WHAT: WHY
@@ -64,6 +65,7 @@ static u64 value_of(char *text)
 
 struct damage {
 	bool modes[2];
+	bool v1;
 	char expect[4096];
 	struct input in;
 };
@@ -83,7 +85,9 @@ static void parse(FILE *f, struct damage *d)
 		word = strtok_r(text, " \t\n", &save);
 		if (!word || *word == '#')
 			continue;
-		if (!strcmp(word, "mode")) {
+		if (!strcmp(word, "v1")) {
+			d->v1 = true;
+		} else if (!strcmp(word, "mode")) {
 			word = strtok_r(NULL, " \t\n", &save);
 			if (!word)
 				bad("which mode?");
@@ -116,7 +120,7 @@ static void write_input(const char *dir, const struct damage *d, bool mode)
 
 	snprintf(path, sizeof(path), "%s/%s-%d", dir, base, mode);
 	f = fopen(path, "wb");
-	if (!f || fputc(mode, f) == EOF ||
+	if (!f || fputc(mode | d->v1 << 1, f) == EOF ||
 	    fwrite(d->in.bytes, 1, d->in.len, f) != d->in.len || fclose(f)) {
 		perror(path);
 		exit(2);
@@ -153,7 +157,7 @@ int main(int argc, char **argv)
 				continue;
 			if (corpus)
 				write_input(corpus, &d, mode);
-			image_reset(mode);
+			image_reset(mode, d.v1);
 			input_apply(d.in.bytes, d.in.len);
 			image_judge(got, sizeof(got));
 			run++;

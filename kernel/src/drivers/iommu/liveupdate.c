@@ -89,8 +89,10 @@
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommu_v1.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
@@ -159,8 +161,13 @@ enum incoming_domain_state {
 	DOM_FREED,
 };
 
+/*
+ * @v1: What came is of the version before, at this address; the arrays are a copy
+ *	of its entries, as ones of this version.
+ */
 struct iommu_incoming {
 	struct iommu_handover ho;
+	u64 v1;
 	struct iommu_ser_view view;
 	struct liveupdate_kho_mem mem;
 	bool bad;
@@ -244,6 +251,18 @@ static const struct iommu_ser_driver *find_checks(u16 type)
 	const struct iommu_liveupdate_ops *ops = find_driver(type);
 
 	return ops ? ops->checks : NULL;
+}
+
+/* Whose entries those of the version before are */
+static const struct iommu_liveupdate_ops *find_v1_driver(void)
+{
+	unsigned int i;
+
+	guard(spinlock)(&drivers_lock);
+	for (i = 0; i < ARRAY_SIZE(drivers) && drivers[i]; i++)
+		if (drivers[i]->v1)
+			return drivers[i];
+	return NULL;
 }
 
 static int handover_alloc(struct iommu_handover *ho)
@@ -477,6 +496,80 @@ static void check_entries(struct iommu_incoming *in)
 	}
 }
 
+static const char *read_this_version(struct iommu_incoming *in, u64 pa)
+{
+	struct iommu_handover *ho = &in->ho;
+	const char *why;
+
+	why = iommu_ser_check(&in->mem.mem, pa, &in->view);
+	if (why)
+		return why;
+	ho->ser = phys_to_virt(pa);
+	ho->iommus = phys_to_virt(ho->ser->iommus_pa);
+	ho->domains = phys_to_virt(ho->ser->domains_pa);
+	ho->devices = phys_to_virt(ho->ser->devices_pa);
+	return NULL;
+}
+
+static const char *read_v1(struct iommu_incoming *in, u64 pa)
+{
+	const struct iommu_liveupdate_ops *ops = find_v1_driver();
+	struct iommu_ser_v1_view v1;
+	struct iommu_ser_arrays to;
+	const char *why;
+
+	if (!ops)
+		return "no driver for what came in this version";
+	why = iommu_ser_v1_check(&in->mem.mem, pa, &v1);
+	if (why)
+		return why;
+	to.iommus = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+	to.domains = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+	to.devices = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+	ops->v1->read(&v1, &to);
+	in->v1 = pa;
+	in->ho.iommus = to.iommus;
+	in->ho.domains = to.domains;
+	in->ho.devices = to.devices;
+	in->view.mem = &in->mem.mem;
+	in->view.iommus = to.iommus;
+	in->view.domains = to.domains;
+	in->view.devices = to.devices;
+	pr_info("handover of the IOMMUs came as \"%s\"\n",
+		IOMMU_LIVEUPDATE_COMPATIBLE_V1);
+	return NULL;
+}
+
+static void free_incoming(struct iommu_incoming *in)
+{
+	struct iommu_ser *ser;
+
+	if (!in->v1) {
+		kho_restore_free(in->ho.devices);
+		kho_restore_free(in->ho.domains);
+		kho_restore_free(in->ho.iommus);
+		kho_restore_free(in->ho.ser);
+		return;
+	}
+	kvfree(in->ho.devices);
+	kvfree(in->ho.domains);
+	kvfree(in->ho.iommus);
+	/* The root is the same in all versions. */
+	ser = phys_to_virt(in->v1);
+	kho_restore_free(phys_to_virt(ser->devices_pa));
+	kho_restore_free(phys_to_virt(ser->domains_pa));
+	kho_restore_free(phys_to_virt(ser->iommus_pa));
+	kho_restore_free(ser);
+}
+
+/* The first field, which is in each version where it is. */
+static u32 version_at(struct liveupdate_mem *mem, u64 pa)
+{
+	const u32 *version = mem->get(mem, pa, 0);
+
+	return version ? *version : 0;
+}
+
 static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 {
 	struct iommu_incoming *in;
@@ -487,14 +580,12 @@ static int iommu_flb_retrieve(struct liveupdate_flb_op_args *args)
 
 	liveupdate_kho_mem_init(&in->mem);
 	in->view.driver = find_checks;
-	why = iommu_ser_check(&in->mem.mem, args->data, &in->view);
+	if (version_at(&in->mem.mem, args->data) == IOMMU_SER_V1_VERSION)
+		why = read_v1(in, args->data);
+	else
+		why = read_this_version(in, args->data);
 	if (why)
 		goto err;
-
-	in->ho.ser = phys_to_virt(args->data);
-	in->ho.iommus = phys_to_virt(in->ho.ser->iommus_pa);
-	in->ho.domains = phys_to_virt(in->ho.ser->domains_pa);
-	in->ho.devices = phys_to_virt(in->ho.ser->devices_pa);
 	check_entries(in);
 out:
 	scoped_guard(mutex, &iommu_liveupdate_lock)
@@ -534,14 +625,15 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 		incoming = NULL;
 		if (in->bad)
 			break;
-		kho_restore_free(in->ho.devices);
-		kho_restore_free(in->ho.domains);
-		kho_restore_free(in->ho.iommus);
-		kho_restore_free(in->ho.ser);
+		free_incoming(in);
 	}
 	liveupdate_kho_mem_destroy(&in->mem);
 	kvfree(in);
 }
+
+static const struct liveupdate_flb_versions iommu_flb_versions = {
+	.older = IOMMU_LIVEUPDATE_COMPATIBLE_V1,
+};
 
 static const struct liveupdate_flb_ops iommu_flb_ops = {
 	.preserve = iommu_flb_preserve,
@@ -549,6 +641,7 @@ static const struct liveupdate_flb_ops iommu_flb_ops = {
 	.retrieve = iommu_flb_retrieve,
 	.finish = iommu_flb_finish,
 	.owner = THIS_MODULE,
+	.versions = &iommu_flb_versions,
 };
 
 static struct liveupdate_flb iommu_flb = {
@@ -782,7 +875,6 @@ static int check_outgoing(struct device *dev,
 	const struct iommu_ser_view view = {
 		.mem = &mem.mem,
 		.driver = find_checks,
-		.ser = outgoing->ser,
 		.iommus = outgoing->iommus,
 		.domains = outgoing->domains,
 		.devices = outgoing->devices,

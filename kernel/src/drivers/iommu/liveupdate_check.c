@@ -4,8 +4,34 @@
 /* See include/linux/liveupdate_check.h for what may and may not be done here. */
 
 #include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommu_v1.h>
 #include <linux/liveupdate_check.h>
 #include <linux/mm.h>
+
+/* The root is the same in all versions; how large the arrays are is not. */
+static const char *check_root(struct liveupdate_mem *mem, u64 pa, u32 version,
+			      size_t array_size, const struct iommu_ser **serp)
+{
+	const unsigned int order = get_order(array_size);
+	const struct iommu_ser *ser = mem->get(mem, pa, 0);
+
+	if (!ser)
+		return "root was not preserved";
+	if (ser->version != version)
+		return "unknown version";
+	if (ser->reserved)
+		return "reserved field of the root is not zero";
+	if (!mem->get(mem, ser->iommus_pa, order) ||
+	    !mem->get(mem, ser->domains_pa, order) ||
+	    !mem->get(mem, ser->devices_pa, order))
+		return "array was not preserved";
+	if (!mem->claim(mem, pa) || !mem->claim(mem, ser->iommus_pa) ||
+	    !mem->claim(mem, ser->domains_pa) ||
+	    !mem->claim(mem, ser->devices_pa))
+		return "arrays overlap";
+	*serp = ser;
+	return NULL;
+}
 
 /**
  * iommu_ser_check() - Check the root of an IOMMU handover and find its parts
@@ -21,25 +47,42 @@ const char *iommu_ser_check(struct liveupdate_mem *mem, u64 pa,
 {
 	const unsigned int order = get_order(IOMMU_SER_ARRAY_SIZE);
 	const struct iommu_ser *ser;
+	const char *why;
 
+	why = check_root(mem, pa, IOMMU_SER_VERSION, IOMMU_SER_ARRAY_SIZE,
+			 &ser);
+	if (why)
+		return why;
 	view->mem = mem;
-	view->ser = mem->get(mem, pa, 0);
-	ser = view->ser;
-	if (!ser)
-		return "root was not preserved";
-	if (ser->version != IOMMU_SER_VERSION)
-		return "unknown version";
-	if (ser->reserved)
-		return "reserved field of the root is not zero";
 	view->iommus = mem->get(mem, ser->iommus_pa, order);
 	view->domains = mem->get(mem, ser->domains_pa, order);
 	view->devices = mem->get(mem, ser->devices_pa, order);
-	if (!view->iommus || !view->domains || !view->devices)
-		return "array was not preserved";
-	if (!mem->claim(mem, pa) || !mem->claim(mem, ser->iommus_pa) ||
-	    !mem->claim(mem, ser->domains_pa) ||
-	    !mem->claim(mem, ser->devices_pa))
-		return "arrays overlap";
+	return NULL;
+}
+
+/**
+ * iommu_ser_v1_check() - Check the root of a handover of the version before
+ * @mem: How to get at memory.
+ * @pa: Physical address of the root.
+ * @view: On success, its parts. They are to be made those of this version, and
+ *	checked then.
+ *
+ * Return: NULL, or the rule that makes all of the handover unusable.
+ */
+const char *iommu_ser_v1_check(struct liveupdate_mem *mem, u64 pa,
+			       struct iommu_ser_v1_view *view)
+{
+	const unsigned int order = get_order(IOMMU_SER_V1_ARRAY_SIZE);
+	const struct iommu_ser *ser;
+	const char *why;
+
+	why = check_root(mem, pa, IOMMU_SER_V1_VERSION,
+			 IOMMU_SER_V1_ARRAY_SIZE, &ser);
+	if (why)
+		return why;
+	view->iommus = mem->get(mem, ser->iommus_pa, order);
+	view->domains = mem->get(mem, ser->domains_pa, order);
+	view->devices = mem->get(mem, ser->devices_pa, order);
 	return NULL;
 }
 

@@ -13,6 +13,7 @@ struct iommu_device_ser;
 struct iommu_domain_ser;
 struct iommu_hw_ser;
 struct iommu_ser_driver;
+struct iommu_ser_v1_ops;
 struct iommu_ser_view;
 struct iommufd_ctx;
 struct iommufd_device;
@@ -34,6 +35,8 @@ struct iommu_liveupdate_unit {
  * struct iommu_liveupdate_ops - What an IOMMU driver does for a live update
  * @name: The driver, for those who ask who refused something.
  * @checks: The checks of its parts of the handover, and whose parts these are.
+ * @v1: To read and write the version before, which knew one driver only; NULL for
+ *	all others.
  * @identify: Say which unit this is. Also before the unit is registered.
  *
  * Outgoing, in the order of their calls:
@@ -115,6 +118,7 @@ struct iommu_liveupdate_unit {
 struct iommu_liveupdate_ops {
 	const char *name;
 	const struct iommu_ser_driver *checks;
+	const struct iommu_ser_v1_ops *v1;
 	void (*identify)(struct iommu_device *iommu,
 			 struct iommu_liveupdate_unit *unit);
 

@@ -22,8 +22,10 @@
 
 struct iommu_device_ser;
 struct iommu_domain_ser;
+struct iommu_device_ser_v1;
+struct iommu_domain_ser_v1;
 struct iommu_hw_ser;
-struct iommu_ser;
+struct iommu_hw_ser_v1;
 struct iommufd_ser;
 struct pci_dev_ser;
 struct pci_ser;
@@ -84,7 +86,6 @@ struct iommu_ser_driver {
  * struct iommu_ser_view - Where the parts of an IOMMU handover are
  * @mem: How to get at memory.
  * @driver: Gives the checks of a type, or NULL if there are none.
- * @ser: The root.
  * @iommus: IOMMU_SER_MAX_IOMMUS entries.
  * @domains: IOMMU_SER_MAX_DOMAINS entries.
  * @devices: IOMMU_SER_MAX_DEVICES entries.
@@ -92,13 +93,66 @@ struct iommu_ser_driver {
 struct iommu_ser_view {
 	struct liveupdate_mem *mem;
 	const struct iommu_ser_driver *(*driver)(u16 type);
-	const struct iommu_ser *ser;
 	const struct iommu_hw_ser *iommus;
 	const struct iommu_domain_ser *domains;
 	const struct iommu_device_ser *devices;
 };
 
+/**
+ * struct iommu_ser_v1_view - Where the parts of one of the version before are
+ * @iommus: IOMMU_SER_V1_MAX_IOMMUS entries.
+ * @domains: IOMMU_SER_V1_MAX_DOMAINS entries.
+ * @devices: IOMMU_SER_V1_MAX_DEVICES entries.
+ */
+struct iommu_ser_v1_view {
+	const struct iommu_hw_ser_v1 *iommus;
+	const struct iommu_domain_ser_v1 *domains;
+	const struct iommu_device_ser_v1 *devices;
+};
+
+/**
+ * struct iommu_ser_arrays - Where the parts of an IOMMU handover go
+ * @iommus: IOMMU_SER_MAX_IOMMUS entries, all zero.
+ * @domains: IOMMU_SER_MAX_DOMAINS entries, all zero.
+ * @devices: IOMMU_SER_MAX_DEVICES entries, all zero.
+ */
+struct iommu_ser_arrays {
+	struct iommu_hw_ser *iommus;
+	struct iommu_domain_ser *domains;
+	struct iommu_device_ser *devices;
+};
+
+/**
+ * struct iommu_ser_v1_arrays - Where those of the version before go
+ * @iommus: IOMMU_SER_V1_MAX_IOMMUS entries, all zero.
+ * @domains: IOMMU_SER_V1_MAX_DOMAINS entries, all zero.
+ * @devices: IOMMU_SER_V1_MAX_DEVICES entries, all zero.
+ */
+struct iommu_ser_v1_arrays {
+	struct iommu_hw_ser_v1 *iommus;
+	struct iommu_domain_ser_v1 *domains;
+	struct iommu_device_ser_v1 *devices;
+};
+
+/**
+ * struct iommu_ser_v1_ops - For the driver of which the version before is
+ * @read: Make the entries ones of this version. What is wrong with them stays
+ *	wrong, so that their checks find it.
+ * @holds: Can the version before hold what is there?
+ * @write: Make the entries, which were preserved by this kernel, ones of the
+ *	version before; if that can hold them.
+ */
+struct iommu_ser_v1_ops {
+	void (*read)(const struct iommu_ser_v1_view *from,
+		     const struct iommu_ser_arrays *to);
+	bool (*holds)(const struct iommu_ser_view *view);
+	void (*write)(const struct iommu_ser_view *from,
+		      const struct iommu_ser_v1_arrays *to);
+};
+
 /* drivers/iommu/liveupdate_check.c */
+const char *iommu_ser_v1_check(struct liveupdate_mem *mem, u64 pa,
+			       struct iommu_ser_v1_view *view);
 const char *iommu_ser_check(struct liveupdate_mem *mem, u64 pa,
 			    struct iommu_ser_view *view);
 const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i);

@@ -26,6 +26,15 @@ struct liveupdate_formats_chunk {
 	char names[];
 };
 
+/**
+ * struct liveupdate_flb_versions - For an FLB with more than one version
+ * @older: Version string of the older one, which retrieve() of the FLB reads, too.
+ *	The first thing that its data points to is a u32 with the version.
+ */
+struct liveupdate_flb_versions {
+	const char *older;
+};
+
 #define LIVEUPDATE_FORMATS_MAGIC	"LUfm"
 
 #ifdef CONFIG_LIVEUPDATE

@@ -6,6 +6,15 @@
  * luo_flb_link, which nobody else sees.
  */
 
+/* Is @name a version of the FLB that its retrieve() reads? */
+static bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
+{
+	const struct liveupdate_flb_versions *versions = flb->ops->versions;
+
+	return !strcmp(flb->compatible, name) ||
+	       (versions && !strcmp(versions->older, name));
+}
+
 /**
  * luo_flb_formats_ask() - Does the loaded kernel read what goes with a file?
  * @fh: The file's handler.

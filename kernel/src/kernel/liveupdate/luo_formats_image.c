@@ -7,6 +7,7 @@
  */
 #include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/iommu_v1.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/kexec_handover.h>
 #include <linux/kho/abi/luo.h>

@@ -27,6 +27,7 @@ intel_device_part(const struct iommu_device_ser *device)
 }
 
 extern const struct iommu_ser_driver vtd_ser_driver;
+extern const struct iommu_ser_v1_ops vtd_ser_v1_ops;
 
 /**
  * struct vtd_unit - What the hardware says of itself
