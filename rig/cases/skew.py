@@ -19,6 +19,8 @@ from rig.referee import discovery
 
 # What an update of both devices writes.
 FORMATS = ("kho-v4", "luo-v5", "memfd-v2", "pci-v1", "iommu-v2", "iommufd-v1", "vfio-pci-v1")
+# Written to a kernel that does not read the newer one
+OLDER = "iommu-v1"
 # An image without a list is older than the list, and than these.
 WITH_THE_LIST = FORMATS[3:]
 MAGIC = b"LUfm"
@@ -31,10 +33,11 @@ def handed_over(run):
 
 
 @guarded
-def hands_over(machine, begin, iommu, came_next=()):
+def hands_over(machine, begin, iommu, came_next=(), older=()):
     """
     An update to a kernel that knows other versions. came_next: what has to come
-    in the version that only "next" has; a kernel of that build says so.
+    in the version that only "next" has; a kernel of that build says so. older: what
+    has to come in the version before, which the next kernel says, too.
 
     Seen to fail: skew-unread and skew-unasked, where the same kernel writes
     its own versions without asking.
@@ -51,6 +54,9 @@ def hands_over(machine, begin, iommu, came_next=()):
     newer = set(re.findall(r'came as "(.*)\.next"', machine.console()))
     if newer != set(came_next):
         raise Failed(f"came in the next version: {newer or 'nothing'}; expected {came_next or 'nothing'}")
+    before = set(re.findall(r'handover of the IOMMUs came as "(.*)"', machine.console()))
+    if before != set(older):
+        raise Failed(f"came in the version before: {before or 'nothing'}; expected {older or 'nothing'}")
     clean(run)
 
 
@@ -77,11 +83,25 @@ def changes(kernel):
         "list-cut-off": (chunk + 4, struct.pack("<I", size - 3), silent),
         "header-beyond-the-image": (0x268, struct.pack("<I", 0x7ffffff0), silent),
     }
-    for name in FORMATS:
+
+    def place(name):
         at = (b"\0" + names).find(b"\0" + name.encode() + b"\0")
         if at < 0:
             raise Failed(f"{name} is not in the image's list")
-        out[f"without-{name}"] = (chunk + 8 + at, b"?", f'does not read the handover format "{name}"')
+        return at
+
+    def without(first, last, name):
+        """With a letter of each of two names gone; the log has to speak of the last one."""
+        data = bytearray(names[place(first):place(last) + 1])
+        data[0] = data[-1] = ord("?")
+        out[f"without-{name}"] = (chunk + 8 + place(first), bytes(data), f'does not read the handover format "{name}"')
+
+    for name in FORMATS:
+        if name != "iommu-v2":
+            without(name, name, name)
+    # The version before is written if this one, or a driver's part of it, is not read.
+    for name in ("iommu-v2", "intel-iommu-v1"):
+        without(OLDER, name, name)
     return out
 
 
@@ -181,9 +201,9 @@ def unread(machine, begin, iommu, asked):
 SKEW = "the next kernel reads other versions of the handover"
 
 CASES = [
-    Case("skew-prev-to-rig", "update to a newer kernel", bind(hands_over, iommu="vtd-scalable"),
+    Case("skew-prev-to-rig", "update to a newer kernel", bind(hands_over, iommu="vtd-scalable", older=[OLDER]),
          kernel="prev", next_kernel="rig"),
-    Case("skew-rig-to-prev", "update to an older kernel", bind(hands_over, iommu="vtd-legacy"),
+    Case("skew-rig-to-prev", "update to an older kernel", bind(hands_over, iommu="vtd-legacy", older=[OLDER]),
          next_kernel="prev"),
     Case("skew-rig-to-next", "update to a newer kernel that has another version of each format",
          bind(hands_over, iommu="vtd-legacy"), next_kernel="next"),

@@ -118,10 +118,12 @@ enum {
 /*
  * What both directions know of a handover. @units are those of @iommus that this
  * kernel has preserved or adopted. @taken (outgoing) marks domains that are being
- * preserved, and are not listed yet.
+ * preserved, and are not listed yet. @v1 (outgoing) is what there is in the version
+ * before, from the first jump on that a kernel was loaded for which reads no other.
  */
 struct iommu_handover {
 	struct iommu_ser *ser;
+	struct iommu_ser_v1 *v1;
 	struct iommu_device *units[MAX_IOMMUS];
 	struct iommu_hw_ser *iommus;
 	struct iommu_domain_ser *domains;
@@ -295,8 +297,67 @@ err_ser:
 	return -ENOMEM;
 }
 
+static struct iommu_ser_v1_arrays v1_arrays(const struct iommu_ser_v1 *v1)
+{
+	return (struct iommu_ser_v1_arrays) {
+		.iommus = phys_to_virt(v1->iommus_pa),
+		.domains = phys_to_virt(v1->domains_pa),
+		.devices = phys_to_virt(v1->devices_pa),
+	};
+}
+
+static int v1_alloc(struct iommu_handover *ho)
+{
+	void *iommus, *domains, *devices;
+
+	if (ho->v1)
+		return 0;
+	ho->v1 = kho_alloc_preserve(sizeof(*ho->v1));
+	if (IS_ERR(ho->v1))
+		goto err;
+	iommus = kho_alloc_preserve(IOMMU_SER_V1_ARRAY_SIZE);
+	if (IS_ERR(iommus))
+		goto err_v1;
+	domains = kho_alloc_preserve(IOMMU_SER_V1_ARRAY_SIZE);
+	if (IS_ERR(domains))
+		goto err_iommus;
+	devices = kho_alloc_preserve(IOMMU_SER_V1_ARRAY_SIZE);
+	if (IS_ERR(devices))
+		goto err_domains;
+
+	ho->v1->version = IOMMU_SER_V1_VERSION;
+	ho->v1->iommus_pa = virt_to_phys(iommus);
+	ho->v1->domains_pa = virt_to_phys(domains);
+	ho->v1->devices_pa = virt_to_phys(devices);
+	return 0;
+
+err_domains:
+	kho_unpreserve_free(domains);
+err_iommus:
+	kho_unpreserve_free(iommus);
+err_v1:
+	kho_unpreserve_free(ho->v1);
+err:
+	ho->v1 = NULL;
+	return -ENOMEM;
+}
+
+static void v1_free(struct iommu_handover *ho)
+{
+	struct iommu_ser_v1_arrays arrays;
+
+	if (!ho->v1)
+		return;
+	arrays = v1_arrays(ho->v1);
+	kho_unpreserve_free(arrays.devices);
+	kho_unpreserve_free(arrays.domains);
+	kho_unpreserve_free(arrays.iommus);
+	kho_unpreserve_free(ho->v1);
+}
+
 static void handover_free(struct iommu_handover *ho)
 {
+	v1_free(ho);
 	kho_unpreserve_free(ho->devices);
 	kho_unpreserve_free(ho->domains);
 	kho_unpreserve_free(ho->iommus);
@@ -631,8 +692,82 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 	kvfree(in);
 }
 
+/*
+ * What the loaded kernel has to read besides the format itself: the drivers' parts.
+ * Each is passed to @ask, until that is not content.
+ */
+static int ask_drivers(const struct iommu_handover *ho,
+		       int (*ask)(const char *format))
+{
+	const struct iommu_liveupdate_ops *ops;
+	int ret = 0;
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	for (i = 0; i < MAX_IOMMUS && !ret; i++) {
+		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
+			continue;
+		ops = find_driver(ho->iommus[i].type);
+		ret = ask(ops->compatible);
+	}
+	return ret;
+}
+
+static int is_unread(const char *format)
+{
+	return luo_format_reads(format) ? 0 : -ENOEXEC;
+}
+
+static int write_v1(struct iommu_handover *ho)
+{
+	const struct iommu_liveupdate_ops *ops = find_v1_driver();
+	const struct iommu_ser_view view = {
+		.iommus = ho->iommus,
+		.domains = ho->domains,
+		.devices = ho->devices,
+	};
+	struct iommu_ser_v1_arrays arrays;
+	int ret;
+
+	if (!ops || !luo_format_reads(IOMMU_LIVEUPDATE_COMPATIBLE_V1) ||
+	    !ops->v1->holds(&view))
+		return -ENOEXEC;
+	ret = v1_alloc(ho);
+	if (ret)
+		return ret;
+	arrays = v1_arrays(ho->v1);
+	memset(arrays.iommus, 0, IOMMU_SER_V1_ARRAY_SIZE);
+	memset(arrays.domains, 0, IOMMU_SER_V1_ARRAY_SIZE);
+	memset(arrays.devices, 0, IOMMU_SER_V1_ARRAY_SIZE);
+	ops->v1->write(&view, &arrays);
+	return 0;
+}
+
+/* This version if it is read, else the one before, if that is and can hold it. */
+static const char *iommu_flb_written(struct liveupdate_flb_op_args *args)
+{
+	struct iommu_handover *ho = args->obj;
+	int ret;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	if (luo_format_reads(IOMMU_LIVEUPDATE_COMPATIBLE) &&
+	    !ask_drivers(ho, is_unread))
+		return IOMMU_LIVEUPDATE_COMPATIBLE;
+	ret = write_v1(ho);
+	if (!ret) {
+		args->data = virt_to_phys(ho->v1);
+		return IOMMU_LIVEUPDATE_COMPATIBLE_V1;
+	}
+	if (ret != -ENOEXEC)
+		return ERR_PTR(ret);
+	/* Says which one is not read. */
+	return ERR_PTR(luo_format_ask(IOMMU_LIVEUPDATE_COMPATIBLE) ?:
+		       ask_drivers(ho, luo_format_ask) ?: ret);
+}
+
 static const struct liveupdate_flb_versions iommu_flb_versions = {
 	.older = IOMMU_LIVEUPDATE_COMPATIBLE_V1,
+	.written = iommu_flb_written,
 };
 
 static const struct liveupdate_flb_ops iommu_flb_ops = {

@@ -35,6 +35,7 @@ struct iommu_liveupdate_unit {
  * struct iommu_liveupdate_ops - What an IOMMU driver does for a live update
  * @name: The driver, for those who ask who refused something.
  * @checks: The checks of its parts of the handover, and whose parts these are.
+ * @compatible: Version string of its parts, which is in luo_formats_list.h.
  * @v1: To read and write the version before, which knew one driver only; NULL for
  *	all others.
  * @identify: Say which unit this is. Also before the unit is registered.
@@ -118,6 +119,7 @@ struct iommu_liveupdate_unit {
 struct iommu_liveupdate_ops {
 	const char *name;
 	const struct iommu_ser_driver *checks;
+	const char *compatible;
 	const struct iommu_ser_v1_ops *v1;
 	void (*identify)(struct iommu_device *iommu,
 			 struct iommu_liveupdate_unit *unit);

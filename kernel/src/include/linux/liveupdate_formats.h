@@ -9,6 +9,7 @@
 
 struct kimage;
 struct liveupdate_file_handler;
+struct liveupdate_flb_op_args;
 struct liveupdate_view;
 
 /**
@@ -30,9 +31,16 @@ struct liveupdate_formats_chunk {
  * struct liveupdate_flb_versions - For an FLB with more than one version
  * @older: Version string of the older one, which retrieve() of the FLB reads, too.
  *	The first thing that its data points to is a u32 with the version.
+ * @written: In reboot(2), under the lock of kexec: decide which one is written for
+ *	the kernel that is loaded (luo_format_reads()), and set @data of the
+ *	arguments to it. Called for each file with the FLB before that is frozen, when
+ *	it can fail, and once more after the last one. The version string; an error
+ *	pointer: -ENOEXEC if the loaded kernel reads none that can hold what there
+ *	is, which is in the log then (luo_format_ask()); -ENOMEM.
  */
 struct liveupdate_flb_versions {
 	const char *older;
+	const char *(*written)(struct liveupdate_flb_op_args *args);
 };
 
 #define LIVEUPDATE_FORMATS_MAGIC	"LUfm"
@@ -41,6 +49,7 @@ struct liveupdate_flb_versions {
 void luo_formats_note(struct kimage *image);
 int luo_formats_ask(struct liveupdate_file_handler *fh);
 int luo_format_ask(const char *format);
+bool luo_format_reads(const char *format);
 int luo_flb_formats_ask(struct liveupdate_file_handler *fh);
 void luo_formats_show(struct liveupdate_view *v);
 

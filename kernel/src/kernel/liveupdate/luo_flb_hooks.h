@@ -15,22 +15,59 @@ static bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
 	       (versions && !strcmp(versions->older, name));
 }
 
+/* The version that an FLB is written in, with its data; see its written(). */
+static const char *luo_flb_written(struct liveupdate_flb *flb, u64 *data)
+{
+	struct luo_flb_private *private = &ACCESS_PRIVATE(flb, private);
+	struct liveupdate_flb_op_args args = {
+		.flb = flb,
+		.data = private->outgoing.data,
+		.obj = private->outgoing.obj,
+	};
+	const char *written = flb->compatible;
+
+	if (flb->ops->versions)
+		written = flb->ops->versions->written(&args);
+	*data = args.data;
+	return written;
+}
+
+/* Write it so; it has been asked, and so does not fail any more. */
+static void luo_flb_serialize_version(struct liveupdate_flb *flb,
+				      struct luo_flb_ser *ser)
+{
+	const char *written;
+	u64 data;
+
+	written = luo_flb_written(flb, &data);
+	if (WARN_ON(IS_ERR(written)))
+		return;
+	strscpy(ser->name, written, sizeof(ser->name));
+	ser->data = data;
+}
+
 /**
  * luo_flb_formats_ask() - Does the loaded kernel read what goes with a file?
  * @fh: The file's handler.
  *
  * Context: reboot(2), under the lock of kexec.
- * Return: 0, or -ENOEXEC if not.
+ * Return: 0; -ENOEXEC if not; -ENOMEM.
  */
 int luo_flb_formats_ask(struct liveupdate_file_handler *fh)
 {
 	struct list_head *flb_list = &ACCESS_PRIVATE(fh, flb_list);
 	struct luo_flb_link *iter;
+	const char *written;
+	u64 data;
 	int err;
 
 	guard(rwsem_read)(&luo_register_rwlock);
 	list_for_each_entry(iter, flb_list, list) {
-		err = luo_format_ask(iter->flb->compatible);
+		written = luo_flb_written(iter->flb, &data);
+		if (IS_ERR(written))
+			return PTR_ERR(written);
+		/* Chosen among some, it is one that is read. */
+		err = iter->flb->ops->versions ? 0 : luo_format_ask(written);
 		if (err)
 			return err;
 	}

@@ -26,8 +26,9 @@
  * (FLBs), before that file is frozen. It fails with ENOEXEC and undoes the
  * freeze of other files; the log names the format. Remedies: load a kernel that
  * reads it; or do without what needs the newer format and preserve again. A
- * handler with more than one format writes the oldest one that can hold what is
- * there.
+ * handler of files with more than one format writes the oldest one that can hold
+ * what is there. An FLB with more than one (struct liveupdate_flb_versions) writes
+ * the newest one that the loaded kernel reads.
  *
  * What cannot be asked
  * ~~~~~~~~~~~~~~~~~~~~
@@ -161,6 +162,20 @@ static bool formats_read(unsigned long formats, const char *format)
 static bool image_reads(const struct kimage *image, const char *format)
 {
 	return image->file_mode && formats_read(image->kho.formats, format);
+}
+
+/**
+ * luo_format_reads() - Does the loaded kernel read a format? Nothing is said of it.
+ * @format: Version string of the format; one that is in the list.
+ *
+ * For who has more than one version of a format to choose from.
+ *
+ * Context: reboot(2), under the lock of kexec.
+ * Return: true if it does.
+ */
+bool luo_format_reads(const char *format)
+{
+	return image_reads(kexec_image, format);
 }
 
 /**

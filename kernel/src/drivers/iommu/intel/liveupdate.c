@@ -867,6 +867,7 @@ static void intel_show_device(struct liveupdate_view *v,
 const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.name = "intel",
 	.checks = &vtd_ser_driver,
+	.compatible = INTEL_IOMMU_LIVEUPDATE_COMPATIBLE,
 	.v1 = &vtd_ser_v1_ops,
 	.identify = intel_identify,
 	.preserve_iommu = intel_preserve_iommu,
