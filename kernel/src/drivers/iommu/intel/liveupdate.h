@@ -10,6 +10,7 @@ struct device_domain_info;
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
+#define INTEL_LIVEUPDATE_OPS	(&intel_liveupdate_ops)
 
 /* How the driver calls the core; what that does with the ops is there. */
 static inline int intel_liveupdate_leaves(struct intel_iommu *iommu)
@@ -85,6 +86,8 @@ static inline void intel_liveupdate_ir_set(struct intel_iommu *iommu)
 #endif
 
 #ifndef CONFIG_IOMMU_LIVEUPDATE
+#define INTEL_LIVEUPDATE_OPS	NULL
+
 static inline int intel_liveupdate_leaves(struct intel_iommu *iommu)
 {
 	return 0;
