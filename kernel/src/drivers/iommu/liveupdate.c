@@ -1382,7 +1382,7 @@ static const char *adopt_iommu(struct iommu_device *iommu,
 		why = ops->policy(iommu, hw);
 	if (why)
 		return why;
-	if (check_tables)
+	if (check_tables && ops->check_tables)
 		check_all_tables(iommu, ops, hw);
 	return ops->adopt_iommu(iommu, hw, &incoming->view);
 }
@@ -1432,7 +1432,8 @@ bool iommu_liveupdate_adopt(struct iommu_device *iommu,
 
 /**
  * iommu_liveupdate_unadopt() - The driver fails to come up
- * @iommu: A unit, adopted or not, that is about to be given up.
+ * @iommu: A unit that is about to be given up: adopted, or not, or one whose turn
+ *	had not come.
  * @ops:   Its driver.
  *
  * Undoes iommu_liveupdate_adopt(). The devices of the unit are stopped, and if it
@@ -1445,11 +1446,15 @@ void iommu_liveupdate_unadopt(struct iommu_device *iommu,
 	struct iommu_liveupdate_unit unit;
 	const struct iommu_hw_ser *hw;
 
+	if (!is_kho_boot())
+		return;
 	ops->identify(iommu, &unit);
 	hw = find_incoming_iommu(ops, &unit);
-	if (IS_ERR_OR_NULL(hw) || !is_adopted(hw))
-		return;
+	if (IS_ERR(hw))
+		hw = NULL;
 	stop_unit(iommu, ops, &unit, hw, "the IOMMU driver failed to come up");
+	if (!hw || !is_adopted(hw))
+		return;
 	ops->unadopt_iommu(iommu, hw);
 	set_adopted(hw, NULL);
 }

@@ -51,9 +51,10 @@ struct iommu_liveupdate_unit {
  *	0, also if there is none; -ENOMEM. NULL if the driver remaps no interrupts.
  * @unpreserve_interrupts: Undo @preserve_interrupts. NULL as that.
  * @preserve_domain: Describe the domain in @ser, all but @flags and @type, and
- *	have KHO keep each of its tables. The caller guarantees that the tables do not change until
- *	@unpreserve_domain. 0; -EOPNOTSUPP for a kind of domain that cannot be
- *	handed over; -EBUSY for a state that it has to leave first; -ENOMEM.
+ *	have KHO keep each of its tables. The caller guarantees that the tables do
+ *	not change until @unpreserve_domain. 0; -EOPNOTSUPP for a kind of domain
+ *	that cannot be handed over; -EBUSY for a state that it has to leave first;
+ *	-ENOMEM.
  * @unpreserve_domain: Undo @preserve_domain.
  * @can_replace: Can another domain take the place of the one that the device is
  *	attached to, so that each request is translated by the one or the other?
@@ -62,9 +63,9 @@ struct iommu_liveupdate_unit {
  *	0; -EOPNOTSUPP with the reason in the log.
  * @preserve_device: Describe how @dev, which is attached to @domain, reaches
  *	it, in the driver's part of @ser, and have what hardware reads on the way
- *	from @preserve_iommu's table to the domain kept. 0; -EOPNOTSUPP for a device or a state that cannot be
- *	handed over; -EINVAL if the driver has it attached to another domain;
- *	-ENOMEM.
+ *	from @preserve_iommu's table to the domain kept. 0; -EOPNOTSUPP for a
+ *	device or a state that cannot be handed over; -EINVAL if the driver has it
+ *	attached to another domain; -ENOMEM.
  * @unpreserve_device: Undo @preserve_device; @ser is still in its array.
  * @compare_device: Does hardware's entry of a preserved device say what @ser
  *	says? By the check that @adopt_iommu makes of it. NULL, or the rule that it
@@ -86,7 +87,8 @@ struct iommu_liveupdate_unit {
  *	as @hw says? NULL, or why not. NULL if nothing of it can be chosen.
  * @check_tables: Look at all translation tables of a domain; the time that this
  *	takes grows with the memory that is mapped. NULL, or the rule that they
- *	break. Only if liveupdate.check_tables=1 says so.
+ *	break. Only if liveupdate.check_tables=1 says so. NULL if the driver has no
+ *	such check.
  * @adopt_iommu: Go on with the tables of the unit. Each entry that lets a device
  *	do DMA has to be one of a device of @hw, and to say what the handover says;
  *	one that does not is removed, and its device stopped before that
