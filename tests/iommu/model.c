@@ -324,10 +324,26 @@ static void domain_free(struct iommu_domain *domain)
 	free(d);
 }
 
+/* Those that there are; what is kept until the next reboot is freed with the run. */
+static struct model_domain *restored[NR_DOMAINS];
+
 static void restored_domain_free(struct iommu_domain *domain)
 {
+	for (unsigned int i = 0; i < NR_DOMAINS; i++)
+		if (restored[i] == to_domain(domain))
+			restored[i] = NULL;
 	model.restored--;
 	domain_free(domain);
+}
+
+static void restored_forget(void)
+{
+	for (unsigned int i = 0; i < NR_DOMAINS; i++) {
+		if (restored[i])
+			free(restored[i]->domain.restored);
+		free(restored[i]);
+		restored[i] = NULL;
+	}
 }
 
 static const struct iommu_domain_ops restored_ops = {
@@ -351,6 +367,7 @@ static struct iommu_domain *restore_domain(struct iommu_device *iommu,
 		return ERR_PTR(-EINVAL);
 	}
 	d->domain.ops = &restored_ops;
+	restored[!!restored[0]] = d;
 	model.restored++;
 	return &d->domain;
 }
@@ -646,13 +663,11 @@ static void give_up(unsigned int n)
 	look();
 }
 
-static void register_units(void)
+static void register_unit(unsigned int i)
 {
-	for (unsigned int i = 0; i < NR_UNITS; i++) {
-		model.units[i].iommu.ops = &iommu_ops;
-		if (model.units[i].fails != FAILS_UNUSED)
-			list_add_tail(&model.units[i].iommu.list, &iommu_device_list);
-	}
+	model.units[i].iommu.ops = &iommu_ops;
+	if (model.units[i].fails != FAILS_UNUSED)
+		list_add_tail(&model.units[i].iommu.list, &iommu_device_list);
 }
 
 /* The domains of restored HWPTs, and those that devices were moved to */
@@ -714,10 +729,21 @@ static void put_hwpt(unsigned int i)
 	hwpts[i] = NULL;
 }
 
-/* What can happen in any order, but for what has to come before it */
-enum { NR_STEPS = 8 };
+/* How the next kernel comes up, and what user space does */
+struct plan {
+	enum model_failure fails[NR_UNITS];
+	bool second_first;	/* the second unit before the first one */
+	bool attach_fails;	/* of the first device */
+	bool removed;		/* the first device, in place of being moved */
+	int give_up;		/* after so many units; -1: not at all */
+	bool late;		/* the second unit, while the first one is in use */
+	bool late_given_up;	/* and its driver fails then */
+};
 
-static void step(unsigned int n, bool removed)
+/* What can happen in any order, but for what has to come before it */
+enum { MAX_STEPS = 9 };
+
+static void step(unsigned int n, const struct plan *plan)
 {
 	switch (n) {
 	case 0 ... 2:
@@ -726,7 +752,7 @@ static void step(unsigned int n, bool removed)
 	case 3 ... 5:
 		if (!model.devices[n - 3].domain)
 			break;
-		if (removed && n == 3)
+		if (plan->removed && n == 3)
 			pull_out(n - 3);
 		else
 			move(n - 3);
@@ -737,36 +763,45 @@ static void step(unsigned int n, bool removed)
 	case 7:
 		put_hwpt(0);
 		break;
+	case 8:
+		come_up(1);
+		if (plan->late_given_up)
+			give_up(1);
+		else
+			register_unit(1);
+		break;
 	}
 	look();
 }
 
-static bool possible(unsigned int n, unsigned int done)
+static bool possible(unsigned int n, unsigned int done, bool late)
 {
-	static const unsigned int first[NR_STEPS] = { [3] = BIT(0), [4] = BIT(1),
-						      [5] = BIT(2), [7] = BIT(6) };
+	static const unsigned int first[MAX_STEPS] = { [3] = BIT(0), [4] = BIT(1),
+						       [5] = BIT(2), [7] = BIT(6) };
+	unsigned int before = first[n] | (late && (n == 1 || n == 2) ? BIT(8) : 0);
 
-	return !(done & BIT(n)) && (done & first[n]) == first[n];
+	return !(done & BIT(n)) && (done & before) == before;
 }
 
-/* How the next kernel comes up, and what user space does */
-struct plan {
-	enum model_failure fails[NR_UNITS];
-	bool second_first;	/* the second unit before the first one */
-	bool attach_fails;	/* of the first device */
-	bool removed;		/* the first device, in place of being moved */
-	int give_up;		/* after so many units; -1: not at all */
-};
+static unsigned int nr_steps(const struct plan *plan)
+{
+	return plan->late ? MAX_STEPS : MAX_STEPS - 1;
+}
 
 static void finish(const struct plan *plan)
 {
 	unsigned int i, own = 0;
 
 	tell("finish", -1);
+	for (i = 0; i < NR_DOMAINS; i++)
+		if (iommu_restored_index_users(i))
+			model_fault("a domain has users, and nobody is left");
 	if (incoming_args.obj)
 		iommu_flb.ops->finish(&incoming_args);
 	look();
-	if (model.restored)
+	/* Of what was refused the memory stays where it is until the next reboot. */
+	if (model.restored && !plan->late_given_up && plan->fails[0] == FAILS_NOT &&
+	    plan->fails[1] == FAILS_NOT)
 		model_fault("%u restored domains are left over", model.restored);
 	for (i = 0; i < NR_DEVICES; i++) {
 		if (rebuilt[i]) {
@@ -777,9 +812,9 @@ static void finish(const struct plan *plan)
 	}
 	for (i = 0; i < NR_UNITS; i++)
 		own += model.units[i].table && page_in_use(model.units[i].table);
-	/* Of what was refused the memory stays where it is until the next reboot. */
+	restored_forget();
 	if (plan->fails[0] == FAILS_NOT && plan->fails[1] == FAILS_NOT &&
-	    plan->give_up < 0 && pages_used() != own)
+	    plan->give_up < 0 && !plan->late_given_up && pages_used() != own)
 		model_fault("%u pages are in use, %u are known of", pages_used(), own);
 }
 
@@ -799,7 +834,8 @@ static void run(const struct plan *plan, const unsigned int *steps)
 	for (i = 0; i < NR_UNITS; i++) {
 		if (plan->give_up == (int)i)
 			break;
-		come_up(plan->second_first ? !i : i);
+		if (!plan->late || !i)
+			come_up(plan->second_first ? !i : i);
 	}
 	if (plan->give_up >= 0) {
 		for (i = 0; i < NR_UNITS; i++)
@@ -810,27 +846,29 @@ static void run(const struct plan *plan, const unsigned int *steps)
 		finish(plan);
 		return;
 	}
-	register_units();
-	for (i = 0; i < NR_STEPS; i++)
-		step(steps[i], plan->removed);
+	register_unit(0);
+	if (!plan->late)
+		register_unit(1);
+	for (i = 0; i < nr_steps(plan); i++)
+		step(steps[i], plan);
 	finish(plan);
 }
 
 static void all_orders(const struct plan *plan, unsigned int *steps,
 		       unsigned int n, unsigned int done)
 {
-	if (n == NR_STEPS) {
+	if (n == nr_steps(plan)) {
 		run(plan, steps);
 		return;
 	}
-	for (steps[n] = 0; steps[n] < NR_STEPS && !faults; steps[n]++)
-		if (possible(steps[n], done))
+	for (steps[n] = 0; steps[n] < nr_steps(plan) && !faults; steps[n]++)
+		if (possible(steps[n], done, plan->late))
 			all_orders(plan, steps, n + 1, done | BIT(steps[n]));
 }
 
 static void all_boots(void)
 {
-	unsigned int steps[NR_STEPS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	unsigned int steps[MAX_STEPS] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 	struct plan plan;
 	unsigned int n;
 
@@ -849,6 +887,25 @@ static void all_boots(void)
 			all_orders(&plan, steps, 0, 0);
 		for (plan.give_up = 0; plan.give_up <= NR_UNITS && !faults; plan.give_up++)
 			run(&plan, steps);
+	}
+}
+
+/* A driver whose units are devices of their own: one can be found at any time. */
+static void all_late(void)
+{
+	unsigned int steps[MAX_STEPS];
+	unsigned int n;
+
+	for (n = 0; n < (NR_FAILURES + 1) * 2 && !faults; n++) {
+		struct plan plan = {
+			.fails = { FAILS_NOT, n / 2 % NR_FAILURES },
+			.removed = n & 1,
+			.give_up = -1,
+			.late = true,
+			.late_given_up = n / 2 == NR_FAILURES,
+		};
+
+		all_orders(&plan, steps, 0, 0);
 	}
 }
 
@@ -915,7 +972,8 @@ static void bystander(void)
 		model_fault("the entry of a device that is not preserved stays");
 	come_up(0);
 	come_up(1);
-	register_units();
+	register_unit(0);
+	register_unit(1);
 	for (unsigned int i = 0; i < NR_DEVICES; i++)
 		probe(i);
 	if (model.devices[2].domain != &blocked.domain)
@@ -942,6 +1000,7 @@ int main(int argc, char **argv)
 	failures = all_failures();
 	changed();
 	bystander();
+	all_late();
 	all_boots();
 	printf("%u failures of a preserve, %lu runs of two kernels, %s\n", failures, runs,
 	       faults ? "and one that goes wrong" : "all as they should be");

@@ -34,7 +34,10 @@
  *
  * A restored domain has one reference for each device that has not left it, and
  * one for the HWPT that stands for it, also as long as the HWPT was not asked
- * for: the iommufd can be retrieved when all devices are gone. The last one to
+ * for: the iommufd can be retrieved when all devices are gone. A device behind a
+ * unit that is not adopted yet has one, too: hardware is using the tables for it.
+ * If that unit is never adopted nobody knows when that ends, and the domain is
+ * kept until the next reboot. The last one to
  * go frees the domain; the driver's detach has waited for the hardware by then,
  * and only this frees the tables. A device leaves by being attached to another
  * translation or by being removed, and in no other way: detach, unbind and a
@@ -136,9 +139,10 @@ struct iommu_handover {
  * @domain: The domain, whose @restored points back here.
  * @owner:  The iommufd that holds the HWPT, NULL until it is retrieved.
  * @index:  Index in the handover.
- * @refs:   One for each device that has not left, one for the HWPT.
+ * @refs:   One for each device that has not left, adopted or not, and one for the
+ *	HWPT.
  * @claimed: The HWPT has got its reference.
- * @devices: Number of devices that have not left.
+ * @devices: Number of devices behind adopted units that have not left.
  */
 struct iommu_restored {
 	struct iommu_domain *domain;
@@ -1296,15 +1300,27 @@ find_incoming_iommu(const struct iommu_liveupdate_ops *ops,
 }
 
 /*
- * Only devices behind such a unit get a restored domain. NULL: it was adopted, and
- * is given up again; none of its devices was probed, and all were refused.
+ * Only devices behind such a unit get a restored domain, and are counted as users of
+ * it. @iommu is NULL if it was adopted and is given up again: none of its devices is
+ * left.
  */
 static void set_adopted(const struct iommu_hw_ser *hw,
 			struct iommu_device *iommu)
 {
+	struct iommu_restored *r;
+	u32 i, index = hw - incoming->ho.iommus;
+
 	guard(mutex)(&iommu_liveupdate_lock);
-	incoming->ho.units[hw - incoming->ho.iommus] = iommu;
-	__assign_bit(hw - incoming->ho.iommus, incoming->adopted, iommu);
+	incoming->ho.units[index] = iommu;
+	__assign_bit(index, incoming->adopted, iommu);
+	for (i = 0; i < MAX_DEVICES; i++) {
+		if (incoming->state[i] == DEV_NONE ||
+		    incoming->ho.devices[i].iommu != index)
+			continue;
+		r = incoming->restored[incoming->ho.devices[i].domain];
+		if (r)
+			r->devices++;
+	}
 }
 
 static bool is_adopted(const struct iommu_hw_ser *hw)
@@ -1312,6 +1328,8 @@ static bool is_adopted(const struct iommu_hw_ser *hw)
 	guard(mutex)(&iommu_liveupdate_lock);
 	return test_bit(hw - incoming->ho.iommus, incoming->adopted);
 }
+
+static void refuse_incoming(const struct iommu_device_ser *ser, const char *why);
 
 /*
  * What runs behind a unit stops before the unit lets everything through. @hw is
@@ -1322,18 +1340,29 @@ static void stop_unit(struct iommu_device *iommu,
 		      const struct iommu_liveupdate_unit *unit,
 		      const struct iommu_hw_ser *hw, const char *why)
 {
-	const struct iommu_device_ser *ser;
+	const struct iommu_device_ser *ser = NULL;
 	struct pci_dev *pdev = NULL;
 
 	pr_err("%s: handover refused: %s\n", unit->name, why);
 	liveupdate_refused("iommu", ops->name, why, "registers=%#llx",
 			   unit->id);
-	while (hw && (ser = iommu_liveupdate_next_incoming(hw, NULL)))
-		iommu_liveupdate_drop_incoming(ser, why);
+	while (hw && (ser = iommu_liveupdate_next_incoming(hw, ser)))
+		refuse_incoming(ser, why);
 	/* Those, too, that the IOMMU handover knows nothing of */
 	for_each_pci_dev(pdev)
 		if (ops->is_behind(iommu, &pdev->dev))
 			pci_liveupdate_refuse(pdev, why);
+}
+
+static void drop_incoming_free(u32 i);
+
+/* Its devices were stopped, and hardware no longer uses their tables if it was adopted. */
+static void drop_unit(const struct iommu_hw_ser *hw)
+{
+	const struct iommu_device_ser *ser = NULL;
+
+	while (hw && (ser = iommu_liveupdate_next_incoming(hw, ser)))
+		drop_incoming_free(ser - incoming->ho.devices);
 }
 
 /* A handover, or its absence, that tells nothing about any unit */
@@ -1423,6 +1452,7 @@ bool iommu_liveupdate_adopt(struct iommu_device *iommu,
 	why = adopt_iommu(iommu, ops, hw);
 	if (why) {
 		stop_unit(iommu, ops, &unit, hw, why);
+		drop_unit(hw);
 		return false;
 	}
 	set_adopted(hw, iommu);
@@ -1453,10 +1483,13 @@ void iommu_liveupdate_unadopt(struct iommu_device *iommu,
 	if (IS_ERR(hw))
 		hw = NULL;
 	stop_unit(iommu, ops, &unit, hw, "the IOMMU driver failed to come up");
-	if (!hw || !is_adopted(hw))
-		return;
-	ops->unadopt_iommu(iommu, hw);
-	set_adopted(hw, NULL);
+	if (hw && is_adopted(hw)) {
+		ops->unadopt_iommu(iommu, hw);
+		drop_unit(hw);
+		set_adopted(hw, NULL);
+	} else {
+		drop_unit(hw);
+	}
 }
 
 /**
@@ -1474,8 +1507,11 @@ void iommu_liveupdate_unused(struct iommu_device *iommu,
 		return;
 	ops->identify(iommu, &unit);
 	hw = find_incoming_iommu(ops, &unit);
-	stop_unit(iommu, ops, &unit, IS_ERR(hw) ? NULL : hw,
+	if (IS_ERR(hw))
+		hw = NULL;
+	stop_unit(iommu, ops, &unit, hw,
 		  "this kernel does not use the IOMMU unit");
+	drop_unit(hw);
 }
 
 /**
@@ -1684,13 +1720,14 @@ static struct iommu_restored *restored_get(u32 index)
 	/* The caller's, and that of the HWPT. */
 	r->refs = 2;
 	/* The tables now belong to the domain; they cannot be restored twice. */
-	for (i = 0; i < MAX_DEVICES; i++)
-		if (incoming->state[i] == DEV_PENDING &&
-		    test_bit(incoming->ho.devices[i].iommu, incoming->adopted) &&
-		    incoming->ho.devices[i].domain == index) {
-			r->refs++;
+	for (i = 0; i < MAX_DEVICES; i++) {
+		if (incoming->state[i] != DEV_PENDING ||
+		    incoming->ho.devices[i].domain != index)
+			continue;
+		r->refs++;
+		if (test_bit(incoming->ho.devices[i].iommu, incoming->adopted))
 			r->devices++;
-		}
+	}
 	ser->flags = 0;
 	incoming->restored[index] = r;
 	incoming->domain_state[index] = DOM_RESTORED;
@@ -1706,27 +1743,26 @@ static struct iommu_restored *drop_incoming(u32 i)
 	if (incoming->state[i] == DEV_NONE)
 		return NULL;
 	incoming->state[i] = DEV_NONE;
-	/* A device behind a unit that was not adopted was never counted. */
-	if (!test_bit(incoming->ho.devices[i].iommu, incoming->adopted))
-		return NULL;
 	r = incoming->restored[incoming->ho.devices[i].domain];
-	if (!r)
+	/* Of a unit that was not adopted nobody knows what hardware still uses. */
+	if (!r || !test_bit(incoming->ho.devices[i].iommu, incoming->adopted))
 		return NULL;
 	r->devices--;
 	return restored_put(r);
 }
 
-/**
- * iommu_liveupdate_drop_incoming() - Refuse an incoming device
- * @ser: The device; its DMA must be blocked already or be about to be.
- * @why: The rule that it breaks, for the log.
- *
- * Has the PCI core stop the device and reset it.
- */
-void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
-				    const char *why)
+static void drop_incoming_free(u32 i)
 {
 	struct iommu_restored *last;
+
+	scoped_guard(mutex, &iommu_liveupdate_lock)
+		last = drop_incoming(i);
+	restored_free(last);
+}
+
+/* Say why, and have the PCI core stop the device and reset it. */
+static void refuse_incoming(const struct iommu_device_ser *ser, const char *why)
+{
 	struct pci_dev *pdev;
 
 	pr_err("%04x:%02x:%02x.%d refused: %s\n", ser->segment,
@@ -1739,9 +1775,20 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 		pci_liveupdate_refuse(pdev, why);
 		pci_dev_put(pdev);
 	}
-	scoped_guard(mutex, &iommu_liveupdate_lock)
-		last = drop_incoming(ser - incoming->ho.devices);
-	restored_free(last);
+}
+
+/**
+ * iommu_liveupdate_drop_incoming() - Refuse an incoming device
+ * @ser: The device; its DMA must be blocked already or be about to be.
+ * @why: The rule that it breaks, for the log.
+ *
+ * Has the PCI core stop the device and reset it.
+ */
+void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
+				    const char *why)
+{
+	refuse_incoming(ser, why);
+	drop_incoming_free(ser - incoming->ho.devices);
 }
 
 /**
