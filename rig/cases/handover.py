@@ -75,6 +75,7 @@ SAME_RULE = (
 # One device is meant. "The other one" is not to notice.
 DEVICE = (
     Damage("domain_flags", DOMAIN + "unknown flags"),
+    Damage("domain_part_flags", DOMAIN + "unknown flags of the tables"),
     Damage("domain_format", DOMAIN + "unknown table format"),
     Damage("domain_level", DOMAIN + "impossible table geometry"),
     Damage("domain_bits", DOMAIN + "impossible table geometry"),
@@ -82,6 +83,8 @@ DEVICE = (
     Damage("domain_top_foreign", DOMAIN + "topmost table was not preserved"),
     Damage("domain_top_mmio", DOMAIN + "topmost table was not preserved"),
     Damage("device_flags", DEV + "unknown flags"),
+    Damage("device_type", DEV + "unknown type of IOMMU"),
+    Damage("device_part_length", DEV + "driver's part has another length"),
     Damage("device_segment", PCI_MEANT + "its DMA translation was refused or not handed over"),
     Damage("device_bdf", PCI_MEANT + "its DMA translation was refused or not handed over"),
     Damage("device_domain", DEV + "domain does not exist"),
@@ -119,6 +122,8 @@ ALL = tuple(replace(damage, other=FRESH) for damage in (
     Damage("arrays_same", ROOT + "arrays overlap"),
     Damage("unit_type", UNIT + "unknown type of IOMMU"),
     Damage("unit_flags", UNIT + "unknown flags"),
+    Damage("unit_part_length", UNIT + "driver's part has another length"),
+    Damage("unit_part_behind", UNIT + "bytes behind the driver's part are not zero"),
     Damage("unit_mode", DMAR + "handover refused: hardware is in another mode than the handover", iommu="vtd-legacy"),
     Damage("unit_mode", DEV + "PASID directory of a device in legacy mode", iommu="vtd-scalable"),
     Damage("unit_reg", PCI_MEANT + "the IOMMU handover cannot be used"),

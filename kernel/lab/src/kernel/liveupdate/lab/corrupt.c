@@ -161,6 +161,16 @@ static void unit_flags(struct victim *v)
 	v->hw->flags |= BIT(30);
 }
 
+static void unit_part_length(struct victim *v)
+{
+	v->hw->length--;
+}
+
+static void unit_part_behind(struct victim *v)
+{
+	v->hw->part[sizeof(v->hw->part) - 1] = 1;
+}
+
 static void unit_mode(struct victim *v)
 {
 	hw_part(v->hw)->flags ^= INTEL_HW_SER_SCALABLE;
@@ -181,6 +191,11 @@ static void unit_root(struct victim *v)
 static void domain_flags(struct victim *v)
 {
 	v->domain->flags |= BIT(30);
+}
+
+static void domain_part_flags(struct victim *v)
+{
+	domain_part(v->domain)->flags |= BIT(30);
 }
 
 static void domain_format(struct victim *v)
@@ -231,6 +246,16 @@ static void tables_stray(struct victim *v)
 static void device_flags(struct victim *v)
 {
 	v->device->flags |= BIT(30);
+}
+
+static void device_type(struct victim *v)
+{
+	v->device->type = 99;
+}
+
+static void device_part_length(struct victim *v)
+{
+	v->device->length++;
 }
 
 static void device_segment(struct victim *v)
@@ -472,10 +497,13 @@ static const struct {
 	DAMAGE(arrays_same),
 	DAMAGE(unit_type),
 	DAMAGE(unit_flags),
+	DAMAGE(unit_part_length),
+	DAMAGE(unit_part_behind),
 	DAMAGE(unit_mode),
 	DAMAGE(unit_reg),
 	DAMAGE(unit_root),
 	DAMAGE(domain_flags),
+	DAMAGE(domain_part_flags),
 	DAMAGE(domain_format),
 	DAMAGE(domain_level),
 	DAMAGE(domain_bits),
@@ -485,6 +513,8 @@ static const struct {
 	DAMAGE(domain_top_other),
 	DAMAGE(tables_stray),
 	DAMAGE(device_flags),
+	DAMAGE(device_type),
+	DAMAGE(device_part_length),
 	DAMAGE(device_segment),
 	DAMAGE(device_bdf),
 	DAMAGE(device_domain),
@@ -691,7 +721,8 @@ void liveupdate_corrupt(void)
 
 	if (corrupt_index < 0 || !handover)
 		return;
-	v.iommu = find_flb("iommu-");
+	/* Of this version: the one before has its fields elsewhere. */
+	v.iommu = find_flb(IOMMU_LIVEUPDATE_COMPATIBLE);
 	v.pci = find_flb("pci-");
 	v.iommufd = find_file("iommufd-", NULL);
 	if (!v.iommu || !v.pci || !v.iommufd)
