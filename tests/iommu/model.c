@@ -377,9 +377,63 @@ static void refuse_device(struct device *dev)
 	unit_of(device_nr(dev))->table[device_nr(dev)] = 0;
 }
 
+/* Of the version before, which has a place for a domain id: that is the entry here. */
+static void v1_read(const struct iommu_ser_v1_view *from,
+		    const struct iommu_ser_arrays *to)
+{
+	for (unsigned int i = 0; i < ENTRIES; i++) {
+		to->iommus[i].flags = from->iommus[i].flags;
+		to->iommus[i].type = TYPE_MODEL;
+		to->iommus[i].length = sizeof(struct part_iommu);
+		to->iommus[i].id = from->iommus[i].reg_pa;
+		((struct part_iommu *)to->iommus[i].part)->table_pa = from->iommus[i].root_pa;
+		to->domains[i].flags = from->domains[i].flags;
+		to->domains[i].type = TYPE_MODEL;
+		to->domains[i].top_pa = from->domains[i].top_pa;
+		to->devices[i].flags = from->devices[i].flags;
+		to->devices[i].type = TYPE_MODEL;
+		to->devices[i].length = sizeof(struct part_device);
+		to->devices[i].bdf = from->devices[i].bdf;
+		to->devices[i].domain = from->devices[i].domain;
+		to->devices[i].iommu = from->devices[i].iommu;
+		((struct part_device *)to->devices[i].part)->entry = from->devices[i].did;
+	}
+}
+
+static bool v1_can_hold;
+
+static bool v1_holds(const struct iommu_ser_view *view)
+{
+	return v1_can_hold;
+}
+
+static void v1_write(const struct iommu_ser_view *from,
+		     const struct iommu_ser_v1_arrays *to)
+{
+	for (unsigned int i = 0; i < ENTRIES; i++) {
+		to->iommus[i].flags = from->iommus[i].flags;
+		to->iommus[i].reg_pa = from->iommus[i].id;
+		to->iommus[i].root_pa = iommu_part(&from->iommus[i])->table_pa;
+		to->domains[i].flags = from->domains[i].flags;
+		to->domains[i].top_pa = from->domains[i].top_pa;
+		to->devices[i].flags = from->devices[i].flags;
+		to->devices[i].bdf = from->devices[i].bdf;
+		to->devices[i].domain = from->devices[i].domain;
+		to->devices[i].iommu = from->devices[i].iommu;
+		to->devices[i].did = ((const struct part_device *)from->devices[i].part)->entry;
+	}
+}
+
+static const struct iommu_ser_v1_ops v1_ops = {
+	.read = v1_read,
+	.holds = v1_holds,
+	.write = v1_write,
+};
+
 static const struct iommu_liveupdate_ops model_ops = {
 	.name = "model",
 	.checks = &checks,
+	.v1 = &v1_ops,
 	.compatible = "model-v1",
 	.identify = identify,
 	.preserve_iommu = model_preserve_iommu,
@@ -960,6 +1014,63 @@ static void changed(void)
 	shut_down();
 }
 
+/* A kernel is loaded that reads the version before only, and then goes on with it. */
+static void older(void)
+{
+	const struct plan plan = { .give_up = -1 };
+	struct liveupdate_flb_op_args args = {};
+	const char *written;
+	unsigned int n, used;
+
+	boot();
+	preserve(&args, NR_DEVICES);
+	used = pages_used();
+	reads_v2 = false;
+	v1_can_hold = true;
+	for (n = 1; n <= 4; n++) {
+		model.fail_at = n;
+		if (PTR_ERR(iommu_flb.ops->versions->written(&args)) != -ENOMEM ||
+		    pages_used() != used)
+			model_fault("failure %u to write the version before leaves something", n);
+	}
+	v1_can_hold = false;
+	if (PTR_ERR(iommu_flb.ops->versions->written(&args)) != -ENOEXEC)
+		model_fault("the version before is written, and cannot hold what there is");
+	v1_can_hold = true;
+	for (n = 0; n < 2; n++) {
+		written = iommu_flb.ops->versions->written(&args);
+		if (IS_ERR(written) || strcmp(written, IOMMU_LIVEUPDATE_COMPATIBLE_V1))
+			model_fault("the version before is not written");
+	}
+	if (pages_used() != used + 4)
+		model_fault("it is written twice");
+	/* Another kernel is loaded, and then the older one again. */
+	reads_v2 = true;
+	for (n = 1; n <= 4; n++) {
+		model.fail_at = n;
+		if (PTR_ERR(iommu_flb.ops->versions->written(&args)) != -ENOMEM)
+			model_fault("failure %u to go back to this version is not noticed", n);
+	}
+	written = iommu_flb.ops->versions->written(&args);
+	if (strcmp(written, IOMMU_LIVEUPDATE_COMPATIBLE) || pages_used() != used)
+		model_fault("the version before is not given up");
+	reads_v2 = false;
+	iommu_flb.ops->versions->written(&args);
+	jump(&args);
+	come_up(0);
+	come_up(1);
+	register_unit(0);
+	register_unit(1);
+	for (n = 0; n < NR_DEVICES; n++)
+		probe(n);
+	for (n = 0; n < NR_DEVICES; n++)
+		if (!iommu_domain_is_restored(model.devices[n].domain))
+			model_fault("device %u does not come in the version before", n);
+	for (n = 0; n < NR_DEVICES; n++)
+		move(n);
+	finish(&plan);
+}
+
 /* A device that is not preserved is blocked at the jump, and gets nothing after it. */
 static void bystander(void)
 {
@@ -999,6 +1110,7 @@ int main(int argc, char **argv)
 		model_fault("a driver is registered twice");
 	failures = all_failures();
 	changed();
+	older();
 	bystander();
 	all_late();
 	all_boots();

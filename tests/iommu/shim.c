@@ -140,6 +140,11 @@ void *kho_alloc_preserve(size_t size)
 	return p;
 }
 
+void folio_put(struct folio *folio)
+{
+	page_free(folio);
+}
+
 void kho_unpreserve_free(void *mem)
 {
 	kho_unpreserve_folio(mem);

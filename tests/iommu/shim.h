@@ -170,6 +170,7 @@ unsigned int get_order(size_t size);
 void *kho_alloc_preserve(size_t size);
 void kho_unpreserve_free(void *mem);
 void kho_restore_free(void *mem);
+void folio_put(struct folio *folio);
 int kho_preserve_folio(struct folio *folio);
 void kho_unpreserve_folio(struct folio *folio);
 bool kho_is_preserved(phys_addr_t phys, unsigned int order);

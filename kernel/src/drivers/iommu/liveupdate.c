@@ -122,11 +122,13 @@ enum {
  * What both directions know of a handover. @units are those of @iommus that this
  * kernel has preserved or adopted. @taken (outgoing) marks domains that are being
  * preserved, and are not listed yet. @v1 (outgoing) is what there is in the version
- * before, from the first jump on that a kernel was loaded for which reads no other.
+ * before, if a kernel is loaded that reads no other: then KHO does not keep the rest
+ * (@dropped), which nobody would free there.
  */
 struct iommu_handover {
 	struct iommu_ser *ser;
 	struct iommu_ser_v1 *v1;
+	bool dropped;
 	struct iommu_device *units[MAX_IOMMUS];
 	struct iommu_hw_ser *iommus;
 	struct iommu_domain_ser *domains;
@@ -357,15 +359,48 @@ static void v1_free(struct iommu_handover *ho)
 	kho_unpreserve_free(arrays.domains);
 	kho_unpreserve_free(arrays.iommus);
 	kho_unpreserve_free(ho->v1);
+	ho->v1 = NULL;
+}
+
+/* Have KHO not keep what there is in this version, which stays where it is. */
+static void handover_drop(struct iommu_handover *ho)
+{
+	if (ho->dropped)
+		return;
+	kho_unpreserve_folio(virt_to_folio(ho->devices));
+	kho_unpreserve_folio(virt_to_folio(ho->domains));
+	kho_unpreserve_folio(virt_to_folio(ho->iommus));
+	kho_unpreserve_folio(virt_to_folio(ho->ser));
+	ho->dropped = true;
+}
+
+/* Undo handover_drop(), which can fail. */
+static int handover_keep(struct iommu_handover *ho)
+{
+	void *parts[] = { ho->ser, ho->iommus, ho->domains, ho->devices };
+	unsigned int i;
+	int ret;
+
+	for (i = 0; ho->dropped && i < ARRAY_SIZE(parts); i++) {
+		ret = kho_preserve_folio(virt_to_folio(parts[i]));
+		if (!ret)
+			continue;
+		while (i--)
+			kho_unpreserve_folio(virt_to_folio(parts[i]));
+		return ret;
+	}
+	ho->dropped = false;
+	return 0;
 }
 
 static void handover_free(struct iommu_handover *ho)
 {
 	v1_free(ho);
-	kho_unpreserve_free(ho->devices);
-	kho_unpreserve_free(ho->domains);
-	kho_unpreserve_free(ho->iommus);
-	kho_unpreserve_free(ho->ser);
+	handover_drop(ho);
+	folio_put(virt_to_folio(ho->devices));
+	folio_put(virt_to_folio(ho->domains));
+	folio_put(virt_to_folio(ho->iommus));
+	folio_put(virt_to_folio(ho->ser));
 }
 
 static int preserve_iommu(struct iommu_device *iommu, struct iommu_hw_ser *ser)
@@ -744,6 +779,7 @@ static int write_v1(struct iommu_handover *ho)
 	memset(arrays.domains, 0, IOMMU_SER_V1_ARRAY_SIZE);
 	memset(arrays.devices, 0, IOMMU_SER_V1_ARRAY_SIZE);
 	ops->v1->write(&view, &arrays);
+	handover_drop(ho);
 	return 0;
 }
 
@@ -755,8 +791,13 @@ static const char *iommu_flb_written(struct liveupdate_flb_op_args *args)
 
 	guard(mutex)(&iommu_liveupdate_lock);
 	if (luo_format_reads(IOMMU_LIVEUPDATE_COMPATIBLE) &&
-	    !ask_drivers(ho, is_unread))
+	    !ask_drivers(ho, is_unread)) {
+		ret = handover_keep(ho);
+		if (ret)
+			return ERR_PTR(ret);
+		v1_free(ho);
 		return IOMMU_LIVEUPDATE_COMPATIBLE;
+	}
 	ret = write_v1(ho);
 	if (!ret) {
 		args->data = virt_to_phys(ho->v1);

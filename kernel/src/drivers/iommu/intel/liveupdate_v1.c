@@ -7,10 +7,16 @@
  * include/linux/liveupdate_check.h for what may and may not be done here.
  */
 
+#include <linux/build_bug.h>
 #include <linux/kho/abi/iommu_v1.h>
 #include <linux/string.h>
 
 #include "liveupdate_check.h"
+
+/* All that could be written is read. */
+static_assert(IOMMU_SER_V1_MAX_IOMMUS <= IOMMU_SER_MAX_IOMMUS);
+static_assert(IOMMU_SER_V1_MAX_DOMAINS <= IOMMU_SER_MAX_DOMAINS);
+static_assert(IOMMU_SER_V1_MAX_DEVICES <= IOMMU_SER_MAX_DEVICES);
 
 /* Of no driver, now or later */
 #define TYPE_UNKNOWN	0xffff
