@@ -126,7 +126,7 @@ ALL = tuple(replace(damage, other=FRESH) for damage in (
     Damage("unit_part_behind", UNIT + "bytes behind the driver's part are not zero"),
     Damage("unit_mode", DMAR + "handover refused: hardware is in another mode than the handover", iommu="vtd-legacy"),
     Damage("unit_mode", DEV + "PASID directory of a device in legacy mode", iommu="vtd-scalable"),
-    Damage("unit_reg", PCI_MEANT + "the IOMMU handover cannot be used"),
+    Damage("unit_reg", PCI_MEANT + "the unit is not in the IOMMU handover"),
     Damage("unit_root", DMAR + "handover refused: hardware has another root table than the handover"),
     Damage("root_rsvd", DMAR + "bus 00 is blocked: reserved bits of the root entry are set", faults=True),
     Damage("pci_ser_version", LIST % "version of the list is not known"),
