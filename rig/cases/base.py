@@ -33,7 +33,7 @@ def hang(machine):
     """
     A guest that stands still is looked at before it is ended, whoever gives up first: here
     the case that waits, long before the machine is thought to be quiet.
-    Not run yet with Machine.wait() as it was, which left that to the watcher.
+    To see it fail: Machine.wait() that leaves that to the watcher.
     """
     machine.start(append="rig.devs=none")
     machine.wait("ready")

@@ -411,8 +411,8 @@ def starved(machine, begin, iommu):
     """A process cannot retrieve: half of the memory is too much, then files are short.
     The pages are nobody else's meanwhile, and later the next process gets all.
 
-    Not run yet; has to fail with `retry` not asked in luo_retrieve_file() the second retrieve gives
-    ENOSPC as the first one did, and the session can never be finished.
+    To see it fail: without `retry` in luo_retrieve_file() the second retrieve gives ENOSPC as the
+    first one did, and the session can never be finished.
     """
     run = begin(iommu=iommu)
     run.rest(STEADY_S)
@@ -438,7 +438,7 @@ def starved(machine, begin, iommu):
 def handler_missing(machine, begin, iommu):
     """The next kernel has no vfio-pci: the cdev waits, and nothing else does.
 
-    Not run yet; has to fail with -ENOENT from luo_file_deserialize_one(), since no session can be
+    To see it fail: -ENOENT from luo_file_deserialize_one(), since no session can be
     retrieved then, now or later.
     """
     run = begin(iommu=iommu, sound=False)
@@ -462,7 +462,7 @@ GIVEN_UP_KB = 48 << 10          # of the 66 MB of the memfd
 def given_up(machine, begin, iommu):
     """The memory of a retrieve that failed is freed by finish, if no device needs it.
 
-    Not run yet; has to fail with memfd_liveupdate_discard() left out of memfd_luo_finish().
+    To see it fail: memfd_liveupdate_discard() left out of memfd_luo_finish().
     """
     run = begin(iommu=iommu, sound=False, append="rig.preserve=memfd")
     run.rest(1)
@@ -489,7 +489,7 @@ def charged(machine, begin, iommu):
     """
     Whoever adopts tables has them charged to his memory cgroup, as if he had made them.
 
-    Not run yet; has to fail with iommu_pages_restore() in place of iommu_pages_adopt().
+    To see it fail: iommu_pages_restore() in place of iommu_pages_adopt().
     """
     run = begin(iommu=iommu, sound=False, append="rig.adopt=1")
     since = len(machine.events)

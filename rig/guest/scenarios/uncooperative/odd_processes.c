@@ -165,7 +165,7 @@ static void short_of_files(struct rig *own)
 	write_file("/proc/sys/fs/file-max", "0");
 	if (seteuid(65534))
 		die("become nobody: %s", strerror(errno));
-	retrieve_each(own, "short", "retrieve memfd");
+	retrieve_each(own, "short", "retrieve memfd again");
 	if (seteuid(0))
 		die("become root again: %s", strerror(errno));
 	write_file("/proc/sys/fs/file-max", most);

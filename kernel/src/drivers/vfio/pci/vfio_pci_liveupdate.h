@@ -44,7 +44,7 @@ vfio_pci_liveupdate_config(struct vfio_pci_core_device *vdev)
  * What the device would have signalled by this vector since the freeze did not
  * get through. So the eventfd is signalled once, whether there was anything or
  * not: interrupts of MSI may be spurious, but none may be lost. INTx is asserted
- * until it is answered; see vfio_pci_liveupdate_irqs().
+ * until it is answered; see vfio_pci_liveupdate_irq().
  *
  * It is part of vfio-pci-core, which is a module of its own.
  */
@@ -56,9 +56,9 @@ static inline void vfio_pci_liveupdate_wired(struct vfio_pci_core_device *vdev,
 }
 
 #ifdef CONFIG_VFIO_PCI_LIVEUPDATE
-int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev, u32 flags,
-			     unsigned int index, unsigned int start,
-			     unsigned int count, void *data);
+int vfio_pci_liveupdate_irq(struct vfio_pci_core_device *vdev, u32 flags,
+			    unsigned int index, unsigned int start,
+			    unsigned int count, void *data);
 bool vfio_pci_liveupdate_unmask_later(struct vfio_pci_core_device *vdev);
 int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev);
 void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev);
@@ -69,10 +69,10 @@ void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
 void vfio_pci_liveupdate_cleanup(void);
 #else
-static inline int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev,
-					   u32 flags, unsigned int index,
-					   unsigned int start,
-					   unsigned int count, void *data)
+static inline int vfio_pci_liveupdate_irq(struct vfio_pci_core_device *vdev,
+					  u32 flags, unsigned int index,
+					  unsigned int start,
+					  unsigned int count, void *data)
 {
 	return vfio_pci_set_irqs_ioctl(vdev, flags, index, start, count, data);
 }

@@ -86,7 +86,7 @@ static void assert_intx_again(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_liveupdate_irqs() - VFIO_DEVICE_SET_IRQS, for any device
+ * vfio_pci_liveupdate_irq() - VFIO_DEVICE_SET_IRQS, for any device
  * @vdev: The device.
  * @flags: As of &struct vfio_irq_set, which has been checked; so have the others.
  * @index: Of the kind of interrupt.
@@ -100,9 +100,9 @@ static void assert_intx_again(struct vfio_pci_core_device *vdev)
  * once. So what was begun before is over when the freeze is.
  * Return: As of vfio_pci_set_irqs_ioctl(); -EBUSY between freeze and jump.
  */
-int vfio_pci_liveupdate_irqs(struct vfio_pci_core_device *vdev, u32 flags,
-			     unsigned int index, unsigned int start,
-			     unsigned int count, void *data)
+int vfio_pci_liveupdate_irq(struct vfio_pci_core_device *vdev, u32 flags,
+			    unsigned int index, unsigned int start,
+			    unsigned int count, void *data)
 {
 	int ret;
 
