@@ -85,7 +85,7 @@ def changed(machine, begin, iommu):
 def crowded(machine, begin, iommu):
     """
     A second function turns up in the group of a device that was alone in it.
-    Seen to fail: without @alone in iommu_liveupdate_first_domain(), the device is kept.
+    Seen to fail: without @alone in iommu_liveupdate_domain(), the device is kept.
     """
     # Not the NIC: the kernel knows that an 82576 keeps its functions apart.
     run = begin(iommu=iommu, append="rig.salvage=1 rig.hwpt=each",

@@ -734,7 +734,7 @@ static void probe(unsigned int i)
 	tell("probe", i);
 	if (!unit_of(i)->on)
 		return;
-	d->domain = iommu_liveupdate_first_domain(&d->pci.dev, true);
+	d->domain = iommu_liveupdate_domain(&d->pci.dev, true);
 	if (!d->domain) {
 		d->domain = &blocked.domain;
 		blocked_attach(&blocked.domain, &d->pci.dev, NULL);

@@ -1940,7 +1940,7 @@ static void refuse_running(struct device *dev)
 }
 
 /**
- * iommu_liveupdate_first_domain() - The domain that a new device starts with
+ * iommu_liveupdate_domain() - The domain that a new device starts with
  * @dev: A device that is being probed. Its group has no domain yet.
  * @alone: There is no other device in its group.
  *
@@ -1951,8 +1951,7 @@ static void refuse_running(struct device *dev)
  * Return: the restored domain, which @dev is attached to, if the device came
  * with a handover; NULL if it has to start with the default domain.
  */
-struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
-						   bool alone)
+struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
 {
 	const char *why = "its domain cannot be restored";
 	struct iommu_device_ser *ser;

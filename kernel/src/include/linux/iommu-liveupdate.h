@@ -222,8 +222,7 @@ void *iommu_pages_restore(phys_addr_t phys, size_t size);
 void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 
 /* Incoming: called by the IOMMU core */
-struct iommu_domain *iommu_liveupdate_first_domain(struct device *dev,
-						   bool alone);
+struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone);
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev);
 bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain);
@@ -262,7 +261,7 @@ iommu_liveupdate_register_flb(struct liveupdate_file_handler *fh)
 }
 
 static inline struct iommu_domain *
-iommu_liveupdate_first_domain(struct device *dev, bool alone)
+iommu_liveupdate_domain(struct device *dev, bool alone)
 {
 	return NULL;
 }
