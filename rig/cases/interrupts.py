@@ -5,7 +5,7 @@ eventfd of an MSI-X vector says so.
 
 They have been seen to fail: interrupt-lost is the same with the signal at the
 wiring left out (liveupdate.break=interrupt); "interrupts" fails if igb_irq_wire()
-in rig/guest/update/resume.c's rig_resume() is left out.
+is left out of rig/guest/update/resume.c.
 """
 
 import time
