@@ -5,10 +5,10 @@
  * DOC: Memory of a retrieved memfd
  *
  * Devices that came over a live update write into the pages of a memfd by tables
- * of the previous kernel, which no page is pinned for. Until they have left those
- * tables no page may be freed, moved or swapped out, whatever user space does to
- * the file: seals do not keep it from punching holes. Nor do they matter to
- * reclaim and compaction.
+ * of the previous kernel, for which no page is pinned. Until they have left
+ * these tables no page may be freed, moved or swapped out, whatever user space
+ * does to the file. Seals do not help: they do not keep user space from punching
+ * holes, and mean nothing to reclaim and compaction.
  *
  * So a reference on each folio is kept from the retrieve to the finish of the
  * session, which is possible only when no device is on a restored HWPT any more.
@@ -69,7 +69,7 @@ static LIST_HEAD(memfd_unfilled);
 /* Protects the list. What is in it is protected by LUO: one call for a file. */
 static DEFINE_MUTEX(memfd_unfilled_lock);
 
-/* It is who asks that has it then. */
+/* From then on the caller has it. */
 static struct memfd_held *take_unfilled(u64 data)
 {
 	struct memfd_held *held;
@@ -258,7 +258,7 @@ void memfd_liveupdate_hold(struct file *file, int err)
 		held->next = held->nr;
 		held->restored = false;
 	} else if (held->restored) {
-		/* It will be charged to who takes it in the end. */
+		/* The process that gets the file in the end is charged. */
 		mem_cgroup_uncharge(pfn_folio(held->folios[held->next].pfn));
 	}
 }

@@ -33,8 +33,8 @@
  * ~~~~~~~~~~~~~~~~~~~~~~~~~~~
  *
  * A restored domain has one reference for each device that has not left it, and
- * one for the HWPT that stands for it, also as long as the HWPT was not asked
- * for: the iommufd can be retrieved when all devices are gone. A device behind a
+ * one for the HWPT that stands for it, even if nobody asked for the HWPT yet:
+ * the iommufd can be retrieved when all devices are gone. A device behind a
  * unit that is not adopted yet has one, too: hardware is using the tables for it.
  * If that unit is never adopted nobody knows when that ends, and the domain is
  * kept until the next reboot. The last one to

@@ -565,8 +565,8 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
  * @bus: The bus; all devices on it and below are locked.
  * @slot: Only what is in this slot is reset and locked; NULL for all.
  *
- * %PCI_DEV_FLAGS_NO_BUS_RESET says the same to who asks before taking the locks,
- * and may be set after that. Under them the answer stays true.
+ * %PCI_DEV_FLAGS_NO_BUS_RESET says the same to callers that have no lock yet,
+ * and may be set after they asked. Under them the answer stays true.
  *
  * Return: 0 if it may, -EBUSY if there is a device that must not be stopped.
  */

@@ -35,9 +35,9 @@ static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 }
 
 /*
- * The same for who is about to use the device. The first one begins anew, as if
- * there had been no live update; whoever has opened a cdev, and no more than
- * that, changes nothing.
+ * The same for a user that is about to use the device. The first user begins
+ * anew, as if there had been no live update. A process that has only opened the
+ * cdev changes nothing.
  */
 static inline int vfio_liveupdate_may_use(struct vfio_device *device,
 					  bool retrieved)

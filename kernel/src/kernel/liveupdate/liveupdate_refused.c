@@ -4,9 +4,9 @@
 /**
  * DOC: What was refused
  *
- * Who refuses an object notes it here, because what knew the object is often
- * gone when somebody asks. The first reason counts: what follows from it (the
- * PCI core refuses what the IOMMU code has refused) is not another one. A note
+ * Code that refuses an object notes it here, because the object is often gone
+ * when somebody asks. The first reason counts: if the PCI core refuses a device
+ * because the IOMMU code has refused it, that is not another reason. A note
  * stays until the next kernel.
  */
 

@@ -49,7 +49,7 @@ static DEFINE_SPINLOCK(refusals_lock);
 static struct refusal refusals[REFUSALS];
 static unsigned int refusals_nr;	/* ever */
 
-/* Whoever asks for the same again and again does not drive out the others. */
+/* The same refusal, again and again, does not drive the others out. */
 static bool refusal_known(const struct refusal *refusal)
 {
 	unsigned int i;
