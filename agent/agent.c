@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * continuo-agent: has /dev/liveupdate, which one process at a time can have, gives
- * sessions to VMMs over a socket, and asks them to get ready when the host is updated.
+ * continuo-agent: opens /dev/liveupdate, which one process at a time can have open, gives
+ * sessions to VMMs over a socket, and asks VMMs to get ready when the host is updated.
  * It keeps a descriptor of each session, so that a VMM that dies neither undoes what it
  * has preserved nor loses what it has not taken over yet.
  *
- * It does one thing at a time, and none of them waits for a VMM.
+ * The agent does one thing at a time, and never waits for a VMM.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libsystemd is not used: it cannot be linked statically, and what is needed of it is
- * a datagram and three variables.
+ * libsystemd is not used: it cannot be linked statically, and the agent needs only a
+ * datagram and three environment variables.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -12,8 +12,8 @@
 bool reply(int client, int fd, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * The same to one who waits for more: if it cannot be sent, his connection is ended, since
- * he would wait for ever.
+ * The same to a client that waits for more: if it cannot be sent, the connection is ended,
+ * since the client would wait for ever.
  */
 bool reply_or_end(int client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * check: is this host ready for a live update, and which of its devices could go
- * over? Changes nothing. What the kernel refuses in the end it refuses by name; the
- * rules here are those of docs/handover.md as far as they can be seen from outside.
+ * over? Changes nothing. The rules are the kernel's, as far as they can be seen from
+ * outside; when something is preserved, the kernel decides, and names the rule.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * report: what happened when in the last update, of the record that the agents of both
- * kernels have kept. As text, JSON or a picture, of one model.
+ * report: what happened when in the last update, from the record that the agents of both
+ * kernels have kept. Text, JSON and picture are made from one model.
  */
 #define _GNU_SOURCE
 #include <errno.h>

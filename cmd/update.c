@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * update: replace the kernel under VMs that are registered with the agent. Up to the
- * jump every step can be undone, and is if a later one fails.
+ * update: replace the kernel under VMs that are registered with the agent. Every step up
+ * to the jump can be undone; if a step fails, the steps before it are undone.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * list, show and inspect: what the kernel says of an update. It is read from a device of
- * its own; kernels of before that have it in debugfs. The format is that of
- * docs/discovery.md; what this program does not know it passes on.
+ * its own; older kernels have it in debugfs. The format is that of docs/discovery.md;
+ * records and keys that this program does not know are shown as they are.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -7,10 +7,10 @@
  *                   to vfio-pci
  *   vmm NAME        take over the VM that an update has brought into this kernel
  *
- * Then it waits for the agent, and does what that asks. What the VM's guest would do is
- * played by "the guest" below, for the device "edu" of QEMU: when the VM is suspended it
- * has the device write to memory 100 ms later, which is when no kernel is there; after
- * the update it looks whether that has arrived.
+ * Then it waits for orders of the agent, and carries them out. "The guest" below stands
+ * for the software in the VM; it drives QEMU's device "edu". When the VM is suspended it
+ * tells the device to write to memory 100 ms later, when neither kernel runs; after the
+ * update it looks whether the write has arrived.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -152,7 +152,7 @@ int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order);
 int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *order,
 		    const char *why);
 
-/* ---- asking: for who updates the host; root only ---- */
+/* ---- asking: for the program that updates the host; root only ---- */
 
 /**
  * struct continuo_heard - What was heard of a VM

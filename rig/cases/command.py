@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command continuo on the rig's host: what it says is what is the case."""
+"""The command continuo on the rig's host: what it says is true."""
 
 import json
 import os

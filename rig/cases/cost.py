@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Cost sits where nobody waits: what the freeze and the boot do does not grow with
+Cost sits where nobody waits: the work of the freeze and of the boot does not grow with
 the memory that a device can reach. And many devices at once. The machine's clock
-counts instructions, so that work is compared, and not time.
+counts instructions, so that the cases compare work, not time.
 """
 
 import re

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Discovery: what the kernel shows of an update at each of its steps is what is the
-case, in the words that docs/discovery.md has for it, and what was refused stays
-on show with its reason.
+Discovery: at each step of an update the kernel shows the true state, in the words of
+docs/discovery.md. Objects that were refused stay on show, with the reason.
 
 How the checks were seen to fail, each by a line of the kernel changed by hand:
 
@@ -15,7 +14,7 @@ How the checks were seen to fail, each by a line of the kernel changed by hand:
 - discovery-iommu-off: no schedule_work() in pci_liveupdate_stop(): no reset.
 - discovery-update-off: no liveupdate_refused() in pci_liveupdate_load(): no list.
 - discovery-watched: no liveupdate_show_end() in liveupdate_show_side(): views that are
-  not whole. What it is for besides, a wrong order of locks, the debug kernel says.
+  not whole. A wrong order of locks, which the case is also for, is found by the debug kernel.
 - discovery-holder: still_runs() always true: "orphaned" is alive; seq_puts() in
   place of the escape in liveupdate_show_text(): malformed.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 User space that goes on after the freeze: reboot(2) shuts devices down while all other
-processes run. What one of them does to a preserved device then must not reach it,
-and how the next kernel finds the device is told by QEMU's trace of the writes to
-its configuration space.
+processes run. Nothing that a process then does to a preserved device may reach the
+device. QEMU's trace of the writes to its configuration space tells how the next kernel
+finds it.
 
 They have been seen to fail: in a kernel without the fence of the freeze (see
 drivers/vfio/pci/vfio_pci_liveupdate_core.c) INTx, MSI or MSI-X is on in most jumps.

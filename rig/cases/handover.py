@@ -2,12 +2,12 @@
 """
 Handovers that are damaged on the way: the outgoing kernel spoils one thing of
 what it hands over (liveupdate.corrupt=, see kernel/lab/src/kernel/liveupdate/lab/corrupt.c), and
-the next one has to notice: what is meant is refused, blocked and reset, the
-other device goes on without loss, the boot goes on.
+the next kernel has to notice. It refuses, blocks and resets the device that is
+concerned; the other device goes on without loss, and the boot goes on.
 
 One machine goes through many damages. A kernel of the laboratory does the damage, the
-product judges it, and jumps back. After each jump the guest uses what came back and begins
-anew what did not. Seen to fail: with
+product judges it, and jumps back. After each jump the guest uses the devices that came back,
+and sets the others up anew. Seen to fail: with
 liveupdate.break=trust, which the negative twins use; and each damage has its
 own line of the log, which no other damage satisfies but those of the same rule.
 """

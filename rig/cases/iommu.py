@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-The IOMMU's entries: what the next kernel would refuse is refused before the jump;
-what is no longer alone in its group does not go on after it; and whoever does not
-use live update has 7.3's behaviour.
+The IOMMU's entries. A device that the next kernel would refuse is refused before the jump.
+A device that is no longer alone in its group does not go on after the jump. Users who do
+not use live update get 7.3's behaviour.
 """
 
 import errno

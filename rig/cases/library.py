@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Updates by way of libcontinuo: a VM is said once, and taken over by its session's name."""
+"""Updates by way of libcontinuo: a VM is described once, and taken over by the name of its session."""
 
 import errno
 import os

@@ -8,9 +8,9 @@ and all, to 0xfee80030 some hundred times a second: a request in the remappable
 format, for entry 16385 of the table, which is not in use. Without remapping it goes
 to a CPU as it is.
 
-What hardware does and QEMU 10 does not, and is not shown therefore: refuse requests
-in the compatibility format while remapping is on, and ask whether an entry is
-for the device that wrote (it knows the source of a device's own MSI only).
+Two things that hardware does are not shown, because QEMU 10 does not do them: to refuse
+requests in the compatibility format while remapping is on, and to check whether an entry
+is for the device that wrote (QEMU knows the source of a device's own MSI only).
 """
 
 import re

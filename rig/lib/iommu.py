@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-The IOMMUs that a machine can have, by name: what QEMU and the kernels are told, and who
-reads what QEMU reports of it. Another one is another entry here, and another module
-beside rig/referee/vtd.py.
+The IOMMUs that a machine can have, by name: the arguments for QEMU and the kernels, and the
+module that reads what QEMU reports of the IOMMU. To add an IOMMU, add an entry here and a
+module beside rig/referee/vtd.py.
 """
 
 from rig.referee import vtd

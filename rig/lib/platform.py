@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-The machine without its IOMMU and its devices: what QEMU and the kernels are told of it.
-Another one is another class with the same members.
+The machine without its IOMMU and its devices: the arguments for QEMU and the kernels. To
+add a platform, add a class with the same members.
 """
 
 

@@ -2,9 +2,10 @@
 """
 The QEMU that the rig starts, and what its versions call by different names.
 
-11.1 is the machine. 10.0 does where 11.1 cannot be had, but with two CPUs it loses a
-write to the local APIC now and then, while the other CPU moves a BAR: an assertion of
-its own, or a guest without timer interrupts. That says nothing about the kernel in it.
+The rig uses QEMU 11.1, or 10.0 where 11.1 cannot be had. With two CPUs QEMU 10.0 now and
+then loses a write of one CPU to its local APIC while the other CPU moves a BAR. Then QEMU
+ends by an assertion, or the guest has no timer interrupts any more. Neither says anything
+about the kernel in the guest.
 """
 
 import functools

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-A run with devices that do DMA by themselves, and what the referee has on it:
-what the cases of live updates are made of.
+A run with devices that do DMA by themselves, and what the referee knows of it. The cases
+of live updates are built from this.
 """
 
 import math

@@ -2,13 +2,13 @@
 """
 Does the memory in use grow from one update to the next?
 
-A line is laid through the values that the guest reported after each update. A
-leak makes it rise; how far it may rise is what the scatter of the values makes
-of it, four standard errors, and half a page an update more. A leak of one page
-an update, the smallest there is, is above that wherever the values scatter by
-less than a page or two; for MemFree, which scatters by megabytes from boot to
-boot, one that adds up to something over the updates is. What KHO is told to
-preserve while no session is open does not scatter: it has to be the same.
+A line is fitted to the values that the guest reported after each update. A leak
+makes the line rise. It may rise by four standard errors, which the scatter of the
+values determines, plus half a page an update. The smallest leak, one page an update,
+is above that limit if the values scatter by less than a page or two. MemFree scatters
+by megabytes from boot to boot; there a leak is found only if it adds up to more than
+that over all updates. What KHO is told to preserve while no session is open does not
+scatter: it has to be the same.
 """
 
 import statistics

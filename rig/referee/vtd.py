@@ -2,8 +2,7 @@
 """
 What QEMU's intel-iommu reports, in the terms of the referee.
 
-A module like this one is what the referee has to know of an IOMMU; dmalog.py knows none.
-It has
+The referee needs such a module for each IOMMU; dmalog.py itself knows none. The module has
 
   EVENTS          the trace events that it reads
   DMA, REFUSED    those of them that a storm, or hours, would fill the disk with

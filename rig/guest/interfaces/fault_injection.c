@@ -175,7 +175,7 @@ static void say_site(const char *step)
 		}
 		/* " function+0x12/0x34", unlike " ? function+0x12/0x34" */
 		said += strspn(said, " ");
-		/* Who has called the function that fails is not sure to the unwinder. */
+		/* The unwinder is not sure of the caller of the function that fails. */
 		if (below && !strncmp(said, "? ", 2))
 			said += 2;
 		if (!strncmp(said, "RIP: 0010:", 10)) {

@@ -192,7 +192,7 @@ void kexec_jump_patiently(void)
 void kexec_jump(void)
 {
 	tcdrain(ctl_fd());
-	/* In the kernel's own time, for who counts what comes then. */
+	/* In the kernel's own time, for a case that counts from here. */
 	write_file("/dev/kmsg", "rig: reboot into the next kernel");
 	die("reboot into the next kernel: %s", strerror(-kexec_try()));
 }

@@ -17,7 +17,7 @@
 #define MOST_VMS	64
 #define MOST_CONNECTIONS 128
 
-/* What is closed by who gets it, and takes as long as who sent it likes. */
+/* A descriptor that takes as long to close as its sender likes; the receiver closes it. */
 static int send_along(void)
 {
 	union {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is left of an update whose handover was damaged on the way: each step of
- * the takeover is tried and its answer reported, what came back is used, and
- * what did not is begun anew, so that the next update follows.
+ * the takeover is tried and its answer reported. Devices that came back are used,
+ * and the others are set up anew, so that the next update can follow.
  *
  * Options: salvage=1 takes this in place of the ordinary takeover, and wants
  * hwpt=each; corrupt=NAME[:BDF] damages the handover of the next jump.
  *
  * A device is reported as "kept" (came back and never stopped), "fresh" (was
- * refused, is begun anew) or "stuck" (goes on, and nobody can have it).
+ * refused, is set up anew) or "stuck" (goes on, and nobody can have it).
  */
 #include <errno.h>
 #include <fcntl.h>
