@@ -13,6 +13,9 @@ from rig.lib.run import bind, guarded
 
 TABLES = 4000                   # 8 GB of IOVA space, in 4 KiB pages it would be
 FEW = 64                        # instructions for each table; what looks at one takes more
+# Without the mouse: its probe sleeps, and a shutdown during the probe waits for it. The
+# initramfs is not unpacked beside the other initcalls, whose instructions are counted.
+COUNTED = "initcall_debug loglevel=8 i8042.noaux initramfs_async=0"
 INITCALL = re.compile(r"initcall pci_iommu_init\S* returned 0 after (\d+) usecs")
 STAMP = re.compile(r"\[ *(\d+)\.(\d{6})\]")
 
@@ -43,9 +46,8 @@ def cost(machine, begin, iommu, append="", grows=None):
     grow, with the law broken: the freeze by liveupdate.break=cost, the boot by
     liveupdate.check_tables=1, which is just what it has to do without.
     """
-    # Without the mouse: its probe sleeps, and a shutdown during the probe waits for it.
     run = begin(iommu=iommu, sound=False, rate=50, count=True, limit_s=300,
-                append=f"rig.updates=2 initcall_debug loglevel=8 i8042.noaux {append}".strip())
+                append=f"rig.updates=2 {COUNTED} {append}".strip())
     run.update(2)
     since = len(machine.events)
     machine.send(f"tables {TABLES}")
@@ -98,7 +100,7 @@ def phases(events):
 def update_many(machine, iommu, devices, hwpt, present=MOST):
     """An update with some of the devices preserved: what each phase of it costs."""
     machine.start(iommu=iommu, devices=ports(present), count=True, limit_s=1200, quiet_s=60,
-                  append=f"rig.many={devices} rig.hwpt={hwpt} initcall_debug loglevel=8 i8042.noaux")
+                  append=f"rig.many={devices} rig.hwpt={hwpt} {COUNTED}")
     machine.wait("many", timeout_s=600, devices=devices)
     since = len(machine.events)
     machine.send("update")
