@@ -32,6 +32,7 @@ class Damage:
     name: str                   # of liveupdate.corrupt=
     says: str                   # the line of the log, all of it; see LINE_TOKENS
     iommu: str = ""             # only with that one
+    target: str = ""            # only if that device is meant; audio is behind a bridge
     faults: bool = False        # the hardware may refuse the device's requests
     other: str = KEPT           # the device that is not meant; "" if either will do
     meant: str = FRESH          # the device that is meant
@@ -70,6 +71,7 @@ SAME_RULE = (
     {"device_did", "pasid_did"},            # in scalable mode
     {"iommus_mmio", "iommus_beyond", "domains_foreign", "devices_misaligned", "devices_inside"},
     {"pci_ser_order", "pci_ser_twice"},
+    {"pci_ser_missing", "pci_ser_bridge_users"},    # behind a bridge
 )
 
 # One device is meant. "The other one" is not to notice.
@@ -105,7 +107,7 @@ DEVICE = (
     Damage("pasid_top", DEV + "its PASID entry refers to other tables", iommu="vtd-scalable"),
     Damage("pasid_did", DEV + "its PASID entry has another domain id", iommu="vtd-scalable"),
     Damage("pasid_second", DEV + "it has a PASID that was not handed over", iommu="vtd-scalable"),
-    Damage("pci_ser_missing", PCI_MEANT + "running, but not in the handover"),
+    Damage("pci_ser_missing", PCI_MEANT + "running, but not in the handover", target="nic"),
     Damage("pci_ser_device", PCI_MEANT + "vendor or device ID differs from the handover"),
     Damage("pci_ser_class", PCI_MEANT + "class or revision differs from the handover"),
 )
@@ -154,6 +156,7 @@ TABLES_LATE = (Damage("tables_stray", "liveupdate: the tables below {pa} are not
 BRIDGE = (
     Damage("pci_ser_bridge_bus", PCI + "bus numbers differ from the handover"),
     Damage("pci_ser_bridge_users", LIST % "count of a bridge", other=FRESH),
+    Damage("pci_ser_missing", LIST % "count of a bridge", other=FRESH),
 )
 
 # The files' own data: the devices are in order and go on, where nobody can have
@@ -276,7 +279,7 @@ def faults_of(run, begin, end, name):
 @guarded
 def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
     """One machine, one damage an update; TARGET is the device that is meant."""
-    damages = [d for d in damages if d.iommu in ("", iommu)]
+    damages = [d for d in damages if d.iommu in ("", iommu) and d.target in ("", target)]
     updates = 2 * len(damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
