@@ -61,7 +61,7 @@ enum {
  * @pasid:   First PASID table of @device, or NULL.
  * @pci:     The PCI list.
  * @pci_dev: Entry of @device in it.
- * @bridge:  First bridge in it, or NULL.
+ * @bridge:  The bridge right above the device, or NULL.
  * @iommufd: An iommufd.
  * @vfio:    The VFIO file of @device.
  */
@@ -634,7 +634,9 @@ static void find_pci(struct victim *v)
 		if (d->segment == v->device->segment &&
 		    d->bdf == v->device->bdf)
 			v->pci_dev = d;
-		if (d->flags & PCI_DEV_SER_BRIDGE && !v->bridge)
+		if (d->flags & PCI_DEV_SER_BRIDGE &&
+		    d->segment == v->device->segment &&
+		    d->secondary == v->device->bdf >> 8)
 			v->bridge = d;
 	}
 }
