@@ -23,7 +23,7 @@ help:
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
 	@echo "make checkpatch    checkpatch --strict on the series of patches"
 	@echo "make sparse        sparse on our kernel files"
-	@echo "make warnings      gcc with W=1 on our kernel files"
+	@echo "make warnings      gcc with W=1 on our kernel files, and sparse"
 	@echo "make clang         clang with W=1 on them (scripts/setup clang installs one)"
 	@echo "make kernel-doc    kernel-doc on our kernel files"
 	@echo "make clean         remove what was built; distclean: the sources and the cache too"
