@@ -125,6 +125,7 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 	struct iommu_hwpt_liveupdate_mark_preserve *cmd = ucmd->cmd;
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_hwpt_paging *hwpt;
+	bool taken;
 	int rc;
 
 	if ((cmd->flags & ~(IOMMU_HWPT_LIVEUPDATE_KEEP_MARK |
@@ -144,12 +145,20 @@ int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd)
 		goto out_put;
 	}
 
+	/* Whoever is refused is told so without the lock. */
+	xa_lock(&ictx->objects);
+	taken = !ictx->liveupdate_preserved &&
+		!(cmd->flags & IOMMU_HWPT_LIVEUPDATE_UNMARK) &&
+		token_taken(ictx, hwpt, cmd->hwpt_token);
+	xa_unlock(&ictx->objects);
+	rc = liveupdate_require(!taken, &rule_iommufd_token, "HWPT %u",
+				hwpt->common.obj.id);
+	if (rc)
+		goto out_put;
+
 	xa_lock(&ictx->objects);
 	rc = change_mark(ictx, hwpt, cmd->hwpt_token, cmd->flags);
 	xa_unlock(&ictx->objects);
-	if (rc == -EADDRINUSE)
-		rc = liveupdate_require(false, &rule_iommufd_token, "HWPT %u",
-					hwpt->common.obj.id);
 out_put:
 	iommufd_put_object(ictx, &hwpt->common.obj);
 	return rc;
