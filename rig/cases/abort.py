@@ -59,6 +59,7 @@ def sites(machine, case):
     with open(SITES, encoding="utf-8") as f:
         listed = {line.strip() for line in f if line.startswith(case + ": ")}
     machine.figures["sites"] = len(got)
+    machine.figures["sites_listed"] = len(listed)
     machine.figures["sites_not_listed"] = sorted(set(got) - listed)
     return [f"'{line}' was not made to fail" for line in sorted(listed - set(got))]
 
@@ -135,6 +136,9 @@ def coming(machine, begin, iommu, calls, n=12, **options):
     figures["points_that_failed_the_call"] = sum(e["failed"] for e in done.values())
     figures["outcome"] = (f"{figures['points_that_failed_the_call']} calls failed and were done again, the others did "
                           f"without; {updates} updates")
+    for name in calls:
+        if not done[name]["failed"]:
+            raise Failed(f"'{name}': no fault made it fail, so that nothing was shown")
     missing = sites(machine, "adopt" if "adopt-nic" in calls else "coming")
     if missing:
         raise Failed("; ".join(missing))

@@ -24,7 +24,7 @@ import errno
 from rig.lib.case import Case
 from rig.lib.iommu import NAMED
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, bind, clean, guarded
+from rig.lib.run import AFTER_S, bind, clean, guarded, must_see
 from rig.referee import discovery
 
 # As rig/guest/update/names.h has them.
@@ -304,11 +304,17 @@ def watched(machine, begin, iommu, n=20):
     machine.send("reader")
     machine.send(f"undo {n}")
     machine.wait("undone", since=since, timeout_s=60)
-    run.update(2)
     machine.send("reader")
-    read = machine.wait("reader", since=since)
+    both = [machine.wait("reader", since=since)]
+    since = len(machine.events)
+    run.update(2)                       # which rig.reader=1 starts one for, in both kernels
+    machine.send("reader")
+    both.append(machine.wait("reader", since=since))
     run.stop()
-    machine.figures.update({f"views_{key}": read[key] for key in ("reads", "bad", "busy", "changing", "torn")})
+    must_see("views read while preserve is done and undone", both[0]["reads"] >= n)
+    must_see("views read in the next kernel", both[1]["reads"])
+    read = {key: sum(e[key] for e in both) for key in ("reads", "bad", "busy", "changing", "torn")}
+    machine.figures.update({f"views_{key}": number for key, number in read.items()})
     # The reader keeps the CPUs of the host busy, too: what is late says nothing here.
     run.judge()
     found = [f"{machine.figures[key]} {key}" for key in

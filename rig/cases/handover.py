@@ -7,9 +7,9 @@ concerned; the other device goes on without loss, and the boot goes on.
 
 One machine goes through many damages. A kernel of the laboratory does the damage, the
 product judges it, and jumps back. After each jump the guest uses the devices that came back,
-and sets the others up anew. Seen to fail: with
-liveupdate.break=trust, which the negative twins use; and each damage has its
-own line of the log, which no other damage satisfies but those of the same rule.
+and sets the others up anew. Seen to fail:
+device_did with liveupdate.break=trust, which is damaged-trusted. That each damage has
+a line of the log that no other one satisfies is what tests/damages/check looks at.
 """
 
 import errno

@@ -4,8 +4,8 @@ Interrupts across an update: the guest looks at its receive ring only when the
 eventfd of an MSI-X vector says so.
 
 They have been seen to fail: interrupt-lost is the same with the signal at the
-wiring left out (liveupdate.break=interrupt); "interrupts" fails if igb_irq_wire()
-is left out of rig/guest/update/resume.c.
+wiring left out (liveupdate.break=interrupt); "interrupts" fails if
+rig/guest/update/resume.c does not call igb_irq_wire() before the replace.
 """
 
 import time

@@ -15,7 +15,7 @@ from rig.cases.command import both_ways, continuo, printed, program
 from rig.cases.library import agent_files
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, wall_us
 from rig.referee import phases
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -296,7 +296,7 @@ def orders(machine):
     _, view = continuo(machine, "list")
     machine.send("off")
     machine.finish()
-    got = [(e["what"], errno.errorcode.get(e["errno"]), e["heard"]) for e in machine.events if e["ev"] == "order"]
+    got = [(e["what"], errno_name(e["errno"]), e["heard"]) for e in machine.events if e["ev"] == "order"]
     machine.figures["tries"] = len(got)
     machine.figures["outcome"] = "each is answered, and nothing is left behind"
     wrong = [f"{g[0]}: {g[1:]}, expected {e[1:]}" for g, e in zip(got, ORDERS) if g != e]
@@ -322,7 +322,7 @@ def kept(machine):
     _, view = continuo(machine, "list")
     machine.send("off")
     machine.finish()
-    got = [(e["what"], errno.errorcode.get(e["errno"])) for e in machine.events if e["ev"] == "kept"]
+    got = [(e["what"], errno_name(e["errno"])) for e in machine.events if e["ev"] == "kept"]
     machine.figures["tries"] = 2
     machine.figures["outcome"] = "the next agent has the session, as it was; without a keeper it is undone"
     if got != KEPT:

@@ -4,6 +4,7 @@ A run with devices that do DMA by themselves, and what the referee knows of it. 
 of live updates are built from this.
 """
 
+import errno
 import math
 import os
 import time
@@ -22,6 +23,14 @@ TRACE_LIMIT_BYTES = 1 << 30
 SHORT_S = 0.25                  # less sound than this was lost
 STILL_US = 1_000_000            # a device that does no DMA for longer stands still
 PCI_ON = 0x2 | 0x4              # memory space and bus master
+
+
+def errno_name(number):
+    """As the manual pages have it, or the number itself; None for 0."""
+    # Linux has one number for both, and Python knows it by the other name.
+    if number == errno.EOPNOTSUPP:
+        return "EOPNOTSUPP"
+    return errno.errorcode.get(number, str(number)) if number else None
 
 
 def wall_us():

@@ -14,7 +14,7 @@ EVENT = "pci_cfg_write"
 _VALUES = re.compile(r"\S+ (\w\w:\w\w\.\w) @0x(\w+) <- 0x(\w+)")
 
 COMMAND, BAR0 = 0x4, 0x10
-MEMORY, MASTER, INTX_DISABLE = 0x2, 0x4, 0x400
+MASTER, INTX_DISABLE = 0x4, 0x400
 
 
 @dataclass

@@ -106,11 +106,9 @@ void many_preserve(void)
 	for (unsigned int i = 0; i < many.hwpts; i++)
 		must(iommufd_hwpt_mark(many.iommufd, many.hwpt[i],
 				       TOKEN_FIRST_HWPT + i, 0), "mark a HWPT");
-	emit("T", "");
 	if (many.n)
 		must(luo_preserve(many.session, many.iommufd, TOKEN_IOMMUFD),
 		     "preserve the iommufd");
-	emit("T", "");
 	for (unsigned int i = 0; i < many.n; i++)
 		must(luo_preserve(many.session, many.dev[i].fd,
 				  TOKEN_FIRST_DEVICE + i),
@@ -135,8 +133,6 @@ void many_resume(void)
 		many.dev[i].fd = luo_retrieve(many.session,
 					      TOKEN_FIRST_DEVICE + i);
 		must(many.dev[i].fd, "retrieve a device");
-		if (i < 3)
-			emit("R", "");
 		must(vfio_bind(&many.dev[i], many.iommufd), "bind a device");
 	}
 	for (unsigned int i = 0; i < many.hwpts; i++) {
