@@ -13,11 +13,12 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, FRAMES_PER_S, STEADY_S, bind, guarded
+from rig.lib.run import AFTER_S, FRAMES_PER_S, STEADY_S, bind, guarded, must_see
 from rig.referee import config
 
 IGB_MSI, IGB_MSIX = 0x50, 0x70  # capabilities of QEMU's igb
 UPDATES, MANY = 5, 100
+BUSY = 10                       # writes in each kernel, at least: its own alone are four
 
 
 def judge_left(machine, run, updates):
@@ -26,6 +27,7 @@ def judge_left(machine, run, updates):
         lefts = config.left(f, run.ready["nic"], IGB_MSI, IGB_MSIX)
     if len(lefts) != updates:
         return [f"the trace has {len(lefts)} kernels that found the device, not {updates}"]
+    must_see("the process change the device in each kernel", min(left.writes for left in lefts) >= BUSY)
     bad = {i: said for i, said in enumerate((left.wrong() for left in lefts), 1) if said}
     machine.figures["left_wrong"] = len(bad)
     return [f"update {i}: {', '.join(said)}" for i, said in list(bad.items())[:8]]

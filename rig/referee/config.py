@@ -23,6 +23,7 @@ class Left:
     command: int = None
     msi: int = None             # message control of MSI
     msix: int = None            # and of MSI-X
+    writes: int = 0             # to these three, while the kernel ran
 
     def wrong(self):
         """What is not as a device that is handed over has to be left."""
@@ -57,4 +58,5 @@ def left(lines, bdf, msi, msix):
             now.msi = value
         elif offset == msix + 2:
             now.msix = value
+        now.writes += offset in (COMMAND, msi + 2, msix + 2)
     return out
