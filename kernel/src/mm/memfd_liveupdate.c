@@ -120,11 +120,19 @@ static int array_pages(const struct kho_vmalloc *array, struct page **pages)
 			for (j = 0; j < BIT(order); j++)
 				pages[n++] = phys_to_page(chunk->phys[i]) + j;
 		}
-		if (!i)
+		/* Only the last one may be empty: KHO begins it when one is full. */
+		if (!i && chunk->hdr.next.phys)
 			return -EINVAL;
 		pa = chunk->hdr.next.phys;
 	}
 	return n == array->total_pages ? 0 : -EINVAL;
+}
+
+/* Is the list as long as it says? */
+static bool fits(const struct kho_vmalloc *array, u64 nr)
+{
+	return nr <= (u64)array->total_pages * PAGE_SIZE /
+		     sizeof(struct memfd_luo_folio_ser);
 }
 
 /*
@@ -139,7 +147,7 @@ static struct memfd_luo_folio_ser *map_array(const struct kho_vmalloc *array,
 	struct page **pages;
 	int err;
 
-	if (nr > (u64)n * PAGE_SIZE / sizeof(*folios))
+	if (!fits(array, nr))
 		return ERR_PTR(-EINVAL);
 	pages = kvmalloc_objs(*pages, n);
 	if (!pages)
@@ -317,16 +325,22 @@ void memfd_liveupdate_release(struct file *file)
  * @args: The finish.
  *
  * Context: No device can reach the memory any more.
- * Return: true if there was one; it is freed, with all that belongs to it. False
- * if nothing of the handover was touched so far.
+ * Return: true if there was one; it is freed, with all that belongs to it. True,
+ * too, if what came was refused, or would be: it stays as it is until the next
+ * reboot. False if it is in order and nothing of it was touched so far.
  */
 bool memfd_liveupdate_discard(struct liveupdate_file_op_args *args)
 {
 	struct memfd_held *held = take_unfilled(args->serialized_data);
+	const struct memfd_luo_ser *ser;
 	u64 i;
 
-	if (!held)
-		return false;
+	if (!held) {
+		ser = phys_to_virt(args->serialized_data);
+		return args->retrieve_status ||
+		       !kho_is_preserved(args->serialized_data, 0) ||
+		       !fits(&ser->folios, ser->nr_folios);
+	}
 	put_folios(held);
 	held->file->private_data = NULL;
 	fput(held->file);
