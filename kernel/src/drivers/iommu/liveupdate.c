@@ -738,17 +738,13 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 static int ask_drivers(const struct iommu_handover *ho,
 		       int (*ask)(const char *format))
 {
-	const struct iommu_liveupdate_ops *ops;
 	int ret = 0;
 	u32 i;
 
 	lockdep_assert_held(&iommu_liveupdate_lock);
-	for (i = 0; i < MAX_IOMMUS && !ret; i++) {
-		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
-			continue;
-		ops = find_driver(ho->iommus[i].type);
-		ret = ask(ops->compatible);
-	}
+	for (i = 0; i < MAX_IOMMUS && !ret; i++)
+		if (ho->iommus[i].flags & IOMMU_SER_USED)
+			ret = ask(ho->units[i]->ops->liveupdate->compatible);
 	return ret;
 }
 
@@ -1501,6 +1497,30 @@ bool iommu_liveupdate_adopt(struct iommu_device *iommu,
 	return true;
 }
 
+/* Adopted, or not, or one whose turn had not come. Its devices are stopped first. */
+static void give_up_unit(struct iommu_device *iommu,
+			 const struct iommu_liveupdate_ops *ops,
+			 const char *why)
+{
+	struct iommu_liveupdate_unit unit;
+	const struct iommu_hw_ser *hw;
+	bool adopted;
+
+	if (!is_kho_boot())
+		return;
+	ops->identify(iommu, &unit);
+	hw = find_incoming_iommu(ops, &unit);
+	if (IS_ERR(hw))
+		hw = NULL;
+	stop_unit(iommu, ops, &unit, hw, why);
+	adopted = hw && is_adopted(hw);
+	if (adopted)
+		ops->unadopt_iommu(iommu, hw);
+	drop_unit(hw);
+	if (adopted)
+		set_adopted(hw, NULL);
+}
+
 /**
  * iommu_liveupdate_unadopt() - The driver fails to come up
  * @iommu: A unit that is about to be given up: adopted, or not, or one whose turn
@@ -1514,23 +1534,7 @@ bool iommu_liveupdate_adopt(struct iommu_device *iommu,
 void iommu_liveupdate_unadopt(struct iommu_device *iommu,
 			      const struct iommu_liveupdate_ops *ops)
 {
-	struct iommu_liveupdate_unit unit;
-	const struct iommu_hw_ser *hw;
-
-	if (!is_kho_boot())
-		return;
-	ops->identify(iommu, &unit);
-	hw = find_incoming_iommu(ops, &unit);
-	if (IS_ERR(hw))
-		hw = NULL;
-	stop_unit(iommu, ops, &unit, hw, "the IOMMU driver failed to come up");
-	if (hw && is_adopted(hw)) {
-		ops->unadopt_iommu(iommu, hw);
-		drop_unit(hw);
-		set_adopted(hw, NULL);
-	} else {
-		drop_unit(hw);
-	}
+	give_up_unit(iommu, ops, "the IOMMU driver failed to come up");
 }
 
 /**
@@ -1541,18 +1545,7 @@ void iommu_liveupdate_unadopt(struct iommu_device *iommu,
 void iommu_liveupdate_unused(struct iommu_device *iommu,
 			     const struct iommu_liveupdate_ops *ops)
 {
-	struct iommu_liveupdate_unit unit;
-	const struct iommu_hw_ser *hw;
-
-	if (!is_kho_boot())
-		return;
-	ops->identify(iommu, &unit);
-	hw = find_incoming_iommu(ops, &unit);
-	if (IS_ERR(hw))
-		hw = NULL;
-	stop_unit(iommu, ops, &unit, hw,
-		  "this kernel does not use the IOMMU unit");
-	drop_unit(hw);
+	give_up_unit(iommu, ops, "this kernel does not use the IOMMU unit");
 }
 
 /**

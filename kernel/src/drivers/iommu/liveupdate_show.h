@@ -150,7 +150,9 @@ static void show_device(struct liveupdate_view *v,
 	liveupdate_show_word(v, "state", show_device_state(v, i, pci));
 	liveupdate_show_num(v, "domain", d->domain);
 	liveupdate_show_num(v, "iommu-index", d->iommu);
-	liveupdate_show_pa(v, "iommu", ho->iommus[d->iommu].id);
+	/* Of a device that was refused it can be anything. */
+	if (d->iommu < MAX_IOMMUS)
+		liveupdate_show_pa(v, "iommu", ho->iommus[d->iommu].id);
 	if (ops && ops->show_device)
 		ops->show_device(v, d);
 	if (!pci)

@@ -499,6 +499,14 @@ static const struct iommu_device_ser *find_device(struct intel_iommu *iommu,
 	return ser;
 }
 
+/* Nobody else may get an id that hardware uses. Another device may have it, too. */
+static const char *reserve_did(struct intel_iommu *iommu, u16 did)
+{
+	int ret = ida_alloc_range(&iommu->domain_ida, did, did, GFP_KERNEL);
+
+	return ret < 0 && ret != -ENOSPC ? "out of memory" : NULL;
+}
+
 static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 			struct context_entry *ctx, void *arg)
 {
@@ -507,15 +515,14 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 	const char *why;
 
 	why = ser ? check_entry(iommu, a->view, ctx, ser) : NULL;
+	if (ser && !why)
+		why = reserve_did(iommu, intel_device_part(ser)->did);
 	if (ser && !why) {
 		const struct intel_device_ser *part = intel_device_part(ser);
 
 		set_bit(bdf, a->seen);
 		if (part->pasid_pa)
 			take_pasid_tables(part);
-		/* Fails if another device of the same domain came first. */
-		ida_alloc_range(&iommu->domain_ida, part->did, part->did,
-				GFP_KERNEL);
 		return;
 	}
 
@@ -732,6 +739,23 @@ static int restored_attach_iommu(struct dmar_domain *d,
 }
 
 /*
+ * Undoes it. The id stays taken until the next reboot: entries that are there have
+ * it, this device's and maybe others'.
+ */
+static void restored_detach_iommu(struct dmar_domain *d,
+				  struct intel_iommu *iommu)
+{
+	struct iommu_domain_info *info;
+
+	guard(mutex)(&iommu->did_lock);
+	info = xa_load(&d->iommu_array, iommu->seq_id);
+	if (--info->refcnt)
+		return;
+	xa_erase(&d->iommu_array, iommu->seq_id);
+	kfree(info);
+}
+
+/*
  * Attaching a restored domain changes no hardware: adopt_entry() has verified
  * that the entry of the device says this already. What is left is what the
  * driver has to know to replace the domain later.
@@ -754,7 +778,7 @@ static int restored_attach_dev(struct iommu_domain *domain, struct device *dev,
 		return ret;
 	ret = cache_tag_assign_domain(d, dev, IOMMU_NO_PASID);
 	if (ret) {
-		domain_detach_iommu(d, iommu);
+		restored_detach_iommu(d, iommu);
 		return ret;
 	}
 
