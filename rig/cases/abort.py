@@ -34,25 +34,33 @@ BETWEEN = re.compile(
 NOT_OURS = re.compile(r"stack_depot|kasan|kmemleak|create_object|allocate_slab|new_slab|alloc_slab|lockdep|debug_object")
 
 
-def site(event):
-    """The name of a place that was made to fail: "STEP: rule NAME" or "STEP: KIND in FUNCTION"; None for what
+def rules_of(kernel):
+    """The names of the rules by their addresses: from the System.map beside the kernel."""
+    with open(os.path.join(os.path.dirname(kernel), "System.map"), encoding="ascii") as f:
+        symbols = (line.split() for line in f)
+        return {int(address, 16): name.removeprefix("rule_") for address, _, name in symbols
+                if name.startswith("rule_")}
+
+
+def site(event, rules):
+    """The name of a place that was made to fail: "rule NAME" or "KIND in FUNCTION"; None for what
     depends on what was allocated before."""
     if event["kind"] == "fail_function" and event["stack"].startswith("liveupdate_require"):
-        return f"rule {event['rule']}"
+        return f"rule {rules[int(event['rule'], 16)]}"
     frames = [re.sub(r"\..*", "", name) for name in event["stack"].split(",")]
     if any(NOT_OURS.match(name) for name in frames):
         return None
-    callee = next((name for name in frames if name.startswith(("kho_preserve_folio", "intel_preserve_domain",
-                                                               "liveupdate_require"))), None)
+    callee = next((name for name in frames if name.startswith(("kho_preserve_folio", "intel_preserve_domain"))), None)
     who = next((name for name in frames if not BETWEEN.match(name) and name != callee), "?")
     if event["kind"] == "fail_function":
-        return f"rule {event['rule']}" if callee == "liveupdate_require" else f"{callee} in {who}"
+        return f"{callee} in {who}"
     return f"{event['kind']} in {who}"
 
 
 def sites(machine, case):
     """The places that were made to fail, into the folder of the case; what of the list is missing."""
-    got = {(e["step"], site(e)) for e in machine.events if e["ev"] == "site"}
+    rules = rules_of(machine.kernel)
+    got = {(e["step"], site(e, rules)) for e in machine.events if e["ev"] == "site"}
     got = sorted(f"{case}: {step}: {name}" for step, name in got if name)
     with open(machine.path("sites"), "w", encoding="utf-8") as f:
         f.write("".join(line + "\n" for line in got))

@@ -4,15 +4,14 @@
  * fail_page_alloc). Calls of the functions below are counted after these, by
  * fail_function's "space": where it asks, in a breakpoint, fail-nth does not count.
  * Nobody else calls these functions. Which place it was is in the kernel log: the
- * stack. All rules of live updates are asked by one function; a kprobe event has
- * the name of the rule that was asked last.
+ * stack. All rules of live updates are asked by one function; which of them it was
+ * says the address of the rule, its second argument, in the registers there.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "core/array.h"
@@ -24,7 +23,6 @@
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define FUNCTIONS	DEBUGFS "fail_function/"
-#define TRACING		"/sys/kernel/tracing/"
 
 /* How deep the stack is told. */
 #define FRAMES_MAX	16
@@ -75,12 +73,6 @@ bool faults_on(void)
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
 		inject(functions[i].name, functions[i].retval);
-	/* After the above, so that it is asked before it. */
-	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
-		die("mount tracefs: %s", strerror(errno));
-	write_file(TRACING "kprobe_events",
-		   "p:rule liveupdate_require name=+0(+0($arg2)):string");
-	write_file(TRACING "events/kprobes/rule/enable", "1");
 	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (log_fd < 0)
 		die("open /dev/kmsg: %s", strerror(errno));
@@ -89,7 +81,6 @@ bool faults_on(void)
 
 void faults_off(void)
 {
-	write_file(TRACING "events/kprobes/rule/enable", "0");
 	write_file(FUNCTIONS "inject", " ");
 	close(log_fd);
 	close(fail_fd);
@@ -115,7 +106,6 @@ void fault_arm(unsigned int nth)
 		nth -= FAULT_CALLS;
 	len = snprintf(text, sizeof(text), "%u", nth);
 	lseek(log_fd, 0, SEEK_END);
-	close(open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
 	if (of_calls) {
 		write_file(FUNCTIONS "space", text);
 		write_file(FUNCTIONS "times", "1");
@@ -130,31 +120,13 @@ unsigned int fault_next(unsigned int nth, bool hit)
 	return hit ? nth + 1 : nth < FAULT_CALLS ? FAULT_CALLS + 1 : 0;
 }
 
-/* The rule that was asked last; "" if there is none. */
-static const char *last_rule(void)
-{
-	static char text[1 << 16], name[64];
-	char *at, *last = NULL;
-
-	if (read_file(TRACING "trace", text, sizeof(text)) < 0)
-		die("read the trace of the rules that were asked");
-	for (at = text; (at = strstr(at, "name=\"")); at++)
-		last = at;
-	if (!last)
-		return "";
-	snprintf(name, sizeof(name), "%s", last + strlen("name=\""));
-	name[strcspn(name, "\"\n")] = 0;
-	return name;
-}
-
 /* Passes on what the log says of the fault: its kind, and where it was. */
 static void say_site(const char *step)
 {
-	char line[8192], kind[32] = "", stack[1024] = "";
+	char line[8192], kind[32] = "", stack[1024] = "", rule[20] = "";
 	unsigned int frames = 0;
-	ssize_t n;
-
 	bool below = false;
+	ssize_t n;
 
 	while ((n = read(log_fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
 		char *said, *end;
@@ -175,6 +147,10 @@ static void say_site(const char *step)
 		}
 		/* " function+0x12/0x34", unlike " ? function+0x12/0x34" */
 		said += strspn(said, " ");
+		/* The first registers are those of the function that fails. */
+		end = strstr(said, "RSI: ");
+		if (end && below && !rule[0])
+			sscanf(end, "RSI: %16[0-9a-f]", rule);
 		/* The unwinder is not sure of the caller of the function that fails. */
 		if (below && !strncmp(said, "? ", 2))
 			said += 2;
@@ -183,6 +159,7 @@ static void say_site(const char *step)
 			below = true;
 			frames = 0;
 			stack[0] = 0;
+			rule[0] = 0;
 		} else if (strchr(said, ':')) {
 			continue;
 		} else if (strstr(said, "+0x")) {
@@ -199,7 +176,7 @@ static void say_site(const char *step)
 		}
 	}
 	emit("site", ",\"step\":\"%s\",\"kind\":\"%s\",\"rule\":\"%s\",\"stack\":\"%s\"",
-	     step, kind, last_rule(), stack);
+	     step, kind, rule, stack);
 }
 
 bool fault_disarm(const char *step)
