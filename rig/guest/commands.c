@@ -25,6 +25,8 @@
  *	tenants			users who ask the agent for each other's sessions
  *	orders			VMs and updaters that do not do what they are to do
  *	keeper			an agent that is killed, and what was kept for it
+ *	read PATH		the first line of a file
+ *	write PATH TEXT		that into a file, and what came of it
  *	run PROGRAM [ARG]...	run it, and pass on what it prints
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
@@ -36,10 +38,13 @@
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "core/array.h"
@@ -283,6 +288,33 @@ static void keeper(struct rig *r, char *args)
 	test_descriptor_store();
 }
 
+static void read_line(struct rig *r, char *args)
+{
+	char text[1024], hex[2 * sizeof(text)] = "";
+	ssize_t n = read_file(args, text, sizeof(text));
+
+	text[strcspn(text, "\n")] = 0;
+	for (unsigned int i = 0; text[i]; i++)
+		sprintf(hex + 2 * i, "%02x", (unsigned char)text[i]);
+	emit("read", ",\"errno\":%d,\"hex\":\"%s\"", n < 0 ? (int)-n : 0, hex);
+}
+
+static void write_line(struct rig *r, char *args)
+{
+	char *text = strchr(args, ' ');
+	int fd, err = 0;
+
+	if (!text)
+		die("write what to %s?", args);
+	*text++ = 0;
+	fd = open(args, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	emit("written", ",\"errno\":%d", err);
+}
+
 static void run(struct rig *r, char *args)
 {
 	run_program(args);
@@ -330,6 +362,8 @@ static const struct {
 	{ "try", try },
 	{ "orders", orders },
 	{ "keeper", keeper },
+	{ "read", read_line },
+	{ "write", write_line },
 	{ "run", run },
 	{ "spawn", spawn },
 	{ "signal", send_signal },

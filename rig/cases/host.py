@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+A kernel with what distributions have on (kernel/config/host.config): runtime power
+management, hotplug, AER, VFIO as modules. What it does by itself, and to other devices and
+to the bridges above, must not reach a preserved device.
+"""
+
+import re
+import time
+
+from rig.cases.uncooperative import idle_update, killed, resume
+from rig.cases.update import update
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, errno_name, guarded, must_see, wall_us
+
+PORT = "0000:00:08.0"           # above the NIC; see devices() in rig/lib/run.py
+OTHER_PORT = "0000:00:09.0"
+# Behind a port of its own: what comes and goes.
+OTHER = ("-device", "pcie-root-port,id=rp9,chassis=9,slot=9,addr=9.0")
+# The kernel lets no port sleep that ACPI does the hotplug of, and none without a device.
+CAN_SLEEP = ("-global", "pcie-root-port.hotplug=off", *OTHER, "-device", "e1000e,bus=rp9,romfile=")
+DEVICES = "/sys/bus/pci/devices"
+HOTPLUG_S = 30
+
+
+def read(run, path):
+    """The first line of a file in the guest, or None if there is no such file."""
+    since = len(run.machine.events)
+    run.machine.send(f"read {path}")
+    said = run.machine.wait("read", since=since)
+    return None if said["errno"] else bytes.fromhex(said["hex"]).decode().strip()
+
+
+def write(run, path, text):
+    """The errno of a write, or None."""
+    since = len(run.machine.events)
+    run.machine.send(f"write {path} {text}")
+    return errno_name(run.machine.wait("written", since=since)["errno"])
+
+
+def until(what, condition):
+    deadline = time.monotonic() + HOTPLUG_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {HOTPLUG_S} s")
+        time.sleep(0.2)
+
+
+def plug_and_unplug(run):
+    """Another device comes, and goes."""
+    bus = int(read(run, f"{DEVICES}/{OTHER_PORT}/secondary_bus_number"))
+    vendor = f"{DEVICES}/0000:{bus:02x}:00.0/vendor"
+    run.machine.qmp("device_add", driver="virtio-net-pci", id="hot", bus="rp9", romfile="")
+    until("a device that was plugged in", lambda: read(run, vendor) == "0x1af4")
+    run.machine.qmp("device_del", id="hot")
+    until("a device that was unplugged", lambda: read(run, vendor) is None)
+    run.machine.figures["tries"] = run.machine.figures.get("tries", 0) + 1
+
+
+def judge(run, *more):
+    found = run.judge() + [text for text in more if text]
+    run.draw()
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def hotplug(machine, begin, options=""):
+    """Another device comes and goes, below a port of its own, in each state of the preserved one."""
+    run = begin(iommu="vtd-scalable", behind="port", extra=OTHER, limit_s=240, append=options)
+    run.rest(STEADY_S)
+    plug_and_unplug(run)
+    since = len(machine.events)
+    machine.send("preserve idle=1")
+    machine.wait("preserved", since=since)
+    plug_and_unplug(run)
+    run.idle_since, run.idle_begin = len(machine.events), wall_us()
+    machine.send("jump")
+    run.jump = machine.wait("jump", since=run.idle_since)
+    machine.wait("idle", since=run.idle_since, timeout_s=60)
+    plug_and_unplug(run)
+    resume(run)
+    plug_and_unplug(run)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures["outcome"] = "it comes and goes; DMA of the preserved device goes on"
+    judge(run)
+
+
+def inject(machine, port, error):
+    """An error that the port itself reports: PCI Express Base Specification 6.2."""
+    said = machine.qmp("human-monitor-command", **{"command-line": f"pcie_aer_inject_error {port} {error}"})
+    if not said.startswith("OK"):
+        raise Failed(f"QEMU did not inject the error: {said.strip()}")
+
+
+# Of each severity: what the log has to say of recovery, before the jump and after it, when
+# there is no driver yet that could be asked.
+BEFORE = {"RCVR": "severity=Correctable", "COMP_TIME": "AER: device recovery successful"}
+AFTER = {"RCVR": "severity=Correctable", "COMP_TIME": "AER: device recovery failed",
+         "DLP": "AER: subordinate device reset failed"}
+
+
+@guarded
+def errors(machine, begin):
+    """The port above the device reports errors. After a fatal one recovery resets the bus
+    below, and must not while the device has not been taken over."""
+    run = begin(iommu="vtd-scalable", behind="port", limit_s=240)
+    said = []
+
+    def report(errors):
+        for error, line in errors.items():
+            said.append(line)
+            inject(machine, "rp", error)
+            until(f"'{line}' in the log", lambda line=line: len(re.findall(f"{PORT}: .*{line}", machine.console())) >= said.count(line))
+
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("preserve idle=1")
+    machine.wait("preserved", since=since)
+    report(BEFORE)
+    run.idle_since, run.idle_begin = len(machine.events), wall_us()
+    machine.send("jump")
+    run.jump = machine.wait("jump", since=run.idle_since)
+    machine.wait("idle", since=run.idle_since, timeout_s=60)
+    report(AFTER)
+    resume(run)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=len(said), outcome="the reset is refused; DMA goes on")
+    judge(run)
+
+
+@guarded
+def fatal(machine, begin):
+    """A fatal error before the jump: recovery resets the device as ever, and there is no jump."""
+    run = begin(iommu="vtd-scalable", behind="port")
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("preserve")
+    machine.wait("preserved", since=since)
+    inject(machine, "rp", "DLP")
+    until("the end of recovery", lambda: f"{PORT}: AER: device recovery" in machine.console())
+    machine.send("jump")
+    error = errno_name(machine.wait("stays", since=since)["errno"])
+    machine.send("off")
+    machine.finish()
+    machine.figures.update(tries=1, outcome="the device is reset, and the jump refused")
+    if error != "ENODEV" or "cannot be preserved: it does not respond" not in machine.console():
+        raise Failed(f"the jump was not refused by name: {error}")
+
+
+@guarded
+def power(machine, begin):
+    """Each device and port may sleep when nobody uses it: not the preserved one, and not the
+    port above it."""
+    run = begin(iommu="vtd-scalable", behind="port", extra=CAN_SLEEP, append="pcie_port_pm=force", limit_s=240)
+    nic = run.ready["nic"]
+    bus = int(read(run, f"{DEVICES}/{OTHER_PORT}/secondary_bus_number"))
+
+    def let_all_sleep():
+        for bdf in (nic, PORT, f"0000:{bus:02x}:00.0", OTHER_PORT):
+            error = write(run, f"{DEVICES}/{bdf}/power/control", "auto")
+            if error:
+                raise Failed(f"power/control of {bdf}: {error}")
+        # The other port shows that what nobody uses does go to sleep.
+        until("the other port asleep", lambda: read(run, f"{DEVICES}/{OTHER_PORT}/power/runtime_status") == "suspended")
+        for bdf in (nic, PORT):
+            state = read(run, f"{DEVICES}/{bdf}/power_state")
+            if state != "D0":
+                raise Failed(f"{bdf} is in {state}")
+
+    run.rest(STEADY_S)
+    let_all_sleep()
+    idle_update(run, 2)
+    let_all_sleep()
+    resume(run)
+    let_all_sleep()
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=3, outcome="the port that nobody uses sleeps, the one above the device does not")
+    judge(run)
+
+
+CASES = [
+    Case("host-both", "live update, a distribution's options, scalable mode", bind(update, iommu="vtd-scalable"), kernel="host"),
+    Case("host-legacy-both", "live update, a distribution's options, legacy mode", bind(update, iommu="vtd-legacy"), kernel="host"),
+    Case("host-port", "live update behind a root port, a distribution's options",
+         bind(update, iommu="vtd-scalable", behind="port", sound="port", updates=3), kernel="host"),
+    Case("host-kill", "SIGKILL after each step in the next kernel, a distribution's options",
+         bind(killed, iommu="vtd-scalable"), kernel="host", fault="process killed after each step, a distribution's options"),
+    Case("host-hotplug", "another device comes and goes (ACPI) in each state of the preserved one",
+         bind(hotplug), kernel="host", fault="another device is plugged in and out"),
+    Case("host-errors", "the port above the device reports errors (AER)", bind(errors), kernel="host",
+         fault="the port above the device reports errors"),
+    Case("host-fatal", "the port above the device reports a fatal error before the jump", bind(fatal), kernel="host",
+         fault="the port above the device reports a fatal error before the jump"),
+    Case("host-power", "runtime power management of devices and ports", bind(power), kernel="host",
+         fault="devices and ports may sleep"),
+]
