@@ -59,6 +59,7 @@ PCI = "pci {bdf}: liveupdate: not taken over, bus mastering is off: "
 PCI_MEANT = PCI.replace("{bdf}", "{meant}")
 LIST = "liveupdate: handover of PCI devices at {pa} cannot be used: %s; no device is taken over"
 IOMMUFD = "liveupdate: handover of an iommufd refused: "
+MEMFD = "liveupdate: handover of a memfd refused: "
 VFIO = "liveupdate: data of a vfio-pci file at {pa} refused: "
 
 # Damages that break the same rule, and so cannot be told apart by what is said.
@@ -172,7 +173,18 @@ FILES = (
     Damage("vfio_bdf", "liveupdate: 0000:00:1e.7 of a vfio-pci file is not there", meant=STUCK),
 )
 
-DAMAGES = (*DEVICE, *ALL, *CONTRADICTIONS, *TABLES, *TABLES_LATE, *BRIDGE, *FILES)
+# The memory itself: as with the other files, but nobody can map it anew either.
+MEMORY = tuple(replace(damage, meant=STUCK, other=STUCK) for damage in (
+    Damage("memfd_flags", MEMFD + "unknown flags"),
+    Damage("memfd_count", MEMFD + "its number of folios is impossible"),
+    Damage("memfd_pages", MEMFD + "its list of folios has another length than its number of folios"),
+    Damage("memfd_list", MEMFD + "a page of its list of folios was not preserved"),
+    Damage("memfd_foreign", MEMFD + "a folio of it was not preserved"),
+    Damage("memfd_twice", MEMFD + "a folio of it is used for something else, too"),
+    Damage("memfd_order", MEMFD + "its folios do not follow each other"),
+))
+
+DAMAGES = (*DEVICE, *ALL, *CONTRADICTIONS, *TABLES, *TABLES_LATE, *BRIDGE, *FILES, *MEMORY)
 
 
 class Stage:
@@ -420,6 +432,8 @@ def _cases():
                    bind(damaged, iommu=f"vtd-{mode}", damages=ALL), fault="the handover as a whole damaged", **JUDGED)
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
                    bind(damaged, iommu=f"vtd-{mode}", damages=FILES), fault="data of iommufd or VFIO file damaged", **JUDGED)
+    yield Case("damaged-memory", "what is handed over of a memfd is damaged",
+               bind(damaged, iommu="vtd-scalable", damages=MEMORY), fault="data of a memfd damaged", **JUDGED)
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
                bind(damaged, iommu="vtd-scalable", damages=TABLES, append="liveupdate.check_tables=1"),
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)

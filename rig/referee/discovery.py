@@ -68,7 +68,7 @@ def _waits(value):
 
 
 YES_NO, ON_OFF = _one_of("yes", "no"), _one_of("on", "off")
-REFUSED = {"by": _one_of("pci", "iommu", "intel", "iommufd"), "why": _text}
+REFUSED = {"by": _one_of("pci", "iommu", "intel", "iommufd", "memfd"), "why": _text}
 HOLDER = {"pid": _number, "comm": _text, "alive": YES_NO}
 
 # Of each type of record: which keys it always has, and which it may have.
@@ -100,7 +100,7 @@ RECORDS = {
     "refusal": ({"number": _number, "object": _text, "state": _one_of("refused"), "rule": _text, "errno": _number,
                  "why": _text}, {}),
     "bus": ({"bus": _hex, "state": _one_of("refused")}, REFUSED),
-    "list": ({"name": _one_of("pci-v1", "iommu-v2", "iommufd-v1", "iommufd-v2"), "state": _one_of("refused")}, REFUSED),
+    "list": ({"name": _one_of("pci-v1", "iommu-v2", "iommufd-v1", "iommufd-v2", "memfd-v2"), "state": _one_of("refused")}, REFUSED),
 }
 # Of every record: incoming only; and of the device's text, which has both sides.
 COMMON = {"waits-for": _waits, "kernel": _one_of("outgoing", "incoming")}

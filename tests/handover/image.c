@@ -6,6 +6,7 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommu_v1.h>
 #include <linux/kho/abi/iommufd.h>
+#include <linux/kho/abi/memfd.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/mm.h>
@@ -28,7 +29,9 @@ const char *const page_names[P_NR] = {
 	[P_VFIO] = "vfio",	[P_MEMFD] = "memfd",
 	[P_SPARE] = "spare",	[P_V1_ROOT] = "v1-root",
 	[P_V1_IOMMUS] = "v1-iommus", [P_V1_DOMAINS] = "v1-domains",
-	[P_V1_DEVICES] = "v1-devices",
+	[P_V1_DEVICES] = "v1-devices", [P_MEMFD_SER] = "memfd-ser",
+	[P_MEMFD_CHUNK] = "memfd-chunk", [P_MEMFD_LIST] = "memfd-list",
+	[P_FOLIO] = "folio",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -60,6 +63,8 @@ unsigned int image_order(enum page_name page)
 	case P_V1_DOMAINS:
 	case P_V1_DEVICES:
 		return get_order(IOMMU_SER_V1_ARRAY_SIZE);
+	case P_FOLIO:
+		return 2;
 	default:
 		return 0;
 	}
@@ -231,6 +236,30 @@ static void good_v1(u8 **to)
 	came_back(to, &v1);
 }
 
+static void good_memfd(u8 **to)
+{
+	struct memfd_luo_ser *ser = (struct memfd_luo_ser *)to[P_MEMFD_SER];
+	struct kho_vmalloc_chunk *chunk = (struct kho_vmalloc_chunk *)to[P_MEMFD_CHUNK];
+	struct memfd_luo_folio_ser *folios = (struct memfd_luo_folio_ser *)to[P_MEMFD_LIST];
+
+	*ser = (struct memfd_luo_ser) {
+		.pos = 0x123,
+		.size = 4 * PAGE_SIZE + 1,
+		.nr_folios = 2,
+		.folios.first.phys = PAGE_PA(P_MEMFD_CHUNK),
+		.folios.total_pages = 1,
+	};
+	chunk->phys[0] = PAGE_PA(P_MEMFD_LIST);
+	folios[0] = (struct memfd_luo_folio_ser) {
+		.pfn = PAGE_PA(P_FOLIO) >> PAGE_SHIFT,
+		.flags = MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE,
+	};
+	folios[1] = (struct memfd_luo_folio_ser) {
+		.pfn = PAGE_PA(P_MEMFD) >> PAGE_SHIFT,
+		.index = 4,
+	};
+}
+
 static void good_image(u8 **to, bool scalable)
 {
 	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
@@ -267,6 +296,7 @@ static void good_image(u8 **to, bool scalable)
 	vfio->version = VFIO_PCI_SER_VERSION;
 	vfio->bdf = DEV0_BDF;
 	memset(to[P_MEMFD], 0xa5, PAGE_SIZE);
+	good_memfd(to);
 }
 
 void image_init(void)
@@ -506,6 +536,7 @@ void image_judge(char *out, size_t len)
 		  .first_did = 2, .end_did = 0x10000 },
 	};
 	const struct iommufd_ser *fd;
+	const struct memfd_luo_ser *memfd;
 	const struct vfio_pci_ser *vfio;
 	const struct pci_ser *pci;
 	u32 version;
@@ -522,4 +553,8 @@ void image_judge(char *out, size_t len)
 	refuse("iommufd", ~0u, iommufd_ser_check(&memory, PAGE_PA(P_IOMMUFD),
 						 version, &fd));
 	refuse("vfio", ~0u, vfio_pci_ser_check(&memory, PAGE_PA(P_VFIO), &vfio));
+	/* For each file the kernel begins to claim anew. */
+	for (unsigned int i = 0; i < P_NR; i++)
+		pages[i].claimed = false;
+	refuse("memfd", ~0u, memfd_ser_check(&memory, PAGE_PA(P_MEMFD_SER), &memfd));
 }

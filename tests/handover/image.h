@@ -38,6 +38,10 @@ enum page_name {
 	P_V1_IOMMUS,
 	P_V1_DOMAINS,
 	P_V1_DEVICES,
+	P_MEMFD_SER,	/* struct memfd_luo_ser; page 0 to 3 of the file are P_FOLIO, 4 is P_MEMFD */
+	P_MEMFD_CHUNK,	/* of the list of its folios */
+	P_MEMFD_LIST,	/* the only page of that list */
+	P_FOLIO,	/* preserved, four pages */
 	P_NR,
 };
 

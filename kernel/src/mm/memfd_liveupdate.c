@@ -15,6 +15,10 @@
  * A folio that is taken out of the file meanwhile is freed then. A file that is
  * not retrieved is as KHO has preserved it.
  *
+ * What came is checked before anything of it is used, by the first retrieve or, if
+ * there is none, by the finish: memfd_ser_check(). What is refused stays with KHO
+ * until the next reboot, since nobody knows what its folios are.
+ *
  * When the retrieve fails halfway (no memory, or the limits of the process do not
  * allow for the file), the file stays as far as it was filled, and nobody has it.
  * The next retrieve goes on from there. If there is none, the finish of the
@@ -33,6 +37,11 @@
 #include <linux/kho/abi/memfd.h>
 #include <linux/list.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_show.h>
+#include <linux/lockdep.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -46,18 +55,22 @@
  * struct memfd_held - A file, and the folios that it is made of
  * @list:     In memfd_unfilled, as long as the file is not filled.
  * @data:     Its handle in the handover.
- * @file:     The file; with a reference as long as it is in memfd_unfilled.
+ * @busy:     A retrieve or the finish of the file is under way.
+ * @file:     The file, or NULL if it was not made yet; with a reference as long as it
+ *            is not filled.
  * @array:    Where KHO has @folios.
  * @folios:   The folios.
  * @nr:       Number of @folios.
  * @next:     The folio to go on with; a reference is held on each one before.
  * @restored: A reference is held on that one, too.
  *
- * The file's private_data points here, which shmem has no use for.
+ * From when the handover was checked. The private_data of the file, which shmem has
+ * no use for, points here, as does that of the arguments of a retrieve.
  */
 struct memfd_held {
 	struct list_head list;
 	u64 data;
+	bool busy;
 	struct file *file;
 	struct kho_vmalloc array;
 	struct memfd_luo_folio_ser *folios;
@@ -69,93 +82,75 @@ static LIST_HEAD(memfd_unfilled);
 /* Protects the list. What is in it is protected by LUO: one call for a file. */
 static DEFINE_MUTEX(memfd_unfilled_lock);
 
-/* From then on the caller has it. */
-static struct memfd_held *take_unfilled(u64 data)
+static struct memfd_held *find_unfilled(u64 data)
 {
 	struct memfd_held *held;
 
-	guard(mutex)(&memfd_unfilled_lock);
-	list_for_each_entry(held, &memfd_unfilled, list) {
-		if (held->data != data)
-			continue;
-		list_del_init(&held->list);
-		return held;
-	}
+	lockdep_assert_held(&memfd_unfilled_lock);
+	list_for_each_entry(held, &memfd_unfilled, list)
+		if (held->data == data)
+			return held;
 	return NULL;
 }
 
-/**
- * memfd_liveupdate_resume() - The file that an earlier retrieve has begun
- * @args: The retrieve.
- *
- * Return: the file, or NULL if there is none.
- */
-struct file *memfd_liveupdate_resume(struct liveupdate_file_op_args *args)
+static void note_refused(const char *why)
 {
-	struct memfd_held *held = take_unfilled(args->serialized_data);
-
-	return held ? held->file : NULL;
+	pr_err("handover of a memfd refused: %s\n", why);
+	liveupdate_refused("list", "memfd", why, "name=%s",
+			   MEMFD_LUO_FH_COMPATIBLE);
 }
 
-/* The pages of an array, in order; what does not fit KHO's record is refused. */
-static int array_pages(const struct kho_vmalloc *array, struct page **pages)
+/* What came, if it can be used; nothing of it was used so far. */
+static const struct memfd_luo_ser *incoming_ser(u64 data, gfp_t gfp)
 {
-	phys_addr_t pa = array->first.phys;
-	unsigned int order = array->order;
+	const struct memfd_luo_ser *ser;
+	struct liveupdate_kho_mem kho;
+	const char *why;
+
+	liveupdate_kho_mem_init(&kho);
+	kho.gfp = gfp;
+	why = memfd_ser_check(&kho.mem, data, &ser);
+	liveupdate_kho_mem_destroy(&kho);
+	if (!why)
+		return ser;
+	if (kho.starved)
+		return ERR_PTR(-ENOMEM);
+	note_refused(why);
+	return ERR_PTR(-EINVAL);
+}
+
+/* The pages of an array, in order */
+static void array_pages(const struct kho_vmalloc *array, struct page **pages)
+{
+	const struct kho_vmalloc_chunk *chunk;
 	unsigned int n = 0, i, j;
+	phys_addr_t pa;
 
-	if (order > MAX_PAGE_ORDER)
-		return -EINVAL;
-	while (pa) {
-		const struct kho_vmalloc_chunk *chunk;
-
-		if (!kho_is_preserved(pa, 0))
-			return -EINVAL;
+	for (pa = array->first.phys; pa; pa = chunk->hdr.next.phys) {
 		chunk = phys_to_virt(pa);
-		for (i = 0; i < ARRAY_SIZE(chunk->phys) && chunk->phys[i]; i++) {
-			/* Also ends a list that goes round. */
-			if (n + BIT(order) > array->total_pages ||
-			    !kho_is_preserved(chunk->phys[i], order))
-				return -EINVAL;
-			for (j = 0; j < BIT(order); j++)
+		for (i = 0; i < ARRAY_SIZE(chunk->phys) && chunk->phys[i]; i++)
+			for (j = 0; j < BIT(array->order); j++)
 				pages[n++] = phys_to_page(chunk->phys[i]) + j;
-		}
-		/* Only the last one may be empty: KHO begins it when one is full. */
-		if (!i && chunk->hdr.next.phys)
-			return -EINVAL;
-		pa = chunk->hdr.next.phys;
 	}
-	return n == array->total_pages ? 0 : -EINVAL;
-}
-
-/* Is the list as long as it says? */
-static bool fits(const struct kho_vmalloc *array, u64 nr)
-{
-	return nr <= (u64)array->total_pages * PAGE_SIZE /
-		     sizeof(struct memfd_luo_folio_ser);
 }
 
 /*
  * Unlike kho_restore_vmalloc() it leaves the pages KHO's, so that it can be done
  * again after it has failed.
  */
-static struct memfd_luo_folio_ser *map_array(const struct kho_vmalloc *array,
-					     u64 nr)
+static struct memfd_luo_folio_ser *map_array(const struct kho_vmalloc *array)
 {
 	unsigned int n = array->total_pages;
 	struct memfd_luo_folio_ser *folios;
 	struct page **pages;
-	int err;
 
-	if (!fits(array, nr))
-		return ERR_PTR(-EINVAL);
 	pages = kvmalloc_objs(*pages, n);
 	if (!pages)
-		return ERR_PTR(-ENOMEM);
-	err = array_pages(array, pages);
-	folios = err ? NULL : vmap(pages, n, VM_MAP, PAGE_KERNEL);
+		return NULL;
+	array_pages(array, pages);
+	folios = vmap(pages, n, VM_MAP, PAGE_KERNEL);
 	kvfree(pages);
-	return folios ?: ERR_PTR(err ?: -ENOMEM);
+	return folios;
 }
 
 static void free_array(struct memfd_held *held)
@@ -181,36 +176,113 @@ static void free_array(struct memfd_held *held)
 	}
 }
 
+/* Check what came, and get ready for filling a file. */
+static int get_ready(struct memfd_held *held)
+{
+	const struct memfd_luo_ser *ser = incoming_ser(held->data, GFP_KERNEL);
+
+	if (IS_ERR(ser))
+		return PTR_ERR(ser);
+	if (!ser->nr_folios)
+		return 0;
+	held->folios = map_array(&ser->folios);
+	if (!held->folios)
+		return -ENOMEM;
+	held->array = ser->folios;
+	held->nr = ser->nr_folios;
+	return 0;
+}
+
+/* One that this retrieve has, and no other one of the same data. */
+static struct memfd_held *begin_held(u64 data)
+{
+	struct memfd_held *held;
+
+	guard(mutex)(&memfd_unfilled_lock);
+	held = find_unfilled(data);
+	if (!held) {
+		held = kzalloc_obj(*held);
+		if (!held)
+			return ERR_PTR(-ENOMEM);
+		held->data = data;
+		list_add(&held->list, &memfd_unfilled);
+	} else if (held->busy) {
+		note_refused("it is another file's, too");
+		return ERR_PTR(-EINVAL);
+	}
+	held->busy = true;
+	return held;
+}
+
+static void end_held(struct memfd_held *held)
+{
+	guard(mutex)(&memfd_unfilled_lock);
+	held->busy = false;
+	list_del_init(&held->list);
+}
+
+/**
+ * memfd_liveupdate_ser() - What came in the handover, when it was checked
+ * @args: The retrieve.
+ *
+ * Nothing of it is used before. If it cannot be used, it stays as it is until the
+ * next reboot.
+ *
+ * Return: what came; -EINVAL if it cannot be used; -ENOMEM, and the retrieve may
+ * be called again.
+ */
+struct memfd_luo_ser *memfd_liveupdate_ser(struct liveupdate_file_op_args *args)
+{
+	struct memfd_held *held = begin_held(args->serialized_data);
+	int err = IS_ERR(held) ? PTR_ERR(held) : 0;
+
+	if (!err && !held->folios) {
+		err = get_ready(held);
+		/* Nothing is kept of a file that has no folios, either. */
+		if (!held->folios) {
+			end_held(held);
+			kfree(held);
+			held = NULL;
+		}
+	}
+	if (err) {
+		args->retry = liveupdate_transient(err);
+		return ERR_PTR(err);
+	}
+	args->private_data = held;
+	return phys_to_virt(args->serialized_data);
+}
+
+/**
+ * memfd_liveupdate_resume() - The file that an earlier retrieve has begun
+ * @args: The retrieve.
+ *
+ * Return: the file, with a reference for the caller, or NULL if there is none.
+ */
+struct file *memfd_liveupdate_resume(struct liveupdate_file_op_args *args)
+{
+	struct memfd_held *held = args->private_data;
+
+	return held && held->file ? get_file(held->file) : NULL;
+}
+
 /**
  * memfd_liveupdate_folios() - The folios that a file is to be filled with
+ * @args: The retrieve of a memfd that has folios.
  * @file: The file, from memfd_liveupdate_resume() or a new one.
- * @ser:  What came in the handover.
  *
- * Return: the list; -ENOMEM, or -EINVAL if it is damaged.
+ * Return: the list, which was checked.
  */
 struct memfd_luo_folio_ser *
-memfd_liveupdate_folios(struct file *file, const struct memfd_luo_ser *ser)
+memfd_liveupdate_folios(struct liveupdate_file_op_args *args, struct file *file)
 {
-	struct memfd_held *held = file->private_data;
-	struct memfd_luo_folio_ser *folios;
+	struct memfd_held *held = args->private_data;
 
-	if (held)
-		return held->folios;
-	held = kzalloc_obj(*held);
-	if (!held)
-		return ERR_PTR(-ENOMEM);
-	folios = map_array(&ser->folios, ser->nr_folios);
-	if (IS_ERR(folios)) {
-		kfree(held);
-		return folios;
+	if (!held->file) {
+		held->file = get_file(file);
+		file->private_data = held;
 	}
-	INIT_LIST_HEAD(&held->list);
-	held->file = file;
-	held->array = ser->folios;
-	held->folios = folios;
-	held->nr = ser->nr_folios;
-	file->private_data = held;
-	return folios;
+	return held->folios;
 }
 
 /**
@@ -265,6 +337,8 @@ void memfd_liveupdate_hold(struct file *file, int err)
 	if (!err) {
 		held->next = held->nr;
 		held->restored = false;
+		end_held(held);
+		fput(file);
 	} else if (held->restored) {
 		/* The process that gets the file in the end is charged. */
 		mem_cgroup_uncharge(pfn_folio(held->folios[held->next].pfn));
@@ -272,24 +346,24 @@ void memfd_liveupdate_hold(struct file *file, int err)
 }
 
 /**
- * memfd_liveupdate_keep() - A retrieve has failed; keep what there is of the file
+ * memfd_liveupdate_failed() - A retrieve has failed; keep what there is of the file
  * @args: The retrieve.
- * @file: The file; consumed.
+ * @err:  Why.
+ *
+ * Return: true if the retrieve may be called again.
  */
-void memfd_liveupdate_keep(struct liveupdate_file_op_args *args,
-			   struct file *file)
+bool memfd_liveupdate_failed(struct liveupdate_file_op_args *args, int err)
 {
-	struct memfd_held *held = file->private_data;
+	struct memfd_held *held = args->private_data;
 
-	if (!held) {
-		fput(file);
-		return;
+	if (held) {
+		if (held->file)
+			pr_warn("memfd cannot be retrieved: %llu of its %llu folios are in it; its memory is kept until the session is finished\n",
+				held->next, held->nr);
+		guard(mutex)(&memfd_unfilled_lock);
+		held->busy = false;
 	}
-	pr_warn("memfd cannot be retrieved: %llu of its %llu folios are in it; its memory is kept until the session is finished\n",
-		held->next, held->nr);
-	held->data = args->serialized_data;
-	guard(mutex)(&memfd_unfilled_lock);
-	list_add(&held->list, &memfd_unfilled);
+	return liveupdate_transient(err);
 }
 
 /* The references that this file has; all folios then are the file's alone. */
@@ -298,17 +372,13 @@ static void put_folios(struct memfd_held *held)
 	u64 end = held->next + held->restored, i;
 
 	for (i = 0; i < end; i++) {
-		if (held->folios[i].pfn)
-			folio_put(pfn_folio(held->folios[i].pfn));
+		folio_put(pfn_folio(held->folios[i].pfn));
 		cond_resched();
 	}
 }
 
-/**
- * memfd_liveupdate_release() - The session of a retrieved file is finished
- * @file: The memfd. It may have no folios.
- */
-void memfd_liveupdate_release(struct file *file)
+/* The session of a retrieved file is finished. It may have no folios. */
+static void release(struct file *file)
 {
 	struct memfd_held *held = file->private_data;
 
@@ -320,41 +390,61 @@ void memfd_liveupdate_release(struct file *file)
 	kfree(held);
 }
 
-/**
- * memfd_liveupdate_discard() - The session of an unfilled file is finished
- * @args: The finish.
- *
- * Context: No device can reach the memory any more.
- * Return: true if there was one; it is freed, with all that belongs to it. True,
- * too, if what came was refused, or would be: it stays as it is until the next
- * reboot. False if it is in order and nothing of it was touched so far.
- */
-bool memfd_liveupdate_discard(struct liveupdate_file_op_args *args)
+/* The session of a file is finished that was not filled. */
+static void discard(struct memfd_held *held)
 {
-	struct memfd_held *held = take_unfilled(args->serialized_data);
-	const struct memfd_luo_ser *ser;
 	u64 i;
 
-	if (!held) {
-		ser = phys_to_virt(args->serialized_data);
-		return args->retrieve_status ||
-		       !kho_is_preserved(args->serialized_data, 0) ||
-		       !fits(&ser->folios, ser->nr_folios);
-	}
+	end_held(held);
 	put_folios(held);
-	held->file->private_data = NULL;
-	fput(held->file);
+	if (held->file) {
+		held->file->private_data = NULL;
+		fput(held->file);
+	}
 	for (i = held->next + held->restored; i < held->nr; i++) {
-		struct folio *folio = NULL;
+		struct folio *folio;
 
-		if (held->folios[i].pfn)
-			folio = kho_restore_folio(PFN_PHYS(held->folios[i].pfn));
+		folio = kho_restore_folio(PFN_PHYS(held->folios[i].pfn));
 		if (folio)
 			folio_put(folio);
 		cond_resched();
 	}
 	free_array(held);
+	kho_restore_free(phys_to_virt(held->data));
 	kfree(held);
-	kho_restore_free(phys_to_virt(args->serialized_data));
-	return true;
+}
+
+/**
+ * memfd_liveupdate_finish() - The session of a file is finished
+ * @args: The finish.
+ *
+ * What came and cannot be used stays as it is until the next reboot.
+ *
+ * Context: No device can reach the memory any more.
+ * Return: true if nothing is left to be done; false if it is in order, and
+ * nobody has begun to retrieve the file.
+ */
+bool memfd_liveupdate_finish(struct liveupdate_file_op_args *args)
+{
+	struct memfd_held *held;
+
+	if (args->retrieve_status > 0) {
+		release(args->file);
+		return true;
+	}
+	scoped_guard(mutex, &memfd_unfilled_lock) {
+		held = find_unfilled(args->serialized_data);
+		/* It is another file's, too, which has it. */
+		if (held && held->busy)
+			return true;
+		if (held)
+			held->busy = true;
+	}
+	if (held) {
+		discard(held);
+		return true;
+	}
+	return args->retrieve_status ||
+	       IS_ERR(incoming_ser(args->serialized_data,
+				   GFP_KERNEL | __GFP_NOFAIL));
 }

@@ -4,7 +4,6 @@
 #define _MM_MEMFD_LIVEUPDATE_H
 
 #include <linux/fs.h>
-#include <linux/liveupdate_retry.h>
 #include <linux/types.h>
 
 struct folio;
@@ -24,16 +23,15 @@ static inline bool memfd_liveupdate_new(struct file *file)
 	return !file->private_data;
 }
 
+struct memfd_luo_ser *memfd_liveupdate_ser(struct liveupdate_file_op_args *args);
 struct file *memfd_liveupdate_resume(struct liveupdate_file_op_args *args);
 struct memfd_luo_folio_ser *
-memfd_liveupdate_folios(struct file *file, const struct memfd_luo_ser *ser);
+memfd_liveupdate_folios(struct liveupdate_file_op_args *args, struct file *file);
 u64 memfd_liveupdate_next(struct file *file);
 struct folio *memfd_liveupdate_folio(struct file *file, u64 i,
 				     phys_addr_t phys);
 void memfd_liveupdate_hold(struct file *file, int err);
-void memfd_liveupdate_keep(struct liveupdate_file_op_args *args,
-			   struct file *file);
-void memfd_liveupdate_release(struct file *file);
-bool memfd_liveupdate_discard(struct liveupdate_file_op_args *args);
+bool memfd_liveupdate_failed(struct liveupdate_file_op_args *args, int err);
+bool memfd_liveupdate_finish(struct liveupdate_file_op_args *args);
 
 #endif

@@ -27,6 +27,7 @@ struct iommu_domain_ser_v1;
 struct iommu_hw_ser;
 struct iommu_hw_ser_v1;
 struct iommufd_ser;
+struct memfd_luo_ser;
 struct pci_dev_ser;
 struct pci_ser;
 struct vfio_pci_ser;
@@ -166,5 +167,9 @@ const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 /* drivers/vfio/pci/vfio_pci_liveupdate_check.c */
 const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
 			       const struct vfio_pci_ser **serp);
+
+/* mm/memfd_liveupdate_check.c */
+const char *memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
+			    const struct memfd_luo_ser **serp);
 
 #endif /* _LINUX_LIVEUPDATE_CHECK_H */

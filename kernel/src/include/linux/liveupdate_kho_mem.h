@@ -4,6 +4,8 @@
 #ifndef _LINUX_LIVEUPDATE_KHO_MEM_H
 #define _LINUX_LIVEUPDATE_KHO_MEM_H
 
+#include <linux/errno.h>
+#include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/liveupdate_check.h>
@@ -14,11 +16,15 @@
 /**
  * struct liveupdate_kho_mem - Memory that KHO has kept
  * @mem: What the checks see of it.
+ * @gfp: How to get memory for @claimed.
  * @claimed: The pages that are used for something.
+ * @starved: There was no memory for @claimed.
  */
 struct liveupdate_kho_mem {
 	struct liveupdate_mem mem;
+	gfp_t gfp;
 	struct xarray claimed;
+	bool starved;
 };
 
 static inline const void *liveupdate_kho_get(struct liveupdate_mem *mem, u64 pa,
@@ -33,16 +39,22 @@ static inline bool liveupdate_kho_claim(struct liveupdate_mem *mem, u64 pa)
 	struct liveupdate_kho_mem *kho =
 		container_of(mem, struct liveupdate_kho_mem, mem);
 
+	int err;
+
 	/* Once for each table: there can be half a million. */
 	cond_resched();
-	return !xa_insert(&kho->claimed, PHYS_PFN(pa), xa_mk_value(1),
-			  GFP_KERNEL);
+	err = xa_insert(&kho->claimed, PHYS_PFN(pa), xa_mk_value(1),
+			kho->gfp);
+	kho->starved |= err == -ENOMEM;
+	return !err;
 }
 
 static inline void liveupdate_kho_mem_init(struct liveupdate_kho_mem *kho)
 {
 	kho->mem.get = liveupdate_kho_get;
 	kho->mem.claim = liveupdate_kho_claim;
+	kho->gfp = GFP_KERNEL;
+	kho->starved = false;
 	xa_init(&kho->claimed);
 }
 

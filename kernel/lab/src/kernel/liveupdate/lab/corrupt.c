@@ -20,6 +20,7 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/luo.h>
+#include <linux/kho/abi/memfd.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate_lab.h>
@@ -64,6 +65,8 @@ enum {
  * @bridge:  The bridge right above the device, or NULL.
  * @iommufd: An iommufd.
  * @vfio:    The VFIO file of @device.
+ * @memfd:   A memfd with more than one folio.
+ * @folios:  The first page of its list of folios.
  */
 struct victim {
 	struct iommu_ser *iommu;
@@ -82,6 +85,8 @@ struct victim {
 	struct pci_dev_ser *bridge;
 	struct iommufd_ser *iommufd;
 	struct vfio_pci_ser *vfio;
+	struct memfd_luo_ser *memfd;
+	struct memfd_luo_folio_ser *folios;
 };
 
 /* The driver's parts */
@@ -481,6 +486,43 @@ static void vfio_bdf(struct victim *v)
 	v->vfio->bdf = PCI_DEVID(0, PCI_DEVFN(30, 7));
 }
 
+static void memfd_flags(struct victim *v)
+{
+	v->memfd->flags |= BIT(30);
+}
+
+static void memfd_count(struct victim *v)
+{
+	v->memfd->nr_folios = U64_MAX;
+}
+
+static void memfd_pages(struct victim *v)
+{
+	v->memfd->folios.total_pages = U32_MAX;
+}
+
+static void memfd_list(struct victim *v)
+{
+	struct kho_vmalloc_chunk *chunk = phys_to_virt(v->memfd->folios.first.phys);
+
+	chunk->phys[0] = MMIO_PA;
+}
+
+static void memfd_foreign(struct victim *v)
+{
+	v->folios[0].pfn = PHYS_PFN(foreign_pa());
+}
+
+static void memfd_twice(struct victim *v)
+{
+	v->folios[1].pfn = v->folios[0].pfn;
+}
+
+static void memfd_order(struct victim *v)
+{
+	swap(v->folios[0].index, v->folios[1].index);
+}
+
 #define DAMAGE(fn) { #fn, fn }
 
 static const struct {
@@ -556,6 +598,13 @@ static const struct {
 	DAMAGE(vfio_version),
 	DAMAGE(vfio_reserved),
 	DAMAGE(vfio_bdf),
+	DAMAGE(memfd_flags),
+	DAMAGE(memfd_count),
+	DAMAGE(memfd_pages),
+	DAMAGE(memfd_list),
+	DAMAGE(memfd_foreign),
+	DAMAGE(memfd_twice),
+	DAMAGE(memfd_order),
 };
 
 static struct luo_ser *handover;
@@ -708,6 +757,14 @@ static void *find_file(const char *format,
 	return NULL;
 }
 
+static void find_memfd(struct victim *v)
+{
+	const struct kho_vmalloc_chunk *chunk =
+		phys_to_virt(v->memfd->folios.first.phys);
+
+	v->folios = phys_to_virt(chunk->phys[0]);
+}
+
 /**
  * liveupdate_corrupt() - Do the damage that was asked for
  *
@@ -727,7 +784,8 @@ void liveupdate_corrupt(void)
 	v.iommu = find_flb(IOMMU_LIVEUPDATE_COMPATIBLE);
 	v.pci = find_flb("pci-");
 	v.iommufd = find_file("iommufd-", NULL);
-	if (!v.iommu || !v.pci || !v.iommufd)
+	v.memfd = find_file("memfd-", NULL);
+	if (!v.iommu || !v.pci || !v.iommufd || !v.memfd)
 		return;
 	if (where && parse_bdf(where + 1, &segment, &id))
 		bdf = id;
@@ -739,6 +797,7 @@ void liveupdate_corrupt(void)
 	}
 	find_pci(&v);
 	v.vfio = find_file("vfio-pci-", v.device);
+	find_memfd(&v);
 	damages[corrupt_index].fn(&v);
 	pr_warn("corrupt=%s: done\n", corrupt_spec);
 }
