@@ -69,10 +69,16 @@ def no_preserve(machine, begin, iommu):
     figures["outcome"] = "the DMA stops at the jump"
 
 
+# A memfd is handed over as a list of its folios, 16 bytes each, in pages; the pages are listed
+# in chunks of 511. This one fills a chunk to the end, with folios of 4 KiB. There is no smaller one.
+FULL_CHUNK_BYTES = 511 * (4096 // 16) * 4096
+
+
 @guarded
-def memory(machine, begin, iommu, updates=2):
+def memory(machine, begin, iommu, updates=2, size=None):
     """The memory alone, as 7.3 can do by itself: what the devices wrote before is there after."""
-    run = begin(iommu=iommu, append=f"rig.preserve=memfd rig.updates={updates}")
+    append = f"rig.preserve=memfd rig.updates={updates}" + (f" rig.memory={size}" if size else "")
+    run = begin(iommu=iommu, append=append)
     run.rest(1)
     for sender in run.senders.values():
         sender.stop()
@@ -286,6 +292,9 @@ def _cases():
     yield Case("refusals", "what the rules forbid is refused", bind(refusals, iommu="vtd-scalable"),
                fault="calls in the wrong order or with the wrong object")
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, iommu="vtd-scalable"))
+    # To see it fail: an empty chunk refused in check_list() of mm/memfd_liveupdate_check.c.
+    yield Case("memory-full-chunk", "the list of the memory's folios ends with a full chunk",
+               bind(memory, iommu="vtd-scalable", updates=1, size=FULL_CHUNK_BYTES))
     yield Case("switch-steady", "DMA of a device behind a PCIe switch, no update",
                bind(steady, iommu="vtd-scalable", behind="switch"))
     yield Case("three-updates", "three live updates in a row",

@@ -2,7 +2,8 @@
 /*
  * Options: hwpt=each gives each device a HWPT of its own (they share one
  * otherwise); huge=1 has the memory in large folios; pieces=N has it mapped in
- * pieces in the Nth kernel, so that no large leaf fits into one of them.
+ * pieces in the Nth kernel, so that no large leaf fits into one of them;
+ * memory=BYTES makes the memfd larger than what is mapped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,6 +49,19 @@ void rig_mmap(struct rig *r)
 	if (r->mem == MAP_FAILED)
 		die("mmap the DMA memory: %s", strerror(errno));
 	r->st = (struct rig_state *)(r->mem + OFF_STATE);
+}
+
+void rig_mark_end(struct rig *r, bool write)
+{
+	off_t at = opt_num("memory", MEM_SIZE) - sizeof(uint64_t);
+	uint64_t mark = at;
+
+	if (at < (off_t)MEM_SIZE)
+		return;
+	if (write ? pwrite(r->memfd, &mark, sizeof(mark), at) != sizeof(mark) :
+		    pread(r->memfd, &mark, sizeof(mark), at) != sizeof(mark) ||
+		    mark != (uint64_t)at)
+		die("the last bytes of the memfd are not those that were written");
 }
 
 #define PIECE	(1ul << 20)
@@ -196,8 +210,9 @@ void rig_start(struct rig *r)
 		write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
 			   "force");
 	r->memfd = memfd_create("rig-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (r->memfd < 0 || ftruncate(r->memfd, MEM_SIZE))
+	if (r->memfd < 0 || ftruncate(r->memfd, opt_num("memory", MEM_SIZE)))
 		die("make the memfd for DMA: %s", strerror(errno));
+	rig_mark_end(r, true);
 	/* What is mapped for DMA must not change its size any more. */
 	if (fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		die("seal the memfd for DMA: %s", strerror(errno));

@@ -61,6 +61,8 @@ void emit_audio(struct rig *r);
 void find_devices(struct rig *r);
 void take_device(struct rig *r, struct device *d, const char *what);
 void rig_mmap(struct rig *r);
+/* With memory=BYTES: mark the last bytes of the memory, or see that the mark is there. */
+void rig_mark_end(struct rig *r, bool write);
 void rig_wire(struct rig *r);
 /* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
 void build_ioas(struct rig *r, uint64_t hole);

@@ -238,6 +238,7 @@ void rig_resume(struct rig *r)
 	if (r->st->magic != RIG_MAGIC || r->st->version != RIG_VERSION)
 		die("the retrieved memfd is not the one preserved: magic %llx, version %u",
 		    (unsigned long long)r->st->magic, r->st->version);
+	rig_mark_end(r, false);
 	if (preserve_level() < LEVEL_ALL) {
 		phase("retrieve", "end");
 		rig_finish(r, 0);
