@@ -1,16 +1,21 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* Copyright (c) 2026 The Continuo authors */
 
-/*
- * The part of luo_session.c that is ours; included there, below its lists of
- * sessions, which nobody else sees.
- */
+/* The part of luo_session.c that is ours: what the view shows of a session. */
+
+#include <linux/kho/abi/luo.h>
+#include <linux/list.h>
+#include <linux/liveupdate.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/string.h>
+#include "luo_internal.h"
 
 /*
  * Held while the incoming sessions are read from the handover, at the first
- * open of /dev/liveupdate. Outside of all other locks of this file.
+ * open of /dev/liveupdate. Outside of all other locks of luo_session.c.
  */
-static DEFINE_MUTEX(luo_session_read_lock);
+DEFINE_MUTEX(luo_session_read_lock);
 
 static void luo_session_show_one(struct luo_session *session,
 				 struct liveupdate_view *v)
@@ -41,14 +46,14 @@ static void luo_session_show_one(struct luo_session *session,
  * Nobody has opened /dev/liveupdate yet. To read the files of a session would
  * need their handlers, and would be final, so only what is there is shown.
  */
-static void luo_session_show_unread(struct luo_session_header *sh,
+static void luo_session_show_unread(struct kho_block_set *block_set,
 				    struct liveupdate_view *v)
 {
 	char name[LIVEUPDATE_SESSION_NAME_LENGTH + 1] = {};
 	struct luo_session_ser *ser;
 	struct kho_block_set_it it;
 
-	kho_block_set_it_init(&it, &sh->block_set);
+	kho_block_set_it_init(&it, block_set);
 	while ((ser = kho_block_set_it_read_entry(&it))) {
 		memcpy(name, ser->name, sizeof(ser->name));
 		liveupdate_show_record(v, "session");
@@ -63,15 +68,15 @@ static void luo_session_show_unread(struct luo_session_header *sh,
 /* Sessions that nobody has read yet, if that is how it is. */
 static int luo_session_show_handover(struct liveupdate_view *v, bool *unread)
 {
-	struct luo_session_header *sh = &luo_session_global.incoming;
+	struct kho_block_set *block_set = luo_session_sides.incoming.block_set;
 	int err;
 
 	err = mutex_lock_interruptible(&luo_session_read_lock);
 	if (err)
 		return err;
-	*unread = !kho_block_set_is_empty(&sh->block_set);
+	*unread = !kho_block_set_is_empty(block_set);
 	if (*unread)
-		luo_session_show_unread(sh, v);
+		luo_session_show_unread(block_set, v);
 	mutex_unlock(&luo_session_read_lock);
 	return 0;
 }
@@ -88,8 +93,8 @@ static int luo_session_show_handover(struct liveupdate_view *v, bool *unread)
  */
 int luo_session_show(struct liveupdate_view *v)
 {
-	struct luo_session_header *sh = v->incoming ?
-		&luo_session_global.incoming : &luo_session_global.outgoing;
+	const struct luo_session_side *side = v->incoming ?
+		&luo_session_sides.incoming : &luo_session_sides.outgoing;
 	struct luo_session *session;
 	bool unread = false;
 	int err;
@@ -99,10 +104,10 @@ int luo_session_show(struct liveupdate_view *v)
 		if (err || unread)
 			return err;
 	}
-	err = down_read_interruptible(&sh->rwsem);
+	err = down_read_interruptible(side->rwsem);
 	if (err)
 		return err;
-	list_for_each_entry(session, &sh->list, list) {
+	list_for_each_entry(session, side->list, list) {
 		if (mutex_trylock(&session->mutex)) {
 			luo_session_show_one(session, v);
 			mutex_unlock(&session->mutex);
@@ -112,6 +117,6 @@ int luo_session_show(struct liveupdate_view *v)
 		liveupdate_show_text(v, "name", session->name);
 		liveupdate_show_word(v, "state", "busy");
 	}
-	up_read(&sh->rwsem);
+	up_read(side->rwsem);
 	return 0;
 }

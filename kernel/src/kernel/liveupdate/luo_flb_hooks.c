@@ -1,13 +1,26 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* Copyright (c) 2026 The Continuo authors */
 
-/*
- * The part of luo_flb.c that is ours; included there, below struct
- * luo_flb_link, which nobody else sees.
- */
+/* The part of luo_flb.c that is ours: the versions that an FLB can have. */
 
-/* Is @name a version of the FLB that its retrieve() reads? */
-static bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
+#include <linux/bug.h>
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/kho/abi/luo.h>
+#include <linux/list.h>
+#include <linux/liveupdate.h>
+#include <linux/rwsem.h>
+#include <linux/string.h>
+#include "luo_internal.h"
+
+/**
+ * luo_flb_reads() - Is this a version of an FLB that its retrieve() reads?
+ * @flb:  The FLB.
+ * @name: The version string.
+ *
+ * Return: true if it is.
+ */
+bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
 {
 	const struct liveupdate_flb_versions *versions = flb->ops->versions;
 
@@ -32,9 +45,13 @@ static const char *luo_flb_written(struct liveupdate_flb *flb, u64 *data)
 	return written;
 }
 
-/* Write it so; it has been asked, and so does not fail any more. */
-static void luo_flb_serialize_version(struct liveupdate_flb *flb,
-				      struct luo_flb_ser *ser)
+/**
+ * luo_flb_serialize_version() - Write an FLB in the version that was chosen
+ * @flb: The FLB, which was asked, and so does not fail any more.
+ * @ser: Where to.
+ */
+void luo_flb_serialize_version(struct liveupdate_flb *flb,
+			       struct luo_flb_ser *ser)
 {
 	const char *written;
 	u64 data;
@@ -56,7 +73,7 @@ static void luo_flb_serialize_version(struct liveupdate_flb *flb,
 int luo_flb_formats_ask(struct liveupdate_file_handler *fh)
 {
 	struct list_head *flb_list = &ACCESS_PRIVATE(fh, flb_list);
-	struct luo_flb_link *iter;
+	struct luo_flb_link_seen *iter;
 	const char *written;
 	u64 data;
 	int err;

@@ -1,10 +1,26 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* Copyright (c) 2026 The Continuo authors */
 
 /*
- * The part of luo_file.c that is ours; included there, below struct luo_file,
- * which nobody else sees.
+ * The part of luo_file.c that is ours: what a handler may ask about other files,
+ * files that no handler is registered for, and what the view shows of a file.
  */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cleanup.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/list_private.h>
+#include <linux/liveupdate.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/rwsem.h>
+#include <linux/string.h>
+#include "luo_internal.h"
 
 /**
  * liveupdate_outgoing_token - Find a file in the session of a running callback
@@ -23,7 +39,7 @@ int liveupdate_outgoing_token(struct liveupdate_session *session,
 			      struct file *file, u64 *tokenp)
 {
 	struct luo_file_set *file_set = (struct luo_file_set *)session;
-	struct luo_file *iter;
+	struct luo_file_seen *iter;
 
 	list_for_each_entry(iter, &file_set->files_list, list) {
 		if (iter->file == file) {
@@ -59,19 +75,25 @@ static const struct liveupdate_file_ops luo_file_no_handler_ops = {
  * later. Until then such a file cannot be retrieved, and its session cannot be
  * finished; other files and sessions do not mind.
  */
-static struct liveupdate_file_handler luo_file_no_handler = {
+struct liveupdate_file_handler luo_file_no_handler = {
 	.ops = &luo_file_no_handler_ops,
 };
 
-/* Has somebody registered a handler meanwhile? Under the mutex of the file. */
-static void luo_file_find_handler(struct luo_file *luo_file)
+/**
+ * luo_file_find_handler() - Has somebody registered a handler meanwhile?
+ * @file: The file, which may have one.
+ *
+ * Context: Under the mutex of the file.
+ */
+void luo_file_find_handler(struct luo_file *file)
 {
+	struct luo_file_seen *luo_file = (struct luo_file_seen *)file;
 	struct liveupdate_file_handler *fh;
 
 	if (luo_file->fh != &luo_file_no_handler)
 		return;
 	guard(rwsem_read)(&luo_register_rwlock);
-	list_private_for_each_entry(fh, &luo_file_handler_list, list) {
+	list_private_for_each_entry(fh, luo_file_handlers, list) {
 		if (strcmp(fh->compatible, luo_file->compatible))
 			continue;
 		if (try_module_get(fh->ops->owner))
@@ -81,7 +103,8 @@ static void luo_file_find_handler(struct luo_file *luo_file)
 }
 
 static void luo_file_show(struct luo_file_set *file_set,
-			  struct luo_file *luo_file, struct liveupdate_view *v)
+			  struct luo_file_seen *luo_file,
+			  struct liveupdate_view *v)
 {
 	struct liveupdate_file_op_args args = {
 		.handler = luo_file->fh,
@@ -134,7 +157,7 @@ static void luo_file_show(struct luo_file_set *file_set,
  */
 void luo_file_set_show(struct luo_file_set *file_set, struct liveupdate_view *v)
 {
-	struct luo_file *luo_file;
+	struct luo_file_seen *luo_file;
 
 	list_for_each_entry(luo_file, &file_set->files_list, list) {
 		guard(mutex)(&luo_file->mutex);
