@@ -374,6 +374,8 @@ static struct iommu_domain *restore_domain(struct iommu_device *iommu,
 
 static void refuse_device(struct device *dev)
 {
+	if (to_device(dev)->pci.master)
+		model_fault("device %u runs into an entry that is gone", device_nr(dev));
 	unit_of(device_nr(dev))->table[device_nr(dev)] = 0;
 }
 
@@ -727,6 +729,24 @@ static void register_unit(unsigned int i)
 /* The domains of restored HWPTs, and those that devices were moved to */
 static struct iommu_domain *hwpts[NR_DOMAINS], *rebuilt[NR_DEVICES];
 
+/*
+ * The probe has failed after the driver had taken over what came. The next one, after
+ * another unit was found, begins with nothing.
+ */
+static void lose(unsigned int i)
+{
+	struct model_device *d = &model.devices[i];
+
+	tell("lose", i);
+	iommu_liveupdate_lost(&d->pci.dev, &model_ops);
+	/* The driver frees what the entry leads to. */
+	if (unit_of(i)->table[i])
+		model_fault("hardware reaches what device %u had", i);
+	if (iommu_liveupdate_incoming_device(&d->pci.dev))
+		model_fault("device %u would be found once more", i);
+	look();
+}
+
 static void probe(unsigned int i)
 {
 	struct model_device *d = &model.devices[i];
@@ -734,6 +754,10 @@ static void probe(unsigned int i)
 	tell("probe", i);
 	if (!unit_of(i)->on)
 		return;
+	if (d->probe_fails) {
+		d->probe_fails = false;
+		lose(i);
+	}
 	d->domain = iommu_liveupdate_domain(&d->pci.dev, true);
 	if (!d->domain) {
 		d->domain = &blocked.domain;
@@ -788,6 +812,7 @@ struct plan {
 	enum model_failure fails[NR_UNITS];
 	bool second_first;	/* the second unit before the first one */
 	bool attach_fails;	/* of the first device */
+	bool probe_fails;	/* of the first device, the first time */
 	bool removed;		/* the first device, in place of being moved */
 	int give_up;		/* after so many units; -1: not at all */
 	bool late;		/* the second unit, while the first one is in use */
@@ -885,6 +910,7 @@ static void run(const struct plan *plan, const unsigned int *steps)
 	for (i = 0; i < NR_UNITS; i++)
 		model.units[i].fails = plan->fails[i];
 	model.devices[0].attach_fails = plan->attach_fails;
+	model.devices[0].probe_fails = plan->probe_fails;
 	for (i = 0; i < NR_UNITS; i++) {
 		if (plan->give_up == (int)i)
 			break;
@@ -926,12 +952,13 @@ static void all_boots(void)
 	struct plan plan;
 	unsigned int n;
 
-	for (n = 0; n < NR_FAILURES * NR_FAILURES * 6 && !faults; n++) {
+	for (n = 0; n < NR_FAILURES * NR_FAILURES * 8 && !faults; n++) {
 		plan = (struct plan){
-			.fails = { n / 6 % NR_FAILURES, n / 6 / NR_FAILURES },
+			.fails = { n / 8 % NR_FAILURES, n / 8 / NR_FAILURES },
 			.second_first = n & 1,
-			.attach_fails = n / 2 % 3 == 1,
-			.removed = n / 2 % 3 == 2,
+			.attach_fails = n / 2 % 4 == 1,
+			.removed = n / 2 % 4 == 2,
+			.probe_fails = n / 2 % 4 == 3,
 			.give_up = -1,
 		};
 		/* With both units gone, in which order nothing is done says little. */

@@ -46,6 +46,7 @@ struct model_device {
 	struct iommu_domain *domain;	/* of its group */
 	void *may_reach;		/* the topmost table that is its own */
 	bool attach_fails;
+	bool probe_fails;
 };
 
 extern struct model {

@@ -56,6 +56,9 @@
  * A device or domain that fails its checks, or is gone: its entry is removed,
  * the device is refused at the PCI level, the others go on.
  *
+ * A device whose probe fails: it is stopped, its entry is removed, hardware forgets
+ * it, and only then its driver frees what it took over for the device.
+ *
  * A unit that cannot be adopted, that this kernel does not use, or whose driver
  * fails to come up after it was adopted: the devices behind it are stopped by bus
  * mastering before its translation goes off; other units are not concerned.
@@ -1825,6 +1828,39 @@ void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 	drop_incoming_free(ser - incoming->ho.devices);
 }
 
+/*
+ * The handover of a device that is being probed cannot be used. It is stopped first:
+ * what is running must not run into an entry that is gone. It is blocked next. Its
+ * tables come last, as hardware has forgotten them by then.
+ */
+static void give_up_device(struct device *dev,
+			   const struct iommu_liveupdate_ops *ops,
+			   const struct iommu_device_ser *ser, const char *why)
+{
+	refuse_incoming(ser, why);
+	ops->refuse_device(dev);
+	drop_incoming_free(ser - incoming->ho.devices);
+}
+
+/**
+ * iommu_liveupdate_lost() - A driver is about to forget a device
+ * @dev: The device. The driver's data of it are still there.
+ * @ops: The driver.
+ *
+ * What the driver took over for a device that came running is about to be freed, be it
+ * because its probe has failed, be it that the device goes. If it is still on what it
+ * came with it is stopped and blocked, and hardware no longer uses what it used,
+ * when this returns. The next probe does not find it in the handover.
+ */
+void iommu_liveupdate_lost(struct device *dev,
+			   const struct iommu_liveupdate_ops *ops)
+{
+	const struct iommu_device_ser *ser = iommu_liveupdate_incoming_device(dev);
+
+	if (ser)
+		give_up_device(dev, ops, ser, "the IOMMU driver has lost it");
+}
+
 /**
  * iommu_liveupdate_may_go_on() - Has PCI taken over a device of the handover?
  * @ser: The device.
@@ -1981,8 +2017,7 @@ struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
 		return r->domain;
 	}
 
-	dev_iommu_ops(dev)->liveupdate->refuse_device(dev);
-	iommu_liveupdate_drop_incoming(ser, why);
+	give_up_device(dev, dev_iommu_ops(dev)->liveupdate, ser, why);
 	return NULL;
 }
 

@@ -107,8 +107,10 @@ struct iommu_liveupdate_unit {
  *	is freed. @iommu is a unit that translates by it, or any of the driver if
  *	none was adopted: then it is there to be freed. An error pointer: -EINVAL if
  *	@ser cannot be right; -ENOMEM.
- * @refuse_device: Block the DMA of a device whose handover cannot be used.
- *	Hardware no longer uses what the device used, when this returns.
+ * @refuse_device: Block the DMA of a device whose handover cannot be used, and
+ *	which is stopped already. It may be one whose probe has failed, so that only
+ *	the driver's own data of it are there. Hardware no longer uses what the device
+ *	used, when this returns.
  *
  * @show_iommu: Say what the driver's part says, for debugfs; either side. NULL if
  *	nothing.
@@ -218,6 +220,8 @@ bool iommu_liveupdate_may_go_on(const struct iommu_device_ser *ser);
 void iommu_liveupdate_drop_incoming(const struct iommu_device_ser *ser,
 				    const char *why);
 void iommu_liveupdate_stop_stranger(u32 segment, u16 bdf);
+void iommu_liveupdate_lost(struct device *dev,
+			   const struct iommu_liveupdate_ops *ops);
 void *iommu_pages_restore(phys_addr_t phys, size_t size);
 void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 

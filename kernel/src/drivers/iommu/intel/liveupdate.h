@@ -50,6 +50,12 @@ static inline void intel_liveupdate_policy_off(void)
 	iommu_liveupdate_off();
 }
 
+/* Before the PASID directory is freed, which hardware may be using */
+static inline void intel_liveupdate_released(struct device *dev)
+{
+	iommu_liveupdate_lost(dev, &intel_liveupdate_ops);
+}
+
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
 void intel_liveupdate_as_found(struct device_domain_info *info);
@@ -117,6 +123,10 @@ static inline void intel_liveupdate_ignored(struct intel_iommu *iommu)
 }
 
 static inline void intel_liveupdate_policy_off(void)
+{
+}
+
+static inline void intel_liveupdate_released(struct device *dev)
 {
 }
 
