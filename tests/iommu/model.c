@@ -500,6 +500,7 @@ static struct iommu_domain *paging_alloc(void)
 	struct model_domain *d = calloc(1, sizeof(*d));
 
 	d->top = page_alloc();
+	d->domain.type = __IOMMU_DOMAIN_PAGING;
 	d->domain.ops = &paging_ops;
 	d->domain.owner = &iommu_ops;
 	return &d->domain;
@@ -773,7 +774,15 @@ static void move(unsigned int i)
 	tell("move", i);
 	if (!iommu_domain_is_restored(old))
 		return;
+	/* One that is not of paging, as the blocked one, would be a gap. */
+	if (iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, old, 0) != -EOPNOTSUPP ||
+	    strcmp(model.rule, "iommu_paging"))
+		model_fault("device %u leaves for a domain that has a gap", i);
 	rebuilt[i] = paging_alloc();
+	if (iommu_liveupdate_may_attach(&d->pci.dev, rebuilt[i], old, 0) ||
+	    iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, rebuilt[i], 0) ||
+	    iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, old, 1))
+		model_fault("device %u may not be moved", i);
 	rebuilt[i]->ops->attach_dev(rebuilt[i], &d->pci.dev, old);
 	d->domain = rebuilt[i];
 	iommu_liveupdate_domain_left(old, &d->pci.dev);
@@ -1026,6 +1035,8 @@ static void changed(void)
 
 	boot();
 	preserve(&args, NR_DEVICES);
+	if (iommu_liveupdate_may_attach(&d->pci.dev, d->domain, d->domain, 0) != -EBUSY)
+		model_fault("a preserved device is attached to a domain");
 	unit_of(1)->table[1] = 0;
 	d->pci.master = false;
 	if (iommu_device_unchanged(&d->pci.dev, d->domain) != -EBUSY ||

@@ -232,7 +232,9 @@ struct iommu_domain_ops {
 	void (*free)(struct iommu_domain *domain);
 };
 
+#define __IOMMU_DOMAIN_PAGING	(1u << 0)
 struct iommu_domain {
+	unsigned int type;
 	const struct iommu_domain_ops *ops;
 	const struct iommu_ops *owner;
 	void *iopf_handler;

@@ -2022,6 +2022,37 @@ struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
 }
 
 /**
+ * iommu_liveupdate_may_attach() - May the core attach a device to another domain?
+ * @dev: The device.
+ * @new_domain: The domain that it is to get.
+ * @old_domain: The domain that it has, any kind, or NULL.
+ * @flags: Of the core; 0 if a failure leaves all as it was. Else nothing is refused.
+ *
+ * A restored domain is left for a
+ * paging domain only: for any other kind, as a nested one, drivers block the
+ * device first, which would be a gap.
+ *
+ * Context: Under the mutex of the group.
+ * Return: 0; -EBUSY while @dev is preserved for the next kernel; -EOPNOTSUPP if it is
+ * on a restored domain and @new_domain is none of paging, by a rule that the log names.
+ */
+int iommu_liveupdate_may_attach(struct device *dev,
+				struct iommu_domain *new_domain,
+				struct iommu_domain *old_domain,
+				unsigned int flags)
+{
+	if (flags)
+		return 0;
+	if (iommu_liveupdate_frozen(dev))
+		return -EBUSY;
+	if (!old_domain || !old_domain->restored)
+		return 0;
+	return liveupdate_require(new_domain->type & __IOMMU_DOMAIN_PAGING,
+				  &rule_iommu_paging, "the translation of %s",
+				  dev_name(dev));
+}
+
+/**
  * iommu_liveupdate_domain_left() - A device was moved off a restored domain
  * @domain: The domain that the device was attached to, any kind.
  * @dev:    The device.

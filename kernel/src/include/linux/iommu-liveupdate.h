@@ -227,6 +227,10 @@ void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 
 /* Incoming: called by the IOMMU core */
 struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone);
+int iommu_liveupdate_may_attach(struct device *dev,
+				struct iommu_domain *new_domain,
+				struct iommu_domain *old_domain,
+				unsigned int flags);
 void iommu_liveupdate_domain_left(struct iommu_domain *domain,
 				  struct device *dev);
 bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain);
@@ -268,6 +272,14 @@ static inline struct iommu_domain *
 iommu_liveupdate_domain(struct device *dev, bool alone)
 {
 	return NULL;
+}
+
+static inline int iommu_liveupdate_may_attach(struct device *dev,
+					      struct iommu_domain *new_domain,
+					      struct iommu_domain *old_domain,
+					      unsigned int flags)
+{
+	return 0;
 }
 
 static inline void iommu_liveupdate_domain_left(struct iommu_domain *domain,
