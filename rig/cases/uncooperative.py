@@ -456,6 +456,29 @@ def handler_missing(machine, begin, iommu):
     fail_if(found)
 
 
+@guarded
+def sleeps(machine, begin, iommu):
+    """The machine is to suspend while a device is preserved, and while it is incoming.
+
+    To see it fail: without pci_liveupdate_pm() each of these sleeps is granted.
+    """
+    run = begin(iommu=iommu, limit_s=180)
+    run.rest(STEADY_S)
+    ask(run, "preserve", "uncoop", what="preserve")
+    ask(run, "sleep preserved", "uncoop", what="sleep")
+    ask(run, "undo", "uncoop", what="undo")
+    ask(run, "sleep undone", "uncoop", what="sleep")
+    idle_update(run, 2)
+    ask(run, "sleep incoming", "uncoop", what="sleep")
+    resume(run)
+    ask(run, "sleep finished", "uncoop", what="sleep")
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge() + check_cells(run, "s")
+    machine.figures["outcome"] = "EBUSY until the session is undone or finished; DMA goes on"
+    fail_if(found)
+
+
 GIVEN_UP_KB = 48 << 10          # of the 66 MB of the memfd
 
 
@@ -561,6 +584,8 @@ CASES = [
          fault="no vfio-pci in the next kernel"),
     Case("memfd-given-up", "memory that cannot be retrieved is freed if no device needs it",
          bind(given_up, iommu="vtd-scalable"), fault="no memory to retrieve a memfd that no device uses"),
+    Case("uncoop-sleep", "suspend is refused while a device is preserved or incoming",
+         bind(sleeps, iommu="vtd-scalable"), kernel="host", fault="the machine is to suspend"),
     Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, iommu="vtd-scalable"),
          kernel="lab"),
 ]

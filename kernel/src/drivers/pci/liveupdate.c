@@ -54,6 +54,10 @@
  *   functions, devices whose DMA carries another requester ID (behind a bridge
  *   to conventional PCI, or by a quirk), devices not in D0, not finished from
  *   the last update, or gone.
+ * - *The machine is to sleep*: suspend and hibernation would stop a device that
+ *   is preserved or incoming, so they are refused with -EBUSY as long as there is
+ *   one. While the machine goes to sleep no device can be preserved. The same
+ *   holds for going back to a hibernated kernel.
  * - *Undone before the jump*: pci_liveupdate_unpreserve() takes the device,
  *   and the bridges that no other preserved device needs, off the list.
  * - *Changed before the jump*: pci_liveupdate_freeze() fails, reboot(2) returns
@@ -113,11 +117,13 @@
 #include <linux/liveupdate_show.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/overflow.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/pm_runtime.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/workqueue.h>
 
 #include "liveupdate_rules.h"
@@ -143,6 +149,7 @@
  * @in: Incoming list, NULL if there is none, it is bad, or all is finished.
  * @refuse_reason: Why no device is taken over; NULL if that is not so.
  * @inherit: There was an incoming list, good or bad.
+ * @sleep: The machine goes to sleep, or wakes up.
  */
 struct pci_liveupdate_state {
 	struct mutex lock;	/* Protects all of it */
@@ -151,6 +158,7 @@ struct pci_liveupdate_state {
 	struct pci_ser *in;
 	const char *refuse_reason;
 	bool inherit;
+	bool sleep;
 };
 
 static struct pci_liveupdate_state pci_liveupdate = {
@@ -399,8 +407,9 @@ static int pci_liveupdate_check(struct pci_dev *dev)
  * Context: In the .preserve() of a file handler that has registered with
  * pci_liveupdate_register_flb().
  * Return: 0 on success. -EOPNOTSUPP if a device of this kind cannot be handed
- * over, -EBUSY if it cannot be now, -ENODEV if it is gone, -EEXIST if it is
- * preserved already, -ENOSPC if the list is full. The reason is in the log.
+ * over, -EBUSY if it cannot be now (the machine goes to sleep, for one), -ENODEV
+ * if it is gone, -EEXIST if it is preserved already, -ENOSPC if the list is full.
+ * The reason is in the log.
  */
 int pci_liveupdate_preserve(struct pci_dev *dev)
 {
@@ -417,7 +426,9 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	ret = liveupdate_require(!pci_liveupdate_outgoing(dev), &rule_pci_again,
 				 "%s", pci_name(dev)) ?:
 	      liveupdate_require(!pci_liveupdate_incoming(dev),
-				 &rule_pci_unfinished, "%s", pci_name(dev));
+				 &rule_pci_unfinished, "%s", pci_name(dev)) ?:
+	      liveupdate_require(!pci_liveupdate.sleep, &rule_pci_sleep, "%s",
+				 pci_name(dev));
 	if (ret)
 		return ret;
 
@@ -1195,6 +1206,56 @@ void pci_liveupdate_removed(struct pci_dev *dev)
 {
 	pci_liveupdate_reset(dev);
 }
+
+#ifdef CONFIG_PM_SLEEP
+static int pci_liveupdate_may_sleep(void)
+{
+	struct pci_dev *dev = NULL;
+	int ret = 0;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	for_each_pci_dev(dev) {
+		ret = liveupdate_require(!pci_liveupdate_outgoing(dev) &&
+					 !pci_liveupdate_incoming(dev),
+					 &rule_pci_stopped, "%s", pci_name(dev));
+		if (ret) {
+			pci_dev_put(dev);
+			return ret;
+		}
+	}
+	pci_liveupdate.sleep = true;
+	return 0;
+}
+
+static int pci_liveupdate_pm(struct notifier_block *nb, unsigned long event,
+			     void *data)
+{
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		return notifier_from_errno(pci_liveupdate_may_sleep());
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		scoped_guard(mutex, &pci_liveupdate.lock)
+			pci_liveupdate.sleep = false;
+		return NOTIFY_OK;
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pci_liveupdate_pm_nb = {
+	.notifier_call = pci_liveupdate_pm,
+};
+
+/* Before anything goes back to a hibernated kernel, which is the last initcall. */
+static int __init pci_liveupdate_pm_init(void)
+{
+	return register_pm_notifier(&pci_liveupdate_pm_nb);
+}
+subsys_initcall(pci_liveupdate_pm_init);
+#endif
 
 static int __init pci_liveupdate_reset_late(void)
 {

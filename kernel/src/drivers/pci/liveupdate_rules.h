@@ -5,6 +5,7 @@
 
 LIVEUPDATE_RULE(pci_again, EEXIST, "it is preserved already");
 LIVEUPDATE_RULE(pci_unfinished, EBUSY, "the session that it came with is not finished");
+LIVEUPDATE_RULE(pci_sleep, EBUSY, "the machine is about to suspend or hibernate");
 LIVEUPDATE_RULE(pci_suspended, EBUSY, "it is runtime suspended");
 LIVEUPDATE_RULE(pci_vf, EOPNOTSUPP, "it is a virtual function");
 LIVEUPDATE_RULE(pci_vfs, EOPNOTSUPP, "it has virtual functions enabled");
@@ -25,3 +26,7 @@ LIVEUPDATE_RULE(pci_header, EBUSY, "header type differs from the handover");
 LIVEUPDATE_RULE(pci_buses, EBUSY, "bus numbers differ from the handover");
 LIVEUPDATE_RULE(pci_ari, EBUSY, "ARI setting differs from the handover");
 LIVEUPDATE_RULE(pci_acs, EBUSY, "ACS control differs from the handover");
+
+/* What is refused is the sleep, not the device. */
+LIVEUPDATE_RULE(pci_stopped, EBUSY,
+		"suspend and hibernation would stop it; they are refused until its session is undone or finished");

@@ -31,6 +31,7 @@
  *	uncoop look DEV		say what a device's command register is
  *	uncoop close DEV	give a device back
  *	uncoop start		take the devices from reset to DMA again
+ *	uncoop sleep STATE	have the machine suspend, in that state of the device
  *	uncoop reboot		try the jump; say why it is refused
  *	uncoop undo		close the session before the jump
  *	uncoop leave		jump into the next kernel with nothing preserved
@@ -46,6 +47,7 @@
 #include "devices/workload.h"
 #include "scenarios/uncooperative/before_jump.h"
 #include "scenarios/uncooperative/commands.h"
+#include "scenarios/uncooperative/machine_sleep.h"
 #include "scenarios/uncooperative/memory_use.h"
 #include "scenarios/uncooperative/odd_processes.h"
 #include "scenarios/uncooperative/removal.h"
@@ -78,6 +80,7 @@ static const struct {
 	{ "rescan", uncoop_rescan },
 	{ "look", uncoop_look },
 	{ "close", uncoop_close },
+	{ "sleep", uncoop_sleep },
 	{ "reboot", uncoop_reboot },
 	{ "undo", uncoop_undo },
 	{ "leave", uncoop_leave },
