@@ -237,6 +237,18 @@ def refused_line(text, line):
     return None
 
 
+def shown(stage, text):
+    """Findings on a file whose data is damaged: it was looked at, and asked whether it can be finished.
+    The log says it once, the view as often as somebody asks."""
+    why = stage.damage.says.removeprefix(VFIO)
+    times = text.count(stage.damage.says.partition("{pa}")[0])
+    view = "".join(e["text"] for e in stage.events if e["ev"] == "view")
+    if times != 1:
+        yield f"the log says {times} times that the data of the file was refused"
+    if not re.search(rf'^file .* state=failed errno={errno.EINVAL} .*by=vfio why="{why}"', view, re.M):
+        yield f"the view does not say 'by=vfio why=\"{why}\"' of a file"
+
+
 def look(run, stage, text, target):
     """Findings on one damage."""
     found, damage = [], stage.damage
@@ -246,6 +258,8 @@ def look(run, stage, text, target):
     said = refused_line(text, damage.line(run.ready[target]))
     if not said:
         found.append(f"the log does not say '{damage.says}'")
+    if damage.says.startswith(VFIO):
+        found += shown(stage, text)
     for name, expected in ((target, damage.meant), (other, damage.other)):
         got = stage.first("resumed")[name]
         if expected and got != expected:
@@ -306,6 +320,9 @@ def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
         number += 1
         start = len(machine.events)
         since = go(run, number, f"preserve=1 corrupt={damage.name}:{run.ready[target]}")
+        if damage.says.startswith(VFIO):
+            machine.send("view damaged")
+            machine.wait("viewed", since=since)
         stages.append(Stage(run, damage, number, since))
         windows.append((machine.events[start]["host_real_ns"] // 1000,
                         machine.events[-1]["host_real_ns"] // 1000))

@@ -83,7 +83,7 @@ RECORDS = {
     "file": ({"session": _text, "token": _hex, "compatible": _text,
               "state": _one_of("preserved", "not-retrieved", "retrieved", "failed")},
              {"errno": _number, "open": _number, "hwpts": _number, "device": _bdf, "bound": YES_NO,
-              "handler": _one_of("missing"), **HOLDER}),
+              "handler": _one_of("missing"), "by": _one_of("vfio"), "why": _text, **HOLDER}),
     "hwpt": ({"session": _text, "iommufd": _hex, "token": _hex, "domain": _number, "devices": _number,
               "state": _one_of("preserved", "not-retrieved", "restored", "reclaimed", "left")}, {}),
     "iommu": ({"state": _one_of("preserved", "pending", "adopted", "refused")},

@@ -252,20 +252,20 @@ static void vfio_pci_liveupdate_unfreeze(struct liveupdate_file_op_args *args)
 	__vfio_pci_liveupdate_unfreeze(vfio_pci_liveupdate_vdev(args->file));
 }
 
-/* NULL if the data of a file cannot be used. */
-static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data)
+/*
+ * NULL, and why, if the data of a file cannot be used. It is asked whenever somebody
+ * looks or tries to finish. So it does not write to the log: retrieving the file does,
+ * which fails for good, and the view says it at any time.
+ */
+static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data, const char **why)
 {
 	const struct vfio_pci_ser *ser;
 	struct liveupdate_kho_mem kho;
-	const char *why;
 
 	liveupdate_kho_mem_init(&kho);
-	why = vfio_pci_ser_check(&kho.mem, data, &ser);
+	*why = vfio_pci_ser_check(&kho.mem, data, &ser);
 	liveupdate_kho_mem_destroy(&kho);
-	if (!why)
-		return (struct vfio_pci_ser *)ser;
-	pr_err("data of a vfio-pci file at %#llx refused: %s\n", data, why);
-	return NULL;
+	return *why ? NULL : (struct vfio_pci_ser *)ser;
 }
 
 /* The device that was meant, with a reference; NULL if it is not there. */
@@ -300,11 +300,15 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 	struct vfio_pci_core_device *vdev;
 	struct vfio_pci_ser *ser;
 	struct file *file;
+	const char *why;
 	int ret;
 
-	ser = vfio_pci_liveupdate_ser(args->serialized_data);
-	if (!ser)
+	ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
+	if (!ser) {
+		pr_err("data of a vfio-pci file at %#llx refused: %s\n",
+		       args->serialized_data, why);
 		return -EINVAL;
+	}
 
 	pdev = vfio_pci_liveupdate_pdev(ser);
 	if (!pdev) {
@@ -320,8 +324,11 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 
 	ret = vfio_pci_liveupdate_bind(pdev);
 	if (ret) {
-		pci_err(pdev, "liveupdate: cannot be retrieved: cannot bind %s: %pe\n",
-			vfio_pci_liveupdate_driver->name, ERR_PTR(ret));
+		/* If for want of memory, user space can try as often as it likes. */
+		dev_err_ratelimited(&pdev->dev,
+				    "liveupdate: cannot be retrieved: cannot bind %s: %pe\n",
+				    vfio_pci_liveupdate_driver->name,
+				    ERR_PTR(ret));
 		return ret;
 	}
 
@@ -353,6 +360,7 @@ static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = NULL;
 	struct vfio_pci_ser *ser;
+	const char *why;
 
 	if (!args->retrieve_status)
 		return false;
@@ -365,7 +373,7 @@ static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
 	}
 
 	/* It can go if the device has gone, or was stopped. */
-	ser = vfio_pci_liveupdate_ser(args->serialized_data);
+	ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
 	if (!ser)
 		return false;
 	pdev = vfio_pci_liveupdate_pdev(ser);
@@ -395,6 +403,8 @@ static void vfio_pci_liveupdate_save_state(struct vfio_pci_core_device *vdev)
 
 static void vfio_pci_liveupdate_finish(struct liveupdate_file_op_args *args)
 {
+	const char *why;
+
 	if (args->retrieve_status > 0) {
 		struct vfio_pci_core_device *vdev =
 			vfio_pci_liveupdate_vdev(args->file);
@@ -404,17 +414,22 @@ static void vfio_pci_liveupdate_finish(struct liveupdate_file_op_args *args)
 			vfio_pci_liveupdate_save_state(vdev);
 		pci_liveupdate_finish(vdev->pdev);
 	}
-	kho_restore_free(vfio_pci_liveupdate_ser(args->serialized_data));
+	kho_restore_free(vfio_pci_liveupdate_ser(args->serialized_data, &why));
 }
 
 static void vfio_pci_liveupdate_show(struct liveupdate_view *v,
 				     const struct liveupdate_file_op_args *args)
 {
 	const struct vfio_pci_ser *ser = args->private_data;
+	const char *why = NULL;
 	bool bound;
 
 	if (v->incoming)
-		ser = vfio_pci_liveupdate_ser(args->serialized_data);
+		ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
+	if (why) {
+		liveupdate_show_word(v, "by", "vfio");
+		liveupdate_show_text(v, "why", why);
+	}
 	if (!ser)
 		return;
 	liveupdate_show_bdf(v, "device", ser->segment, ser->bdf);
