@@ -67,7 +67,9 @@
  *   is refused, and so is each one below a refused bridge. Refused is: its bus
  *   mastering is switched off where it is found, it is never incoming, and it
  *   is reset before a driver can have it. If it cannot be reset, no driver gets
- *   it: with bus mastering on, it would go on with what it was doing.
+ *   it: with bus mastering on, it would go on with what it was doing. If vfio-pci
+ *   has it already, nobody can open it before the reset. Refused devices do not
+ *   wait for each other, unless they are below the same bridge.
  * - *The handover cannot be used by the IOMMU code*: that code blocks the
  *   device and calls pci_liveupdate_refuse(), with the same effect.
  * - *The list cannot be read* (of another version, damaged, incomplete, Live
@@ -122,6 +124,7 @@
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/pm_runtime.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/workqueue.h>
@@ -866,8 +869,7 @@ static void pci_liveupdate_put_bridges(struct pci_dev *dev)
  */
 static bool pci_liveupdate_booted;
 
-static void pci_liveupdate_reset_work(struct work_struct *work);
-static DECLARE_WORK(pci_liveupdate_reset_refused, pci_liveupdate_reset_work);
+static void pci_liveupdate_reset_later(struct pci_dev *dev);
 
 /* @dev is not taken over: stop it here and now, and have it reset. */
 static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
@@ -884,8 +886,9 @@ static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
 	set_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
 	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev),
 				 false, 0);
-	if (pci_dev_is_added(dev) && READ_ONCE(pci_liveupdate_booted))
-		schedule_work(&pci_liveupdate_reset_refused);
+	/* Paired with the release in pci_liveupdate_reset_late(): there is a queue. */
+	if (pci_dev_is_added(dev) && smp_load_acquire(&pci_liveupdate_booted))
+		pci_liveupdate_reset_later(dev);
 }
 
 /*
@@ -1041,23 +1044,50 @@ static int pci_liveupdate_try_reset(struct pci_dev *dev)
 	return ret;
 }
 
+/**
+ * struct pci_liveupdate_job - A refused device is to be reset.
+ * @work: Of a queue whose work can run all at the same time.
+ * @dev: The device, with a reference.
+ *
+ * A reset can take a minute, and a driver that loses its device waits for the user.
+ * So each device has a job of its own.
+ */
+struct pci_liveupdate_job {
+	struct work_struct work;
+	struct pci_dev *dev;
+};
+
+static struct workqueue_struct *pci_liveupdate_wq;
+
+/* A driver that had the device when it was refused loses it, if it cannot be reset. */
+static void pci_liveupdate_reset_or_release(struct pci_dev *dev)
+{
+	if (pci_dev_is_added(dev) && pci_liveupdate_reset(dev))
+		device_release_driver(&dev->dev);
+}
+
 static void pci_liveupdate_reset_work(struct work_struct *work)
 {
-	struct pci_dev *dev = NULL;
+	struct pci_liveupdate_job *job =
+		container_of(work, struct pci_liveupdate_job, work);
 
-	for_each_pci_dev(dev) {
-		if (pci_dev_is_added(dev))
-			pci_liveupdate_reset(dev);
+	pci_liveupdate_reset_or_release(job->dev);
+	pci_dev_put(job->dev);
+	kfree(job);
+}
+
+/* Without memory for it the mark stays, and with that nobody can use the device. */
+static void pci_liveupdate_reset_later(struct pci_dev *dev)
+{
+	struct pci_liveupdate_job *job = kzalloc_obj(*job);
+
+	if (!job) {
+		pci_err(dev, "liveupdate: no memory to reset it; it is reset when it is bound or removed\n");
+		return;
 	}
-	/*
-	 * Drivers that had them when they were refused wait for their users: not
-	 * before what can be reset was reset.
-	 */
-	for_each_pci_dev(dev) {
-		if (pci_dev_is_added(dev) &&
-		    test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
-			device_release_driver(&dev->dev);
-	}
+	job->dev = pci_dev_get(dev);
+	INIT_WORK(&job->work, pci_liveupdate_reset_work);
+	queue_work(pci_liveupdate_wq, &job->work);
 }
 
 /**
@@ -1259,8 +1289,20 @@ subsys_initcall(pci_liveupdate_pm_init);
 
 static int __init pci_liveupdate_reset_late(void)
 {
-	WRITE_ONCE(pci_liveupdate_booted, true);
-	pci_liveupdate_reset_work(NULL);
+	struct pci_dev *dev = NULL;
+
+	pci_liveupdate_wq = alloc_workqueue("pci_liveupdate", WQ_UNBOUND,
+					    WQ_MAX_ACTIVE);
+	if (!pci_liveupdate_wq)
+		return -ENOMEM;
+	/* Paired with the test in pci_liveupdate_stop(). */
+	smp_store_release(&pci_liveupdate_booted, true);
+	for_each_pci_dev(dev) {
+		if (pci_liveupdate_refused(dev))
+			pci_liveupdate_reset_later(dev);
+	}
+	/* There is no user yet that a driver could wait for; and there shall be none. */
+	flush_workqueue(pci_liveupdate_wq);
 	return 0;
 }
 late_initcall(pci_liveupdate_reset_late);

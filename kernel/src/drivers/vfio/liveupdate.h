@@ -24,14 +24,20 @@ static inline int vfio_liveupdate_rebind(struct vfio_device_file *df,
 
 /*
  * A device that has been working since before a live update is opened through
- * its session only, that is, with the file that vfio_liveupdate_open() made.
+ * its session only, that is, with the file that vfio_liveupdate_open() made. One that
+ * was refused cannot be opened at all before it was reset.
  */
 static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 					   bool retrieved)
 {
-	if (retrieved || !dev_is_pci(device->dev))
+	struct pci_dev *pdev;
+
+	if (!dev_is_pci(device->dev))
 		return 0;
-	return pci_liveupdate_incoming(to_pci_dev(device->dev)) ? -EBUSY : 0;
+	pdev = to_pci_dev(device->dev);
+	if (pci_liveupdate_refused(pdev))
+		return -EBUSY;
+	return !retrieved && pci_liveupdate_incoming(pdev) ? -EBUSY : 0;
 }
 
 /*

@@ -88,6 +88,18 @@ static inline bool pci_liveupdate_held(const struct pci_dev *dev)
 }
 
 /**
+ * pci_liveupdate_refused() - Is this device still to be reset?
+ * @dev: PCI device.
+ *
+ * Return: true from the moment when the device was refused to its reset: nobody may
+ * make it a bus master.
+ */
+static inline bool pci_liveupdate_refused(const struct pci_dev *dev)
+{
+	return test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
+}
+
+/**
  * pci_liveupdate_lost_irqs() - May the device have raised interrupts in vain?
  * @dev: PCI device.
  *
@@ -155,6 +167,11 @@ static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
 }
 
 static inline bool pci_liveupdate_held(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_refused(const struct pci_dev *dev)
 {
 	return false;
 }
