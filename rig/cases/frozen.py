@@ -9,6 +9,7 @@ They have been seen to fail: in a kernel without the fence of the freeze (see
 drivers/vfio/pci/vfio_pci_liveupdate_core.c) INTx, MSI or MSI-X is on in most jumps.
 """
 
+import re
 import time
 
 from rig.lib.case import Case
@@ -18,6 +19,7 @@ from rig.referee import config
 
 IGB_MSI, IGB_MSIX = 0x50, 0x70  # capabilities of QEMU's igb
 UPDATES, MANY = 5, 100
+ONCE = 3
 BUSY = 10                       # writes in each kernel, at least: its own alone are four
 
 
@@ -84,6 +86,36 @@ def resetting(machine, begin, updates, iommu="vtd-scalable"):
         raise Failed("; ".join(found))
 
 
+@guarded
+def once(machine, begin, what, answer, append="", iommu="vtd-scalable"):
+    """A process waits for the freeze, and then asks for what would take the device from its driver, or
+    change what it is. The update is done all the same; the device's DMA is judged as ever.
+
+    Seen to fail (frozen-unbind), without pci_liveupdate_keeps_driver() in __device_release_driver():
+    the process has the device's lock and waits for its file to be closed, device_shutdown() waits
+    for the lock, and the machine stands still. To see frozen-vfs fail: without pci_liveupdate_held()
+    in sriov_numvfs_store().
+    """
+    run = begin(iommu=iommu, sound=False, append=f"rig.updates={ONCE} {append}".strip(), limit_s=60 + 20 * ONCE)
+    run.rest(STEADY_S)
+    for stage in range(2, ONCE + 2):
+        since = len(machine.events)
+        machine.send(f"race {what}")
+        machine.wait("racing", since=since)
+        run.update(stage)
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge()
+    said = re.findall(rf"rig: {what} after the freeze: (.*?)\s*$", machine.console(), re.M)
+    machine.figures.update(tries=said.count("tried"), outcome=f"{answer or 'it waits'}; DMA goes on")
+    must_see(f"the process ask for '{what}' after each freeze", said.count("tried") == ONCE)
+    wrong = {text for text in said if text not in ("tried", answer)}
+    if wrong:
+        found.append(f"'{what}' after the freeze: {', '.join(sorted(wrong))}")
+    if found:
+        raise Failed("; ".join(found))
+
+
 CASES = [
     *(Case(f"frozen-{what}{'-many' * many}", f"a process {does} all through {UPDATES if not many else MANY} updates",
            bind(racing, what=what, updates=MANY if many else UPDATES), soak=many,
@@ -95,4 +127,11 @@ CASES = [
            bind(resetting, updates=MANY if many else UPDATES), soak=many,
            fault="" if many else "a process resets the device while the kernel is replaced")
       for many in (False, True)),
+    Case("frozen-unbind", "a process takes the driver from the device after the freeze", bind(once, what="unbind", answer=""),
+         fault="the driver is taken from a device while the kernel is replaced"),
+    Case("frozen-remove", "a process removes the device after the freeze", bind(once, what="remove", answer=""),
+         fault="a device is removed while the kernel is replaced"),
+    Case("frozen-vfs", "a process enables virtual functions of the device after the freeze",
+         bind(once, what="vfs", answer="Device or resource busy", append="vfio-pci.enable_sriov=1"),
+         fault="virtual functions are enabled while the kernel is replaced"),
 ]

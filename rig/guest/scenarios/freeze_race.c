@@ -4,10 +4,17 @@
  * reboot(2): it connects and disconnects MSI-X ("interrupts"), writes to the
  * configuration space what would switch INTx and MSI on ("config"), or resets the
  * device ("reset"). What the kernel answers is up to the kernel.
+ *
+ * Or it waits for the freeze, which a write to configuration space tells from its
+ * errno, and does it once: takes the driver from the device ("unbind"), removes the
+ * device ("remove"), or enables virtual functions ("vfs"). It says so in the log, since
+ * the control channel may be gone by then.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -18,6 +25,7 @@
 
 #include "core/control.h"
 #include "core/end.h"
+#include "core/files.h"
 #include "interfaces/vfio.h"
 #include "scenarios/freeze_race.h"
 
@@ -96,11 +104,60 @@ static void reset(struct vdev *v)
 	}
 }
 
+static void in_log(const char *what, const char *said)
+{
+	char line[96];
+
+	snprintf(line, sizeof(line), "rig: %s after the freeze: %s", what, said);
+	write_file("/dev/kmsg", line);
+}
+
+static void once_frozen(struct vdev *v, const char *what, const char *path,
+			const char *text)
+{
+	/* Before the freeze: after it there may be no time to look it up. */
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	uint16_t cmd = vfio_config_read16(v, PCI_COMMAND);
+
+	if (fd < 0)
+		die("open %s: %s", path, strerror(errno));
+	while (pwrite(v->fd, &cmd, 2, v->config_off + PCI_COMMAND) == 2)
+		;
+	in_log(what, "tried");
+	in_log(what, write(fd, text, strlen(text)) < 0 ? strerror(errno) : "done");
+	for (;;)
+		pause();
+}
+
+static void unbind(struct vdev *v)
+{
+	once_frozen(v, "unbind", "/sys/bus/pci/drivers/vfio-pci/unbind", v->bdf);
+}
+
+static void remove_it(struct vdev *v)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", v->bdf);
+	once_frozen(v, "remove", path, "1");
+}
+
+static void vfs(struct vdev *v)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs", v->bdf);
+	once_frozen(v, "vfs", path, "1");
+}
+
 void freeze_race_begin(struct vdev *v, const char *what)
 {
 	void (*run)(struct vdev *v) = !strcmp(what, "interrupts") ? interrupts :
 				      !strcmp(what, "config") ? config :
-				      !strcmp(what, "reset") ? reset : NULL;
+				      !strcmp(what, "reset") ? reset :
+				      !strcmp(what, "unbind") ? unbind :
+				      !strcmp(what, "remove") ? remove_it :
+				      !strcmp(what, "vfs") ? vfs : NULL;
 
 	if (!run)
 		die("there is no race '%s'", what);

@@ -21,9 +21,9 @@
  *
  * 2. In .freeze() it calls pci_liveupdate_freeze(): what the list says is
  *    compared with the hardware a last time. From here on neither the device nor
- *    a bridge above it can be reset. User space runs until the last moment, so
- *    the driver, too, must not let it change anything of the device from here
- *    on, see pci_liveupdate_frozen().
+ *    a bridge above it can be reset, or lose its driver, or get virtual functions.
+ *    User space runs until the last moment, so the driver, too, must not let it
+ *    change anything of the device from here on, see pci_liveupdate_frozen().
  *
  * 3. pci_device_shutdown() asks pci_liveupdate_shutdown(). The driver's
  *    .shutdown() is not called for a preserved device, nor for the port driver
@@ -127,6 +127,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
+#include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 
 #include "liveupdate_rules.h"
@@ -494,8 +495,11 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev)
 EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
 
 /*
- * Who resets a device, or unbinds it, holds its lock, and tests the bit under the
- * lock. So nothing of the kind is under way when this has succeeded, nor begins.
+ * Who resets a device, enables its virtual functions or takes its driver from it
+ * holds its lock, and tests the bit under the lock. So nothing of the kind is under
+ * way when this has succeeded, nor begins. Who unbinds the device or removes it waits
+ * without the lock, see pci_liveupdate_wait(): its driver would wait for user space
+ * and keep the lock, and the shutdown needs the lock.
  */
 static int pci_liveupdate_hold(struct pci_dev *dev)
 {
@@ -517,8 +521,22 @@ static void pci_liveupdate_let_go(struct pci_dev *dev)
 {
 	for (; dev; dev = pci_upstream_bridge(dev)) {
 		pci_liveupdate_allow_reset(dev);
-		clear_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
+		clear_and_wake_up_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
 	}
+}
+
+/**
+ * pci_liveupdate_wait() - Wait as long as a device is frozen
+ * @dev: Any device. It can be frozen again by the time that the caller has its lock.
+ *
+ * Context: May sleep, until the freeze is undone or the machine jumps. The caller does
+ * not have the lock of the device.
+ */
+void pci_liveupdate_wait(struct device *dev)
+{
+	if (dev_is_pci(dev))
+		wait_on_bit(&to_pci_dev(dev)->liveupdate,
+			    PCI_LIVEUPDATE_FROZEN, TASK_UNINTERRUPTIBLE);
 }
 
 static int pci_liveupdate_unchanged(struct pci_dev *dev)
@@ -535,7 +553,7 @@ static int pci_liveupdate_unchanged(struct pci_dev *dev)
  * @dev: The device.
  *
  * From here to pci_liveupdate_unfreeze() neither the device nor a bridge above it
- * can be reset. Each has to be as it was described.
+ * can be reset or lose its driver. Each has to be as it was described.
  *
  * Context: In the .freeze() of the file handler.
  * Return: 0 on success. -EBUSY if the device is being reset or unbound, or is

@@ -75,6 +75,18 @@ static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
 }
 
 /**
+ * pci_liveupdate_keeps_driver() - May this device not lose its driver now?
+ * @dev: Any device; locked.
+ *
+ * Return: true if it is a PCI device that is frozen: its driver would wait for user
+ * space with the lock of the device, which is shut down next.
+ */
+static inline bool pci_liveupdate_keeps_driver(struct device *dev)
+{
+	return dev_is_pci(dev) && pci_liveupdate_frozen(to_pci_dev(dev));
+}
+
+/**
  * pci_liveupdate_held() - Must this device not be stopped now?
  * @dev: PCI device, bridges included.
  *
@@ -121,6 +133,7 @@ static inline void pci_liveupdate_opened(struct pci_dev *dev)
 }
 
 int pci_liveupdate_register_flb(struct liveupdate_file_handler *fh);
+void pci_liveupdate_wait(struct device *dev);
 
 int pci_liveupdate_preserve(struct pci_dev *dev);
 void pci_liveupdate_unpreserve(struct pci_dev *dev);
@@ -164,6 +177,15 @@ static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
 static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
 {
 	return false;
+}
+
+static inline bool pci_liveupdate_keeps_driver(struct device *dev)
+{
+	return false;
+}
+
+static inline void pci_liveupdate_wait(struct device *dev)
+{
 }
 
 static inline bool pci_liveupdate_held(const struct pci_dev *dev)

@@ -18,8 +18,8 @@
  *   can take as long as a reset does, if it is one (FLR).
  * - *An eventfd that unmasks INTx*, under irqlock: there is nobody to give an error
  *   to, so that it is noted down and done when the freeze is undone.
- * - *Resets and low power states* give -EBUSY, under the lock of the device; see
- *   drivers/pci/liveupdate.c.
+ * - *Resets, low power states and virtual functions* give -EBUSY, under the lock of
+ *   the device; who unbinds or removes it waits; see drivers/pci/liveupdate.c.
  *
  * The BARs can still be accessed: the device is the user's, and goes on.
  *
