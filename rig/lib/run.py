@@ -71,16 +71,20 @@ class Run:
     """One machine from start to power-off, and what the referee has on it."""
 
     def __init__(self, machine, iommu, nic=True, sound=True, bystander=False, behind="bus", append="",
-                 extra=(), rate=None, tenants=False, **options):
+                 extra=(), rate=None, tenants=False, messages=False, **options):
         """extra: more of QEMU's arguments; rate: frames/s; tenants: each device is another process's;
-        options: further ones of machine.start()."""
-        self.machine, self.nic, self.sound = machine, nic, sound
+        messages: the network device asks for an interrupt with each frame, see frames.py; options:
+        further ones of machine.start()."""
+        self.machine, self.nic, self.sound, self.messages = machine, nic, sound, messages
         self.traced = True                          # all of the devices' DMA is in the log
         self.late = False                           # the host is kept too busy to be in time
         self.steady, self.updates = [], []          # windows in wall clock us
         self.spans = []                             # of each update
         self.senders = {}
         self.rate = rate or (FRAMES_PER_S if machine.slow == 1 else FRAMES_PER_S_SLOW)
+        if messages:
+            self.rate //= 2                         # Each frame takes two places in the ring.
+            append = f"rig.attack=1 {append}"
         devs = ",".join([*["nic"] * nic, *["audio"] * bool(sound)])
         machine.start(
             iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), **options,
@@ -98,7 +102,7 @@ class Run:
             self.bystander = machine.wait("bystander")
             self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4)
         if nic:
-            self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate)
+            self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate, messages)
             machine.figures["frames_per_s"] = self.rate
 
     def rest(self, seconds):
@@ -151,7 +155,7 @@ class Run:
         figures = machine.figures
         if self.nic:
             sender = self.senders["nic"]
-            values, said = frames.judge(machine.events, sender.log)
+            values, said = frames.judge(machine.events, sender.log, messages=self.messages)
             figures.update(values)
             # The guest reports only the first some hundred of them one by one.
             figures["slots_bad"] = max((e["bad"] for e in machine.events if e["ev"] in ("nic", "done")), default=0)

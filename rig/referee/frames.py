@@ -8,6 +8,10 @@ cannot take (its buffer holds about half a second; QEMU stops reading when the
 device cannot receive) is dropped and counts as sent, as it would on a cable.
 The sender logs each frame's checksum, from which the judge recomputes what the
 guest says that it has read.
+
+With messages each frame fills a receive buffer, and four bytes more are its message. The
+guest has the device write these to an address that asks for an interrupt: they are the data
+of the request. The frame's checksum is of what is in the buffer.
 """
 
 import array
@@ -25,20 +29,30 @@ HEADER = struct.Struct("<HQQI")         # length, sequence, time in ns, reserved
 CRC = struct.Struct("<I")
 OVERHEAD = 14 + HEADER.size + CRC.size
 SMALLEST, LARGEST = 64, 1000
+BUFFER = 1024                           # NIC_BUF in rig/guest/devices/dma_memory.h
+MESSAGE = struct.Struct("<I")
 BUFFER_BYTES = 700_000                  # doubled by the host's kernel; 1.3 kB a frame
 
 DROPPED = 1                             # flag in the log
 
 
-def frame_length(seq):
+def message(seq):
+    """Vector, delivery mode and all: in 65536 frames each number of 16 bits comes once."""
+    return seq * 40503 & 0xffff
+
+
+def frame_length(seq, messages=False):
     """Lengths are spread over all that fits; with it goes where pages are crossed."""
+    if messages:
+        return BUFFER + MESSAGE.size
     return SMALLEST + seq * 193 % (LARGEST - SMALLEST + 1)
 
 
 class Maker:
     """Frames with a payload that differs from frame to frame."""
 
-    def __init__(self, mac):
+    def __init__(self, mac, messages=False):
+        self._messages = messages
         self._head = bytes.fromhex(mac.replace(":", "")) + b"\x02rig\0\1" + ETHERTYPE.to_bytes(2, "big")
         x, noise = 1, bytearray()
         while len(noise) < 65536 + LARGEST:
@@ -48,12 +62,13 @@ class Maker:
 
     def make(self, seq, now_ns):
         """The frame, and its checksum."""
-        length = frame_length(seq)
+        length = frame_length(seq, self._messages)
+        tail = MESSAGE.pack(message(seq)) if self._messages else b""
         at = seq * 67 % 65536
         info = HEADER.pack(length, seq, now_ns, 0)
-        data = self._noise[at:at + length - OVERHEAD]
+        data = self._noise[at:at + length - OVERHEAD - len(tail)]
         crc = zlib.crc32(data, zlib.crc32(info))
-        return self._head + info + CRC.pack(crc) + data, crc
+        return self._head + info + CRC.pack(crc) + data + tail, crc
 
 
 # -- the sender -----------------------------------------------------------
@@ -73,7 +88,7 @@ def _send(sock, frame):
     return True
 
 
-def _sender(path, mac, rate, log):
+def _sender(path, mac, rate, log, messages):
     sock = socket.socket(socket.AF_UNIX)
     sock.setsockopt(socket.SOL_SOCKET, 32, BUFFER_BYTES)     # SO_SNDBUFFORCE
     sock.connect(path)
@@ -82,7 +97,7 @@ def _sender(path, mac, rate, log):
         os.nice(-10)
     except PermissionError:
         pass
-    maker = Maker(mac)
+    maker = Maker(mac, messages)
     os.set_blocking(0, False)
     times, crcs, flags = array.array("Q"), array.array("L"), array.array("B")
     start, seq, late_ns, stopping = time.monotonic_ns(), 0, 0, False
@@ -129,11 +144,12 @@ class Log:
 class Sender:
     """Sends from start to stop(); then .sent, .dropped and .log are there."""
 
-    def __init__(self, folder, name, mac, rate):
+    def __init__(self, folder, name, mac, rate, messages=False):
         self._log = os.path.join(folder, f"frames-{name}.bin")
         # The socket's name is relative: its length is limited.
         self._process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), f"{name}.sock", mac, str(rate), self._log],
+            [sys.executable, os.path.abspath(__file__), f"{name}.sock", mac, str(rate), self._log,
+             *["messages"] * messages],
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         first = self._process.stdout.readline()
         if not first:
@@ -158,7 +174,7 @@ class Sender:
 
 # -- the judge ------------------------------------------------------------
 
-def judge(events, log, name="nic"):
+def judge(events, log, name="nic", messages=False):
     """Compare the guest's report of its receive slots with what was sent.
 
     events: the guest's "rx" (runs) and "rxbad" (single slots) of that device,
@@ -192,7 +208,7 @@ def judge(events, log, name="nic"):
             unknown += n
             find(f"slot {slot}: frames {seq} to {seq + n - 1} were never sent")
             continue
-        if (event["bytes"] != sum(map(frame_length, range(seq, seq + n)))
+        if (event["bytes"] != sum(frame_length(i, messages) for i in range(seq, seq + n))
                 or event["crcs"] != sum(log.crcs[seq:seq + n])):
             corrupt += n
             find(f"slot {slot}: the bytes of frames {seq} to {seq + n - 1} are not those sent")
@@ -223,4 +239,4 @@ def judge(events, log, name="nic"):
 
 
 if __name__ == "__main__":
-    _sender(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    _sender(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], "messages" in sys.argv[5:])

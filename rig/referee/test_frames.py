@@ -40,6 +40,17 @@ class Frame(unittest.TestCase):
         self.assertEqual(int.from_bytes(frame[36:40], "little"), crc)
         self.assertEqual(zlib.crc32(frame[40:], zlib.crc32(frame[14:36])), crc)
 
+    def test_message(self):
+        frame, crc = frames.Maker("52:54:00:c0:00:01", messages=True).make(7, 0x1122)
+        self.assertEqual(len(frame), frames.frame_length(7, messages=True))
+        self.assertEqual(len(frame), frames.BUFFER + 4)
+        self.assertEqual(int.from_bytes(frame[14:16], "little"), len(frame))
+        self.assertEqual(int.from_bytes(frame[-4:], "little"), frames.message(7))
+        self.assertEqual(zlib.crc32(frame[40:-4], zlib.crc32(frame[14:36])), crc)
+
+    def test_messages_are_all_numbers_of_16_bits(self):
+        self.assertEqual({frames.message(seq) for seq in range(1 << 16)}, set(range(1 << 16)))
+
     def test_lengths_vary_within_bounds(self):
         lengths = {frames.frame_length(seq) for seq in range(5000)}
         self.assertEqual((min(lengths), max(lengths)), (frames.SMALLEST, frames.LARGEST))

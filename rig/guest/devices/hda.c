@@ -47,14 +47,6 @@ enum {
 #define STS_BCIS	(1u << 2)
 #define BDL_IOC		(1u << 0)
 
-/*
- * What a guest could do: each position that the device writes is an interrupt
- * request. That of the third output stream has the bit of the remappable format
- * in its address, and means an entry that no kernel here comes to use.
- */
-#define MSI_ADDRESS	0xfee80000ull
-#define SD_INDEX_ATTACK	6u
-
 #define STREAM		1u
 #define SD_INDEX	4u	/* the first output stream: after 4 input ones */
 #define FMT_48K_S16_2CH	0x0011u
@@ -75,11 +67,6 @@ struct bdl_entry {
 	uint32_t flags;
 };
 
-static unsigned int sd_index(void)
-{
-	return opt_num("attack", 0) ? SD_INDEX_ATTACK : SD_INDEX;
-}
-
 /* With the option intx=1 each entry of the buffer list ends with an interrupt. */
 static bool interrupts(void)
 {
@@ -89,7 +76,7 @@ static bool interrupts(void)
 /* Registers of the stream. */
 static uint32_t stream(void)
 {
-	return HDA_SD_FIRST + sd_index() * HDA_SD_SIZE;
+	return HDA_SD_FIRST + SD_INDEX * HDA_SD_SIZE;
 }
 
 static void hda_verb(struct hda *hda, unsigned int nid, uint32_t verb)
@@ -130,8 +117,6 @@ void hda_start(struct hda *hda)
 	struct vdev *v = hda->dev;
 	int i;
 
-	if (opt_num("attack", 0))
-		pos = MSI_ADDRESS;
 	wr32(v, HDA_GCTL, 0);
 	usleep(1000);
 	wr32(v, HDA_GCTL, GCTL_CRST);
@@ -142,7 +127,7 @@ void hda_start(struct hda *hda)
 	}
 	if (i == 1000)
 		die("audio %s: no codec at address 0", v->bdf);
-	wr32(v, HDA_INTCTL, interrupts() ? INTCTL_GIE | 1u << sd_index() : 0);
+	wr32(v, HDA_INTCTL, interrupts() ? INTCTL_GIE | 1u << SD_INDEX : 0);
 
 	hda_pattern((uint16_t *)(hda->mem + (OFF_HDA_PCM - OFF_HDA_BDL)));
 	for (uint32_t n = 0; n < BDL_ENTRIES; n++)
@@ -193,5 +178,5 @@ unsigned int hda_position(struct hda *hda)
 unsigned int hda_position_written(struct hda *hda)
 {
 	return *(volatile uint32_t *)(hda->mem + (OFF_HDA_POS - OFF_HDA_BDL) +
-				      8 * sd_index());
+				      8 * SD_INDEX);
 }
