@@ -87,7 +87,7 @@ static void notify(const char *text, int with)
 }
 
 /* Until systemd has done what it was told before: it closes what comes with this then. */
-static void barrier(void)
+void systemd_barrier(void)
 {
 	struct pollfd end = {};
 	int ends[2];
@@ -117,8 +117,6 @@ void systemd_forget(const char *name)
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=" SESSION "%s", name);
 	notify(text, -1);
-	/* Else what was released would still be there for whoever makes it anew. */
-	barrier();
 }
 
 void systemd_ready(void)

@@ -12,6 +12,8 @@
 void systemd_inherit(void (*each)(const char *name, int fd));
 void systemd_keep(const char *name, int fd);
 void systemd_forget(const char *name);
+/* Wait until it has done all that. */
+void systemd_barrier(void);
 void systemd_ready(void);
 
 #endif

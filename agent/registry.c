@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "continuo.h"
+#include "decide.h"
+#include "registry.h"
+#include "talk.h"
+
+/* @began: its start time, since numbers of processes come again. */
+struct process {
+	char name[CONTINUO_SESSION_NAME];
+	pid_t pid;
+	unsigned long long began;
+};
+
+static struct process process[MOST_VMS];
+static unsigned int processes;
+static const char *file;
+
+static unsigned long long began(pid_t pid)
+{
+	char path[40], text[1024], *at;
+	unsigned long long time = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	/* proc(5): field 22, behind the name, which can have anything in it */
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at)
+		sscanf(at, "%llu", &time);
+	return time;
+}
+
+static struct process *find(const char *name)
+{
+	for (unsigned int i = 0; i < processes; i++)
+		if (!strcmp(process[i].name, name))
+			return &process[i];
+	return NULL;
+}
+
+static struct process *note(const char *name, pid_t pid, unsigned long long time)
+{
+	struct process *p = find(name);
+
+	if (!p && processes < MOST_VMS)
+		p = &process[processes++];
+	if (!p)
+		return NULL;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->pid = pid;
+	p->began = time;
+	return p;
+}
+
+void registry_note(const char *name, pid_t pid)
+{
+	note(name, pid, pid ? began(pid) : 0);
+}
+
+bool registry_lives(const char *name)
+{
+	const struct process *p = find(name);
+
+	return !p || !p->pid || began(p->pid) == p->began;
+}
+
+void registry_read(const char *path, void (*each)(const char *name, uid_t uid))
+{
+	char name[CONTINUO_SESSION_NAME];
+	unsigned long long time;
+	unsigned int uid;
+	struct stat st;
+	int pid;
+	FILE *f;
+
+	file = path;
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (fstat(fileno(f), &st) || !st.st_size) {
+		trouble("%s: the agent before this one could not write down which VMs were registered", path);
+		each(REGISTRY_UNKNOWN, 0);
+	}
+	/* The first line is that of the format. */
+	if (fscanf(f, "continuo-vms %u\n", &uid) == 1 && uid == 1)
+		while (fscanf(f, "%63s %u %d %llu\n", name, &uid, &pid, &time) == 4)
+			if (note(name, pid, time) && registry_lives(name))
+				each(name, uid);
+	fclose(f);
+}
+
+bool registry_write(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid))
+{
+	bool written;
+	char *next;
+	FILE *f;
+
+	if (!file)
+		return true;
+	if (asprintf(&next, "%s.next", file) < 0)
+		return false;
+	f = fopen(next, "we");
+	written = f && fputs("continuo-vms 1\n", f) >= 0;
+	for (unsigned int i = 0; i < n && written; i++) {
+		uid_t uid;
+		const char *name = of(i, &uid);
+		const struct process *p = find(name);
+
+		written = fprintf(f, "%s %u %d %llu\n", name, (unsigned int)uid, p ? (int)p->pid : 0,
+				  p ? p->began : 0) > 0;
+	}
+	if (f && fclose(f))
+		written = false;
+	if (written && !rename(next, file)) {
+		free(next);
+		return true;
+	}
+	trouble("%s: the list of VMs cannot be written: %m", file);
+	unlink(next);
+	free(next);
+	/* Rather none than an old one: the next agent then knows that it does not know. */
+	if (truncate(file, 0) && errno == ENOENT) {
+		int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	return false;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VMs that are registered, in a file: an agent that is started again must not jump
+ * before those have come back that were registered with the one before it.
+ */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Calls @each for those that an earlier agent has left, and whose process lives. If that
+ * agent could not keep its list, for one of the name REGISTRY_UNKNOWN.
+ */
+void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
+/* Whose process is it? 0 if that is not known. */
+void registry_note(const char *name, pid_t pid);
+/* As far as it is known. */
+bool registry_lives(const char *name);
+/* Write it anew: the @n names and users that @of gives. False if it cannot be kept. */
+bool registry_write(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid));
+
+#define REGISTRY_FILE		"/run/continuo/vms"
+#define REGISTRY_UNKNOWN	"unknown"
+
+#endif
