@@ -1,0 +1,899 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "decide.h"
+
+const char *const vm_state_name[] = {
+	[VM_IDLE] = "idle", [VM_ASKED] = "asked", [VM_PRESERVED] = "preserved",
+	[VM_SUSPENDED] = "suspended", [VM_FAILED] = "failed", [VM_SILENT] = "silent",
+	[VM_LEFT] = "left", [VM_AWAY] = "away",
+};
+
+const char *const step_name[] = {
+	[STEP_NONE] = "none", [STEP_SYNC] = "sync", [STEP_PRESERVE] = "preserve",
+	[STEP_SUSPEND] = "suspend", [STEP_FLUSH] = "flush", [STEP_COUNT] = "count",
+	[STEP_SEAL] = "seal", [STEP_JUMP] = "jump", [STEP_UNDO] = "undo",
+};
+
+static const struct {
+	const char *word;
+	const char *begin, *end;	/* in the record */
+	enum vm_state done;
+} orders[] = {
+	[CONTINUO_WANT_PRESERVE] = { "preserve", "preserve", "preserved", VM_PRESERVED },
+	[CONTINUO_WANT_SUSPEND] = { "suspend", "suspend", "suspended", VM_SUSPENDED },
+	[CONTINUO_WANT_UNDO] = { "undo", "undo", "undone", VM_IDLE },
+};
+
+/* --- actions --- */
+
+static bool act(struct decide *d, const struct action *a)
+{
+	return d->act(d->arg, a);
+}
+
+static void simply(struct decide *d, enum action_kind kind)
+{
+	act(d, &(struct action){ .kind = kind });
+}
+
+/* NULL: the agent's own session. */
+static void release(struct decide *d, struct vm *v)
+{
+	act(d, &(struct action){ .kind = ACT_RELEASE, .vm = v });
+}
+
+static void at(struct decide *d, const char *what)
+{
+	if (d->recording)
+		act(d, &(struct action){ .kind = ACT_AT, .text = what });
+}
+
+static void vm_at(struct decide *d, struct vm *v, const char *what)
+{
+	if (d->recording)
+		act(d, &(struct action){ .kind = ACT_VM_AT, .vm = v, .text = what });
+}
+
+static void outcome(struct decide *d, const char *word, const char *why)
+{
+	if (d->recording)
+		act(d, &(struct action){ .kind = ACT_OUTCOME, .text = word, .why = why });
+}
+
+static void __attribute__((format(printf, 4, 5)))
+reply(struct decide *d, int client, int err, const char *fmt, ...)
+{
+	char text[500];
+	va_list args;
+
+	if (client < 0)
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	act(d, &(struct action){ .kind = ACT_REPLY, .client = client, .err = err, .text = text });
+}
+
+static void fine(struct decide *d, int client)
+{
+	reply(d, client, 0, "%s", "");
+}
+
+static bool tell(struct decide *d, int client, struct vm *v)
+{
+	return act(d, &(struct action){ .kind = ACT_TELL, .client = client, .vm = v });
+}
+
+/* --- VMs --- */
+
+struct vm *decide_find(struct decide *d, const char *name)
+{
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (!strcmp(d->vm[i].name, name))
+			return &d->vm[i];
+	return NULL;
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+	size_t n = strnlen(from, size - 1);
+
+	/* All of it is written: the model compares states byte by byte. */
+	memmove(to, from, n);
+	memset(to + n, 0, size - n);
+}
+
+static void enter(struct decide *d, struct vm *v, enum vm_state state, const char *why)
+{
+	v->state = state;
+	copy(v->why, sizeof(v->why), why);
+	if (d->recording)
+		act(d, &(struct action){ .kind = ACT_STATE, .vm = v });
+}
+
+static void forget(struct decide *d, struct vm *v)
+{
+	*v = d->vm[--d->vms];
+	memset(&d->vm[d->vms], 0, sizeof(*v));
+	simply(d, ACT_LIST);
+}
+
+static struct vm *add(struct decide *d, const char *name, uid_t uid, int client)
+{
+	struct vm *v = &d->vm[d->vms++];
+
+	memset(v, 0, sizeof(*v));
+	copy(v->name, sizeof(v->name), name);
+	v->uid = uid;
+	v->client = client;
+	return v;
+}
+
+/* One that is neither ready to go over nor left behind; or NULL. */
+static struct vm *unready(struct decide *d, enum vm_state ready)
+{
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (d->vm[i].state != ready && d->vm[i].state != VM_SUSPENDED &&
+		    d->vm[i].state != VM_LEFT)
+			return &d->vm[i];
+	return NULL;
+}
+
+/* --- phases: all VMs, or one, are asked something --- */
+
+static void next_step(struct decide *d, enum step step);
+static void give_up(struct decide *d, int err, const char *why);
+static void end_update(struct decide *d, bool all);
+
+/* The entries of VMs that are gone, and have nothing any more. */
+static void clean(struct decide *d)
+{
+	/* From the last one, since the end of the array moves. */
+	for (unsigned int i = d->vms; i-- > 0;)
+		if (d->vm[i].client < 0 && d->vm[i].state == VM_IDLE)
+			forget(d, &d->vm[i]);
+}
+
+static void leave(struct decide *d, struct vm *v)
+{
+	v->files = 0;
+	enter(d, v, VM_LEFT, v->why);
+	release(d, v);
+}
+
+/* A phase of an update has ended: what comes next? */
+static void go_on(struct decide *d, bool failed, bool silent, const char *why)
+{
+	if (d->step == STEP_UNDO) {
+		end_update(d, !failed && !silent);
+		return;
+	}
+	if (failed || (silent && !d->leave_silent)) {
+		give_up(d, failed ? ECANCELED : ETIMEDOUT, why);
+		return;
+	}
+	for (unsigned int i = 0; silent && i < d->vms; i++)
+		if (d->vm[i].now && d->vm[i].bad == SAID_NOTHING)
+			leave(d, &d->vm[i]);
+	next_step(d, d->step == STEP_PRESERVE ? STEP_SUSPEND : STEP_FLUSH);
+}
+
+static void end_phase(struct decide *d)
+{
+	const char *word = orders[d->phase.want].word;
+	const struct vm *failed = NULL, *silent = NULL;
+	int asker = d->phase.asker;
+	char why[400] = "";
+
+	d->phase.on = false;
+	d->phase.asker = -1;
+	for (unsigned int i = 0; i < d->vms; i++) {
+		if (d->vm[i].now && d->vm[i].bad == SAID_NO)
+			failed = &d->vm[i];
+		if (d->vm[i].now && d->vm[i].bad == SAID_NOTHING)
+			silent = &d->vm[i];
+	}
+	if (failed)
+		snprintf(why, sizeof(why), "VM %s could not %s: %s", failed->name, word, failed->why);
+	else if (silent)
+		snprintf(why, sizeof(why), "VM %s has not answered to %s in time", silent->name, word);
+	at(d, orders[d->phase.want].end);
+	if (d->step != STEP_NONE) {
+		go_on(d, failed, silent, why);
+		return;
+	}
+	/* Asked by hand. */
+	if (failed || silent)
+		reply(d, asker, failed ? ECANCELED : ETIMEDOUT, "%s", why);
+	else
+		fine(d, asker);
+	/* Without an owner they are suspended by hand, and nobody says for how long. */
+	if (d->phase.want == CONTINUO_WANT_SUSPEND && d->owner >= 0)
+		d->patience_us = d->now_us + d->phase.timeout_ms * 1000ull;
+	if (d->phase.want != CONTINUO_WANT_UNDO) {
+		if (failed || silent)
+			outcome(d, "stuck", why);
+		return;
+	}
+	if (d->phase.all) {
+		outcome(d, failed || silent ? "partly" : "undone", failed || silent ? why : NULL);
+		d->recording = false;
+	}
+	clean(d);
+}
+
+static void check_phase(struct decide *d)
+{
+	if (!d->phase.on)
+		return;
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (d->vm[i].now && d->vm[i].state == VM_ASKED)
+			return;
+	end_phase(d);
+}
+
+/* A VM of the phase has come to its end. */
+static void settle(struct decide *d, struct vm *v, enum vm_state state, const char *why, int bad)
+{
+	v->bad = bad;
+	v->took_us = d->now_us - v->asked_us;
+	enter(d, v, state, why);
+	if (d->step == STEP_NONE && d->phase.asker >= 0 && !tell(d, d->phase.asker, v))
+		d->phase.asker = -1;
+	if (d->step != STEP_NONE && d->watcher >= 0 && !tell(d, d->watcher, v))
+		d->watcher = -1;
+}
+
+static bool send_order(struct decide *d, struct vm *v, uint32_t ms)
+{
+	return act(d, &(struct action){ .kind = ACT_ORDER, .vm = v, .client = v->client,
+					.want = v->want, .number = v->number, .ms = ms,
+					.text = orders[v->want].word });
+}
+
+/* Undo, as far as it is in the agent's hands. */
+static void undone(struct decide *d, struct vm *v, const char *why)
+{
+	release(d, v);
+	v->files = 0;
+	enter(d, v, v->away ? VM_AWAY : VM_IDLE, why);
+}
+
+static void order(struct decide *d, struct vm *v, enum continuo_want want, uint32_t timeout_ms)
+{
+	bool heard = v->state != VM_SILENT && v->state != VM_LEFT;
+
+	v->bad = DID;
+	v->want = want;
+	v->number = ++d->numbers ?: ++d->numbers;
+	v->asked_us = d->now_us;
+	enter(d, v, VM_ASKED, "");
+	vm_at(d, v, orders[want].begin);
+	/* What is counted as preserved was put there after this order. */
+	if (want == CONTINUO_WANT_PRESERVE) {
+		release(d, v);
+		v->files = 0;
+	}
+	if (v->away) {
+		/* It has until the deadline to register again. Nothing of it is to be undone. */
+		if (want == CONTINUO_WANT_UNDO)
+			undone(d, v, "");
+		return;
+	}
+	if (v->client < 0)
+		/* What it had preserved is in the agent's hands alone. */
+		settle(d, v, VM_FAILED, "its process has ended",
+		       want == CONTINUO_WANT_UNDO ? DID : SAID_NO);
+	else if (!send_order(d, v, timeout_ms))
+		settle(d, v, VM_FAILED, "it does not read what it is asked", SAID_NO);
+	else if (want == CONTINUO_WANT_UNDO && !heard)
+		/* It finds the order when it comes to life; nobody waits for that again. */
+		settle(d, v, VM_SILENT, "", SAID_NOTHING);
+	if (want == CONTINUO_WANT_UNDO && v->state != VM_ASKED)
+		undone(d, v, v->why);
+}
+
+/* Is a VM to be asked that? */
+static bool concerns(const struct vm *v, enum continuo_want want)
+{
+	switch (want) {
+	case CONTINUO_WANT_PRESERVE:
+		return v->state == VM_IDLE || v->state == VM_FAILED || v->state == VM_SILENT ||
+		       v->state == VM_AWAY;
+	case CONTINUO_WANT_SUSPEND:
+		return v->state == VM_PRESERVED;
+	default:
+		return v->state != VM_IDLE && v->state != VM_AWAY;
+	}
+}
+
+static void begin_phase(struct decide *d, int asker, enum continuo_want want, const char *name,
+			uint32_t timeout_ms)
+{
+	d->phase.on = true;
+	d->phase.all = !*name;
+	d->phase.asker = asker;
+	d->phase.want = want;
+	d->phase.timeout_ms = timeout_ms;
+	d->phase.deadline_us = d->now_us + timeout_ms * 1000ull;
+	d->patience_us = 0;
+	at(d, orders[want].begin);
+	for (unsigned int i = 0; i < d->vms; i++) {
+		struct vm *v = &d->vm[i];
+
+		v->bad = DID;
+		v->now = (d->phase.all || !strcmp(v->name, name)) && concerns(v, want);
+		if (v->now)
+			order(d, v, want, timeout_ms);
+	}
+	check_phase(d);
+}
+
+/* --- an update, step by step --- */
+
+static void begin_sync(struct decide *d)
+{
+	d->sync_number = ++d->numbers ?: ++d->numbers;
+	d->sync_us = d->now_us + d->timeout_ms * 1000ull;
+	copy(d->sync_at, sizeof(d->sync_at), "");
+	act(d, &(struct action){ .kind = ACT_SYNC, .number = d->sync_number });
+}
+
+/* The last look before the jump, and before all that is in between. */
+static bool all_are_ready(struct decide *d)
+{
+	const struct vm *v = unready(d, VM_SUSPENDED);
+	char why[400];
+
+	if (!v)
+		return true;
+	snprintf(why, sizeof(why), "VM %s: it is %s; it has to be suspended first, or to be left",
+		 v->name, vm_state_name[v->state]);
+	give_up(d, EBUSY, why);
+	return false;
+}
+
+static void next_step(struct decide *d, enum step step)
+{
+	const struct vm *v;
+	char why[400];
+
+	d->step = step;
+	if (d->watcher >= 0)
+		act(d, &(struct action){ .kind = ACT_STEP, .client = d->watcher,
+					 .text = step_name[step] });
+	switch (step) {
+	case STEP_SYNC:
+		begin_sync(d);
+		break;
+	case STEP_PRESERVE:
+		begin_phase(d, -1, CONTINUO_WANT_PRESERVE, "", d->timeout_ms);
+		break;
+	case STEP_SUSPEND:
+		v = unready(d, VM_PRESERVED);
+		if (!v) {
+			begin_phase(d, -1, CONTINUO_WANT_SUSPEND, "", d->timeout_ms);
+			break;
+		}
+		snprintf(why, sizeof(why), "VM %s: it is %s; it has to preserve first, or to be left",
+			 v->name, vm_state_name[v->state]);
+		give_up(d, EBUSY, why);
+		break;
+	case STEP_FLUSH:
+		if (all_are_ready(d))
+			begin_sync(d);
+		break;
+	case STEP_COUNT:
+		if (all_are_ready(d))
+			simply(d, ACT_COUNT);
+		break;
+	case STEP_SEAL:
+		if (!all_are_ready(d))
+			break;
+		d->sealed = true;
+		simply(d, ACT_SEAL);
+		break;
+	case STEP_JUMP:
+		if (all_are_ready(d))
+			simply(d, ACT_JUMP);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Nobody waits any more for files to be written back. */
+static void leave_sync(struct decide *d)
+{
+	if (!d->sync_us)
+		return;
+	d->sync_us = 0;
+	simply(d, ACT_SYNC_LEFT);
+}
+
+/* Each VM goes on as before. */
+static void give_up(struct decide *d, int err, const char *why)
+{
+	uint32_t ms = d->owner >= 0 && d->timeout_ms && !d->ending ? d->timeout_ms : UNDO_MS;
+
+	if (d->step == STEP_UNDO)
+		return;
+	leave_sync(d);
+	d->err = err;
+	copy(d->why, sizeof(d->why), why);
+	outcome(d, "stuck", d->why);
+	if (d->sealed)
+		release(d, NULL);
+	d->sealed = false;
+	if (d->phase.on)
+		reply(d, d->phase.asker, ECANCELED, "%s", d->why);
+	d->phase.on = false;
+	d->step = STEP_UNDO;
+	if (d->watcher >= 0)
+		act(d, &(struct action){ .kind = ACT_STEP, .client = d->watcher,
+					 .text = step_name[STEP_UNDO] });
+	begin_phase(d, -1, CONTINUO_WANT_UNDO, "", ms);
+}
+
+/* All is undone; @all: by all VMs. */
+static void end_update(struct decide *d, bool all)
+{
+	int watcher = d->watcher, aborter = d->aborter;
+
+	outcome(d, all ? "undone" : "partly", NULL);
+	if (watcher >= 0)
+		act(d, &(struct action){ .kind = ACT_STEP, .client = watcher,
+					 .text = all ? "undone" : "partly" });
+	d->step = STEP_NONE;
+	d->updating = false;
+	d->recording = false;
+	d->owner = -1;
+	d->watcher = -1;
+	d->aborter = -1;
+	d->timeout_ms = 0;
+	clean(d);
+	reply(d, watcher, d->err, "%s%s", d->why,
+	      all ? "" : "; not all VMs have said that they have undone it");
+	if (all)
+		fine(d, aborter);
+	else
+		reply(d, aborter, ETIMEDOUT, "not all VMs have said that they have undone it");
+	if (d->ending)
+		simply(d, ACT_EXIT);
+}
+
+/* --- what VMs do --- */
+
+/* One that was registered with an earlier agent is back. */
+static void come_back(struct decide *d, struct vm *v, int client)
+{
+	uint64_t rest = d->phase.deadline_us > d->now_us ? d->phase.deadline_us - d->now_us : 0;
+
+	v->client = client;
+	v->away = false;
+	fine(d, client);
+	simply(d, ACT_LIST);
+	if (v->state == VM_AWAY) {
+		enter(d, v, VM_IDLE, "");
+	} else if (v->state == VM_ASKED && !send_order(d, v, rest / 1000 + 1)) {
+		settle(d, v, VM_FAILED, "it does not read what it is asked", SAID_NO);
+		check_phase(d);
+	}
+}
+
+void decide_register(struct decide *d, int client, uid_t uid, const char *name)
+{
+	struct vm *v = decide_find(d, name);
+	unsigned int own = 0;
+
+	for (unsigned int i = 0; i < d->vms; i++) {
+		if (d->vm[i].client == client) {
+			reply(d, client, EEXIST, "this connection has registered %s; one has one VM",
+			      d->vm[i].name);
+			return;
+		}
+	}
+	if (v && v->away) {
+		come_back(d, v, client);
+		return;
+	}
+	if (d->updating || d->ending) {
+		reply(d, client, EBUSY, "VM %s: the host is being updated; register it after that", name);
+		return;
+	}
+	if (v && (v->client >= 0 || v->state != VM_IDLE)) {
+		reply(d, client, v->client >= 0 ? EEXIST : EBUSY, "VM %s: %s", name,
+		      v->client >= 0 ? "somebody has registered it" :
+				       "it died in an update; that has to be undone first");
+		return;
+	}
+	if (!v && d->vms >= d->room - (uid ? ROOT_VMS : 0)) {
+		reply(d, client, ENOSPC, "the agent has %u VMs, and no room for more", d->vms);
+		return;
+	}
+	for (unsigned int i = 0; i < d->vms; i++)
+		own += d->vm[i].uid == uid;
+	if (!v && uid && (own >= MOST_VMS_PER_USER || own >= (d->room - ROOT_VMS - d->vms) / 2)) {
+		reply(d, client, EDQUOT, "VM %s: the user has %u VMs, and may have no more", name, own);
+		return;
+	}
+	if (v)
+		v->client = client;
+	else
+		add(d, name, uid, client);
+	simply(d, ACT_LIST);
+	fine(d, client);
+}
+
+void decide_answer(struct decide *d, int client, uint32_t number, const char *why,
+		   unsigned int files)
+{
+	struct vm *v = NULL;
+
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (d->vm[i].client == client && d->vm[i].number == number)
+			v = &d->vm[i];
+	/* An answer to something that nobody asks any more. */
+	if (!v)
+		return;
+	if (v->want == CONTINUO_WANT_UNDO)
+		release(d, v);
+	if (v->state != VM_ASKED)
+		return;
+	if (!why && v->want == CONTINUO_WANT_PRESERVE && !files)
+		why = "it says that it has preserved, and its session holds nothing";
+	if (!why)
+		vm_at(d, v, orders[v->want].end);
+	if (v->want == CONTINUO_WANT_PRESERVE)
+		v->files = why ? 0 : files;
+	if (v->want == CONTINUO_WANT_UNDO) {
+		v->files = 0;
+		settle(d, v, VM_IDLE, why ?: "", why ? SAID_NO : DID);
+	} else {
+		settle(d, v, why ? VM_FAILED : orders[v->want].done, why ?: "", why ? SAID_NO : DID);
+	}
+	check_phase(d);
+}
+
+void decide_released(struct decide *d, const char *name)
+{
+	struct vm *v = decide_find(d, name);
+
+	if (!v || !v->files)
+		return;
+	v->files = 0;
+	if (v->state != VM_PRESERVED && v->state != VM_SUSPENDED &&
+	    !(v->state == VM_ASKED && v->want == CONTINUO_WANT_SUSPEND))
+		return;
+	if (!d->updating && v->state == VM_PRESERVED) {
+		enter(d, v, VM_IDLE, "");
+		return;
+	}
+	v->now = true;
+	settle(d, v, VM_FAILED, "its session was released", SAID_NO);
+	if (d->phase.on)
+		check_phase(d);
+	else if (d->step != STEP_NONE)
+		give_up(d, ECANCELED, "the session of a VM was released when all were suspended");
+}
+
+/* --- what operators do --- */
+
+bool decide_may(struct decide *d, int client)
+{
+	if (d->owner >= 0 && d->owner != client)
+		reply(d, client, EBUSY, "somebody else is updating the host; 'continuo attach' takes that over, 'continuo abort' ends it");
+	else if (d->updating && d->owner < 0)
+		reply(d, client, EBUSY, "the host is being updated, by somebody who is gone; 'continuo attach' takes that over, 'continuo abort' ends it");
+	else if (d->phase.on || d->step != STEP_NONE)
+		reply(d, client, EBUSY, "the VMs are being asked something; try again later");
+	else if (d->ending)
+		reply(d, client, EBUSY, "the agent is about to end");
+	else
+		return true;
+	return false;
+}
+
+static void no_such(struct decide *d, int client, const char *name)
+{
+	reply(d, client, ENOENT, "VM %s: it is not registered", name);
+}
+
+void decide_begin(struct decide *d, int client)
+{
+	if (!decide_may(d, client))
+		return;
+	d->owner = client;
+	d->updating = true;
+	d->recording = true;
+	simply(d, ACT_RECORD);
+	for (unsigned int i = 0; i < d->vms; i++)
+		act(d, &(struct action){ .kind = ACT_STATE, .vm = &d->vm[i] });
+	fine(d, client);
+}
+
+void decide_ask(struct decide *d, int client, enum continuo_want want, const char *name,
+		uint32_t timeout_ms)
+{
+	if (!decide_may(d, client))
+		return;
+	if (*name && !decide_find(d, name)) {
+		no_such(d, client, name);
+		return;
+	}
+	for (unsigned int i = 0; want == CONTINUO_WANT_SUSPEND && i < d->vms; i++) {
+		const struct vm *v = &d->vm[i];
+
+		if ((*name && strcmp(v->name, name)) || v->state == VM_PRESERVED ||
+		    v->state == VM_SUSPENDED || v->state == VM_LEFT)
+			continue;
+		reply(d, client, EBUSY, "VM %s: it is %s; it has to preserve first, or to be left",
+		      v->name, vm_state_name[v->state]);
+		return;
+	}
+	begin_phase(d, client, want, name, timeout_ms);
+}
+
+void decide_leave(struct decide *d, int client, const char *name)
+{
+	struct vm *v = decide_find(d, name);
+
+	if (!decide_may(d, client))
+		return;
+	if (!v) {
+		no_such(d, client, name);
+		return;
+	}
+	/* By whoever updates the host: who else would say that it goes on with the VM? */
+	if (d->owner != client) {
+		reply(d, client, EINVAL, "this connection updates nothing; begin with update");
+		return;
+	}
+	leave(d, v);
+	fine(d, client);
+}
+
+void decide_vms(struct decide *d, int client)
+{
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (!tell(d, client, &d->vm[i]))
+			return;
+	fine(d, client);
+}
+
+void decide_go(struct decide *d, int client, uint32_t timeout_ms, bool leave_silent)
+{
+	if (!decide_may(d, client))
+		return;
+	if (d->owner != client) {
+		reply(d, client, EINVAL, "this connection updates nothing; begin with update");
+		return;
+	}
+	d->watcher = client;
+	d->timeout_ms = timeout_ms;
+	d->leave_silent = leave_silent;
+	d->patience_us = 0;
+	next_step(d, STEP_SYNC);
+}
+
+void decide_attach(struct decide *d, int client)
+{
+	if (d->step == STEP_NONE || !d->updating) {
+		reply(d, client, d->updating ? EAGAIN : ENOENT, "%s",
+		      d->updating ? "an update has been prepared, and has not begun; 'continuo abort' ends it" :
+				    "no update is running");
+		return;
+	}
+	if (d->watcher >= 0 && d->watcher != client)
+		reply(d, d->watcher, ESTALE, "another operator has taken the update over; it goes on");
+	if (d->step != STEP_UNDO || d->owner >= 0)
+		d->owner = client;
+	d->watcher = client;
+	act(d, &(struct action){ .kind = ACT_STEP, .client = client, .text = step_name[d->step] });
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (!tell(d, client, &d->vm[i]))
+			return;
+}
+
+void decide_abort(struct decide *d, int client)
+{
+	if (!d->updating && !d->phase.on) {
+		reply(d, client, ENOENT, "no update is running");
+		return;
+	}
+	if (d->aborter >= 0) {
+		reply(d, client, EBUSY, "somebody else has aborted the update; the VMs are about to undo");
+		return;
+	}
+	d->aborter = client;
+	give_up(d, ECANCELED, "the update was aborted");
+}
+
+/* --- what happens --- */
+
+void decide_gone(struct decide *d, int client)
+{
+	for (unsigned int i = 0; i < d->vms; i++) {
+		struct vm *v = &d->vm[i];
+
+		if (v->client != client)
+			continue;
+		v->client = -1;
+		if (v->state == VM_ASKED) {
+			bool undo = v->want == CONTINUO_WANT_UNDO;
+
+			settle(d, v, undo ? VM_IDLE : VM_FAILED, "its process has ended",
+			       undo ? DID : SAID_NO);
+			if (undo)
+				release(d, v);
+			check_phase(d);
+		} else if (v->state == VM_IDLE) {
+			/* It can have died between an order that came too late and its undo. */
+			if (v->want == CONTINUO_WANT_UNDO)
+				release(d, v);
+			forget(d, v);
+		}
+		break;
+	}
+	if (d->phase.asker == client)
+		d->phase.asker = -1;
+	if (d->watcher == client)
+		d->watcher = -1;
+	if (d->aborter == client)
+		d->aborter = -1;
+	if (d->owner != client)
+		return;
+	d->owner = -1;
+	/* An update that has begun does without whoever has begun it. */
+	if (d->step == STEP_NONE)
+		give_up(d, ECANCELED, "whoever updated the host is gone");
+}
+
+void decide_time(struct decide *d)
+{
+	char why[400];
+
+	/* All were suspended by hand, and nothing more is asked. */
+	if (!d->phase.on && d->patience_us && d->now_us >= d->patience_us) {
+		d->patience_us = 0;
+		if (d->owner >= 0)
+			act(d, &(struct action){ .kind = ACT_DISCONNECT, .client = d->owner });
+	}
+	if (d->sync_us && d->now_us >= d->sync_us) {
+		snprintf(why, sizeof(why), "files are not written back within %u s%s%s%s%s%s",
+			 d->timeout_ms / 1000, *d->sync_at ? ": " : "", d->sync_at,
+			 *d->sync_at ? " hangs; see to it, or go on without it (--leave " : "",
+			 d->sync_at, *d->sync_at ? ")" : "");
+		give_up(d, ETIMEDOUT, why);
+	}
+	if (!d->phase.on || d->now_us < d->phase.deadline_us)
+		return;
+	for (unsigned int i = 0; i < d->vms; i++) {
+		struct vm *v = &d->vm[i];
+		bool undo = d->phase.want == CONTINUO_WANT_UNDO;
+
+		if (!v->now || v->state != VM_ASKED)
+			continue;
+		settle(d, v, undo ? VM_IDLE : VM_SILENT,
+		       v->away ? "it has not registered again since the agent was started again" :
+				 "it has not answered in time", SAID_NOTHING);
+		if (undo)
+			release(d, v);
+	}
+	end_phase(d);
+}
+
+void decide_syncing(struct decide *d, uint32_t number, const char *where)
+{
+	if (d->sync_us && number == d->sync_number)
+		copy(d->sync_at, sizeof(d->sync_at), where);
+}
+
+void decide_synced(struct decide *d, uint32_t number, const char *why)
+{
+	/* Nobody waits for an earlier one any more. */
+	if (!d->sync_us || number != d->sync_number)
+		return;
+	d->sync_us = 0;
+	if (why)
+		give_up(d, EIO, why);
+	else
+		next_step(d, d->step == STEP_SYNC ? STEP_PRESERVE : STEP_COUNT);
+}
+
+void decide_counted(struct decide *d, const unsigned int *files)
+{
+	char why[400];
+
+	if (d->step != STEP_COUNT)
+		return;
+	for (unsigned int i = 0; i < d->vms; i++) {
+		const struct vm *v = &d->vm[i];
+
+		if (v->state == VM_LEFT || (v->files && files[i] >= v->files))
+			continue;
+		snprintf(why, sizeof(why), "VM %s: its session holds %u files, and held %u when it had preserved",
+			 v->name, files[i], v->files);
+		give_up(d, ECANCELED, why);
+		return;
+	}
+	next_step(d, STEP_SEAL);
+}
+
+void decide_sealed(struct decide *d, int err, const char *why)
+{
+	if (d->step != STEP_SEAL)
+		return;
+	if (err)
+		give_up(d, err, why);
+	else
+		next_step(d, STEP_JUMP);
+}
+
+void decide_stayed(struct decide *d, int err, const char *why)
+{
+	if (d->step == STEP_JUMP)
+		give_up(d, err, why);
+}
+
+void decide_away(struct decide *d, const char *name, uid_t uid)
+{
+	struct vm *v;
+
+	if (d->vms >= d->room || decide_find(d, name))
+		return;
+	v = add(d, name, uid, -1);
+	v->away = true;
+	enter(d, v, VM_AWAY, "");
+}
+
+void decide_dead(struct decide *d, const char *name)
+{
+	struct vm *v = decide_find(d, name);
+
+	if (v && v->state == VM_AWAY)
+		forget(d, v);
+}
+
+void decide_end(struct decide *d)
+{
+	if (d->ending)
+		return;
+	d->ending = true;
+	if (!d->updating)
+		simply(d, ACT_EXIT);
+	else
+		give_up(d, ECANCELED, "the agent was ended");
+}
+
+const char *decide_forbids(struct decide *d, const char *name)
+{
+	struct vm *v = decide_find(d, name);
+
+	if (d->sealed)
+		return "no session can be made: the host is about to go over to its next kernel";
+	if (v && v->state == VM_LEFT)
+		return "no session can be made: the host is updated without this VM";
+	return NULL;
+}
+
+uint64_t decide_due(const struct decide *d)
+{
+	uint64_t due = d->phase.on ? d->phase.deadline_us : d->patience_us;
+
+	if (d->sync_us && (!due || d->sync_us < due))
+		due = d->sync_us;
+	return due;
+}
+
+void decide_init(struct decide *d)
+{
+	d->owner = -1;
+	d->watcher = -1;
+	d->aborter = -1;
+	d->phase.asker = -1;
+}

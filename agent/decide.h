@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the agent decides: whom it asks for what, when an update of the host is given up,
+ * and whether it jumps. This code does no I/O and does not look at a clock. Each function
+ * below is an event; what is to be done about it goes out by decide.act(). The model in
+ * tests/agent links the same object file, and walks through the orders of events.
+ *
+ * An update ("go") takes these steps:
+ *
+ *   sync      files are written back, while the VMs run
+ *   preserve  each VM preserves, and its session then holds files
+ *   suspend   each VM stops its virtual CPUs
+ *   flush     what was written since is written back
+ *   count     does the session of each VM hold what it held when the VM had preserved?
+ *   seal      the agent's own record is preserved
+ *   jump      the kernel is replaced: this does not come back, or fails
+ *
+ * Each of the first four has a deadline. Whatever goes wrong in one of them, an abort, and
+ * the end of the agent lead to
+ *
+ *   undo      each VM goes on as before
+ *
+ * and to nowhere else. No other place jumps: so none can jump after an undo.
+ */
+#ifndef DECIDE_H
+#define DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "continuo.h"
+
+#define MOST_VMS		1024
+#define MOST_VMS_PER_USER	64	/* of users other than root */
+#define ROOT_VMS		16	/* that no user takes away from root */
+
+/* How long the VMs have to undo if whoever updated the host is gone, or the agent ends. */
+#define UNDO_MS			10000
+
+/*
+ * VM_AWAY: registered with an earlier agent; its process lives, and has not registered
+ * again.
+ */
+enum vm_state {
+	VM_IDLE, VM_ASKED, VM_PRESERVED, VM_SUSPENDED, VM_FAILED, VM_SILENT, VM_LEFT, VM_AWAY,
+};
+
+/*
+ * @client:   Its connection; -1 if that has ended, or has not come yet.
+ * @away:     It was registered with an earlier agent, and has not come back.
+ * @want:     What it was asked last, by an order of @number.
+ * @asked_us: When; @took_us: until it answered.
+ * @files:    That its session held when it had preserved.
+ * @now:      It is part of the phase; @bad: and has not done what it was asked.
+ */
+struct vm {
+	char name[CONTINUO_SESSION_NAME];
+	uid_t uid;
+	int client;
+	bool away;
+	enum vm_state state;
+	enum continuo_want want;
+	uint32_t number;
+	uint64_t asked_us, took_us;
+	unsigned int files;
+	bool now;
+	enum { DID, SAID_NO, SAID_NOTHING } bad;
+	char why[256];
+};
+
+enum step {
+	STEP_NONE, STEP_SYNC, STEP_PRESERVE, STEP_SUSPEND, STEP_FLUSH, STEP_COUNT, STEP_SEAL,
+	STEP_JUMP, STEP_UNDO,
+};
+
+enum action_kind {
+	/* An order of action.number to a VM. False if it does not read what it is sent. */
+	ACT_ORDER,
+	/* Let go of the session of action.vm, or, without one, of the agent's own. */
+	ACT_RELEASE,
+	/* A VM has another state; it begins or ends something (action.text). */
+	ACT_STATE, ACT_VM_AT,
+	/* The host's part of the record. */
+	ACT_RECORD, ACT_AT, ACT_OUTCOME,
+	/* To action.client: how a VM stands (false if it cannot be told); which step comes. */
+	ACT_TELL, ACT_STEP,
+	/* To action.client: the last of an answer; action.err is 0, or a positive errno. */
+	ACT_REPLY,
+	/* End the connection of action.client. */
+	ACT_DISCONNECT,
+	/* Begin to write files back; decide_synced() says of action.number that it is done. */
+	ACT_SYNC,
+	/* Nobody waits any more for what ACT_SYNC has begun. */
+	ACT_SYNC_LEFT,
+	/* Say at once, by decide_counted(), what the sessions hold. */
+	ACT_COUNT,
+	/* Preserve the record, and say by decide_sealed() whether that succeeded. */
+	ACT_SEAL,
+	/* Replace the kernel. If it comes back, decide_stayed() says why. */
+	ACT_JUMP,
+	/* The VMs that are registered have changed. */
+	ACT_LIST,
+	/* The agent is to end. */
+	ACT_EXIT,
+};
+
+struct action {
+	enum action_kind kind;
+	struct vm *vm;
+	int client;
+	enum continuo_want want;
+	uint32_t number;
+	uint32_t ms;
+	int err;
+	const char *text;
+	const char *why;		/* of ACT_OUTCOME: NULL if it stays as it was */
+};
+
+struct decide {
+	/* Set before the first event. */
+	bool (*act)(void *arg, const struct action *action);
+	void *arg;
+	struct vm *vm;			/* room for @room of them */
+	unsigned int room;
+
+	/* Set before each event: CLOCK_MONOTONIC, in microseconds. */
+	uint64_t now_us;
+
+	unsigned int vms;
+	uint32_t numbers;
+	/* Who updates the host, -1 if nobody; it can be gone while an update goes on. */
+	int owner;
+	bool updating, recording, sealed, ending;
+	enum step step;
+	/* Who waits for its end: who has begun it or attached to it, who aborted it; or -1. */
+	int watcher, aborter;
+	bool leave_silent;
+	uint32_t timeout_ms;
+	/* How an update ends that has been given up. */
+	int err;
+	char why[400];
+	/* Of the files that are written back now: until when, and which are under way. */
+	uint32_t sync_number;
+	uint64_t sync_us;
+	char sync_at[128];
+	/* Until when those who are suspended, step by step, wait for more; 0 if none do. */
+	uint64_t patience_us;
+	/* What the VMs are asked now; @asker is -1 if nobody waits for it. */
+	struct {
+		bool on, all;
+		int asker;
+		enum continuo_want want;
+		uint32_t timeout_ms;
+		uint64_t deadline_us;
+	} phase;
+};
+
+extern const char *const vm_state_name[];
+extern const char *const step_name[];
+
+void decide_init(struct decide *d);
+
+/* --- what VMs do --- */
+
+void decide_register(struct decide *d, int client, uid_t uid, const char *name);
+/* @why: NULL if it was done. @files: how many its session holds now. */
+void decide_answer(struct decide *d, int client, uint32_t number, const char *why,
+		   unsigned int files);
+/* Somebody had the agent let go of the session of that name. */
+void decide_released(struct decide *d, const char *name);
+
+/* --- what operators do --- */
+
+void decide_begin(struct decide *d, int client);
+void decide_ask(struct decide *d, int client, enum continuo_want want, const char *name,
+		uint32_t timeout_ms);
+void decide_leave(struct decide *d, int client, const char *name);
+void decide_vms(struct decide *d, int client);
+void decide_go(struct decide *d, int client, uint32_t timeout_ms, bool leave_silent);
+/* Be told how the update ends that is running. */
+void decide_attach(struct decide *d, int client);
+void decide_abort(struct decide *d, int client);
+
+/* --- what happens --- */
+
+/* A connection has ended. */
+void decide_gone(struct decide *d, int client);
+/* It is the time that decide_due() has said, or later. */
+void decide_time(struct decide *d);
+/* The file system at @where is next to be written back. */
+void decide_syncing(struct decide *d, uint32_t number, const char *where);
+/* @why: NULL if all is written back. */
+void decide_synced(struct decide *d, uint32_t number, const char *why);
+/* @files: of each VM, in the order of decide.vm. */
+void decide_counted(struct decide *d, const unsigned int *files);
+void decide_sealed(struct decide *d, int err, const char *why);
+void decide_stayed(struct decide *d, int err, const char *why);
+/* A VM was registered with an agent before this one, and its process lives. */
+void decide_away(struct decide *d, const char *name, uid_t uid);
+/* It lives no more. */
+void decide_dead(struct decide *d, const char *name);
+/* The agent is to end. */
+void decide_end(struct decide *d);
+
+/* May it change anything now? Replies if not. */
+bool decide_may(struct decide *d, int client);
+/* Why no session of that name can be made now; or NULL. */
+const char *decide_forbids(struct decide *d, const char *name);
+/* When something is due; 0 if nothing is. */
+uint64_t decide_due(const struct decide *d);
+struct vm *decide_find(struct decide *d, const char *name);
+
+#endif
