@@ -21,10 +21,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "closer.h"
 #include "continuo.h"
+#include "flush.h"
 #include "record.h"
+#include "registry.h"
 #include "request.h"
 #include "sessions.h"
 #include "systemd.h"
@@ -33,51 +37,75 @@
 
 enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 
-#define MOST_CLIENTS		512
-#define ROOT_CLIENTS		16	/* that no user takes away from root */
+#define MOST_CLIENTS		3072
+#define ROOT_CLIENTS		64	/* that no user takes away from root */
 #define ROOT_SENDS		(1 << 20)	/* bytes, for one message of each VM */
-#define MOST_CLIENTS_PER_USER	128	/* of users other than root */
-
-static struct {
-	struct continuo *ctx;
-	/* [0] is where they come from; the others are they. */
-	struct pollfd client[1 + MOST_CLIENTS];
-	uid_t uid[1 + MOST_CLIENTS];
-	unsigned int clients;
-	const char *takeover;
-} agent;
-
-#define MOST_FILES		2048
+#define MOST_CLIENTS_PER_USER	192	/* of users other than root */
+#define MOST_FILES		8192
+#define PAUSE_US		100000	/* without accept(2), when it cannot */
 
 /* Linux 6.16; the C library's headers can be older. */
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS		83
 #endif
 
+/* What is waited for; clients come behind these. */
+enum { LISTENER, FLUSH, CLOSER, FIRST };
+
+/*
+ * @parked: A request of @size bytes waits until a session of its name has been closed. No
+ *	    other one is read meanwhile.
+ */
+struct client {
+	struct peer peer;
+	pid_t pid;
+	bool parked;
+	size_t size;
+	char message[REQUEST_MOST];
+};
+
+static struct {
+	struct continuo *ctx;
+	struct pollfd poll[FIRST + MOST_CLIENTS];
+	struct client client[FIRST + MOST_CLIENTS];
+	unsigned int end;		/* behind the last client */
+	uint64_t pause_us;		/* until when nobody is accepted; 0: now */
+	const char *takeover;
+} agent = { .end = FIRST };
+
 struct listing {
+	int client;
 	uid_t uid;
-	size_t n;
-	char text[REPLY_BYTES - 8];
 };
 
 static void add_name(void *arg, const char *name)
 {
-	struct listing *l = arg;
+	const struct listing *l = arg;
 	const char *own = request_own(name, l->uid);
 
-	if (own && strcmp(name, OWN_SESSION) && l->n + strlen(own) + 2 < sizeof(l->text))
-		l->n += sprintf(l->text + l->n, "%s\n", own);
+	if (own && strcmp(name, OWN_SESSION))
+		reply_or_end(l->client, "session %s", own);
 }
 
 static void list(const struct asker *who)
 {
-	struct listing l = { .uid = who->uid };
+	struct listing l = { .client = who->client, .uid = who->uid };
 
 	sessions_each(add_name, &l);
-	reply(who->client, -1, "ok\n%s", l.text);
+	reply_or_end(who->client, "ok\n");
 }
 
-static void give(const struct asker *who, const struct request *req)
+/* Until the session of before has been closed. */
+static void park(struct client *c, struct pollfd *p, const char *message, size_t size)
+{
+	memmove(c->message, message, size);
+	c->size = size;
+	c->parked = true;
+	p->events = 0;
+}
+
+/* False if it has to wait. */
+static bool give(const struct asker *who, const struct request *req)
 {
 	const char *why = "";
 	int fd;
@@ -92,90 +120,204 @@ static void give(const struct asker *who, const struct request *req)
 	} else {
 		fd = sessions_create(req->name, who->uid, &why);
 	}
+	if (fd == -EINPROGRESS)
+		return false;
 	if (fd < 0)
 		reply(who->client, -1, "error %d %s", -fd, why);
 	else
 		reply(who->client, fd, "ok\n");
+	return true;
 }
 
-static void release(const struct asker *who, const char *name)
+/* @again: it has been begun, and was waited for. False if it has to wait. */
+static bool release(const struct asker *who, const char *name, bool again)
 {
-	if (sessions_release(name)) {
+	bool had = again || sessions_closing(name);
+
+	if (!had && !sessions_release(name)) {
+		had = true;
+		update_released(name);
+		record_back(name, "released");
+	}
+	if (sessions_closing(name))
+		return false;
+	if (had)
+		reply(who->client, -1, "ok\n");
+	else
 		reply(who->client, -1, "error %d session %s: the agent has none of that name", ENOENT, name);
+	return true;
+}
+
+static struct client *admit(int fd, const struct peer *peer, pid_t pid)
+{
+	struct client *c = &agent.client[agent.end];
+
+	*c = (struct client){ .peer = *peer, .pid = pid };
+	agent.poll[agent.end++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	return c;
+}
+
+/* Is there room for one more connection? Else @why not, and an errno. */
+static int check_clients(const struct peer *peer, const char **why)
+{
+	unsigned int own = 0, n = agent.end - FIRST;
+	unsigned int room = MOST_CLIENTS - (peer->uid ? ROOT_CLIENTS : 0);
+
+	for (unsigned int i = FIRST; i < agent.end; i++)
+		own += agent.client[i].peer.uid == peer->uid;
+	*why = "the agent has no room for more clients; try again later";
+	if (n >= room)
+		return EAGAIN;
+	*why = "the user has as many connections as he may have";
+	return peer->uid && (own >= MOST_CLIENTS_PER_USER || !is_fair(own, room - n)) ? EDQUOT : 0;
+}
+
+static void refuse_descriptors(int fd)
+{
+	/*
+	 * Descriptors that come along unasked would be closed by us, and closing some of them
+	 * takes as long as their owner likes.
+	 */
+	setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int));
+}
+
+/* A connection that can name one VM: its other end is for who runs that VM. */
+static void connect_vm(const struct asker *who, const struct peer *peer, const char *name)
+{
+	struct peer of = *peer;
+	const char *why;
+	int ends[2], err;
+
+	if (*name)
+		strcpy(of.only, name);
+	if (!*of.only) {
+		reply(who->client, -1, "error %d connect takes the name of a VM", EINVAL);
 		return;
 	}
-	record_back(name, "released");
-	reply(who->client, -1, "ok\n");
+	err = check_clients(&of, &why);
+	if (err) {
+		reply(who->client, -1, "error %d %s", err, why);
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		reply(who->client, -1, "error %d a connection cannot be made: %s", errno, strerror(errno));
+		return;
+	}
+	refuse_descriptors(ends[0]);
+	if (!reply(who->client, ends[1], "ok\n"))
+		close(ends[0]);
+	else
+		admit(ends[0], &of, 0);
+	close(ends[1]);
 }
 
-static void serve(const struct asker *who, const char *message, size_t size)
+static void serve(unsigned int i, const char *message, size_t size, bool again)
 {
+	struct client *c = &agent.client[i];
+	struct asker who = { .client = agent.poll[i].fd, .uid = c->peer.uid, .pid = c->pid };
 	const char *why = "";
 	struct request req;
+	bool done = true;
 	int ret;
 
-	ret = request_parse(message, size, who->uid, &req, &why);
+	ret = request_parse(message, size, &c->peer, &req, &why);
 	if (ret) {
-		reply(who->client, -1, "error %d %s", -ret, why);
+		reply(who.client, -1, "error %d %s", -ret, why);
 		return;
 	}
 	switch (req.verb) {
+	case VERB_HELLO:
+		reply(who.client, -1, "version %u continuo-agent %u.%u", PROTOCOL_VERSION,
+		      CONTINUO_VERSION_MAJOR, CONTINUO_VERSION_MINOR);
+		reply(who.client, -1, "ok\n");
+		break;
+	case VERB_CONNECT:
+		connect_vm(&who, &c->peer, req.name);
+		break;
 	case VERB_CREATE:
 	case VERB_RETRIEVE:
-		give(who, &req);
+		done = give(&who, &req);
 		break;
 	case VERB_RELEASE:
-		release(who, req.name);
+		done = release(&who, req.name, again);
 		break;
 	case VERB_LIST:
-		list(who);
+		list(&who);
 		break;
 	case VERB_REGISTER:
-		update_register(who, req.name);
+		update_register(&who, req.name);
 		break;
 	case VERB_DONE:
-		update_answer(who, req.number, NULL);
+		update_answer(&who, req.number, NULL);
 		break;
 	case VERB_FAILED:
-		update_answer(who, req.number, req.text);
+		update_answer(&who, req.number, req.text);
 		break;
 	case VERB_UPDATE:
-		update_begin(who);
+		update_begin(&who);
 		break;
 	case VERB_PRESERVE:
-		update_ask(who, CONTINUO_WANT_PRESERVE, req.name, req.number);
+		update_ask(&who, CONTINUO_WANT_PRESERVE, req.name, req.number);
 		break;
 	case VERB_SUSPEND:
-		update_ask(who, CONTINUO_WANT_SUSPEND, req.name, req.number);
+		update_ask(&who, CONTINUO_WANT_SUSPEND, req.name, req.number);
 		break;
 	case VERB_UNDO:
-		update_ask(who, CONTINUO_WANT_UNDO, req.name, req.number);
+		update_ask(&who, CONTINUO_WANT_UNDO, req.name, req.number);
 		break;
 	case VERB_LEAVE:
-		update_leave(who, req.name);
+		update_leave(&who, *req.text ? req.text : req.name);
 		break;
 	case VERB_VMS:
-		update_vms(who);
+		update_vms(&who);
 		break;
 	case VERB_SEAL:
-		update_seal(who, agent.ctx);
+		/* Of commands that jump by themselves, which nothing keeps from doing it too late. */
+		reply(who.client, -1, "error %d this agent jumps itself: the command is older than the agent, and has to be upgraded",
+		      EOPNOTSUPP);
 		break;
+	case VERB_GO:
+		update_go(&who, req.number, req.leave_silent);
+		break;
+	case VERB_ATTACH:
+		update_attach(&who);
+		break;
+	case VERB_ABORT:
+		update_abort(&who);
+		break;
+	}
+	if (!done)
+		park(c, &agent.poll[i], message, size);
+}
+
+static void serve_parked(const char *name)
+{
+	sessions_closed(name);
+	for (unsigned int i = FIRST; i < agent.end; i++) {
+		struct client *c = &agent.client[i];
+
+		if (!c->parked)
+			continue;
+		c->parked = false;
+		agent.poll[i].events = POLLIN;
+		serve(i, c->message, c->size, true);
 	}
 }
 
 /* False if it is gone. */
 static bool hear(unsigned int i)
 {
-	struct asker who = { .client = agent.client[i].fd, .uid = agent.uid[i] };
 	char message[REQUEST_MOST + 1];
 	ssize_t n;
 
-	n = recv(who.client, message, sizeof(message), MSG_DONTWAIT);
+	if (agent.client[i].parked)
+		return !(agent.poll[i].revents & (POLLHUP | POLLERR));
+	n = recv(agent.poll[i].fd, message, sizeof(message), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0)
 		return false;
-	serve(&who, message, n);
+	serve(i, message, n, false);
 	return true;
 }
 
@@ -187,41 +329,71 @@ static void turn_away(int client, int err, const char *why)
 
 static void welcome(int listener)
 {
-	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), err;
 	struct ucred who = {};
 	socklen_t len = sizeof(who);
-	unsigned int own = 0;
+	struct peer peer = {};
+	const char *why;
 
+	/* It waits, and would be readable all the time: so nobody looks for a while. */
+	if (client < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+		trouble("no client can be accepted: %m");
+		agent.pause_us = now_us() + PAUSE_US;
+	}
 	if (client < 0)
 		return;
 	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &who, &len)) {
 		close(client);
 		return;
 	}
-	for (unsigned int i = 1; i <= agent.clients; i++)
-		own += agent.uid[i] == who.uid;
-	if (agent.clients >= MOST_CLIENTS - (who.uid ? ROOT_CLIENTS : 0)) {
-		turn_away(client, EAGAIN, "the agent has no room for more clients; try again later");
-		return;
-	}
-	if (who.uid && own >= MOST_CLIENTS_PER_USER) {
-		turn_away(client, EDQUOT, "the user has 128 connections, and may have no more");
+	peer.uid = who.uid;
+	err = check_clients(&peer, &why);
+	if (err) {
+		turn_away(client, err, why);
 		return;
 	}
 	if (!who.uid)
 		setsockopt(client, SOL_SOCKET, SO_SNDBUFFORCE, &(int){ ROOT_SENDS }, sizeof(int));
-	agent.clients++;
-	agent.client[agent.clients] = (struct pollfd){ .fd = client, .events = POLLIN };
-	agent.uid[agent.clients] = who.uid;
+	admit(client, &peer, who.pid);
 }
 
 static void dismiss(unsigned int i)
 {
-	update_gone(agent.client[i].fd);
-	close(agent.client[i].fd);
-	agent.client[i] = agent.client[agent.clients];
-	agent.uid[i] = agent.uid[agent.clients];
-	agent.clients--;
+	int fd = agent.poll[i].fd;
+
+	update_gone(fd);
+	close(fd);
+	agent.end--;
+	agent.poll[i] = agent.poll[agent.end];
+	agent.client[i] = agent.client[agent.end];
+}
+
+/* What --takeover has started, for VMs. */
+#define MOST_STARTED	1024
+static struct {
+	pid_t pid;
+	char name[CONTINUO_SESSION_NAME];
+} started[MOST_STARTED];
+static unsigned int nr_started;
+
+static void takeover_ended(pid_t pid, int status)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_started && started[i].pid != pid; i++)
+		;
+	/* One that writes files back, which says itself how that went. */
+	if (i == nr_started)
+		return;
+	if (WIFSIGNALED(status))
+		trouble("VM %s: %s was ended by signal %d", started[i].name, agent.takeover,
+			WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		trouble("VM %s: %s ended with %d", started[i].name, agent.takeover,
+			WEXITSTATUS(status));
+	if (status)
+		record_not_started(started[i].name);
+	started[i] = started[--nr_started];
 }
 
 static volatile sig_atomic_t ended;
@@ -232,34 +404,93 @@ static void end(int sig)
 	ended = 1;
 }
 
-/* SIGTERM comes only while we wait: so it is never missed. */
-static int wait_for(int ms)
+/* What --takeover has started, and has ended. */
+static void reap(void)
 {
-	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
-	sigset_t none;
+	int status;
+	pid_t pid;
 
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		takeover_ended(pid, status);
+}
+
+static void child(int sig)
+{
+	(void)sig;
+}
+
+static int earlier(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+}
+
+/* Signals come only while we wait: so none is missed. */
+static int wait_for(void)
+{
+	struct timespec time;
+	sigset_t none;
+	int ms = update_due();
+
+	if (agent.pause_us) {
+		uint64_t now = now_us();
+
+		if (now >= agent.pause_us)
+			agent.pause_us = 0;
+		else
+			ms = earlier(ms, (agent.pause_us - now) / 1000 + 1);
+	}
+	agent.poll[LISTENER].events = agent.pause_us ? 0 : POLLIN;
+	agent.poll[FLUSH].fd = flush_fd();
+	time = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
 	sigemptyset(&none);
-	return ppoll(agent.client, 1 + agent.clients, ms < 0 ? NULL : &time, &none);
+	return ppoll(agent.poll, agent.end, ms < 0 ? NULL : &time, &none);
 }
 
 static int run(int listener)
 {
-	agent.client[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
-	while (!ended) {
+	agent.poll[LISTENER] = (struct pollfd){ .fd = listener, .events = POLLIN };
+	agent.poll[FLUSH] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	agent.poll[CLOSER] = (struct pollfd){ .fd = closer_fd(), .events = POLLIN };
+	for (;;) {
 		update_tick();
-		if (wait_for(update_due()) < 0) {
-			if (errno == EINTR)
+		/* An update that is under way is undone first. */
+		if (ended && update_end())
+			break;
+		record_write();
+		if (wait_for() < 0) {
+			if (errno == EINTR) {
+				reap();
 				continue;
+			}
 			return trouble("ppoll: %s", strerror(errno));
 		}
-		for (unsigned int i = agent.clients; i >= 1; i--) {
-			if (agent.client[i].revents && !hear(i))
+		if (agent.poll[FLUSH].revents)
+			update_flush_news();
+		/* Without a thread to do it, it was done at once. */
+		closer_news(serve_parked);
+		for (unsigned int i = agent.end - 1; i >= FIRST; i--) {
+			if (agent.poll[i].revents && !hear(i))
 				dismiss(i);
 		}
-		if (agent.client[0].revents)
+		if (agent.poll[LISTENER].revents)
 			welcome(listener);
 	}
+	record_write();
 	return EXIT_FINE;
+}
+
+/* Started by hand, nobody has made it before: /run is empty after each boot. */
+static void make_folder(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char folder[108];
+
+	if (!end || end == path || (size_t)(end - path) >= sizeof(folder))
+		return;
+	memcpy(folder, path, end - path);
+	folder[end - path] = 0;
+	/* What is wrong with it, if anything, bind(2) says. */
+	mkdir(folder, 0755);
 }
 
 static int listen_at(const char *path, const char *group)
@@ -288,12 +519,7 @@ static int listen_at(const char *path, const char *group)
 		return -trouble("%s: %s", path, strerror(errno));
 	}
 	umask(mask);
-	/*
-	 * Descriptors that come along unasked would be closed by us, and closing some of them
-	 * takes as long as their owner likes.
-	 */
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int)))
-		trouble("%s: descriptors that are sent along cannot be refused: %m", path);
+	refuse_descriptors(fd);
 	return fd;
 }
 
@@ -313,12 +539,15 @@ static void start(const char *name, uid_t uid)
 
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		signal(SIGCHLD, SIG_DFL);
 		execl(agent.takeover, agent.takeover, own, number, NULL);
 		_exit(trouble("%s: %m", agent.takeover));
 	}
 	if (pid < 0)
 		trouble("VM %s cannot be started: %m", name);
+	else if (nr_started < MOST_STARTED) {
+		started[nr_started].pid = pid;
+		strcpy(started[nr_started++].name, name);
+	}
 }
 
 /* Was there an update, and an agent before us? */
@@ -351,6 +580,7 @@ static void usage(FILE *to)
 	      "  -t, --takeover PROG start PROG NAME UID for each VM that a live update has\n"
 	      "                      brought here (default: they are started by others)\n"
 	      "  -r, --record FILE   of the last update (default: " RECORD_FILE ")\n"
+	      "  -l, --list FILE     of the VMs that are registered (default: " REGISTRY_FILE ")\n"
 	      "  -h, --help          say this\n", to);
 }
 
@@ -361,17 +591,18 @@ int main(int argc, char **argv)
 		{ "group", required_argument, NULL, 'g' },
 		{ "takeover", required_argument, NULL, 't' },
 		{ "record", required_argument, NULL, 'r' },
+		{ "list", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
-	const char *record = RECORD_FILE;
-	struct sigaction action = { .sa_handler = end };
+	const char *record = RECORD_FILE, *vms = REGISTRY_FILE;
+	struct sigaction action = { .sa_handler = end }, chld = { .sa_handler = child };
 	struct rlimit files;
 	sigset_t ends;
 	int c, fd, ret;
 
-	while ((c = getopt_long(argc, argv, "s:g:t:r:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:g:t:r:l:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			path = optarg;
@@ -384,6 +615,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			record = optarg;
+			break;
+		case 'l':
+			vms = optarg;
 			break;
 		case 'h':
 			usage(stdout);
@@ -400,9 +634,11 @@ int main(int argc, char **argv)
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGCHLD, &chld, NULL);
 	/* One for each session and each client, and some. */
 	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < MOST_FILES) {
 		files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
@@ -413,10 +649,13 @@ int main(int argc, char **argv)
 	ret = continuo_hold(agent.ctx);
 	if (ret)
 		return trouble("%s", continuo_why(agent.ctx));
-	/* The agent does not wait for the processes that it starts. */
-	signal(SIGCHLD, SIG_IGN);
+	ret = closer_begin();
+	if (ret)
+		trouble("sessions are closed by the main loop: %s", strerror(-ret));
+	make_folder(path);
 	sessions_begin(agent.ctx);
 	record_open(record);
+	update_open(agent.ctx, vms);
 	fd = listen_at(path, group);
 	if (fd < 0)
 		return EXIT_TROUBLE;

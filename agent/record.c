@@ -82,15 +82,23 @@ static const char *text_of(struct json_object *o, const char *key)
 	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 }
 
-/* Whole, or the one before. */
+static bool changed;
+
 static void save(void)
+{
+	changed = true;
+}
+
+/* Whole, or the one before. */
+void record_write(void)
 {
 	bool written;
 	char *next;
 	FILE *f;
 
-	if (!file)
+	if (!file || !changed)
 		return;
+	changed = false;
 	if (asprintf(&next, "%s.next", file) < 0)
 		return;
 	f = fopen(next, "w");
@@ -200,6 +208,7 @@ int record_seal(struct continuo *ctx, int session, const char **why)
 	set(record, "clock", clock);
 	record_outcome("jumping", "");
 	record_at("sealed");
+	record_write();
 
 	text = json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN);
 	size = strlen(text);
@@ -316,6 +325,16 @@ void record_back(const char *name, const char *what)
 	if (row && !get(row, "released"))
 		record_vm_at(name, what);
 	check_complete();
+}
+
+void record_not_started(const char *name)
+{
+	struct json_object *row = record ? row_of(name) : NULL;
+
+	if (!row || get(row, "retrieved"))
+		return;
+	set(row, "why", json_object_new_string("what was to start it has failed; the agent's log says how"));
+	save();
 }
 
 void record_left(const char *name)

@@ -17,6 +17,8 @@
 
 /* Before all else. @path: of the file. */
 void record_open(const char *path);
+/* Write the file, if something has happened. A full disk loses the record, and no more. */
+void record_write(void);
 /* An update begins: the last one is forgotten. */
 void record_begin(void);
 /* That something of the host happens now; of a VM. */
@@ -26,6 +28,8 @@ void record_vm_at(const char *name, const char *what);
 void record_vm(const char *name, uid_t uid, const char *state, const char *why);
 /* Of an update that came from the previous kernel: its VM has come back so far. */
 void record_back(const char *name, const char *what);
+/* The same: what was to start it has failed. */
+void record_not_started(const char *name);
 /* The same: nobody comes for it any more. */
 void record_left(const char *name);
 /* How the update stands, and why; NULL: as before. */

@@ -9,7 +9,9 @@
 #include "request.h"
 
 /* What follows the verb, in this order. */
-enum { NUMBER = 1, NAME = 2, NAME_OR_NOT = 4, TEXT = 8, MILLISECONDS = 16, ROOT = 32 };
+enum {
+	NUMBER = 1, NAME = 2, NAME_OR_NOT = 4, TEXT = 8, MILLISECONDS = 16, ROOT = 32, PATH = 64,
+};
 
 static const struct {
 	const char *word;
@@ -27,9 +29,14 @@ static const struct {
 	{ "preserve", VERB_PRESERVE, ROOT | MILLISECONDS | NAME_OR_NOT },
 	{ "suspend", VERB_SUSPEND, ROOT | MILLISECONDS | NAME_OR_NOT },
 	{ "undo", VERB_UNDO, ROOT | MILLISECONDS | NAME_OR_NOT },
-	{ "leave", VERB_LEAVE, ROOT | NAME },
+	{ "leave", VERB_LEAVE, ROOT | NAME | PATH },
 	{ "vms", VERB_VMS, ROOT },
 	{ "seal", VERB_SEAL, ROOT },
+	{ "go", VERB_GO, ROOT | MILLISECONDS },
+	{ "attach", VERB_ATTACH, ROOT },
+	{ "abort", VERB_ABORT, ROOT },
+	{ "hello", VERB_HELLO, NUMBER },
+	{ "connect", VERB_CONNECT, NAME_OR_NOT },
 };
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
@@ -58,7 +65,8 @@ static int parse_number(char **at, struct request *req, const char **why)
 	return 0;
 }
 
-static int parse_name(const char *name, uid_t uid, struct request *req, const char **why)
+static int parse_name(const char *name, const struct peer *peer, struct request *req,
+		      const char **why)
 {
 	size_t n;
 
@@ -67,7 +75,7 @@ static int parse_name(const char *name, uid_t uid, struct request *req, const ch
 		*why = "a session's name consists of letters, digits and . _ -, and begins with one of the first two";
 		return -EINVAL;
 	}
-	n = prefix(req->name, sizeof(req->name), uid);
+	n = prefix(req->name, sizeof(req->name), peer->uid);
 	if (n + strlen(name) >= sizeof(req->name)) {
 		*why = "the session's name is too long";
 		return -ENAMETOOLONG;
@@ -78,7 +86,31 @@ static int parse_name(const char *name, uid_t uid, struct request *req, const ch
 		*why = "the session of that name is the agent's own, or systemd's; choose another one";
 		return -EINVAL;
 	}
+	if (*peer->only && strcmp(req->name, peer->only)) {
+		*why = "this connection was made for one VM, and can name no other";
+		return -EPERM;
+	}
 	return 0;
+}
+
+/* Fields at the end: those that are known are kept, others are skipped. */
+static char *parse_fields(char *at, struct request *req)
+{
+	char *word, *end;
+
+	while (at) {
+		word = strrchr(at, ' ');
+		word = word ? word + 1 : at;
+		end = word + strspn(word, "abcdefghijklmnopqrstuvwxyz-");
+		if (end == word || *end != '=')
+			break;
+		if (!strcmp(word, "silent=leave"))
+			req->leave_silent = true;
+		if (word == at)
+			return NULL;
+		word[-1] = 0;
+	}
+	return at;
 }
 
 static bool is_text(const char *text)
@@ -89,11 +121,13 @@ static bool is_text(const char *text)
 	return true;
 }
 
-static int parse_rest(char *at, unsigned int has, uid_t uid, struct request *req,
-		      const char **why)
+static int parse_rest(char *at, unsigned int has, const struct peer *peer,
+		      struct request *req, const char **why)
 {
 	int ret = 0;
 
+	if (!(has & TEXT))
+		at = parse_fields(at, req);
 	if (has & (NUMBER | MILLISECONDS))
 		ret = parse_number(&at, req, why);
 	if (!ret && has & MILLISECONDS && req->number > MOST_TIMEOUT_MS) {
@@ -102,10 +136,10 @@ static int parse_rest(char *at, unsigned int has, uid_t uid, struct request *req
 	}
 	if (ret)
 		return ret;
-	if (has & NAME || (has & NAME_OR_NOT && at))
-		return parse_name(at, uid, req, why);
-	if (has & TEXT) {
-		*why = "a reason is printable ASCII";
+	if (!(has & PATH && at && *at == '/') && (has & NAME || (has & NAME_OR_NOT && at)))
+		return parse_name(at, peer, req, why);
+	if (has & (TEXT | PATH)) {
+		*why = "a reason, or a mount point, is printable ASCII";
 		if (!at || !is_text(at))
 			return -EINVAL;
 		strcpy(req->text, at);
@@ -115,7 +149,7 @@ static int parse_rest(char *at, unsigned int has, uid_t uid, struct request *req
 	return at ? -EBADMSG : 0;
 }
 
-int request_parse(const char *message, size_t size, uid_t uid,
+int request_parse(const char *message, size_t size, const struct peer *peer,
 		  struct request *req, const char **why)
 {
 	char text[REQUEST_MOST + 1], *rest;
@@ -135,15 +169,15 @@ int request_parse(const char *message, size_t size, uid_t uid,
 		if (!strcmp(verbs[i].word, text))
 			break;
 	if (i == VERBS) {
-		*why = "a request begins with a verb of docs/agent.md";
-		return -EBADMSG;
+		*why = "this agent does not know the verb; is it older than what asks it?";
+		return -EOPNOTSUPP;
 	}
-	if (verbs[i].has & ROOT && uid) {
+	if (verbs[i].has & ROOT && (peer->uid || *peer->only)) {
 		*why = "only root can ask that";
 		return -EPERM;
 	}
 	req->verb = verbs[i].verb;
-	return parse_rest(rest, verbs[i].has, uid, req, why);
+	return parse_rest(rest, verbs[i].has, peer, req, why);
 }
 
 const char *request_own(const char *name, uid_t uid)

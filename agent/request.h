@@ -6,6 +6,7 @@
 #ifndef REQUEST_H
 #define REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,9 +17,18 @@ enum verb {
 	/* of VMMs */
 	VERB_CREATE, VERB_RETRIEVE, VERB_RELEASE, VERB_LIST,
 	VERB_REGISTER, VERB_DONE, VERB_FAILED,
+	/* of both, and of who makes connections for VMs */
+	VERB_HELLO, VERB_CONNECT,
 	/* of who updates the host */
 	VERB_UPDATE, VERB_PRESERVE, VERB_SUSPEND, VERB_UNDO, VERB_LEAVE, VERB_VMS, VERB_SEAL,
+	VERB_GO, VERB_ATTACH, VERB_ABORT,
 };
+
+/*
+ * The newest version of the protocol that this agent speaks. It changes when something that
+ * was right is not right any more; verbs and fields are added without that.
+ */
+#define PROTOCOL_VERSION	1
 
 #define REQUEST_MOST	512	/* bytes of a message */
 #define MOST_TIMEOUT_MS	3600000u
@@ -28,22 +38,35 @@ enum verb {
 
 /*
  * @name:   Of the session, as the kernel knows it; "" if the verb has none.
- * @number: Milliseconds, or the number of an order; 0 if the verb has none.
- * @text:   Why something failed; or "".
+ * @number: Milliseconds, a version, or the number of an order; 0 if the verb has none.
+ * @text:   Why something failed; a mount point; or "".
+ * @leave_silent: Of "go": the field silent=leave.
  */
 struct request {
 	enum verb verb;
 	char name[CONTINUO_SESSION_NAME];
 	uint32_t number;
+	bool leave_silent;
 	char text[REQUEST_MOST + 1];
 };
 
 /*
- * The sessions of a user have names that begin with his id, so that nobody can name
- * another's; root's are as they are. 0; -EBADMSG, -EINVAL, -ENAMETOOLONG, or -EPERM for
- * what only root can ask, with a reason in @why.
+ * Who asks. A connection that was made for one VM (@only is not "") can name that VM's
+ * session and no other, and nothing that is root's, whoever has it. Of others the sessions
+ * of a user have names that begin with his id, so that nobody can name another's; root's
+ * are as they are.
  */
-int request_parse(const char *message, size_t size, uid_t uid,
+struct peer {
+	uid_t uid;
+	char only[CONTINUO_SESSION_NAME];
+};
+
+/*
+ * Words like key=value at the end of a request that this agent does not know are skipped.
+ * 0; -EBADMSG, -EINVAL, -ENAMETOOLONG, -EOPNOTSUPP for a verb that it does not know, or
+ * -EPERM for what the peer cannot ask, with a reason in @why.
+ */
+int request_parse(const char *message, size_t size, const struct peer *peer,
 		  struct request *req, const char **why);
 /* Is a session his? Its name without what was put in front, or NULL. */
 const char *request_own(const char *name, uid_t uid);

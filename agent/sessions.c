@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "closer.h"
 #include "request.h"
 #include "sessions.h"
 #include "systemd.h"
 
+/* @fd: -1 while it is closed, which takes its time; its name is in use until then. */
 struct session {
 	char name[CONTINUO_SESSION_NAME];
 	int fd;
@@ -59,15 +61,15 @@ static int refuse(int err, const char *name, const char *reason, const char **wh
 /* Is there room for one more of that user's? */
 static int check_room(const char *name, uid_t uid, const char **why)
 {
-	unsigned int own = 0;
+	unsigned int own = 0, room = MOST_SESSIONS - (uid ? ROOT_SESSIONS : 0);
 
 	/* Users leave some room for root, who needs one to update. */
-	if (sessions >= MOST_SESSIONS - (uid ? ROOT_SESSIONS : 0))
+	if (sessions >= room)
 		return refuse(-ENOSPC, name, "the agent has no room for more of them", why);
 	for (unsigned int i = 0; i < sessions; i++)
 		own += !!request_own(session[i].name, uid);
-	if (uid && own >= MOST_PER_USER)
-		return refuse(-EDQUOT, name, "the user has 64 of them, and may have no more; release one first", why);
+	if (uid && (own >= MOST_PER_USER || !is_fair(own, room - sessions)))
+		return refuse(-EDQUOT, name, "the user has as many of them as he may have; release one first", why);
 	return 0;
 }
 
@@ -84,13 +86,17 @@ static int have(const char *name, uid_t uid, const char **why,
 		return fd;
 	}
 	keep(name, fd);
-	systemd_keep(name, fd);
+	closer_keep(name, fd);
 	return fd;
 }
 
 int sessions_create(const char *name, uid_t uid, const char **why)
 {
-	if (find(name))
+	struct session *s = find(name);
+
+	if (s && s->fd < 0)
+		return -EINPROGRESS;
+	if (s)
 		return refuse(-EEXIST, name, "there is one of that name; release it first", why);
 	return have(name, uid, why, continuo_session_create);
 }
@@ -99,23 +105,43 @@ int sessions_retrieve(const char *name, uid_t uid, const char **why)
 {
 	struct session *s = find(name);
 
+	if (s && s->fd < 0)
+		return -EINPROGRESS;
 	return s ? s->fd : have(name, uid, why, continuo_session_retrieve);
 }
 
 int sessions_release(const char *name)
 {
 	struct session *s = find(name);
+	int fd = s ? s->fd : -1;
 
 	if (!s)
 		return -ENOENT;
-	systemd_forget(name);
-	close(s->fd);
-	*s = session[--sessions];
+	if (fd >= 0) {
+		s->fd = -1;
+		closer_close(name, fd);
+	}
 	return 0;
+}
+
+bool sessions_closing(const char *name)
+{
+	struct session *s = find(name);
+
+	return s && s->fd < 0;
+}
+
+void sessions_closed(const char *name)
+{
+	struct session *s = find(name);
+
+	if (s && s->fd < 0)
+		*s = session[--sessions];
 }
 
 void sessions_each(void (*each)(void *arg, const char *name), void *arg)
 {
 	for (unsigned int i = 0; i < sessions; i++)
-		each(arg, session[i].name);
+		if (session[i].fd >= 0)
+			each(arg, session[i].name);
 }

@@ -1,40 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Updates of the host: the VMs that are registered are asked to preserve, then to
- * suspend, or to undo it, and have until a deadline. Nothing here waits.
+ * Updates of the host: what decide.c decides is done here, and what happens is told to it.
+ * Nothing here waits for a VM, an operator, or a disk.
  */
 #ifndef UPDATE_H
 #define UPDATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "continuo.h"
 #include "request.h"
 
+/* @pid: 0 if it is not known. */
 struct asker {
 	int client;
 	uid_t uid;
+	pid_t pid;
 };
 
-/* Each of these replies. */
+/* Before all else. @list: file of the VMs that are registered, for the next agent. */
+void update_open(struct continuo *ctx, const char *list);
+
+/* Each of these replies, now or later. */
 void update_register(const struct asker *who, const char *name);
 void update_begin(const struct asker *who);
 void update_ask(const struct asker *who, enum continuo_want want, const char *name,
 		uint32_t timeout_ms);
 void update_leave(const struct asker *who, const char *name);
 void update_vms(const struct asker *who);
-void update_seal(const struct asker *who, struct continuo *ctx);
+void update_go(const struct asker *who, uint32_t timeout_ms, bool leave_silent);
+void update_attach(const struct asker *who);
+void update_abort(const struct asker *who);
 /* An answer has no reply. @why: NULL if it was done. */
 void update_answer(const struct asker *who, uint32_t number, const char *why);
 
+/* Somebody had the session released. */
+void update_released(const char *name);
 /* Why no session of that name can be made now; or NULL. */
 const char *update_forbids(const char *name);
 /* A connection has ended. */
 void update_gone(int client);
+/* There is news of the files that are written back. */
+void update_flush_news(void);
 /* Milliseconds until something is due; -1 if nothing is. */
 int update_due(void);
 /* Do what is due. */
 void update_tick(void);
+/* The agent is to end: true once it can. */
+bool update_end(void);
 
 #endif

@@ -18,8 +18,13 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	copy = malloc(size ? size : 1);
 	memcpy(copy, data, size);
 	for (unsigned int i = 0; i < 4; i++) {
-		int ret = request_parse(copy, size, users[i], &req, &why);
+		struct peer peer = { .uid = users[i] }, only = { .uid = 0, .only = "vm" };
+		int ret = request_parse(copy, size, &only, &req, &why);
 
+		/* Of a connection for one VM, whoever has it. */
+		if (!ret && (req.verb >= VERB_UPDATE || (*req.name && strcmp(req.name, "vm"))))
+			abort();
+		ret = request_parse(copy, size, &peer, &req, &why);
 		if (ret && !why)
 			abort();
 		if (!ret && req.verb >= VERB_UPDATE)
@@ -34,7 +39,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 				abort();
 	}
 	/* Of root's, no name is the agent's own session. */
-	if (!request_parse(copy, size, 0, &req, &why) &&
+	if (!request_parse(copy, size, &(struct peer){}, &req, &why) &&
 	    (!strcmp(req.name, OWN_SESSION) || !memchr(req.text, 0, sizeof(req.text))))
 		abort();
 	free(copy);

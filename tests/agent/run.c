@@ -24,6 +24,8 @@ static const struct {
 	const char *name;	/* or a part of the reason */
 	uint32_t number;
 	const char *text;
+	bool leave_silent;
+	const char *only;
 } tries[] = {
 	{ "create vm", 0, 0, 0, VERB_CREATE, "vm" },
 	{ "create vm", 0, 1000, 0, VERB_CREATE, "u1000.vm" },
@@ -36,7 +38,38 @@ static const struct {
 	{ "", 0, 0, -EBADMSG, 0, "1 to 512 bytes" },
 	{ "create vm\0x", 11, 0, -EBADMSG, 0, "1 to 512 bytes" },
 	{ "failed 1 " X60 X60 X60 X60 X60 X60 X60 X60 X60, 0, 0, -EBADMSG, 0, "1 to 512 bytes" },
-	{ "Create vm", 0, 0, -EBADMSG, 0, "begins with a verb" },
+	{ "Create vm", 0, 0, -EOPNOTSUPP, 0, "does not know the verb" },
+	{ "dance 1", 0, 1000, -EOPNOTSUPP, 0, "does not know the verb" },
+	{ "hello 7", 0, 1000, 0, VERB_HELLO, "", 7 },
+	{ "hello", 0, 1000, -EINVAL, 0, "a number" },
+	{ "create vm color=red", 0, 1000, 0, VERB_CREATE, "u1000.vm" },
+	{ "done 1 files=3 x-y=", 0, 1000, 0, VERB_DONE, "", 1 },
+	{ "list x=1", 0, 1000, 0, VERB_LIST, "" },
+	{ "list X=1", 0, 1000, -EBADMSG, 0, "nothing follows" },
+	{ "list =1", 0, 1000, -EBADMSG, 0, "nothing follows" },
+	{ "failed 7 a=b", 0, 1000, 0, VERB_FAILED, "", 7, "a=b" },
+	{ "go 1000", 0, 0, 0, VERB_GO, "", 1000 },
+	{ "go 1000 silent=leave later=1", 0, 0, 0, VERB_GO, "", 1000, "", true },
+	{ "go 1000", 0, 1000, -EPERM, 0, "only root" },
+	{ "go", 0, 0, -EINVAL, 0, "a number" },
+	{ "attach", 0, 1000, -EPERM, 0, "only root" },
+	{ "attach", 0, 0, 0, VERB_ATTACH, "" },
+	{ "abort", 0, 1000, -EPERM, 0, "only root" },
+	{ "abort", 0, 0, 0, VERB_ABORT, "" },
+	{ "leave /mnt/nfs", 0, 0, 0, VERB_LEAVE, "", 0, "/mnt/nfs" },
+	{ "leave /mnt\033", 0, 0, -EINVAL, 0, "printable" },
+	{ "create /mnt", 0, 0, -EINVAL, 0, "letters, digits" },
+	{ "connect vm", 0, 0, 0, VERB_CONNECT, "vm" },
+	{ "connect vm", 0, 1000, 0, VERB_CONNECT, "u1000.vm" },
+	{ "connect", 0, 0, 0, VERB_CONNECT, "" },
+	/* of a connection that was made for one VM */
+	{ "create vm", 0, 0, 0, VERB_CREATE, "vm", 0, "", false, "vm" },
+	{ "register vm", 0, 0, 0, VERB_REGISTER, "vm", 0, "", false, "vm" },
+	{ "create other", 0, 0, -EPERM, 0, "can name no other", 0, "", false, "vm" },
+	{ "release u1000.vm", 0, 0, -EPERM, 0, "can name no other", 0, "", false, "vm" },
+	{ "update", 0, 0, -EPERM, 0, "only root", 0, "", false, "vm" },
+	{ "connect other", 0, 0, -EPERM, 0, "can name no other", 0, "", false, "vm" },
+	{ "create vm", 0, 1000, 0, VERB_CREATE, "u1000.vm", 0, "", false, "u1000.vm" },
 	{ "register vm", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
 	{ "register " OWN_SESSION, 0, 0, -EINVAL, 0, "agent's own" },
 	{ "create systemd", 0, 0, -EINVAL, 0, "systemd's" },
@@ -109,18 +142,20 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < n; i++) {
 		size_t size = tries[i].size ? tries[i].size : strlen(tries[i].message);
 		const char *why = "";
+		struct peer peer = { .uid = tries[i].uid };
 		struct request req;
 		int ret;
 
+		strcpy(peer.only, tries[i].only ?: "");
 		if (argc == 3)
 			save(argv[2], i, size);
-		ret = request_parse(tries[i].message, size, tries[i].uid, &req, &why);
+		ret = request_parse(tries[i].message, size, &peer, &req, &why);
 		expect(ret == tries[i].ret, tries[i].message, strerror(-ret));
 		if (ret)
 			expect(!!strstr(why, tries[i].name), tries[i].message, why);
 		else
 			expect(req.verb == tries[i].verb && !strcmp(req.name, tries[i].name) &&
-			       req.number == tries[i].number && !strcmp(req.text, tries[i].text ?: ""),
+			       req.number == tries[i].number && req.leave_silent == tries[i].leave_silent && !strcmp(req.text, tries[i].text ?: ""),
 			       tries[i].message, req.name);
 	}
 	expect(!strcmp(request_own("u1000.vm", 1000), "vm"), "own", "not his");
