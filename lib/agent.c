@@ -2,17 +2,21 @@
 /* Copyright (c) 2026 The Continuo authors */
 /* Sessions from an agent, and updates by way of one: docs/agent.md has the protocol. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 #define REPLY_BYTES	4096
+#define PROTOCOL_VERSION 1
 
 static int dial(struct continuo *ctx, const char *path)
 {
@@ -33,22 +37,6 @@ static int dial(struct continuo *ctx, const char *path)
 		    err == EACCES ? "this user may not ask the agent; see its option --group" :
 		    err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
 							   strerror(err));
-}
-
-int continuo_agent(struct continuo *ctx, const char *path)
-{
-	int fd;
-
-	if (!path)
-		path = CONTINUO_AGENT_SOCKET;
-	fd = dial(ctx, path);
-	if (fd < 0)
-		return fd;
-	if (ctx->agent >= 0)
-		close(ctx->agent);
-	ctx->agent = fd;
-	strcpy(ctx->path, path);
-	return 0;
 }
 
 /* The descriptor of a message, or -1. */
@@ -90,12 +78,17 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 	do
 		n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return fail(ctx, -ETIMEDOUT, "the agent has not answered within %u ms", ctx->timeout_ms);
 	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
 	if (n <= 0)
 		return fail(ctx, -EPIPE, "the agent has ended; start it again, and connect again");
 	text[n] = 0;
 	*fd = descriptor_of(&msg);
+	/* The kernel drops a descriptor that there is no room for. */
+	if (*fd < 0 && msg.msg_flags & MSG_CTRUNC)
+		return fail(ctx, -EMFILE, "the agent's descriptor has no room: this process has too many files open (RLIMIT_NOFILE)");
 	return 0;
 }
 
@@ -138,6 +131,15 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 		    "the agent cannot be asked: %s", strerror(errno));
 }
 
+/* "step NAME" */
+static void pass_on_step(const char *step, continuo_listener *listener, void *arg)
+{
+	struct continuo_heard heard = { .name = "", .state = step, .why = "" };
+
+	if (listener)
+		listener(arg, &heard);
+}
+
 /* "vm NAME STATE US WHY" */
 static int pass_on(struct continuo *ctx, char *text, continuo_listener *listener, void *arg)
 {
@@ -171,6 +173,14 @@ static int verdict(struct continuo *ctx, char *text, int fd, int *fdp)
 	return refusal(ctx, text);
 }
 
+/* A word and a space begin what comes in between; anything else has to be the end. */
+static bool is_last(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+
+	return !n || text[n] != ' ' || !strncmp(text, "error ", 6);
+}
+
 static int answer_of(struct continuo *ctx, int agent, int *fdp,
 		     continuo_listener *listener, void *arg)
 {
@@ -181,12 +191,126 @@ static int answer_of(struct continuo *ctx, int agent, int *fdp,
 		ret = hear(ctx, agent, text, &fd);
 		if (ret)
 			return ret;
-		if (strncmp(text, "vm ", 3) || fd >= 0)
+		if (fd >= 0 || is_last(text))
 			return verdict(ctx, text, fd, fdp);
-		ret = pass_on(ctx, text + 3, listener, arg);
+		if (!strncmp(text, "step ", 5))
+			pass_on_step(text + 5, listener, arg);
+		else if (!strncmp(text, "version ", 8))
+			ctx->version = strtoul(text + 8, NULL, 10);
+		else if (!strncmp(text, "vm ", 3))
+			ret = pass_on(ctx, text + 3, listener, arg);
+		/* What else comes in between is of a newer agent. */
 		if (ret)
 			return ret;
 	}
+}
+
+static int need_agent(struct continuo *ctx)
+{
+	if (ctx->agent >= 0)
+		return 0;
+	return fail(ctx, -ENOTCONN, "there is no agent to ask; call continuo_agent() first");
+}
+
+/* An agent of before 0.2 takes a verb that it does not know for no request. */
+static int unknown_verb(struct continuo *ctx, int ret)
+{
+	if (ret != -EBADMSG)
+		return ret;
+	return fail(ctx, -EOPNOTSUPP, "the agent is older than this program, and cannot do that; upgrade it");
+}
+
+/* The protocol begins with versions. An agent of before that does not know the verb. */
+static int greet(struct continuo *ctx, int agent)
+{
+	int ret;
+
+	ctx->version = 0;
+	ret = tell(ctx, agent, "hello %u", PROTOCOL_VERSION);
+	if (!ret)
+		ret = answer_of(ctx, agent, NULL, NULL, NULL);
+	return ret == -EBADMSG ? 0 : ret;
+}
+
+static void set_deadline(struct continuo *ctx, int agent)
+{
+	struct timeval time = {
+		.tv_sec = ctx->timeout_ms / 1000,
+		.tv_usec = ctx->timeout_ms % 1000 * 1000,
+	};
+
+	setsockopt(agent, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	setsockopt(agent, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+}
+
+static int use(struct continuo *ctx, int fd)
+{
+	int ret;
+
+	set_deadline(ctx, fd);
+	ret = greet(ctx, fd);
+	if (ret)
+		return ret;
+	if (ctx->agent >= 0)
+		close(ctx->agent);
+	ctx->agent = fd;
+	return 0;
+}
+
+int continuo_agent(struct continuo *ctx, const char *path)
+{
+	int fd, ret;
+
+	if (!path)
+		path = CONTINUO_AGENT_SOCKET;
+	fd = dial(ctx, path);
+	if (fd < 0)
+		return fd;
+	ret = use(ctx, fd);
+	if (ret)
+		close(fd);
+	else
+		strcpy(ctx->path, path);
+	return ret;
+}
+
+int continuo_agent_fd(struct continuo *ctx, int fd)
+{
+	int ret;
+
+	if (fd < 0)
+		return fail(ctx, -EINVAL, "connection %d: this is no descriptor", fd);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ret = use(ctx, fd);
+	if (!ret)
+		ctx->path[0] = 0;
+	return ret;
+}
+
+int continuo_agent_version(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	return ret ? ret : (int)ctx->version;
+}
+
+int continuo_deadline(struct continuo *ctx, uint32_t timeout_ms)
+{
+	ctx->timeout_ms = timeout_ms;
+	if (ctx->agent >= 0)
+		set_deadline(ctx, ctx->agent);
+	return 0;
+}
+
+int continuo_connect(struct continuo *ctx, const char *name)
+{
+	int ret = need_agent(ctx), fd;
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "connect%s%s", name ? " " : "", name ? name : "");
+	if (!ret)
+		ret = answer_of(ctx, ctx->agent, &fd, NULL, NULL);
+	return ret ? unknown_verb(ctx, ret) : fd;
 }
 
 int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp)
@@ -198,13 +322,6 @@ int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp
 
 /* --- being asked --- */
 
-static int need_agent(struct continuo *ctx)
-{
-	if (ctx->agent >= 0)
-		return 0;
-	return fail(ctx, -ENOTCONN, "there is no agent to ask; call continuo_agent() first");
-}
-
 int continuo_register(struct continuo *ctx, const char *name)
 {
 	int ret = need_agent(ctx), fd;
@@ -212,7 +329,7 @@ int continuo_register(struct continuo *ctx, const char *name)
 	if (ret)
 		return ret;
 	/* Of its own, so that an order never comes between a question and its answer. */
-	fd = dial(ctx, ctx->path);
+	fd = *ctx->path ? dial(ctx, ctx->path) : continuo_connect(ctx, NULL);
 	if (fd < 0)
 		return fd;
 	ret = tell(ctx, fd, "register %s", name);
@@ -233,26 +350,59 @@ static const char *const wants[] = {
 
 #define WANTS	(sizeof(wants) / sizeof(wants[0]))
 
+/* What a program has that was built with the header of 0.1. */
+#define ORDER_SIZE_0_1	(offsetof(struct continuo_order, timeout_ms) + sizeof(uint32_t))
+
+/* The order that a message is; @known: or one that this library does not know. */
+static int parse_order(struct continuo *ctx, const char *text, struct continuo_order *order,
+		       bool *known)
+{
+	char word[16];
+	int end = 0;
+
+	if (sscanf(text, "%15s %u %u%n", word, &order->number, &order->timeout_ms, &end) != 3 ||
+	    *text == ' ' || (text[end] && text[end] != ' '))
+		return not_of_protocol(ctx);
+	/* What follows are fields of a newer agent. */
+	*known = false;
+	for (uint32_t i = CONTINUO_WANT_PRESERVE; i < WANTS; i++) {
+		if (strcmp(wants[i], word))
+			continue;
+		order->want = i;
+		*known = true;
+	}
+	return 0;
+}
+
+int continuo_order_sized(struct continuo *ctx, int fd, struct continuo_order *order, size_t size)
+{
+	struct continuo_order mine = {};
+	char text[REPLY_BYTES];
+	int with = -1, ret;
+	bool known = false;
+
+	if (size < ORDER_SIZE_0_1)
+		return fail(ctx, -EINVAL, "an order has %zu bytes at least", ORDER_SIZE_0_1);
+	while (!known) {
+		ret = hear(ctx, fd, text, &with);
+		if (ret)
+			return ret;
+		if (with >= 0)
+			close(with);
+		ret = with >= 0 ? not_of_protocol(ctx) : parse_order(ctx, text, &mine, &known);
+		if (!ret && !known)
+			ret = tell(ctx, fd, "failed %u this VM's library does not know the order", mine.number);
+		if (ret)
+			return ret;
+	}
+	memset(order, 0, size);
+	memcpy(order, &mine, size < sizeof(mine) ? size : sizeof(mine));
+	return 0;
+}
+
 int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order)
 {
-	char text[REPLY_BYTES], word[16];
-	int with = -1, ret, end = 0;
-
-	ret = hear(ctx, fd, text, &with);
-	if (ret)
-		return ret;
-	if (with >= 0)
-		close(with);
-	if (with >= 0 || sscanf(text, "%15s %u %u%n", word, &order->number,
-				&order->timeout_ms, &end) != 3 || text[end])
-		return not_of_protocol(ctx);
-	for (uint32_t i = CONTINUO_WANT_PRESERVE; i < WANTS; i++) {
-		if (!strcmp(wants[i], word)) {
-			order->want = i;
-			return 0;
-		}
-	}
-	return not_of_protocol(ctx);
+	return continuo_order_sized(ctx, fd, order, ORDER_SIZE_0_1);
 }
 
 int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *order,
@@ -318,4 +468,36 @@ int continuo_update_seal(struct continuo *ctx)
 	if (!ret)
 		ret = tell(ctx, ctx->agent, "seal");
 	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);
+}
+
+int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
+		       continuo_listener *listener, void *arg)
+{
+	int ret = need_agent(ctx);
+
+	if (ret)
+		return ret;
+	if (flags & ~CONTINUO_GO_LEAVE_SILENT)
+		return fail(ctx, -EINVAL, "flags=%#x: there is no such flag", flags);
+	ret = tell(ctx, ctx->agent, "go %u%s", timeout_ms,
+		   flags & CONTINUO_GO_LEAVE_SILENT ? " silent=leave" : "");
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, listener, arg));
+}
+
+int continuo_update_attach(struct continuo *ctx, continuo_listener *listener, void *arg)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "attach");
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, listener, arg));
+}
+
+int continuo_update_abort(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "abort");
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
 }

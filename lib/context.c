@@ -29,6 +29,11 @@ void continuo_free(struct continuo *ctx)
 	free(ctx);
 }
 
+unsigned int continuo_version(void)
+{
+	return CONTINUO_VERSION_MAJOR << 16 | CONTINUO_VERSION_MINOR;
+}
+
 const char *continuo_why(const struct continuo *ctx)
 {
 	return ctx->why;

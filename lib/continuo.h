@@ -17,6 +17,7 @@
 #ifndef CONTINUO_H
 #define CONTINUO_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -24,7 +25,7 @@ extern "C" {
 #endif
 
 #define CONTINUO_VERSION_MAJOR	0
-#define CONTINUO_VERSION_MINOR	1
+#define CONTINUO_VERSION_MINOR	2
 
 /* Longest names, with the NUL at the end. */
 #define CONTINUO_SESSION_NAME	64
@@ -85,6 +86,64 @@ int continuo_agent(struct continuo *ctx, const char *path);
  */
 int continuo_hold(struct continuo *ctx);
 
+/**
+ * continuo_version() - The version of the library that runs
+ *
+ * A program can have been built with an older or newer header, of which
+ * CONTINUO_VERSION_MAJOR and CONTINUO_VERSION_MINOR tell.
+ *
+ * Return: the major version times 65536, and the minor version.
+ */
+unsigned int continuo_version(void);
+
+/**
+ * continuo_agent_version() - The version of the protocol that the agent speaks
+ * @ctx: The context, after continuo_agent().
+ *
+ * Return: 1 or more; 0 of an agent of 0.1, which does not say it; -ENOTCONN.
+ */
+int continuo_agent_version(struct continuo *ctx);
+
+/**
+ * continuo_agent_fd() - Have sessions from an agent, over a connection that was handed in
+ * @ctx: The context.
+ * @fd:  Of continuo_connect(), which becomes the context's.
+ *
+ * For a VMM in a sandbox, which cannot reach the agent's socket, or where several VMs run
+ * as one user. The connection was made for one VM: it can name no other.
+ *
+ * Return: 0; -EPIPE if nobody is at the other end; -EINVAL.
+ */
+int continuo_agent_fd(struct continuo *ctx, int fd);
+
+/**
+ * continuo_connect() - Make a connection to the agent for one VM
+ * @ctx:  The context, after continuo_agent().
+ * @name: Of the VM's session; or NULL for one as the context's own, if that is for one VM.
+ *
+ * For managers of VMs: the descriptor is for the VMM, which inherits it or gets it over a
+ * socket. Whoever has it can ask for the session @name and register the VM @name, and
+ * nothing else, whatever user he is.
+ *
+ * Return: a file descriptor, which is the caller's; -EINVAL if the name cannot be;
+ * -EDQUOT or -EAGAIN if there are too many connections; -EOPNOTSUPP from an agent of 0.1;
+ * -ENOTCONN.
+ */
+int continuo_connect(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_deadline() - How long the agent is waited for
+ * @ctx:        The context.
+ * @timeout_ms: From now on each call that asks the agent ends with -ETIMEDOUT if nothing
+ *		is heard for that long; 0: it waits as long as it takes, as at first.
+ *
+ * After -ETIMEDOUT the connection is of no use any more: an answer can still come. Connect
+ * again.
+ *
+ * Return: 0.
+ */
+int continuo_deadline(struct continuo *ctx, uint32_t timeout_ms);
+
 /* ---- being asked: a VM that an update of the host carries over ---- */
 
 /* What the agent wants of a VM. */
@@ -105,6 +164,9 @@ enum continuo_want {
  * @want:       enum continuo_want.
  * @number:     Of the order; goes back with the answer.
  * @timeout_ms: From now; who has not answered by then counts as silent.
+ *
+ * Members can be added at the end: continuo_order() writes these three, and
+ * continuo_order_sized() as many as the caller has.
  */
 struct continuo_order {
 	uint32_t want;
@@ -134,10 +196,26 @@ int continuo_register(struct continuo *ctx, const char *name);
  * @fd:    Of continuo_register().
  * @order: Where it is stored.
  *
+ * An order that this library does not know is answered by it, and is not seen.
+ *
  * Return: 0; -EPIPE if the agent has ended: undo what it has asked for, and register
  * again; -EPROTO if it speaks another protocol.
  */
 int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order);
+
+/**
+ * continuo_order_sized() - The same, for a structure that can have more members
+ * @ctx:   The context.
+ * @fd:    Of continuo_register().
+ * @order: Where it is stored.
+ * @size:  sizeof(*@order): members beyond it are not written, and those that the library
+ *	   does not know are 0.
+ *
+ * Return: as continuo_order(); -EINVAL if the size is less than that of the three members
+ * of version 0.1.
+ */
+int continuo_order_sized(struct continuo *ctx, int fd, struct continuo_order *order,
+			 size_t size);
 
 /**
  * continuo_answer() - Say what has become of an order
@@ -158,9 +236,12 @@ int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *o
  * struct continuo_heard - What was heard of a VM
  * @name:  Of its session, as the kernel knows it: root's are as they are, those of the
  *	   user 1000 begin with "u1000.".
- * @state: "idle", "asked", "preserved", "suspended", "failed", "silent" or "left".
+ * @state: "idle", "asked", "preserved", "suspended", "failed", "silent", "left" or "away"
+ *	   (it was registered with an earlier agent, and has not come back).
  * @why:   Why it failed; or "".
  * @us:    Microseconds from the order to the answer.
+ *
+ * Members can be added at the end.
  */
 struct continuo_heard {
 	const char *name;
@@ -176,8 +257,8 @@ typedef void continuo_listener(void *arg, const struct continuo_heard *heard);
  * continuo_update_begin() - Be the one who updates the host
  * @ctx: The context, after continuo_agent().
  *
- * If the context is freed, or the process dies, before the jump, the agent undoes what
- * the VMs have done.
+ * If the context is freed, or the process dies, before continuo_update_go(), the agent
+ * undoes what the VMs have done.
  *
  * Return: 0; -EBUSY if somebody else is; -EPERM if the caller is not root; -ENOTCONN.
  */
@@ -206,7 +287,8 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
 /**
  * continuo_update_leave() - Go on without a VM
  * @ctx:  The context, after continuo_update_begin().
- * @name: Of the VM.
+ * @name: Of the VM; or the path of a mount point: its file system is not written back by
+ *	  the update then.
  *
  * What it has preserved is undone as far as it is in the agent's hands. The jump is its
  * end: its devices are stopped. Of a session that came from the previous kernel the agent
@@ -227,16 +309,66 @@ int continuo_update_leave(struct continuo *ctx, const char *name);
 int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void *arg);
 
 /**
- * continuo_update_seal() - Everything is ready: the jump comes next
+ * continuo_update_seal() - Of version 0.1: everything is ready
  * @ctx: The context, after continuo_update_begin().
  *
- * The agent preserves what its successor in the next kernel has to know. If the jump
- * fails, ask all to undo; that undoes this, too.
+ * Programs that called this jumped by themselves afterwards, and nothing kept them from
+ * doing it after the agent had undone. An agent of 0.2 or later refuses it. Use
+ * continuo_update_go().
  *
- * Return: 0; -EBUSY if a VM is not suspended and was not left; -EPERM; -ENOTCONN; and as
- * continuo_session_create().
+ * Return: 0; -EOPNOTSUPP from an agent of 0.2 or later; -EPERM; -ENOTCONN.
  */
 int continuo_update_seal(struct continuo *ctx);
+
+/* VMs that do not answer in time are left behind, in place of giving up. */
+#define CONTINUO_GO_LEAVE_SILENT	1u
+
+/**
+ * continuo_update_go() - Update the host
+ * @ctx:        The context, after continuo_update_begin().
+ * @timeout_ms: How long each step may take, 1 to 3600000.
+ * @flags:      0 or CONTINUO_GO_LEAVE_SILENT.
+ * @listener:   Is told of each VM, in the order of the answers; and of each step of the
+ *		host, as a VM of the name "" whose state is the step: "sync", "preserve",
+ *		"suspend", "flush", "count", "seal", "jump" or "undo", and at the end
+ *		"undone", or "partly" if not all VMs have said so; or NULL.
+ * @arg:        For @listener.
+ *
+ * The agent does all of it: files are written back, the VMs preserve and suspend, and the
+ * kernel that is loaded takes over. If one step fails or takes too long, all is undone.
+ * From here on the update does not need the caller: if the caller ends, it goes on. See
+ * continuo_update_abort().
+ *
+ * Return: only on failure, once all is undone: -ETIMEDOUT if a VM, or a file system, did
+ * not come to an end in time; -ECANCELED if a VM failed, or if the update was aborted;
+ * -ESTALE if another operator has taken it over, and it goes on; what reboot(2) returned; -EBUSY if somebody else updates the
+ * host; -EINVAL; -EOPNOTSUPP from an agent of 0.1; -EPERM; -ENOTCONN; -EPIPE if the agent
+ * has ended, and the VMs undo.
+ */
+int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
+		       continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_attach() - Take over an update that is running
+ * @ctx:      The context, after continuo_agent().
+ * @listener: As continuo_update_go().
+ * @arg:      For @listener.
+ *
+ * Whoever has begun it hears that it is somebody else's now.
+ *
+ * Return: as continuo_update_go(); -ENOENT if no update is running; -EAGAIN if one is
+ * prepared, and has not begun.
+ */
+int continuo_update_attach(struct continuo *ctx, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_abort() - End an update before its jump, whoever has begun it
+ * @ctx: The context, after continuo_agent().
+ *
+ * Return: 0 if all VMs have undone; -ETIMEDOUT if not all have said so; -ENOENT if no
+ * update is running; -EBUSY if somebody else has aborted it; -EPERM; -ENOTCONN.
+ */
+int continuo_update_abort(struct continuo *ctx);
 
 /* ---- sessions: what goes over together ---- */
 

@@ -9,13 +9,17 @@
 /*
  * @device: /dev/liveupdate, if it is held; or -1.
  * @agent:  The socket of an agent that is asked in its place; or -1.
- * @path:   Where the agent listens.
+ * @path:   Where the agent listens; "" if the connection was handed in.
+ * @version: Of the protocol that the agent speaks; 0 if it does not say it.
+ * @timeout_ms: How long the agent is waited for; 0: as long as it takes.
  */
 struct continuo {
 	char why[512];
 	int device;
 	int agent;
 	char path[108];
+	unsigned int version;
+	uint32_t timeout_ms;
 };
 
 /* Keep the reason of a failure; returns @err, which is negative. */

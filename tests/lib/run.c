@@ -311,6 +311,7 @@ static void agents(void)
 		{ "error 99999 nothing", false, -EPROTO, "not of the protocol" },
 		{ "error 17", false, -EPROTO, "not of the protocol" },
 		{ "hello", true, -EPROTO, "not of the protocol" },
+		{ "hello", false, -EPROTO, "not of the protocol" },
 		{ "", false, -EPIPE, "the agent has ended" },
 	};
 	char folder[] = "/tmp/continuo-XXXXXX", path[64], asked[64];
@@ -334,12 +335,23 @@ static void agents(void)
 			int client = accept(listener, NULL, NULL);
 			ssize_t n = recv(client, asked, sizeof(asked), 0);
 
+			/* Every other one is of before versions. */
+			if (n != 7 || memcmp(asked, "hello 1", 7))
+				_exit(1);
+			if (i & 1)
+				give_answer(client, "error 74 a request begins with a verb", false);
+			else
+				give_answer(client, "version 3 a-newer-agent", false);
+			if (!(i & 1))
+				give_answer(client, "ok\n", false);
+			n = recv(client, asked, sizeof(asked), 0);
 			if (n != 9 || memcmp(asked, "create vm", 9))
 				_exit(1);
 			give_answer(client, tries[i].answer, tries[i].fd);
 			_exit(0);
 		}
 		call(ctx, "connect", continuo_agent(ctx, path), 0, "");
+		call(ctx, "version", continuo_agent_version(ctx), i & 1 ? 0 : 3, "");
 		fd = continuo_session_create(ctx, "vm");
 		if (!tries[i].err) {
 			expect(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC,
@@ -400,6 +412,7 @@ static void updates(void)
 		{ { "vm ", "ok\n" }, -EPROTO, "" },
 		{ { "vm a preserved 1 " }, -EPIPE, "a/preserved/1/;" },
 		{ { "ok\nvm" }, -EPROTO, "" },
+		{ { "step sync", "weather fine today", "vm a idle 1 ", "ok\n" }, 0, "/sync/0/;a/idle/1/;" },
 	};
 	static const struct {
 		const char *said;
@@ -409,9 +422,9 @@ static void updates(void)
 		{ "preserve 1 30000", 0, { CONTINUO_WANT_PRESERVE, 1, 30000 } },
 		{ "suspend 4294967295 1", 0, { CONTINUO_WANT_SUSPEND, 4294967295u, 1 } },
 		{ "undo 3 5", 0, { CONTINUO_WANT_UNDO, 3, 5 } },
-		{ "dance 3 5", -EPROTO, {} },
 		{ "undo 3", -EPROTO, {} },
-		{ "undo 3 5 7", -EPROTO, {} },
+		{ "undo 3 5 why=later", 0, { CONTINUO_WANT_UNDO, 3, 5 } },
+		{ "undo 3 5x", -EPROTO, {} },
 		{ "undo", -EPROTO, {} },
 		{ " 3 5", -EPROTO, {} },
 	};
@@ -443,6 +456,14 @@ static void updates(void)
 		continuo_free(ctx);
 		close(agent);
 	}
+	/* An order of a newer agent is answered, and the next one is read. */
+	ctx = after((const char *const[4]){ "dance 3 5", "undo 4 5" }, &agent);
+	ret = continuo_order(ctx, ctx->agent, &order);
+	expect(!ret && order.want == CONTINUO_WANT_UNDO && order.number == 4, "after an unknown order: %d", ret);
+	ret = recv(agent, text, sizeof(text), 0);
+	expect(ret > 0 && !memcmp(text, "failed 3 ", 9), "an unknown order is answered: %d", ret);
+	continuo_free(ctx);
+	close(agent);
 	/* An answer is a line, whatever the reason was. */
 	ctx = after(nothing, &agent);
 	order = (struct continuo_order){ .number = 7 };
@@ -464,6 +485,12 @@ static void updates(void)
 	call(ctx, "ask without", continuo_update_ask(ctx, CONTINUO_WANT_UNDO, NULL, 1, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "leave without", continuo_update_leave(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "vms without", continuo_update_vms(ctx, note, text), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "go without", continuo_update_go(ctx, 1, 0, NULL, NULL), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "attach without", continuo_update_attach(ctx, NULL, NULL), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "abort without", continuo_update_abort(ctx), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "connect without", continuo_connect(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "version without", continuo_agent_version(ctx), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "no connection", continuo_agent_fd(ctx, -1), -EINVAL, "no descriptor");
 	call(ctx, "seal without", continuo_update_seal(ctx), -ENOTCONN, "continuo_agent() first");
 	continuo_free(ctx);
 	ctx = after(nothing, &agent);
