@@ -40,6 +40,8 @@ int cmd_list(const struct options *opt);
 int cmd_show(const struct options *opt);
 int cmd_inspect(const struct options *opt);
 int cmd_update(const struct options *opt);
+int cmd_attach(const struct options *opt);
+int cmd_abort(const struct options *opt);
 int cmd_preserve(const struct options *opt);
 int cmd_unpreserve(const struct options *opt);
 int cmd_retrieve(const struct options *opt);

@@ -28,6 +28,10 @@ static const struct command {
 	  0, 0, cmd_check },
 	{ "update", "", "replace the kernel: check, load, have all VMs preserve and suspend, jump; undo it all if that fails",
 	  0, 0, cmd_update },
+	{ "attach", "", "take over an update that is running, whoever began it, and wait for its end",
+	  0, 0, cmd_attach },
+	{ "abort", "", "end an update that is running, whoever began it: all VMs go on as before",
+	  0, 0, cmd_abort },
 	{ "report", "", "what happened when in the last update, in both kernels",
 	  0, 0, cmd_report },
 	{ "list", "", "sessions and devices that would be, or were, carried over, and VMs that are registered with the agent",
@@ -48,7 +52,7 @@ static const struct command {
 	  1, 1, cmd_finish },
 };
 
-#define ASKS	"list update preserve unpreserve retrieve verify finish"
+#define ASKS	"list update attach abort preserve unpreserve retrieve verify finish"
 
 /* @of: the commands that have it; NULL if all do. */
 static const struct described_option {
@@ -67,8 +71,8 @@ static const struct described_option {
 	[OPT_APPEND] = { "append", 'a', "LINE", "update", "its command line" },
 	[OPT_REUSE_CMDLINE] = { "reuse-cmdline", 0, NULL, "update", "in place of --append: that of this kernel" },
 	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "update", "say what would be done, and do nothing" },
-	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve", "how long the VMs have for each thing that they are asked (default: 30)" },
-	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs; the jump is their end" },
+	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve", "how long each step, and each thing that a VM is asked, may take (default: 30)" },
+	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs, whose end the jump is; of a mount point: without writing it back" },
 	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
 	[OPT_WITHOUT_VMS] = { "without-vms", 0, NULL, "update", "update though no VM is registered with the agent" },
 	[OPT_DISCARD] = { "discard", 0, NULL, "finish", "take over what nobody has, and let go of it: its devices are stopped, its memory is lost" },

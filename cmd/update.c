@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * update: replace the kernel under VMs that are registered with the agent. Every step up
- * to the jump can be undone; if a step fails, the steps before it are undone.
+ * update, attach and abort: replace the kernel under VMs that are registered with the agent.
+ * This program checks and loads, and asks the agent for the rest: the agent alone asks the
+ * VMs, counts, and jumps, or undoes it all, whatever becomes of this program meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kexec.h>
-#include <linux/reboot.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,12 +28,10 @@ struct update {
 	char *append;			/* the next kernel's command line */
 	uint32_t timeout;
 	unsigned int registered;
-	bool dry;
+	bool dry, loaded, partly, taken;
+	unsigned int begun;		/* steps of the agent's */
 	struct timespec since;
 };
-
-/* By us; the signal handler asks, too. */
-static volatile sig_atomic_t loaded;
 
 static double ms_since(const struct timespec *then)
 {
@@ -178,10 +176,8 @@ static int load(struct update *u)
 	if (kernel < 0 || (initrd && ramfs < 0)) {
 		ret = trouble("%s: %s", kernel < 0 ? name : initrd, strerror(errno));
 	} else {
-		/* Before the call: a signal can come just after it. */
-		loaded = 1;
 		ret = kexec_load(kernel, ramfs, u->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
-		loaded = !ret;
+		u->loaded = !ret;
 		if (ret)
 			ret = trouble("%s cannot be loaded: %s; the kernel log says why", name,
 				      strerror(-ret));
@@ -217,10 +213,46 @@ static int find_vms(struct update *u)
 	return trouble("no VM is registered with the agent, and those that are not may lose their devices; --without-vms updates all the same");
 }
 
+/* What the agent does in each of its steps. */
+static const struct {
+	const char *step, *does;
+} steps[] = {
+	{ "sync", "write back all files, while the VMs run" },
+	{ "preserve", "every VM preserves its memory and devices" },
+	{ "suspend", "every VM stops its virtual CPUs" },
+	{ "flush", "write back what was written since" },
+	{ "count", "does the session of each VM hold what it has to?" },
+	{ "seal", "preserve the record" },
+	{ "jump", "go over to the next kernel" },
+	{ "undo", "every VM goes on as before" },
+};
+
+#define STEPS	(sizeof(steps) / sizeof(steps[0]))
+
+/* The agent goes on to its next step. */
+static void listen_to_step(struct update *u, const char *step)
+{
+	if (u->begun)
+		end(u);
+	u->partly |= !strcmp(step, "partly");
+	for (size_t i = 0; i < STEPS; i++) {
+		if (strcmp(steps[i].step, step))
+			continue;
+		begin(u, step, "%s", steps[i].does);
+		u->begun++;
+		return;
+	}
+	u->begun = 0;
+}
+
 static void listen_to(void *arg, const struct continuo_heard *heard)
 {
 	struct update *u = arg;
 
+	if (!*heard->name) {
+		listen_to_step(u, heard->state);
+		return;
+	}
 	ask_keep(u->vms, heard);
 	if (isatty(2))
 		fprintf(stderr, "  %s: %s %s\n", heard->name, heard->state, heard->why);
@@ -265,144 +297,145 @@ static int leave_named(struct update *u)
 	return ret;
 }
 
-static int leave_silent(struct update *u)
+/* --- the agent's part --- */
+
+/*
+ * The operator has changed his mind: the agent undoes it, and says so to the main thread.
+ * It hears us on another connection.
+ */
+static void *heed_signals(void *arg)
 {
-	size_t n = json_object_array_length(u->vms);
-	int ret = EXIT_FINE;
+	struct update *u = arg;
+	struct continuo *ctx;
+	sigset_t signals;
+	int sig;
 
-	for (size_t i = 0; i < n && !ret; i++) {
-		struct json_object *row = json_object_array_get_idx(u->vms, i), *name, *state;
-
-		json_object_object_get_ex(row, "vm", &name);
-		json_object_object_get_ex(row, "state", &state);
-		if (!strcmp(json_object_get_string(state), "silent"))
-			ret = leave(u, json_object_get_string(name));
-		if (!strcmp(json_object_get_string(state), "silent") && !ret)
-			model_text(row, "state", "left");
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	while (!sigwait(&signals, &sig)) {
+		fputs("continuo: ended; the agent undoes it all\n", stderr);
+		ctx = ask_begin(u->opt, true);
+		/* One that is not there any more undoes nothing, and jumps nowhere. */
+		if (!ctx || continuo_update_abort(ctx) == -ENOENT)
+			_exit(EXIT_TROUBLE);
+		continuo_free(ctx);
 	}
-	return ret;
+	return NULL;
 }
 
-static int ask(struct update *u, enum continuo_want want, const char *step)
+static int begin_to_heed(struct update *u)
 {
+	sigset_t signals;
+	pthread_t thread;
+
+	/* A terminal that goes away takes nothing along: the update goes on. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (pthread_create(&thread, NULL, heed_signals, u))
+		return trouble("no thread can be made");
+	return EXIT_FINE;
+}
+
+/* Until the jump, which nobody here lives to see; or until all is undone. */
+static int ask_to_go(struct update *u)
+{
+	uint32_t flags = u->opt->given[OPT_LEAVE_SILENT] ? CONTINUO_GO_LEAVE_SILENT : 0;
 	int ret;
 
-	begin(u, step, "every VM, within %u s", u->timeout / 1000);
-	if (u->dry)
+	if (u->dry) {
+		/* Up to the jump, with what is in between of no interest to anybody. */
+		for (size_t i = 0; i < STEPS; i++)
+			if (strcmp(steps[i].step, "undo") && strcmp(steps[i].step, "count") &&
+			    strcmp(steps[i].step, "seal"))
+				begin(u, steps[i].step, "%s, within %u s", steps[i].does, u->timeout / 1000);
 		return EXIT_FINE;
-	ret = continuo_update_ask(u->ctx, want, NULL, u->timeout, listen_to, u);
-	end(u);
-	if (ret == -ETIMEDOUT && u->opt->given[OPT_LEAVE_SILENT])
-		return leave_silent(u);
-	if (ret == -ETIMEDOUT)
+	}
+	ret = continuo_update_go(u->ctx, u->timeout, flags, listen_to, u);
+	/* We were stopped for so long that the agent has not waited for us to listen. */
+	if (ret == -EPIPE && !continuo_agent(u->ctx, u->opt->given[OPT_AGENT])) {
+		ret = continuo_update_attach(u->ctx, listen_to, u);
+		if (ret == -ENOENT)
+			return trouble("the agent has undone the update while this program did not listen; 'continuo report' says why");
+	}
+	if (ret == -ESTALE) {
+		/* What is loaded is the other one's now. */
+		u->loaded = false;
+		u->taken = true;
+	}
+	if (ret == -ETIMEDOUT && !u->opt->given[OPT_LEAVE_SILENT])
 		return trouble("%s; see to it, or go on without it (--leave, --leave-silent)",
 			       continuo_why(u->ctx));
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
 
-/* --- the jump --- */
-
-/* sync(2), which can take for ever; the VMs are suspended meanwhile. */
-static int write_back(uint32_t timeout_ms)
+static void unload(struct update *u)
 {
-	struct timespec since;
-	pid_t pid = fork();
+	int ret;
 
-	if (pid < 0)
-		return trouble("fork: %s", strerror(errno));
-	if (!pid) {
-		sync();
-		_exit(0);
-	}
-	clock_gettime(CLOCK_MONOTONIC, &since);
-	while (!waitpid(pid, NULL, WNOHANG)) {
-		if (ms_since(&since) > timeout_ms) {
-			kill(pid, SIGKILL);
-			return trouble("files are not written back within %u s; see which file system hangs",
-				       timeout_ms / 1000);
-		}
-		usleep(1000);
-	}
-	return EXIT_FINE;
-}
-
-static int jump(struct update *u)
-{
-	begin(u, "jump", "seal the record, write back all files, and go over to the next kernel");
-	if (u->dry)
-		return EXIT_FINE;
-	if (continuo_update_seal(u->ctx))
-		return ask_trouble(u->ctx);
-	if (write_back(u->timeout))
-		return EXIT_TROUBLE;
-	end(u);
-	/* Nothing is printed: VMs wait, and whoever reads it will not live to see the end. */
-	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
-	return trouble("the kernel does not jump: %s%s", strerror(errno),
-		       errno == ENOEXEC ? "; the loaded one does not read a format of the handover" :
-		       errno == EBUSY ? "; a device is being reset, unbound or detached: the kernel log names it; end its VM, or try again" :
-					"; the kernel log says why");
-}
-
-static bool undo(struct update *u)
-{
-	int ret, undone;
-
-	begin(u, "undo", "every VM goes on as before, and the loaded kernel is unloaded");
-	undone = continuo_update_ask(u->ctx, CONTINUO_WANT_UNDO, NULL, u->timeout, listen_to, u);
-	if (undone)
-		ask_trouble(u->ctx);
-	ret = !loaded ? 0 : kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
+	if (!u->loaded)
+		return;
+	begin(u, "unload", "the loaded kernel is unloaded");
+	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
 	if (ret)
 		trouble("the loaded kernel cannot be unloaded: %s", strerror(-ret));
+	u->partly |= !!ret;
 	end(u);
-	return !undone && !ret;
 }
 
-/*
- * The user has changed his mind, or is gone. The agent notices the end of this process,
- * and has all VMs undo.
- */
-static void give_up(int sig)
-{
-	static const char text[] = "continuo: ended; the agent undoes it all\n";
-
-	(void)sig;
-	/* What somebody else has loaded before is not ours to unload. */
-	if (loaded)
-		syscall(SYS_kexec_file_load, -1, -1, 0ul, NULL, (unsigned long)KEXEC_FILE_UNLOAD);
-	if (write(2, text, sizeof(text) - 1) < 0)
-		_exit(EXIT_TROUBLE);
-	_exit(EXIT_TROUBLE);
-}
-
-static void heed_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
-	struct sigaction action = { .sa_handler = give_up }, before;
-
-	/* What is ignored, as nohup(1) does it, stays so. */
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-}
-
-/* The VMs run on for all of it but the suspend. */
 static int go(struct update *u)
 {
-	int ret = load(u);
+	int ret = u->dry ? EXIT_FINE : begin_to_heed(u);
 
-	if (!ret && !u->dry)
-		sync();
+	if (!ret)
+		ret = load(u);
 	if (!ret)
 		ret = leave_named(u);
 	if (!ret)
-		ret = ask(u, CONTINUO_WANT_PRESERVE, "preserve");
-	if (!ret)
-		ret = ask(u, CONTINUO_WANT_SUSPEND, "suspend");
-	if (!ret)
-		ret = jump(u);
+		ret = ask_to_go(u);
 	return ret;
+}
+
+static int wait_for_end(const struct options *opt, const char *command, bool abort)
+{
+	struct update u = { .opt = opt };
+	int ret;
+
+	u.ctx = ask_begin(opt, true);
+	if (!u.ctx)
+		return EXIT_TROUBLE;
+	u.o = model_new(command);
+	model_text(u.o, "outcome", "undone");
+	u.steps = model_table(u.o, "step");
+	u.vms = model_table(u.o, "vm");
+	ret = abort ? continuo_update_abort(u.ctx) : continuo_update_attach(u.ctx, listen_to, &u);
+	if (ret)
+		ask_trouble(u.ctx);
+	if (u.partly || (abort && ret == -ETIMEDOUT))
+		model_text(u.o, "outcome", "undone, but not by all");
+	if (ret == -ESTALE)
+		model_text(u.o, "outcome", "taken over by another operator");
+	if (ret != -ENOENT && ret != -EPERM && ret != -EAGAIN && ret != -EBUSY)
+		model_print(stdout, u.o, opt->json);
+	json_object_put(u.o);
+	continuo_free(u.ctx);
+	return ret ? EXIT_TROUBLE : EXIT_FINE;
+}
+
+int cmd_attach(const struct options *opt)
+{
+	return wait_for_end(opt, "attach", false);
+}
+
+int cmd_abort(const struct options *opt)
+{
+	return wait_for_end(opt, "abort", true);
 }
 
 static int wrong_options(const struct options *opt)
@@ -444,11 +477,12 @@ int cmd_update(const struct options *opt)
 		ret = u.ctx ? find_vms(&u) : EXIT_TROUBLE;
 	}
 	if (!ret) {
-		if (!u.dry)
-			heed_signals();
 		ret = go(&u);
-		if (ret && !u.dry)
-			model_text(u.o, "outcome", undo(&u) ? "undone" : "undone, but not by all");
+		if (ret && !u.dry) {
+			unload(&u);
+			model_text(u.o, "outcome", u.taken ? "taken over by another operator" :
+				   u.partly ? "undone, but not by all" : "undone");
+		}
 	}
 	if (u.dry)
 		model_text(u.o, "outcome", "nothing was done");
