@@ -165,6 +165,13 @@ static void leave(struct decide *d, struct vm *v)
 	release(d, v);
 }
 
+static bool is_unknown_silent(struct decide *d)
+{
+	const struct vm *v = decide_find(d, VM_UNKNOWN);
+
+	return v && v->now && v->bad == SAID_NOTHING;
+}
+
 /* A phase of an update has ended: what comes next? */
 static void go_on(struct decide *d, bool failed, bool silent, const char *why)
 {
@@ -172,7 +179,7 @@ static void go_on(struct decide *d, bool failed, bool silent, const char *why)
 		end_update(d, !failed && !silent);
 		return;
 	}
-	if (failed || (silent && !d->leave_silent)) {
+	if (failed || (silent && (!d->leave_silent || is_unknown_silent(d)))) {
 		give_up(d, failed ? ECANCELED : ETIMEDOUT, why);
 		return;
 	}
@@ -200,7 +207,8 @@ static void end_phase(struct decide *d)
 	if (failed)
 		snprintf(why, sizeof(why), "VM %s could not %s: %s", failed->name, word, failed->why);
 	else if (silent)
-		snprintf(why, sizeof(why), "VM %s has not answered to %s in time", silent->name, word);
+		snprintf(why, sizeof(why), "VM %s has not answered to %s in time%s", silent->name, word,
+			 silent->away ? ": it has not registered again since the agent was started again" : "");
 	at(d, orders[d->phase.want].end);
 	if (d->step != STEP_NONE) {
 		go_on(d, failed, silent, why);
@@ -496,6 +504,10 @@ void decide_register(struct decide *d, int client, uid_t uid, const char *name)
 			      d->vm[i].name);
 			return;
 		}
+	}
+	if (!strcmp(name, VM_UNKNOWN)) {
+		reply(d, client, EINVAL, "VM %s: that name stands for others", name);
+		return;
 	}
 	if (v && v->away) {
 		come_back(d, v, client);

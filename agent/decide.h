@@ -35,6 +35,12 @@
 #define MOST_VMS_PER_USER	64	/* of users other than root */
 #define ROOT_VMS		16	/* that no user takes away from root */
 
+/*
+ * Stands for VMs that an earlier agent could not write down. It can be left by its name, and
+ * not because it is silent: nobody knows whether there are any.
+ */
+#define VM_UNKNOWN		"unknown-vms"
+
 /* How long the VMs have to undo if whoever updated the host is gone, or the agent ends. */
 #define UNDO_MS			10000
 

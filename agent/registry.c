@@ -98,7 +98,7 @@ void registry_read(const char *path, void (*each)(const char *name, uid_t uid))
 		return;
 	if (fstat(fileno(f), &st) || !st.st_size) {
 		trouble("%s: the agent before this one could not write down which VMs were registered", path);
-		each(REGISTRY_UNKNOWN, 0);
+		each(VM_UNKNOWN, 0);
 	}
 	/* The first line is that of the format. */
 	if (fscanf(f, "continuo-vms %u\n", &uid) == 1 && uid == 1)

@@ -11,7 +11,7 @@
 
 /*
  * Calls @each for those that an earlier agent has left, and whose process lives. If that
- * agent could not keep its list, for one of the name REGISTRY_UNKNOWN.
+ * agent could not keep its list, for one of the name VM_UNKNOWN.
  */
 void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
 /* Whose process is it? 0 if that is not known. */
@@ -22,6 +22,5 @@ bool registry_lives(const char *name);
 bool registry_write(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid));
 
 #define REGISTRY_FILE		"/run/continuo/vms"
-#define REGISTRY_UNKNOWN	"unknown"
 
 #endif

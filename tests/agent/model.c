@@ -1,0 +1,722 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The agent's decision (agent/decide.c, the object file that ships) in a world that is made
+ * up: two VMs, two operators, a disk, and an agent that can be killed, ended and started
+ * again. All orders are walked through in which these can act. A VM answers, fails, lies,
+ * dies, is silent, or lets go of its session by itself; a command goes on late, dies, leaves
+ * a VM, or comes second, and attaches or aborts; files are written back, or are not, or too
+ * late; the seal fails; the kernel does not jump.
+ *
+ * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
+ * was not left behind on purpose. Others, which show what leads there: a step begins when
+ * all VMs have truly done the one before; whatever has begun has a deadline, and what is
+ * due is done; when an update has ended, nothing of it is left.
+ *
+ *   model WORLD|all   which world, see worlds[]; ends with 1 if a law is broken
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decide.h"
+
+#define VMS	2
+#define COMMANDS 2
+#define ROOM	4		/* all are root's, who leaves no room to others */
+#define QUEUE	5
+#define MS	1000
+
+enum truth { RUNNING, HOLDS, STANDS_STILL };
+
+/* How often each thing may happen. */
+struct budget {
+	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish;
+	uint8_t cmd_dies, leave, leave_silent, second, sync_fails, seal_fails, stays;
+	uint8_t kill, end, list_lost;
+	uint8_t silence;
+};
+
+static const struct {
+	const char *name;
+	bool kept;
+	struct budget budget;
+} worlds[] = {
+	{ "vms", false, { .vm_dies = 1, .vm_fails = 1, .vm_lies = 1, .vm_lets_go = 1, .vanish = 1, .seal_fails = 1,
+			  .stays = 1, .silence = 1 } },
+	{ "commands", false, { .cmd_dies = 1, .leave = 1, .leave_silent = 1, .second = 1, .silence = 1, .stays = 1,
+			       .sync_fails = 1, .vm_fails = 1 } },
+	{ "agent", false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
+			    .leave_silent = 1 } },
+	{ "kept", true, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
+};
+
+struct vm_truth {
+	bool alive, connected;		/* connected to the agent that runs now */
+	bool had;			/* it was registered, and lives or left something */
+	uint8_t is;			/* enum truth */
+	bool fd;			/* its own descriptor of the session */
+	uint8_t queued;
+	struct { uint8_t want; uint32_t number; } order[QUEUE];
+	bool left;			/* on purpose */
+	bool lied;			/* it says that it stands still */
+};
+
+struct session {
+	bool agent;			/* the agent has a descriptor */
+	uint8_t files;
+};
+
+struct world {
+	struct decide d;
+	struct vm vm[ROOM];
+	struct vm_truth truth[VMS];
+	struct session session[VMS];
+	bool own, record;		/* the agent's own session, and what is in it */
+	bool up;
+	bool kept;
+	bool list_lost;
+	uint8_t starts;
+	enum { NEW, BEGUN, GONE, OVER } command[COMMANDS];
+	bool second_aborts;
+	uint32_t syncing[2];		/* what is being written back: now, and before */
+	bool synced;			/* what was asked for last */
+	bool silent_go;
+	struct budget b;
+	bool exits, counts, seals, jumps;
+	bool replied_ok;
+};
+
+static struct world *now;
+static const char *const names[VMS] = { "a", "b" };
+static unsigned long long states, steps, jumps, ends;
+static char trail[4096];
+
+static int client_of(const struct world *w, int i)
+{
+	return 100 + w->starts * 10 + i;
+}
+
+static void broken(const char *law)
+{
+	printf("FAIL %s\n  after:%s\n", law, trail);
+	exit(1);
+}
+
+static int index_of(const struct vm *v)
+{
+	for (int i = 0; i < VMS; i++)
+		if (!strcmp(v->name, names[i]))
+			return i;
+	return -1;
+}
+
+/* What is in a session goes when nobody has it. */
+static void tidy(struct world *w, int i)
+{
+	if (!w->session[i].agent && !w->truth[i].fd)
+		w->session[i].files = 0;
+}
+
+/* A VM is carried over if its session is there, and it counts on it. */
+static bool is_safe(const struct world *w, int i, bool stands_still)
+{
+	const struct vm_truth *t = &w->truth[i];
+
+	if (!t->had || t->left)
+		return true;
+	if (!w->session[i].files || (!w->session[i].agent && !t->fd))
+		return false;
+	return !t->alive || t->is == STANDS_STILL || (t->is == HOLDS && (!stands_still || t->lied));
+}
+
+static void check_step(struct world *w, const char *step)
+{
+	bool suspend = !strcmp(step, "suspend"), counted = !strcmp(step, "seal") || !strcmp(step, "jump");
+	bool later = counted || !strcmp(step, "flush") || !strcmp(step, "count");
+
+	for (int i = 0; i < VMS && (suspend || later); i++) {
+		const struct vm_truth *t = &w->truth[i];
+
+		if (counted && !is_safe(w, i, true))
+			broken("all have been counted, and a VM is not ready");
+		/* What its session holds is looked at later, once and for all. */
+		if (t->alive && !t->left && (t->is == RUNNING || (later && t->is == HOLDS && !t->lied)))
+			broken(suspend ? "the VMs are to suspend, and one has not preserved" :
+					 "the jump comes nearer, and a VM is not suspended");
+	}
+	if ((!strcmp(step, "preserve") || !strcmp(step, "count")) && !w->synced)
+		broken("files are not written back, and the update goes on");
+}
+
+static bool act(void *arg, const struct action *a)
+{
+	struct world *w = now;
+	int i = a->vm ? index_of(a->vm) : -1;
+	struct vm_truth *t = i >= 0 ? &w->truth[i] : NULL;
+
+	(void)arg;
+	switch (a->kind) {
+	case ACT_ORDER:
+		if (!t || !t->alive || a->client != client_of(w, i) || t->queued == QUEUE)
+			return false;
+		t->order[t->queued].want = a->want;
+		t->order[t->queued++].number = a->number;
+		break;
+	case ACT_RELEASE:
+		if (!a->vm) {
+			w->own = false;
+		} else if (t) {
+			w->session[i].agent = false;
+			tidy(w, i);
+			/* A VM that died, and is undone now, is not there any more. */
+			if (!t->alive && (w->d.step == STEP_UNDO || !w->d.updating))
+				t->had = false;
+		}
+		break;
+	case ACT_STATE:
+		if (!t || a->vm->state != VM_LEFT || t->left)
+			break;
+		if (w->d.step != STEP_NONE && t->alive && t->connected && !t->queued)
+			broken("a VM is left behind that has answered");
+		if (w->d.step != STEP_NONE && !w->silent_go)
+			broken("a VM is left behind, and nobody has said so");
+		t->left = true;
+		break;
+	case ACT_STEP:
+		check_step(w, a->text);
+		break;
+	case ACT_REPLY:
+		w->replied_ok = !a->err;
+		break;
+	case ACT_SYNC:
+		w->syncing[1] = w->syncing[0];
+		w->syncing[0] = a->number;
+		w->synced = false;
+		break;
+	case ACT_COUNT:
+		w->counts = true;
+		break;
+	case ACT_SEAL:
+		w->seals = true;
+		break;
+	case ACT_JUMP:
+		w->jumps = true;
+		break;
+	case ACT_EXIT:
+		w->exits = true;
+		if (w->d.updating)
+			broken("the agent ends in the middle of an update");
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+/* --- what the driver does between two events --- */
+
+static void go_down(struct world *w)
+{
+	w->up = false;
+	w->own = false;
+	w->exits = false;
+	memset(w->syncing, 0, sizeof(w->syncing));
+	for (int i = 0; i < VMS; i++) {
+		w->truth[i].connected = false;
+		if (!w->kept) {
+			w->session[i].agent = false;
+			w->truth[i].had &= w->truth[i].alive;
+		}
+		tidy(w, i);
+	}
+	for (int k = 0; k < COMMANDS; k++)
+		if (w->command[k] != NEW)
+			w->command[k] = OVER;
+	memset(&w->d, 0, sizeof(w->d));
+	memset(w->vm, 0, sizeof(w->vm));
+}
+
+static void check_quiet(struct world *w)
+{
+	if (!w->up)
+		return;
+	if (w->d.step != STEP_NONE && !decide_due(&w->d))
+		broken("an update has begun, and nothing is due");
+	if (w->d.updating && w->d.owner < 0 && w->d.step == STEP_NONE)
+		broken("an update is nobody's, and does not end");
+	if (w->d.updating)
+		return;
+	if (w->own)
+		broken("an update has ended, and the agent's session is there");
+	for (int i = 0; i < VMS; i++) {
+		const struct vm_truth *t = &w->truth[i];
+
+		if (w->session[i].agent && !t->queued && !w->kept)
+			broken("an update has ended, and a VM's session is there");
+		if (t->alive && t->connected && !t->queued && t->is != RUNNING && !w->kept)
+			broken("an update has ended, and a VM has not been told");
+	}
+}
+
+static void jump(struct world *w)
+{
+	jumps++;
+	if (!w->record)
+		broken("the next kernel's agent would know nothing");
+	for (int i = 0; i < VMS; i++)
+		if (!is_safe(w, i, true))
+			broken("a VM is lost");
+}
+
+/* As agent/update.c: nothing else comes in between. */
+static void follow(struct world *w)
+{
+	for (;;) {
+		if (w->counts) {
+			unsigned int files[ROOM] = {};
+
+			w->counts = false;
+			for (unsigned int i = 0; i < w->d.vms; i++)
+				if (index_of(&w->vm[i]) >= 0)
+					files[i] = w->session[index_of(&w->vm[i])].files;
+			decide_counted(&w->d, files);
+		} else if (w->seals) {
+			bool fails = w->b.seal_fails == 2;
+
+			w->seals = false;
+			w->own = true;
+			w->record = !fails;
+			decide_sealed(&w->d, fails ? ENOSPC : 0, fails ? "no space" : "");
+		} else if (w->jumps) {
+			w->jumps = false;
+			jump(w);
+			decide_stayed(&w->d, EBUSY, "a device");
+		} else {
+			break;
+		}
+	}
+	if (!w->d.updating) {
+		for (int i = 0; i < VMS; i++)
+			w->truth[i].left = false;
+		w->silent_go = false;
+		for (int k = 0; k < COMMANDS; k++)
+			if (w->command[k] == GONE)
+				w->command[k] = OVER;
+	}
+	if (w->exits)
+		go_down(w);
+	check_quiet(w);
+}
+
+/* --- what a VM does --- */
+
+static void let_go(struct world *w, int i)
+{
+	struct vm_truth *t = &w->truth[i];
+
+	t->fd = false;
+	if (t->connected && w->session[i].agent) {
+		w->session[i].agent = false;
+		decide_released(&w->d, names[i]);
+	}
+	tidy(w, i);
+}
+
+enum manner { WELL, FAILS, LIES };
+
+static void obey(struct world *w, int i, enum manner manner)
+{
+	struct vm_truth *t = &w->truth[i];
+	uint8_t want = t->order[0].want;
+	uint32_t number = t->order[0].number;
+	const char *why = manner == FAILS ? "no room" : NULL;
+
+	t->queued--;
+	memmove(&t->order[0], &t->order[1], sizeof(t->order[0]) * (QUEUE - 1));
+	memset(&t->order[QUEUE - 1], 0, sizeof(t->order[0]));
+	if (manner == WELL && want == CONTINUO_WANT_PRESERVE) {
+		let_go(w, i);
+		if (!t->connected || decide_forbids(&w->d, names[i])) {
+			why = "no session";
+		} else {
+			w->session[i] = (struct session){ .agent = true, .files = 2 };
+			t->fd = true;
+			t->is = HOLDS;
+		}
+	} else if (manner == WELL && want == CONTINUO_WANT_SUSPEND) {
+		t->is = STANDS_STILL;
+	} else if (manner == LIES && want == CONTINUO_WANT_SUSPEND) {
+		/* Nobody can see that; it has preserved. */
+		t->lied = true;
+	} else if (want == CONTINUO_WANT_UNDO) {
+		/* It may say what it likes, it goes on. */
+		let_go(w, i);
+		t->is = RUNNING;
+		t->lied = false;
+	}
+	if (t->connected)
+		decide_answer(&w->d, client_of(w, i), number, why, w->session[i].files);
+}
+
+/* Its connection has ended. */
+static void notice(struct world *w, int i)
+{
+	struct vm_truth *t = &w->truth[i];
+
+	t->queued = 0;
+	memset(t->order, 0, sizeof(t->order));
+	t->fd = false;
+	t->is = RUNNING;
+	tidy(w, i);
+	if (!w->up)
+		return;
+	decide_register(&w->d, client_of(w, i), 0, names[i]);
+	t->connected = w->replied_ok;
+}
+
+static void die(struct world *w, int i)
+{
+	const struct vm *v = w->up ? decide_find(&w->d, names[i]) : NULL;
+	struct vm_truth *t = &w->truth[i];
+
+	t->alive = false;
+	t->fd = false;
+	t->queued = 0;
+	memset(t->order, 0, sizeof(t->order));
+	/* Its death is its own, but for what it has said is to be carried over. */
+	t->had = w->session[i].agent && v && (v->state == VM_PRESERVED || v->state == VM_SUSPENDED ||
+					      (v->state == VM_ASKED && v->want == CONTINUO_WANT_SUSPEND));
+	tidy(w, i);
+	if (t->connected)
+		decide_gone(&w->d, client_of(w, i));
+	t->connected = false;
+}
+
+/* --- the agent starts --- */
+
+static void start(struct world *w)
+{
+	w->starts++;
+	w->up = true;
+	w->d = (struct decide){ .act = act, .room = ROOM };
+	w->d.vm = w->vm;
+	decide_init(&w->d);
+	for (int i = 0; i < VMS && w->starts > 1; i++)
+		if (w->truth[i].alive && !w->list_lost)
+			decide_away(&w->d, names[i], 0);
+	if (w->list_lost)
+		decide_away(&w->d, VM_UNKNOWN, 0);
+	w->list_lost = false;
+}
+
+/* --- all that can happen next --- */
+
+enum kind {
+	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, VANISH, CMD_BEGINS, CMD_LEAVES,
+	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, TIME, SYNCED, SYNC_FAILS,
+	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KINDS,
+};
+
+static const char *const kind_name[KINDS] = {
+	"obeys", "fails", "lies", "dies", "lets-go", "notices", "vanish", "begin", "leave", "go", "go-silent",
+	"cmd-dies", "attach", "abort", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
+	"start", "list-lost",
+};
+
+/* False if it cannot happen. */
+static bool happen(struct world *w, enum kind kind, int i)
+{
+	struct vm_truth *t = &w->truth[i];
+	int cmd = 1 + i;
+	uint64_t due;
+	bool done;
+
+#define TAKE(what)	(w->b.what ? (w->b.what--, true) : false)
+	switch (kind) {
+	case VM_OBEYS:
+		if (!t->alive || !t->queued)
+			return false;
+		obey(w, i, WELL);
+		break;
+	case VM_FAILS:
+		if (!t->alive || !t->queued || !TAKE(vm_fails))
+			return false;
+		obey(w, i, FAILS);
+		break;
+	case VM_LIES:
+		if (!t->alive || !t->queued || !TAKE(vm_lies))
+			return false;
+		obey(w, i, LIES);
+		break;
+	case VM_DIES:
+		if (!t->alive || !TAKE(vm_dies))
+			return false;
+		die(w, i);
+		break;
+	case VM_LETS_GO:
+		if (!t->alive || !t->connected || !w->session[i].agent || !TAKE(vm_lets_go))
+			return false;
+		let_go(w, i);
+		t->is = RUNNING;
+		break;
+	case VM_NOTICES:
+		if (!t->alive || t->connected)
+			return false;
+		done = t->is == RUNNING && !t->fd && !t->queued;
+		notice(w, i);
+		/* It is not all done before it has registered with another agent. */
+		if (done && !t->connected)
+			return false;
+		break;
+	case VANISH:
+		/* Whatever the reason: only the kernel's own word counts. */
+		if (!w->session[i].files || !TAKE(vanish))
+			return false;
+		w->session[i].files = 0;
+		break;
+	case CMD_BEGINS:
+		if (!w->up || w->command[i] != NEW || (i && !TAKE(second)))
+			return false;
+		decide_begin(&w->d, cmd);
+		w->command[i] = w->replied_ok ? BEGUN : OVER;
+		break;
+	case CMD_LEAVES:
+		if (!w->up || w->command[i] != BEGUN || !TAKE(leave))
+			return false;
+		decide_leave(&w->d, cmd, names[0]);
+		break;
+	case CMD_GOES:
+	case CMD_GOES_SILENT:
+		if (!w->up || w->command[i] != BEGUN || (kind == CMD_GOES_SILENT && !TAKE(leave_silent)))
+			return false;
+		w->silent_go = kind == CMD_GOES_SILENT && w->d.owner == cmd;
+		w->command[i] = GONE;
+		decide_go(&w->d, cmd, MS, kind == CMD_GOES_SILENT);
+		break;
+	case CMD_DIES:
+		if (!w->up || (w->command[i] != BEGUN && w->command[i] != GONE) || !TAKE(cmd_dies))
+			return false;
+		w->command[i] = OVER;
+		decide_gone(&w->d, cmd);
+		break;
+	case CMD_ATTACHES:
+		if (!w->up || !i || w->command[i] != NEW || !TAKE(second))
+			return false;
+		w->replied_ok = true;
+		w->command[i] = GONE;
+		decide_attach(&w->d, cmd);
+		break;
+	case CMD_ABORTS:
+		if (!w->up || !i || w->command[i] != NEW || !TAKE(second))
+			return false;
+		w->command[i] = GONE;
+		decide_abort(&w->d, cmd);
+		break;
+	case TIME:
+		due = w->up ? decide_due(&w->d) : 0;
+		if (!due)
+			return false;
+		/* With no silence left, everybody answers before it is too late. */
+		if (!w->b.silence && w->d.step != STEP_UNDO)
+			return false;
+		if (w->b.silence && w->d.step != STEP_UNDO)
+			w->b.silence--;
+		w->d.now_us = due;
+		decide_time(&w->d);
+		if (decide_due(&w->d) && decide_due(&w->d) <= due)
+			broken("something is due, and is not done");
+		break;
+	case SYNCED:
+		if (!w->up || !w->syncing[0])
+			return false;
+		w->synced = true;
+		due = w->syncing[0];
+		w->syncing[0] = 0;
+		decide_synced(&w->d, due, NULL);
+		break;
+	case SYNC_FAILS:
+		if (!w->up || !w->syncing[0] || !TAKE(sync_fails))
+			return false;
+		due = w->syncing[0];
+		w->syncing[0] = 0;
+		decide_synced(&w->d, due, "the disk is full");
+		break;
+	case SYNCED_LATE:
+		if (!w->up || !w->syncing[1])
+			return false;
+		due = w->syncing[1];
+		w->syncing[1] = 0;
+		decide_synced(&w->d, due, NULL);
+		break;
+	case SEAL_FAILS:
+		if (w->b.seal_fails != 1)
+			return false;
+		w->b.seal_fails = 2;
+		break;
+	case KILL:
+		if (!w->up || !TAKE(kill))
+			return false;
+		go_down(w);
+		break;
+	case END:
+		if (!w->up || w->d.ending || !TAKE(end))
+			return false;
+		decide_end(&w->d);
+		break;
+	case START:
+		if (w->up)
+			return false;
+		start(w);
+		break;
+	case LIST_LOST:
+		if (!w->up || !TAKE(list_lost))
+			return false;
+		w->list_lost = true;
+		break;
+	default:
+		return false;
+	}
+	if (w->up)
+		follow(w);
+	return true;
+}
+
+/* --- the walk: each state once, and how many orders lead on from it --- */
+
+struct seen {
+	uint64_t key[2];
+	double orders;
+};
+
+static struct seen *seen;
+static uint64_t room = 1 << 16, used;
+
+static void hash(const struct world *w, uint64_t key[2])
+{
+	const uint64_t *at = (const uint64_t *)w;
+	uint64_t a = 0x9e3779b97f4a7c15ull, b = 0xc2b2ae3d27d4eb4full;
+	size_t vms = offsetof(struct world, vm) / 8, rest = offsetof(struct world, truth) / 8;
+
+	for (size_t i = 0; i < sizeof(*w) / 8; i++) {
+		/* Entries that are not in use are 0. */
+		if (i >= vms + (w->d.vms * sizeof(struct vm) + 7) / 8 && i < rest)
+			continue;
+		a = (a ^ at[i]) * 0xff51afd7ed558ccdull;
+		a ^= a >> 32;
+		b = (b + at[i]) * 0xc4ceb9fe1a85ec53ull;
+		b ^= b >> 29;
+	}
+	key[0] = a | 1;
+	key[1] = b;
+}
+
+static struct seen *look_up(const uint64_t key[2])
+{
+	uint64_t i = key[0] % room;
+
+	while (seen[i].key[0] && (seen[i].key[0] != key[0] || seen[i].key[1] != key[1]))
+		i = (i + 1) % room;
+	return &seen[i];
+}
+
+static void grow(void)
+{
+	struct seen *old = seen;
+	uint64_t n = room;
+
+	room *= 2;
+	seen = calloc(room, sizeof(*seen));
+	if (!seen)
+		abort();
+	for (uint64_t i = 0; i < n; i++)
+		if (old[i].key[0])
+			*look_up(old[i].key) = old[i];
+	free(old);
+}
+
+static double walk(const struct world *from)
+{
+	size_t end = strlen(trail);
+	double orders = 0;
+	struct seen *s;
+	uint64_t key[2];
+	struct world w;
+
+	hash(from, key);
+	s = look_up(key);
+	if (s->key[0])
+		return s->orders;
+	states++;
+	for (int kind = 0; kind < KINDS; kind++) {
+		int most = kind <= VANISH ? VMS : kind <= CMD_ABORTS ? COMMANDS : 1;
+
+		for (int i = 0; i < most; i++) {
+			w = *from;
+			w.d.vm = w.vm;
+			w.replied_ok = false;
+			/* Time stands still, but for what is due. */
+			w.d.now_us = 1;
+			now = &w;
+			snprintf(trail + end, sizeof(trail) - end, " %s%s", kind_name[kind],
+				 most == 1 ? "" : kind <= VANISH ? (i ? ":b" : ":a") : (i ? ":2" : ":1"));
+			if (happen(&w, kind, i)) {
+				steps++;
+				w.d.vm = NULL;
+				orders += walk(&w);
+			}
+			trail[end] = 0;
+		}
+	}
+	if (!orders) {
+		orders = 1;
+		ends++;
+	}
+	if (2 * ++used > room)
+		grow();
+	s = look_up(key);
+	s->key[0] = key[0];
+	s->key[1] = key[1];
+	s->orders = orders;
+	return orders;
+}
+
+int main(int argc, char **argv)
+{
+	const char *which = argv[argc - 1];
+	bool found = false;
+
+	for (unsigned int i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
+		struct world w;
+		double orders;
+
+		if (strcmp(which, "all") && strcmp(which, worlds[i].name))
+			continue;
+		found = true;
+		seen = calloc(room, sizeof(*seen));
+		states = steps = jumps = ends = used = 0;
+		memset(&w, 0, sizeof(w));
+		w.kept = worlds[i].kept;
+		w.b = worlds[i].budget;
+		now = &w;
+		start(&w);
+		for (int v = 0; v < VMS; v++) {
+			w.truth[v] = (struct vm_truth){ .alive = true, .had = true };
+			notice(&w, v);
+		}
+		w.d.vm = NULL;
+		orders = walk(&w);
+		printf("%-9s %.4g orders, in %llu states and %llu steps; %llu jumps, %llu ends\n",
+		       worlds[i].name, orders, states, steps, jumps, ends);
+		free(seen);
+		seen = NULL;
+	}
+	if (!found) {
+		fputs("usage: model WORLD|all\n", stderr);
+		return 2;
+	}
+	return 0;
+}
