@@ -205,6 +205,8 @@ static void take_over(void)
 
 /* --- what the agent asks --- */
 
+static struct continuo_vm *described;	/* what was preserved */
+
 static void undo(void)
 {
 	if (session >= 0)
@@ -212,6 +214,11 @@ static void undo(void)
 	session = -1;
 	/* The agent has one, too, if it came so far. */
 	continuo_session_release(ctx, name);
+	/* Nothing of it is left then but the marks. */
+	if (described)
+		continuo_vm_unpreserve(described);
+	continuo_vm_free(described);
+	described = NULL;
 }
 
 static int preserve(void)
@@ -232,8 +239,8 @@ static int preserve(void)
 			     CONTINUO_READ | CONTINUO_WRITE), "say the mapping");
 	index = must(continuo_vm_hwpt(vm, space, hwpt), "say the HWPT");
 	must(continuo_vm_device(vm, "edu", cdev, index), "say the device");
+	described = vm;
 	ret = continuo_vm_preserve(vm, session);
-	continuo_vm_free(vm);
 	return ret;
 }
 

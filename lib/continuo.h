@@ -468,6 +468,18 @@ int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 		       uint64_t token, uint32_t flags);
 
 /**
+ * continuo_hwpt_unmark() - Remove the mark of a HWPT
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @hwpt:    Its id of the HWPT.
+ * @token:   Of the mark.
+ *
+ * Return: 0; -ENOENT if there is no such HWPT, or if it has no mark with this token;
+ * -EBUSY as long as the iommufd is preserved: close the session before.
+ */
+int continuo_hwpt_unmark(struct continuo *ctx, int iommufd, uint32_t hwpt, uint64_t token);
+
+/**
  * continuo_hwpt_restore() - Find a HWPT that came from the previous kernel
  * @ctx:     The context.
  * @iommufd: The retrieved iommufd.
@@ -694,6 +706,25 @@ int continuo_vm_map(struct continuo_vm *vm, int space, int memory,
  */
 int continuo_vm_hwpt(struct continuo_vm *vm, int space, uint32_t id);
 
+/* What a HWPT can have been made with (IOMMU_HWPT_ALLOC_...). */
+#define CONTINUO_HWPT_NEST_PARENT	1u
+#define CONTINUO_HWPT_DIRTY_TRACKING	2u
+#define CONTINUO_HWPT_PASID		8u
+#define CONTINUO_HWPT_FLAGS		11u
+
+/**
+ * continuo_vm_hwpt_flags() - Say what a HWPT was made with
+ * @vm:    The VM.
+ * @hwpt:  Index of the HWPT.
+ * @flags: CONTINUO_HWPT_NEST_PARENT, CONTINUO_HWPT_DIRTY_TRACKING, CONTINUO_HWPT_PASID.
+ *
+ * The HWPT that takes its place in the next kernel is made with the same. A library of
+ * version 0.1 does not take such a VM over (-EBADMSG).
+ *
+ * Return: 0; -EINVAL if there is no such HWPT or flag.
+ */
+int continuo_vm_hwpt_flags(struct continuo_vm *vm, int hwpt, uint32_t flags);
+
 /**
  * continuo_vm_device() - Add a device
  * @vm:   The VM.
@@ -713,13 +744,23 @@ int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
  *
  * Marks the HWPTs, writes the manifest, and preserves manifest, memory, iommufd and
  * devices in the order that the kernel wants. Devices go on with their DMA; from
- * here on nothing can be mapped or unmapped. If it fails, close the session, and
- * everything is as before.
+ * here on nothing can be mapped or unmapped. If it fails, or is to be undone, close the
+ * session, and call continuo_vm_unpreserve(): then everything is as before.
  *
  * Return: 0; -EINVAL if the VM is not complete; what continuo_preserve() and
  * continuo_hwpt_mark() return.
  */
 int continuo_vm_preserve(struct continuo_vm *vm, int session);
+
+/**
+ * continuo_vm_unpreserve() - Remove what is left of continuo_vm_preserve()
+ * @vm: The VM, whose session has been closed, by the agent too.
+ *
+ * The HWPTs are not marked any more.
+ *
+ * Return: 0; -EBUSY if the session is not closed yet.
+ */
+int continuo_vm_unpreserve(struct continuo_vm *vm);
 
 /* How the hardware gets from the restored tables to ones that can be changed. */
 enum continuo_how {

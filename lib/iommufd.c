@@ -24,8 +24,9 @@ int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 	switch (err) {
 	case ENOTTY:
 		return fail(ctx, -err, "HWPT %u: this kernel cannot carry HWPTs over; it takes CONFIG_IOMMU_LIVEUPDATE", hwpt);
+	case EADDRINUSE:
 	case EEXIST:
-		return fail(ctx, -err, "HWPT %u: another HWPT of the iommufd has token %#llx; tokens are unique",
+		return fail(ctx, -EEXIST, "HWPT %u: another HWPT of the iommufd has token %#llx; tokens are unique",
 			    hwpt, (unsigned long long)token);
 	case EBUSY:
 		return fail(ctx, -err, "HWPT %u: its iommufd is preserved already; mark first", hwpt);
@@ -33,6 +34,24 @@ int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 		return fail(ctx, -err, "HWPT %u: the iommufd has no such HWPT", hwpt);
 	}
 	return fail(ctx, -err, "HWPT %u: it cannot be marked: %s", hwpt, strerror(err));
+}
+
+int continuo_hwpt_unmark(struct continuo *ctx, int iommufd, uint32_t hwpt, uint64_t token)
+{
+	struct uio_hwpt_mark_preserve arg = {
+		.size = sizeof(arg),
+		.hwpt_id = hwpt,
+		.hwpt_token = token,
+		.flags = UIO_MARK_UNMARK,
+	};
+	int err;
+
+	if (!ioctl(iommufd, UIO_HWPT_MARK_PRESERVE, &arg))
+		return 0;
+	err = errno;
+	return fail(ctx, -err, "HWPT %u: its mark cannot be removed: %s", hwpt,
+		    err == EBUSY ? "its iommufd is preserved; close the session first" :
+		    err == ENOENT ? "it has none with this token" : strerror(err));
 }
 
 int continuo_hwpt_restore(struct continuo *ctx, int iommufd, uint64_t token,
@@ -115,8 +134,16 @@ int continuo_hwpt_adopt(struct continuo *ctx, int iommufd, uint32_t restored,
 			uint32_t ioas, uint32_t device, uint32_t flags,
 			uint32_t *hwpt, struct continuo_difference *diff)
 {
+	return adopt_hwpt(ctx, iommufd, restored, ioas, device, flags, 0, hwpt, diff);
+}
+
+int adopt_hwpt(struct continuo *ctx, int iommufd, uint32_t restored, uint32_t ioas,
+	       uint32_t device, uint32_t flags, uint32_t hwpt_flags, uint32_t *hwpt,
+	       struct continuo_difference *diff)
+{
 	struct uio_hwpt_adopt arg = {
 		.size = sizeof(arg),
+		.hwpt_flags = hwpt_flags,
 		.flags = flags,
 		.restored_id = restored,
 		.ioas_id = ioas,
@@ -202,8 +229,15 @@ int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memf
 int continuo_hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device,
 			uint32_t ioas, uint32_t *hwpt)
 {
+	return alloc_hwpt(ctx, iommufd, device, ioas, 0, hwpt);
+}
+
+int alloc_hwpt(struct continuo *ctx, int iommufd, uint32_t device, uint32_t ioas,
+	       uint32_t flags, uint32_t *hwpt)
+{
 	struct uio_hwpt_alloc arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.dev_id = device,
 		.pt_id = ioas,
 	};
@@ -232,10 +266,11 @@ int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
 	struct uvfio_bind arg = { .argsz = sizeof(arg), .iommufd = iommufd };
 
 	if (ioctl(cdev, UVFIO_BIND_IOMMUFD, &arg))
-		return fail(ctx, -errno, "device %d cannot be bound to iommufd %d: %s",
+		/* EPERM: a retrieved device, and not the iommufd that it came with. */
+		return fail(ctx, errno == EPERM ? -EINVAL : -errno, "device %d cannot be bound to iommufd %d: %s",
 			    cdev, iommufd,
 			    errno == EBUSY ? "somebody else has it, or it is in a session: retrieve it from there" :
-			    errno == EINVAL ? "it is bound already, or belongs to another iommufd of its session" :
+			    errno == EINVAL || errno == EPERM ? "it is bound already, or belongs to another iommufd of its session" :
 					      strerror(errno));
 	*device = arg.out_devid;
 	return 0;

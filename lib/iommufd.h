@@ -10,4 +10,11 @@
 int find_adopted(struct continuo *ctx, int iommufd, uint32_t restored,
 		 uint32_t *ioas, uint32_t *hwpt);
 
+/* As the public calls, with the flags that the HWPT had when it was made. */
+int alloc_hwpt(struct continuo *ctx, int iommufd, uint32_t device, uint32_t ioas,
+	       uint32_t flags, uint32_t *hwpt);
+int adopt_hwpt(struct continuo *ctx, int iommufd, uint32_t restored, uint32_t ioas,
+	       uint32_t device, uint32_t flags, uint32_t hwpt_flags, uint32_t *hwpt,
+	       struct continuo_difference *diff);
+
 #endif

@@ -57,7 +57,7 @@ static int check_head(const struct manifest_header *head,
 		if (count[i].n > count[i].most)
 			return bad(why, "%u %s; there are %u at most",
 				   count[i].n, count[i].what, count[i].most);
-	if (head->reserved || head->reserved2)
+	if (head->reserved2)
 		return bad(why, "reserved fields of the header are in use");
 	return 0;
 }
@@ -66,6 +66,7 @@ int manifest_read(void *buffer, size_t size, struct manifest *m,
 		  struct manifest_why *why)
 {
 	char *at = buffer;
+	bool newer;
 	int ret;
 
 	if (size < sizeof(m->head))
@@ -73,7 +74,10 @@ int manifest_read(void *buffer, size_t size, struct manifest *m,
 	memcpy(&m->head, at, sizeof(m->head));
 	if (m->head.magic != MANIFEST_MAGIC)
 		return bad(why, "it does not begin as a manifest does");
-	if (m->head.version != MANIFEST_VERSION) {
+	/* A newer one can have more behind its records, and says who does not need that. */
+	newer = m->head.version > MANIFEST_VERSION && m->head.oldest &&
+		m->head.oldest <= MANIFEST_VERSION;
+	if (m->head.version != MANIFEST_VERSION && !newer) {
 		bad(why, "it is of version %u; this library reads version %u",
 		    m->head.version, MANIFEST_VERSION);
 		return -EPROTO;
@@ -81,7 +85,8 @@ int manifest_read(void *buffer, size_t size, struct manifest *m,
 	ret = check_head(&m->head, why);
 	if (ret)
 		return ret;
-	if (m->head.size != size_of(&m->head) || m->head.size > size)
+	if (m->head.size < size_of(&m->head) || m->head.size > size ||
+	    (!newer && (m->head.size != size_of(&m->head) || m->head.oldest)))
 		return bad(why, "it says that it has %llu bytes; it has %zu, and its records take %llu",
 			   (unsigned long long)m->head.size, size,
 			   (unsigned long long)size_of(&m->head));
@@ -265,8 +270,8 @@ static int check_records(const struct manifest *m, struct manifest_why *why)
 				   i, m->device[i].hwpt);
 	}
 	for (i = 0; i < m->head.hwpts; i++) {
-		if (m->hwpt[i].space >= m->head.spaces || m->hwpt[i].reserved)
-			return bad(why, "HWPT %u is of address space %u, which is not there, or its reserved field is in use",
+		if (m->hwpt[i].space >= m->head.spaces || m->hwpt[i].flags & ~CONTINUO_HWPT_FLAGS)
+			return bad(why, "HWPT %u is of address space %u, which is not there, or has flags that this library does not know",
 				   i, m->hwpt[i].space);
 		for (d = 0; d < m->head.devices; d++)
 			if (m->device[d].hwpt == i)

@@ -34,7 +34,7 @@ enum {
 struct manifest_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t reserved;
+	uint32_t oldest;		/* version that can be read in its place; 0: no other */
 	uint64_t size;			/* of all, in bytes */
 	uint64_t iommufd_token;
 	uint32_t memories;
@@ -64,7 +64,7 @@ struct manifest_mapping {
 struct manifest_hwpt {
 	uint64_t token;
 	uint32_t space;
-	uint32_t reserved;
+	uint32_t flags;			/* that it was made with; 0 to libraries of 0.1 */
 };
 
 struct manifest_device {

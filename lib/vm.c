@@ -30,10 +30,12 @@ struct vm_device {
 /*
  * @restored: While it is taken over, what came from the previous kernel; 0 if it has
  *	      been destroyed: its devices have left it.
+ * @marked:   It was marked to be preserved.
  */
 struct vm_hwpt {
 	uint32_t id;
 	uint32_t restored;
+	bool marked;
 };
 
 /* The arrays have room for a power of two, see grow(). */
@@ -226,6 +228,16 @@ int continuo_vm_hwpt(struct continuo_vm *vm, int space, uint32_t id)
 	return vm->m.head.hwpts++;
 }
 
+int continuo_vm_hwpt_flags(struct continuo_vm *vm, int hwpt, uint32_t flags)
+{
+	if (hwpt < 0 || (uint32_t)hwpt >= vm->m.head.hwpts)
+		return fail(vm->ctx, -EINVAL, "there is no HWPT of index %d", hwpt);
+	if (flags & ~CONTINUO_HWPT_FLAGS)
+		return fail(vm->ctx, -EINVAL, "flags=%#x: there is no such flag of a HWPT", flags);
+	vm->m.hwpt[hwpt].flags = flags;
+	return 0;
+}
+
 int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
 		       int hwpt)
 {
@@ -306,15 +318,34 @@ int continuo_vm_preserve(struct continuo_vm *vm, int session)
 	for (uint32_t i = 0; i < vm->m.head.memories && !ret; i++)
 		ret = continuo_preserve(vm->ctx, session, vm->memory[i],
 					vm->m.memory[i].token);
-	for (uint32_t i = 0; i < vm->m.head.hwpts && !ret; i++)
+	for (uint32_t i = 0; i < vm->m.head.hwpts && !ret; i++) {
 		ret = continuo_hwpt_mark(vm->ctx, vm->iommufd, vm->hwpt[i].id,
 					 vm->m.hwpt[i].token, 0);
+		vm->hwpt[i].marked = !ret;
+	}
 	if (!ret)
 		ret = continuo_preserve(vm->ctx, session, vm->iommufd,
 					vm->m.head.iommufd_token);
 	for (uint32_t i = 0; i < vm->m.head.devices && !ret; i++)
 		ret = continuo_preserve(vm->ctx, session, vm->device[i].cdev,
 					vm->m.device[i].token);
+	return ret;
+}
+
+int continuo_vm_unpreserve(struct continuo_vm *vm)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < vm->m.head.hwpts && !ret; i++) {
+		if (!vm->hwpt[i].marked)
+			continue;
+		ret = continuo_hwpt_unmark(vm->ctx, vm->iommufd, vm->hwpt[i].id,
+					   vm->m.hwpt[i].token);
+		/* Its HWPT has been destroyed meanwhile, and the mark with it. */
+		if (ret == -ENOENT)
+			ret = 0;
+		vm->hwpt[i].marked = !!ret;
+	}
 	return ret;
 }
 
@@ -462,10 +493,10 @@ static int build_hwpt(struct continuo_vm *vm, uint32_t i, enum continuo_how how)
 	int ret;
 
 	if (hwpt->restored && how != CONTINUO_REPLACE)
-		return continuo_hwpt_adopt(vm->ctx, vm->iommufd, hwpt->restored, ioas,
-					   device, how == CONTINUO_SIZES ? CONTINUO_ADOPT_SIZES : 0,
-					   &hwpt->id, NULL);
-	ret = continuo_hwpt_alloc(vm->ctx, vm->iommufd, device, ioas, &hwpt->id);
+		return adopt_hwpt(vm->ctx, vm->iommufd, hwpt->restored, ioas, device,
+				  how == CONTINUO_SIZES ? CONTINUO_ADOPT_SIZES : 0,
+				  vm->m.hwpt[i].flags, &hwpt->id, NULL);
+	ret = alloc_hwpt(vm->ctx, vm->iommufd, device, ioas, vm->m.hwpt[i].flags, &hwpt->id);
 	if (!ret && hwpt->restored)
 		ret = continuo_hwpt_verify(vm->ctx, vm->iommufd, hwpt->restored,
 					   hwpt->id, NULL);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "abi.h"
 #include "manifest.h"
 
 #define PAGE	MANIFEST_PAGE
@@ -133,7 +134,9 @@ static void manifests(void)
 	BAD("version", s.head.version++, -EPROTO, "version 2");
 	BAD("size-more", s.head.size++, -EBADMSG, "its records take");
 	BAD("size-huge", s.head.size = UINT64_MAX, -EBADMSG, "its records take");
-	BAD("reserved", s.head.reserved = 1, -EBADMSG, "reserved fields of the header");
+	BAD("newer", s.head.version++; s.head.oldest = MANIFEST_VERSION, 0, "");
+	BAD("newer, for newer ones", s.head.version += 2; s.head.oldest = MANIFEST_VERSION + 1, -EPROTO, "version 3");
+	BAD("oldest", s.head.oldest = 1, -EBADMSG, "it says that it has");
 	BAD("reserved2", s.head.reserved2 = 1, -EBADMSG, "reserved fields of the header");
 	BAD("memories-many", s.head.memories = MANIFEST_MEMORIES + 1, -EBADMSG, "memories; there are");
 	BAD("spaces-many", s.head.spaces = MANIFEST_SPACES + 1, -EBADMSG, "address spaces; there are");
@@ -165,7 +168,8 @@ static void manifests(void)
 	BAD("map-overlap", s.mapping[1].iova -= PAGE, -EBADMSG, "address space 0 is mapped twice");
 	BAD("map-same", s.mapping[1].iova = 0, -EBADMSG, "address space 0 is mapped twice");
 	BAD("hwpt-no-space", s.hwpt[1].space = 2, -EBADMSG, "HWPT 1 is of address space 2");
-	BAD("hwpt-reserved", s.hwpt[1].reserved = 1, -EBADMSG, "HWPT 1 is of");
+	BAD("hwpt-flags", s.hwpt[1].flags = 4, -EBADMSG, "HWPT 1 is of");
+	BAD("hwpt-dirty", s.hwpt[1].flags = CONTINUO_HWPT_DIRTY_TRACKING, 0, "");
 	BAD("hwpt-unused", s.device[0].hwpt = 1, -EBADMSG, "no device is on HWPT 0");
 	BAD("hwpt-token-twice", s.hwpt[1].token = 2, -EBADMSG, "two HWPTs have the same token");
 	BAD("device-no-hwpt", s.device[2].hwpt = 2, -EBADMSG, "device 2 is on HWPT 2");
@@ -192,6 +196,42 @@ static void written(void)
 	manifest_write(&m, again);
 	expect(!memcmp(again, &good, good.head.size), "written again, it is another one");
 	free(again);
+}
+
+/* What the kernel says to the ioctls of iommufd and VFIO, in the order of the calls. */
+static struct {
+	unsigned long request[8];
+	int err[8];
+	uint32_t flags[8];
+	unsigned int n;
+} kernel;
+
+int ioctl(int fd, unsigned long request, ...);
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	unsigned int i = kernel.n++;
+	va_list args;
+
+	(void)fd;
+	if (i >= 8)
+		exit(2);
+	kernel.request[i] = request;
+	if (request == UIO_HWPT_MARK_PRESERVE) {
+		va_start(args, request);
+		kernel.flags[i] = va_arg(args, struct uio_hwpt_mark_preserve *)->flags;
+		va_end(args);
+	}
+	errno = kernel.err[i];
+	return kernel.err[i] ? -1 : 0;
+}
+
+static void kernel_says(int first, int second, int third)
+{
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.err[0] = first;
+	kernel.err[1] = second;
+	kernel.err[2] = third;
 }
 
 static int memfd(size_t size)
@@ -242,6 +282,7 @@ static void vms(void)
 	call(ctx, "incomplete", continuo_vm_preserve(vm, -1), -EINVAL, "no device is on HWPT 0");
 	call(ctx, "device", continuo_vm_device(vm, "nic", null, 0), 0, "");
 	call(ctx, "device again", continuo_vm_device(vm, "nic", null, 0), -EEXIST, "\"nic\": there is one of that name");
+	kernel_says(EBADF, 0, 0);
 	call(ctx, "no session", continuo_vm_preserve(vm, -1), -EBADF, "Bad file descriptor");
 	call(ctx, "find memory", continuo_vm_find_memory(vm, "ram"), ram, "");
 	call(ctx, "find no memory", continuo_vm_find_memory(vm, "rom"), -ENOENT, "\"rom\": the VM has none");
@@ -266,6 +307,7 @@ static void vms(void)
 	     continuo_session_retrieve(ctx, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
 	     -ENAMETOOLONG, "63 bytes at most");
 	call(ctx, "take by no way", continuo_vm_take(ctx, -1, 7, &vm), -EINVAL, "how=7");
+	kernel_says(EBADF, 0, 0);
 	call(ctx, "take from nothing", continuo_vm_take(ctx, -1, CONTINUO_REPLACE, &vm), -EBADF, "Bad file descriptor");
 	continuo_free(ctx);
 	close(ram);
@@ -367,6 +409,54 @@ static void agents(void)
 	close(listener);
 	unlink(path);
 	rmdir(folder);
+}
+
+/* What the header promises is what comes of what the kernel says; and marks go again. */
+static void errnos_and_marks(void)
+{
+	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
+	struct continuo_vm *vm;
+	struct continuo *ctx;
+	uint32_t id;
+
+	if (continuo_new(&ctx) || continuo_vm_new(ctx, &vm))
+		exit(2);
+	kernel_says(EADDRINUSE, 0, 0);
+	call(ctx, "a token twice", continuo_hwpt_mark(ctx, null, 1, 2, 0), -EEXIST, "tokens are unique");
+	kernel_says(EPERM, 0, 0);
+	call(ctx, "another iommufd", continuo_device_bind(ctx, null, null, &id), -EINVAL, "another iommufd of its session");
+	kernel_says(EBUSY, 0, 0);
+	call(ctx, "unmark in a session", continuo_hwpt_unmark(ctx, null, 1, 2), -EBUSY, "close the session first");
+	kernel_says(ENOENT, 0, 0);
+	call(ctx, "unmark what is not marked", continuo_hwpt_unmark(ctx, null, 1, 2), -ENOENT, "it has none with this token");
+
+	continuo_vm_iommufd(vm, null);
+	continuo_vm_memory(vm, "ram", ram);
+	continuo_vm_space(vm);
+	continuo_vm_map(vm, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ);
+	continuo_vm_hwpt(vm, 0, 7);
+	continuo_vm_device(vm, "nic", null, 0);
+	call(ctx, "flags", continuo_vm_hwpt_flags(vm, 0, CONTINUO_HWPT_DIRTY_TRACKING), 0, "");
+	call(ctx, "no such flag", continuo_vm_hwpt_flags(vm, 0, 4), -EINVAL, "no such flag");
+	call(ctx, "no such HWPT", continuo_vm_hwpt_flags(vm, 1, 0), -EINVAL, "no HWPT of index 1");
+	/* Manifest, memory, mark; and the iommufd cannot be preserved. */
+	kernel_says(0, 0, 0);
+	kernel.err[3] = EBUSY;
+	call(ctx, "preserve", continuo_vm_preserve(vm, null), -EBUSY, "in a session already");
+	expect(kernel.n == 4 && kernel.request[2] == UIO_HWPT_MARK_PRESERVE, "preserve: %u calls", kernel.n);
+	kernel_says(EBUSY, 0, 0);
+	call(ctx, "unpreserve too early", continuo_vm_unpreserve(vm), -EBUSY, "close the session first");
+	kernel_says(0, 0, 0);
+	call(ctx, "unpreserve", continuo_vm_unpreserve(vm), 0, "");
+	expect(kernel.n == 1 && kernel.request[0] == UIO_HWPT_MARK_PRESERVE && kernel.flags[0] == UIO_MARK_UNMARK,
+	       "unpreserve: %u calls, flags %#x", kernel.n, kernel.flags[0]);
+	kernel_says(0, 0, 0);
+	call(ctx, "unpreserve again", continuo_vm_unpreserve(vm), 0, "");
+	expect(!kernel.n, "unpreserve again: %u calls", kernel.n);
+	continuo_vm_free(vm);
+	continuo_free(ctx);
+	close(ram);
+	close(null);
 }
 
 /* What was heard, as one text. */
@@ -509,6 +599,7 @@ int main(int argc, char **argv)
 	vms();
 	agents();
 	updates();
+	errnos_and_marks();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
 	return failures ? 1 : 0;
 }

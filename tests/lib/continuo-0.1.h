@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Copyright (c) 2026 The Continuo authors */
+/*
+ * libcontinuo: carry a VM's devices over a live update of the host's kernel.
+ *
+ * In the outgoing kernel a VMM says what belongs to the VM (memory, address
+ * spaces, HWPTs, devices) and has it preserved in a session. In the incoming one
+ * a new process needs the session's name: what the VM consists of is in a
+ * manifest, which is preserved along with it.
+ *
+ * Every function that can fail returns 0 or more on success and a negative errno
+ * on failure; continuo_why() says then which object it was, which rule it broke,
+ * and what to do. Addresses and lengths are in bytes. No function keeps or closes
+ * a file descriptor of the caller's unless it says so. A context and what was made
+ * with it belong to one thread at a time.
+ */
+#ifndef CONTINUO_H
+#define CONTINUO_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CONTINUO_VERSION_MAJOR	0
+#define CONTINUO_VERSION_MINOR	1
+
+/* Longest names, with the NUL at the end. */
+#define CONTINUO_SESSION_NAME	64
+#define CONTINUO_NAME		32
+
+struct continuo;
+
+/**
+ * continuo_new() - Begin to use the library
+ * @ctx: Where the context is stored.
+ *
+ * Nothing is opened yet.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int continuo_new(struct continuo **ctx);
+
+/**
+ * continuo_free() - End it
+ * @ctx: The context, or NULL. VMs made with it must have been freed.
+ */
+void continuo_free(struct continuo *ctx);
+
+/**
+ * continuo_why() - Why did the last call fail?
+ * @ctx: The context.
+ *
+ * Return: a sentence, valid until the next call with @ctx; "" if none has failed.
+ */
+const char *continuo_why(const struct continuo *ctx);
+
+/* Where an agent listens, if nothing else is said. */
+#define CONTINUO_AGENT_SOCKET	"/run/continuo/agent.sock"
+
+/**
+ * continuo_agent() - Have sessions from an agent
+ * @ctx:  The context.
+ * @path: Of the agent's socket, or NULL for CONTINUO_AGENT_SOCKET.
+ *
+ * From here on the agent is asked for sessions, and need not be root's: those of a
+ * user have names of their own, which no other user can ask for. The agent keeps a
+ * descriptor of each, so that closing the caller's, or dying, ends none: see
+ * continuo_session_release().
+ *
+ * Return: 0; -ENOENT or -ECONNREFUSED if no agent listens there; -EACCES if the caller
+ * may not ask it.
+ */
+int continuo_agent(struct continuo *ctx, const char *path);
+
+/**
+ * continuo_hold() - Have /dev/liveupdate as long as the context lives
+ * @ctx: The context.
+ *
+ * For agents: one process at a time can have it. Without this, and without an agent,
+ * it is opened for each session and closed again.
+ *
+ * Return: 0; -ENOENT, -EBUSY or -EACCES as continuo_session_create().
+ */
+int continuo_hold(struct continuo *ctx);
+
+/* ---- being asked: a VM that an update of the host carries over ---- */
+
+/* What the agent wants of a VM. */
+enum continuo_want {
+	/**
+	 * Make a session of the registered name, and preserve the VM; it runs on. If it
+	 * fails, close and release the session: it can be asked again.
+	 */
+	CONTINUO_WANT_PRESERVE = 1,
+	/** Stop the virtual CPUs, and write what is not in memory yet: the jump is next. */
+	CONTINUO_WANT_SUSPEND,
+	/** There is no jump: close and release the session, and let the VM run. */
+	CONTINUO_WANT_UNDO,
+};
+
+/**
+ * struct continuo_order - What the agent wants, and until when
+ * @want:       enum continuo_want.
+ * @number:     Of the order; goes back with the answer.
+ * @timeout_ms: From now; who has not answered by then counts as silent.
+ */
+struct continuo_order {
+	uint32_t want;
+	uint32_t number;
+	uint32_t timeout_ms;
+};
+
+/**
+ * continuo_register() - Have the agent ask when a VM is to be carried over
+ * @ctx:  The context, after continuo_agent().
+ * @name: Of the session that the VM will be preserved in.
+ *
+ * An update of the host asks each VM that is registered, and does not jump before all
+ * have done what they were asked. Closing the descriptor ends it; so does the end of the
+ * agent, see continuo_order().
+ *
+ * Return: a file descriptor, which is the caller's: it becomes readable when there is an
+ * order; -EEXIST if somebody has registered the name; -EBUSY while the host is updated,
+ * or if a VM of that name has died and left something preserved; -EDQUOT or -ENOSPC if
+ * there are too many; -ENOTCONN; and as continuo_agent().
+ */
+int continuo_register(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_order() - Wait for an order, and read it
+ * @ctx:   The context.
+ * @fd:    Of continuo_register().
+ * @order: Where it is stored.
+ *
+ * Return: 0; -EPIPE if the agent has ended: undo what it has asked for, and register
+ * again; -EPROTO if it speaks another protocol.
+ */
+int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order);
+
+/**
+ * continuo_answer() - Say what has become of an order
+ * @ctx:   The context.
+ * @fd:    Of continuo_register().
+ * @order: The order.
+ * @why:   NULL if it was done; else why it was not, such as what continuo_why() says:
+ *	   then the update is given up.
+ *
+ * Return: 0; -EPIPE if the agent has ended.
+ */
+int continuo_answer(struct continuo *ctx, int fd, const struct continuo_order *order,
+		    const char *why);
+
+/* ---- asking: for the program that updates the host; root only ---- */
+
+/**
+ * struct continuo_heard - What was heard of a VM
+ * @name:  Of its session, as the kernel knows it: root's are as they are, those of the
+ *	   user 1000 begin with "u1000.".
+ * @state: "idle", "asked", "preserved", "suspended", "failed", "silent" or "left".
+ * @why:   Why it failed; or "".
+ * @us:    Microseconds from the order to the answer.
+ */
+struct continuo_heard {
+	const char *name;
+	const char *state;
+	const char *why;
+	uint64_t us;
+};
+
+/* What was heard is valid only during the call. */
+typedef void continuo_listener(void *arg, const struct continuo_heard *heard);
+
+/**
+ * continuo_update_begin() - Be the one who updates the host
+ * @ctx: The context, after continuo_agent().
+ *
+ * If the context is freed, or the process dies, before the jump, the agent undoes what
+ * the VMs have done.
+ *
+ * Return: 0; -EBUSY if somebody else is; -EPERM if the caller is not root; -ENOTCONN.
+ */
+int continuo_update_begin(struct continuo *ctx);
+
+/**
+ * continuo_update_ask() - Have VMs do something, and wait until they have
+ * @ctx:        The context, after continuo_agent().
+ * @want:       What they are asked to do. Those that have done it are not asked again.
+ * @name:       Of a VM, or NULL for all.
+ * @timeout_ms: How long they have, 1 to 3600000.
+ * @listener:   Is told of each VM, in the order of the answers; or NULL.
+ * @arg:        For @listener.
+ *
+ * Works without continuo_update_begin(), too; then what was done lasts until it is undone.
+ *
+ * To undo is done as far as it is in the agent's hands, whatever this returns.
+ *
+ * Return: 0 if all have done it; -ETIMEDOUT if one has not answered; -ECANCELED if one
+ * said that it failed; -ENOENT if no VM has that name; -EBUSY if somebody else updates
+ * the host, or if VMs are to be suspended that are not preserved; -EPERM; -ENOTCONN.
+ */
+int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const char *name,
+			uint32_t timeout_ms, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_leave() - Go on without a VM
+ * @ctx:  The context, after continuo_update_begin().
+ * @name: Of the VM.
+ *
+ * What it has preserved is undone as far as it is in the agent's hands. The jump is its
+ * end: its devices are stopped. Of a session that came from the previous kernel the agent
+ * lets go.
+ *
+ * Return: 0; -ENOENT; -EPERM; -ENOTCONN.
+ */
+int continuo_update_leave(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_update_vms() - Which VMs are registered?
+ * @ctx:      The context, after continuo_agent().
+ * @listener: Is told of each.
+ * @arg:      For @listener.
+ *
+ * Return: 0; -EPERM; -ENOTCONN.
+ */
+int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_seal() - Everything is ready: the jump comes next
+ * @ctx: The context, after continuo_update_begin().
+ *
+ * The agent preserves what its successor in the next kernel has to know. If the jump
+ * fails, ask all to undo; that undoes this, too.
+ *
+ * Return: 0; -EBUSY if a VM is not suspended and was not left; -EPERM; -ENOTCONN; and as
+ * continuo_session_create().
+ */
+int continuo_update_seal(struct continuo *ctx);
+
+/* ---- sessions: what goes over together ---- */
+
+/**
+ * continuo_session_create() - Make a session, in the outgoing kernel
+ * @ctx:  The context.
+ * @name: Its name, of 1 to 63 bytes.
+ *
+ * The session ends, and all is as if it had never been, when its last descriptor
+ * is closed before the jump.
+ *
+ * Return: a file descriptor, which is the caller's; -EEXIST if there is a session
+ * of that name; -EBUSY if somebody else has /dev/liveupdate; -ENOENT if there is
+ * no such device: the kernel has no live update, or was not booted with
+ * liveupdate=on; -ENAMETOOLONG or -EINVAL for a name that cannot be.
+ */
+int continuo_session_create(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_session_retrieve() - Get a session back, in the incoming kernel
+ * @ctx:  The context.
+ * @name: Its name.
+ *
+ * Return: as continuo_session_create(); -ENOENT also if no session of that name
+ * came; -EINVAL also if it was retrieved before.
+ */
+int continuo_session_retrieve(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_session_release() - Have the agent let go of a session
+ * @ctx:  The context, after continuo_agent().
+ * @name: Its name.
+ *
+ * Before the jump this undoes what was preserved, when the caller's descriptor is
+ * closed, too. After it, it is what comes after continuo_finish().
+ *
+ * Return: 0; -ENOENT if the agent has no such session; -ENOTCONN without an agent.
+ */
+int continuo_session_release(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_preserve() - Put a file into a session
+ * @ctx:     The context.
+ * @session: The session.
+ * @fd:      A memfd, an iommufd, or a VFIO device's cdev that is bound to a
+ *	     preserved iommufd.
+ * @token:   What it is to be found by; unique in the session.
+ *
+ * Return: 0; -EEXIST if the token is in use; -ENOENT if files of this kind cannot
+ * be preserved, or if what it needs was not preserved before; -EBUSY if the file
+ * is in a session already; -EOPNOTSUPP if this device cannot be. The kernel log
+ * has more.
+ */
+int continuo_preserve(struct continuo *ctx, int session, int fd, uint64_t token);
+
+/**
+ * continuo_retrieve() - Get a file out of a session
+ * @ctx:     The context.
+ * @session: The session.
+ * @token:   Of the file.
+ *
+ * Return: a file descriptor, which is the caller's; -ENOENT if the session has no
+ * such file.
+ */
+int continuo_retrieve(struct continuo *ctx, int session, uint64_t token);
+
+/**
+ * continuo_finish() - End a session whose files have all been taken over
+ * @ctx:     The context.
+ * @session: The session. The descriptor stays open.
+ *
+ * Return: 0; -EBUSY if something is still to be done, such as a device that is
+ * still attached to a restored HWPT.
+ */
+int continuo_finish(struct continuo *ctx, int session);
+
+/* ---- address spaces, HWPTs and devices, step by step ---- */
+
+#define CONTINUO_READ	1u
+#define CONTINUO_WRITE	2u
+
+/* The mark stays, and goes along when devices move to another HWPT. */
+#define CONTINUO_MARK_KEEP	1u
+
+/**
+ * continuo_hwpt_mark() - A HWPT is to be carried over with its iommufd
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @hwpt:    Its id of the HWPT.
+ * @token:   What it is to be found by; unique in the iommufd.
+ * @flags:   0 or CONTINUO_MARK_KEEP.
+ *
+ * Return: 0; -EEXIST if another HWPT has the token; -ENOENT if there is no such
+ * HWPT; -EBUSY if the iommufd is preserved already; -ENOTTY if the kernel cannot.
+ */
+int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
+		       uint64_t token, uint32_t flags);
+
+/**
+ * continuo_hwpt_restore() - Find a HWPT that came from the previous kernel
+ * @ctx:     The context.
+ * @iommufd: The retrieved iommufd.
+ * @token:   Of the mark.
+ * @hwpt:    Where its id is stored.
+ *
+ * Return: 0; -ENOENT if none came with this token.
+ */
+int continuo_hwpt_restore(struct continuo *ctx, int iommufd, uint64_t token,
+			  uint32_t *hwpt);
+
+/**
+ * struct continuo_difference - Where two HWPTs differ
+ * @differs:      An IOVA is translated differently.
+ * @sizes_differ: Leaves have other sizes; this is no difference by itself.
+ * @more:         Only of an adoption: the restored HWPT translates more than the
+ *		  address space maps.
+ * @iova:         The IOVA, if @differs.
+ * @was:          The physical address that the restored HWPT translates it to; ~0 if
+ *		  to nothing; 0 if the process may not know (CAP_SYS_RAWIO).
+ * @is:           The same of the other one.
+ */
+struct continuo_difference {
+	int differs;
+	int sizes_differ;
+	int more;
+	uint64_t iova;
+	uint64_t was;
+	uint64_t is;
+};
+
+/**
+ * continuo_hwpt_verify() - Does a rebuilt HWPT say what the restored one says?
+ * @ctx:      The context.
+ * @iommufd:  The iommufd of both.
+ * @restored: Id of the restored HWPT.
+ * @hwpt:     Id of the other one.
+ * @diff:     Where the answer is stored, or NULL.
+ *
+ * DMA can go on meanwhile.
+ *
+ * Return: 0 if they translate the same; -EILSEQ if not;
+ * -ENOENT if one of them does not exist; -EUCLEAN if the restored one is damaged;
+ * -EOPNOTSUPP if they cannot be compared.
+ */
+int continuo_hwpt_verify(struct continuo *ctx, int iommufd, uint32_t restored,
+			 uint32_t hwpt, struct continuo_difference *diff);
+
+/* Adopt the sizes of the leaves alone; the new HWPT has tables of its own. */
+#define CONTINUO_ADOPT_SIZES	1u
+
+/**
+ * continuo_hwpt_adopt() - Make a HWPT that takes over the tables of a restored one
+ * @ctx:      The context.
+ * @iommufd:  The iommufd.
+ * @restored: Id of the restored HWPT.
+ * @ioas:     The address space, with all of its memory mapped.
+ * @device:   Id of a device that is on the restored HWPT.
+ * @flags:    0 or CONTINUO_ADOPT_SIZES.
+ * @hwpt:     Where the id of the new HWPT is stored.
+ * @diff:     Where the answer is stored, or NULL.
+ *
+ * Without the flag the address space cannot be changed until the devices have been
+ * attached to the new HWPT and the restored one has been destroyed.
+ *
+ * Return: 0; -EILSEQ if the two say different things: nothing has changed; -EBUSY
+ * if the restored HWPT was adopted already; and as continuo_hwpt_verify().
+ */
+int continuo_hwpt_adopt(struct continuo *ctx, int iommufd, uint32_t restored,
+			uint32_t ioas, uint32_t device, uint32_t flags,
+			uint32_t *hwpt, struct continuo_difference *diff);
+
+/**
+ * continuo_device_bind() - Bind a VFIO device's cdev to an iommufd
+ * @ctx:     The context.
+ * @cdev:    The cdev, opened or retrieved.
+ * @iommufd: The iommufd; of a retrieved cdev, that of its session.
+ * @device:  Where the id of the device is stored.
+ *
+ * Return: 0; -EBUSY if somebody else has the device, or if it is in a session that
+ * it was not retrieved from; -EINVAL if it is bound already or to be bound to
+ * another iommufd.
+ */
+int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
+			 uint32_t *device);
+
+/**
+ * continuo_device_attach() - Attach a device to a HWPT
+ * @ctx:  The context.
+ * @cdev: The cdev, bound.
+ * @hwpt: Id of the HWPT. If the device has another one, that is replaced without a
+ *	  gap.
+ *
+ * Return: 0; -EBUSY while the device is preserved; -EINVAL if the HWPT does not fit
+ * the device; -EOPNOTSUPP if it cannot be replaced without a gap.
+ */
+int continuo_device_attach(struct continuo *ctx, int cdev, uint32_t hwpt);
+
+/**
+ * continuo_ioas_alloc() - Make an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @ioas:    Where its id is stored.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int continuo_ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas);
+
+/**
+ * continuo_ioas_map() - Map memory into an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @ioas:    Id of the address space.
+ * @memfd:   The memory, sealed as continuo_vm_memory() wants it.
+ * @offset:  Where in the memory, a multiple of 4 KiB.
+ * @length:  How much, a multiple of 4 KiB.
+ * @iova:    Where in the address space, a multiple of 4 KiB.
+ * @prot:    CONTINUO_READ, CONTINUO_WRITE, or both.
+ *
+ * Return: 0; -EEXIST if something is mapped there; -EBUSY while the iommufd is
+ * preserved; -ENOMEM, also if the user may lock no more memory (RLIMIT_MEMLOCK);
+ * -EINVAL.
+ */
+int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memfd,
+		      uint64_t offset, uint64_t length, uint64_t iova,
+		      unsigned int prot);
+
+/**
+ * continuo_hwpt_alloc() - Make a HWPT of an address space
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @device:  Id of a device that it has to fit.
+ * @ioas:    Id of the address space.
+ * @hwpt:    Where its id is stored.
+ *
+ * Return: 0; -ENOENT; -ENOMEM.
+ */
+int continuo_hwpt_alloc(struct continuo *ctx, int iommufd, uint32_t device,
+			uint32_t ioas, uint32_t *hwpt);
+
+/**
+ * continuo_destroy() - Destroy an object of an iommufd
+ * @ctx:     The context.
+ * @iommufd: The iommufd.
+ * @id:      Of the object.
+ *
+ * Return: 0; -EBUSY if it is in use; -ENOENT if it does not exist.
+ */
+int continuo_destroy(struct continuo *ctx, int iommufd, uint32_t id);
+
+/* ---- a VM as a whole ---- */
+
+struct continuo_vm;
+
+/**
+ * continuo_vm_new() - Begin to say what a VM consists of
+ * @ctx: The context.
+ * @vm:  Where the VM is stored.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int continuo_vm_new(struct continuo *ctx, struct continuo_vm **vm);
+
+/**
+ * continuo_vm_free() - Forget a VM
+ * @vm: The VM, or NULL. Descriptors that continuo_vm_take() has retrieved, and that
+ *	the caller has not asked for, are closed.
+ */
+void continuo_vm_free(struct continuo_vm *vm);
+
+/**
+ * continuo_vm_iommufd() - Say which iommufd the VM uses
+ * @vm: The VM.
+ * @fd: The iommufd, which stays open until the VM is preserved.
+ *
+ * Return: 0; -EEXIST if it was said before.
+ */
+int continuo_vm_iommufd(struct continuo_vm *vm, int fd);
+
+/**
+ * continuo_vm_memory() - Add memory, or other state in a memfd
+ * @vm:   The VM.
+ * @name: What the next process finds it by; unique, of 1 to 31 bytes.
+ * @fd:   A memfd, which stays open until the VM is preserved. What is mapped for
+ *	  DMA must have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK.
+ *
+ * Return: its index; -EEXIST if the name is in use; -EINVAL if this is no memfd, or
+ * its size no multiple of 4 KiB; -ENOMEM; -E2BIG if there are too many.
+ */
+int continuo_vm_memory(struct continuo_vm *vm, const char *name, int fd);
+
+/**
+ * continuo_vm_space() - Add an address space
+ * @vm: The VM.
+ *
+ * Return: its index; -E2BIG if there are too many.
+ */
+int continuo_vm_space(struct continuo_vm *vm);
+
+/**
+ * continuo_vm_map() - Say what an address space maps
+ * @vm:     The VM.
+ * @space:  Index of the address space.
+ * @memory: Index of the memory.
+ * @offset: Where in the memory, a multiple of 4 KiB.
+ * @length: How much, a multiple of 4 KiB.
+ * @iova:   Where in the address space, a multiple of 4 KiB.
+ * @prot:   CONTINUO_READ, CONTINUO_WRITE, or both.
+ *
+ * Return: 0; -ENOMEM; -E2BIG. What cannot be, such as a range that is mapped
+ * twice, continuo_vm_preserve() says.
+ */
+int continuo_vm_map(struct continuo_vm *vm, int space, int memory,
+		    uint64_t offset, uint64_t length, uint64_t iova,
+		    unsigned int prot);
+
+/**
+ * continuo_vm_hwpt() - Add a HWPT
+ * @vm:    The VM.
+ * @space: Index of its address space.
+ * @id:    Its id in the iommufd.
+ *
+ * Return: its index; -EINVAL; -E2BIG.
+ */
+int continuo_vm_hwpt(struct continuo_vm *vm, int space, uint32_t id);
+
+/**
+ * continuo_vm_device() - Add a device
+ * @vm:   The VM.
+ * @name: What the next process finds it by; unique, of 1 to 31 bytes.
+ * @cdev: Its cdev, bound to the iommufd and attached to the HWPT; stays open.
+ * @hwpt: Index of the HWPT.
+ *
+ * Return: its index; -EEXIST if the name is in use; -EINVAL; -E2BIG.
+ */
+int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
+		       int hwpt);
+
+/**
+ * continuo_vm_preserve() - Preserve all of a VM
+ * @vm:      The VM.
+ * @session: A session with nothing in it.
+ *
+ * Marks the HWPTs, writes the manifest, and preserves manifest, memory, iommufd and
+ * devices in the order that the kernel wants. Devices go on with their DMA; from
+ * here on nothing can be mapped or unmapped. If it fails, close the session, and
+ * everything is as before.
+ *
+ * Return: 0; -EINVAL if the VM is not complete; what continuo_preserve() and
+ * continuo_hwpt_mark() return.
+ */
+int continuo_vm_preserve(struct continuo_vm *vm, int session);
+
+/* How the hardware gets from the restored tables to ones that can be changed. */
+enum continuo_how {
+	/** Build new tables, verify, replace. */
+	CONTINUO_REPLACE,
+	/** Take the restored tables over if they say the same. */
+	CONTINUO_ADOPT,
+	/** Build new tables, with leaves of the sizes of the restored ones. */
+	CONTINUO_SIZES,
+};
+
+/**
+ * continuo_vm_take() - Take a VM over, in the incoming kernel
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ * @how:     How its HWPTs are rebuilt.
+ * @vm:      Where the VM is stored.
+ *
+ * Reads and checks the manifest, retrieves everything, rebuilds the address spaces,
+ * has the kernel compare each HWPT with what the hardware is using, moves the
+ * devices, and finishes the session. DMA goes on all the while. If it fails, the
+ * devices go on with the tables that they have: find out why, and try again, in
+ * this process or another one. A session that is closed before it can be finished can
+ * be retrieved again.
+ *
+ * Return: 0; -EBADMSG if the manifest is damaged or is none; -EPROTO if it is of a
+ * version that this library does not read; -EILSEQ if the HWPTs differ; and what
+ * the steps return.
+ */
+int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
+		     struct continuo_vm **vm);
+
+/**
+ * continuo_vm_verify() - Would continuo_vm_take() succeed?
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ *
+ * Does all of it up to the comparison of each HWPT, and undoes that: devices are not
+ * moved, and the session is not finished. But what is retrieved stays so: the memory
+ * counts for the caller's control group from then on, and if that has no room for it, it
+ * cannot be retrieved any more.
+ *
+ * Return: as continuo_vm_take().
+ */
+int continuo_vm_verify(struct continuo *ctx, int session);
+
+/**
+ * continuo_vm_find_memory() - The memory of a name, of a VM that was taken over
+ * @vm:   The VM.
+ * @name: As given to continuo_vm_memory().
+ *
+ * Return: a file descriptor, which is the caller's now; -ENOENT if there is none of
+ * that name, or if it was asked for before.
+ */
+int continuo_vm_find_memory(struct continuo_vm *vm, const char *name);
+
+/**
+ * continuo_vm_find_device() - The same of a device
+ * @vm:     The VM.
+ * @name:   As given to continuo_vm_device().
+ * @device: Where its id in the iommufd is stored, or NULL.
+ * @hwpt:   Where the id of its HWPT is stored, or NULL.
+ *
+ * Return: the cdev, which is the caller's now; -ENOENT as above.
+ */
+int continuo_vm_find_device(struct continuo_vm *vm, const char *name,
+			    uint32_t *device, uint32_t *hwpt);
+
+/**
+ * continuo_vm_find_iommufd() - The same of the iommufd
+ * @vm: The VM.
+ *
+ * Return: the iommufd, which is the caller's now; -ENOENT if it was asked for.
+ */
+int continuo_vm_find_iommufd(struct continuo_vm *vm);
+
+/**
+ * continuo_vm_find_space() - The IOAS that an address space was rebuilt in
+ * @vm:    The VM.
+ * @space: Its index.
+ * @ioas:  Where the id is stored.
+ *
+ * Return: 0; -ENOENT if there is no such address space.
+ */
+int continuo_vm_find_space(struct continuo_vm *vm, int space, uint32_t *ioas);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
