@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -499,8 +498,7 @@ static void check_devices(struct check *c)
 /* Of the running kernel: as gzip'ed text in /proc, or beside its image. */
 static char *read_kernel_config(struct check *c)
 {
-	char *path, *text = NULL, *command;
-	struct utsname uts;
+	char *path, *text = NULL, *command, *release;
 	size_t room = 0;
 	FILE *f;
 
@@ -519,8 +517,13 @@ static char *read_kernel_config(struct check *c)
 		free(command);
 	}
 	free(path);
-	if (!text && !uname(&uts))
-		text = read_text(c->opt, "/boot/config-%s", uts.release);
+	if (text)
+		return text;
+	/* The release of the machine that is looked at, which need not be this one. */
+	release = read_text(c->opt, "/proc/sys/kernel/osrelease");
+	if (release && !strchr(release, '/'))
+		text = read_text(c->opt, "/boot/config-%s", release);
+	free(release);
 	return text;
 }
 

@@ -85,13 +85,18 @@ static const struct described_option {
 
 int trouble(const char *fmt, ...)
 {
+	char *text, *clean;
 	va_list args;
 
-	fputs("continuo: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		abort();
 	va_end(args);
-	fputc('\n', stderr);
+	/* Names of other people's can be in it. */
+	clean = model_clean(text);
+	fprintf(stderr, "continuo: %s\n", clean);
+	free(clean);
+	free(text);
 	return EXIT_TROUBLE;
 }
 
@@ -173,6 +178,17 @@ static void usage_option(FILE *to, const struct described_option *o)
 	if (o->of)
 		fprintf(to, " [%s]", o->of);
 	fputc('\n', to);
+}
+
+/* Of one command. */
+static void usage_of(FILE *to, const struct command *command)
+{
+	fprintf(to, "usage: continuo %s [OPTION]...%s%s\n\n%s.\n\noptions:\n", command->name,
+		*command->args ? " " : "", command->args, command->what);
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (belongs(&described[i], command->name))
+			usage_option(to, &described[i]);
+	fprintf(to, "\n'man continuo-%s' says more\n", command->name);
 }
 
 static void usage(FILE *to)
@@ -281,8 +297,14 @@ int main(int argc, char **argv)
 			return wrong("there is no option %s", argv[optind - 1]);
 		opt.given[i] = optarg ?: "";
 	}
+	for (size_t i = 0; i < N(commands) && optind < argc; i++)
+		if (!strcmp(commands[i].name, argv[optind]))
+			command = &commands[i];
 	if (opt.given[OPT_HELP]) {
-		usage(stdout);
+		if (command)
+			usage_of(stdout, command);
+		else
+			usage(stdout);
 		return EXIT_FINE;
 	}
 	if (opt.given[OPT_VERSION]) {
@@ -293,9 +315,6 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	for (size_t i = 0; i < N(commands); i++)
-		if (!strcmp(commands[i].name, argv[optind]))
-			command = &commands[i];
 	if (!command)
 		return wrong("there is no command '%s'", argv[optind]);
 	for (int i = 0; i < OPTIONS; i++)

@@ -19,10 +19,55 @@ struct json_object *model_new(const char *command)
 	return o;
 }
 
+/* Bytes of one character of UTF-8 that is no control character; 0 if it is none. */
+static int printable(const unsigned char *at)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	int n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+	uint32_t c = n == 1 ? at[0] : at[0] & (0x7f >> n);
+
+	for (int i = 1; i < n; i++) {
+		if (at[i] >> 6 != 2)
+			return 0;
+		c = c << 6 | (at[i] & 0x3f);
+	}
+	/* Too long, halves of pairs, and what moves a terminal's cursor or its direction. */
+	if (!n || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || c < 0x20 ||
+	    (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c < 0x2010) || (c >= 0x2028 && c < 0x2030) ||
+	    (c >= 0x2066 && c < 0x206a) || c == 0xfeff)
+		return 0;
+	return n;
+}
+
+char *model_clean(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	char *clean = malloc(4 * strlen(text) + 1), *to = clean;
+
+	if (!clean)
+		abort();
+	while (*at) {
+		int n = printable(at);
+
+		/* As the kernel's view writes them. */
+		if (!n)
+			to += sprintf(to, "\\%03o", *at++);
+		while (n--)
+			*to++ = *at++;
+	}
+	*to = 0;
+	return clean;
+}
+
 void model_text(struct json_object *o, const char *name, const char *value)
 {
-	if (value)
-		json_object_object_add(o, name, json_object_new_string(value));
+	char *clean;
+
+	if (!value)
+		return;
+	clean = model_clean(value);
+	json_object_object_add(o, name, json_object_new_string(clean));
+	free(clean);
 }
 
 void model_format(struct json_object *o, const char *name, const char *fmt, ...)

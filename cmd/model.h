@@ -15,7 +15,12 @@
 
 /* An object that says which command it is of. */
 struct json_object *model_new(const char *command);
-/* Add a fact; NULL adds none. */
+/*
+ * What came from somebody else, for a terminal and for JSON: bytes that are no printable
+ * UTF-8 are written as three octal digits. To be freed.
+ */
+char *model_clean(const char *text);
+/* Add a fact, clean; NULL adds none. */
 void model_text(struct json_object *o, const char *name, const char *value);
 void model_format(struct json_object *o, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -90,7 +90,7 @@ static int with_session(const struct options *opt, const char *command,
 	struct continuo *ctx = ask_begin(opt, false);
 	const char *name = opt->argv[0];
 	struct json_object *o;
-	int session, ret;
+	int session, ret, let_go;
 
 	if (!ctx)
 		return EXIT_TROUBLE;
@@ -105,11 +105,11 @@ static int with_session(const struct options *opt, const char *command,
 	if (!ret) {
 		model_text(o, "session", name);
 		model_text(o, "outcome", outcome);
-		/* Without an agent there is nobody else who has it. */
-		if (afterwards == RELEASE)
-			continuo_session_release(ctx, name);
-		else if (afterwards == LEAVE)
-			continuo_update_leave(ctx, name);
+		let_go = afterwards == RELEASE ? continuo_session_release(ctx, name) :
+			 afterwards == LEAVE ? continuo_update_leave(ctx, name) : 0;
+		/* Without an agent there is nobody else who has it; nor if it has ended. */
+		if (let_go && let_go != -ENOTCONN && let_go != -ENOENT)
+			ret = ask_trouble(ctx);
 		model_print(stdout, o, opt->json);
 	}
 	json_object_put(o);
