@@ -33,7 +33,7 @@ static void start(void)
 	if (agent)
 		return;
 	execl(PROGRAM, PROGRAM, "--socket", AGENT_SOCKET, "--group", "vmm",
-	      "--record", "/tmp/update.json", "--takeover", TAKEOVER, NULL);
+	      "--record", "/tmp/update.json", "--list", "/tmp/vms", "--takeover", TAKEOVER, NULL);
 	_exit(127);
 }
 

@@ -37,17 +37,22 @@ static void rules(void)
 	updater_tried("preserve by another", ask(other, CONTINUO_WANT_PRESERVE, LONG_MS));
 	updater_tried("register in an update", continuo_register(other, "b"));
 	updater_ask("suspend what is not preserved", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	updater_tried("seal what is not suspended", continuo_update_seal(updater));
+	updater_tried("seal", continuo_update_seal(updater));
+	updater_tried("attach to what has not begun", continuo_update_attach(other, NULL, NULL));
 	updater_tried("leave nobody", continuo_update_leave(updater, "nobody"));
 	updater_ask("ask nobody", CONTINUO_WANT_PRESERVE, "nobody", LONG_MS);
 	updater_ask("preserve", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
 	updater_ask("preserve again", CONTINUO_WANT_PRESERVE, NULL, LONG_MS);
-	updater_tried("seal what is preserved", continuo_update_seal(updater));
 	updater_ask("suspend", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	updater_tried("seal", continuo_update_seal(updater));
-	updater_tried("create when sealed", continuo_session_create(other, "c"));
 	updater_ask("undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	updater_ask("undo again", CONTINUO_WANT_UNDO, NULL, LONG_MS);
+	updater_tried("abort by another", continuo_update_abort(other));
+	updater_tried("abort what is not there", continuo_update_abort(other));
+	/* Up to the jump, which no kernel is loaded for. */
+	updater_tried("go of who updates nothing", continuo_update_go(other, LONG_MS, 0, NULL, NULL));
+	updater_tried("update again", continuo_update_begin(updater));
+	updater_tried("go, and no kernel", continuo_update_go(updater, LONG_MS, 0, NULL, NULL));
+	updater_vms("all is undone");
 	vm_end(a);
 	updater_await("its end", "");
 	continuo_free(other);
@@ -109,7 +114,6 @@ static void left(void)
 	updater_tried("leave it", continuo_update_leave(updater, "u1000.s"));
 	updater_tried("a session of what was left", continuo_session_create(updater, "u1000.s"));
 	updater_ask("suspend the others", CONTINUO_WANT_SUSPEND, NULL, LONG_MS);
-	updater_tried("seal without it", continuo_update_seal(updater));
 	updater_ask("no jump: undo", CONTINUO_WANT_UNDO, NULL, LONG_MS);
 	kill(s, SIGCONT);
 	updater_vms("all are there");
@@ -119,8 +123,8 @@ static void left(void)
 	updater_renew();
 }
 
-/* Whoever updates the host dies, before and after the seal. */
-static void updater_dies(bool seal)
+/* Whoever updates the host dies, with all preserved or suspended. */
+static void updater_dies(bool suspended)
 {
 	pid_t a = vm_begin("a", 0, WELL), pid;
 
@@ -131,14 +135,13 @@ static void updater_dies(bool seal)
 		updater = connect_as(0);
 		if (continuo_update_begin(updater) ||
 		    ask(updater, CONTINUO_WANT_PRESERVE, LONG_MS) ||
-		    (seal && (ask(updater, CONTINUO_WANT_SUSPEND, LONG_MS) ||
-			      continuo_update_seal(updater))))
+		    (suspended && ask(updater, CONTINUO_WANT_SUSPEND, LONG_MS)))
 			die("update: %s", continuo_why(updater));
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
 	updater = connect_as(0);
-	updater_await(seal ? "it dies when it has sealed" : "it dies when all have preserved",
+	updater_await(suspended ? "it dies when all are suspended" : "it dies when all have preserved",
 		      "a idle");
 	updater_tried("update after that", continuo_update_begin(updater));
 	vm_end(a);
@@ -161,8 +164,7 @@ static void idler(void)
 		updater = connect_as(0);
 		if (continuo_update_begin(updater) ||
 		    ask(updater, CONTINUO_WANT_PRESERVE, LONG_MS) ||
-		    ask(updater, CONTINUO_WANT_SUSPEND, SHORT_MS) ||
-		    continuo_update_seal(updater))
+		    ask(updater, CONTINUO_WANT_SUSPEND, SHORT_MS))
 			die("update: %s", continuo_why(updater));
 		close(ready[1]);
 		pause();
