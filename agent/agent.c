@@ -653,6 +653,7 @@ int main(int argc, char **argv)
 	if (ret)
 		trouble("sessions are closed by the main loop: %s", strerror(-ret));
 	make_folder(path);
+	make_folder(vms);
 	sessions_begin(agent.ctx);
 	record_open(record);
 	update_open(agent.ctx, vms);

@@ -426,7 +426,8 @@ static void leave_sync(struct decide *d)
 /* Each VM goes on as before. */
 static void give_up(struct decide *d, int err, const char *why)
 {
-	uint32_t ms = d->owner >= 0 && d->timeout_ms && !d->ending ? d->timeout_ms : UNDO_MS;
+	bool hurry = d->owner < 0 || d->ending || d->aborter >= 0 || !d->timeout_ms;
+	uint32_t ms = hurry ? UNDO_MS : d->timeout_ms;
 
 	if (d->step == STEP_UNDO)
 		return;
