@@ -210,6 +210,7 @@ static void describe(void)
 	struct json_object *o = model_new("describe"), *table, *row;
 
 	model_text(o, "version", VERSION);
+	model_text(o, "date", CONTINUO_VERSION_DATE);
 	table = model_table(o, "commands");
 	for (size_t i = 0; i < N(commands); i++) {
 		row = model_row(table);

@@ -26,6 +26,8 @@ extern "C" {
 
 #define CONTINUO_VERSION_MAJOR	0
 #define CONTINUO_VERSION_MINOR	2
+/* Of the version; the manual pages have it. */
+#define CONTINUO_VERSION_DATE	"2026-11-26"
 
 /* Longest names, with the NUL at the end. */
 #define CONTINUO_SESSION_NAME	64
