@@ -199,7 +199,9 @@ void update_begin(const struct asker *who)
 	for (unsigned int i = d.vms; i-- > 0;)
 		if (vm[i].state == VM_AWAY && !registry_lives(vm[i].name))
 			EVENT(decide_dead(&d, vm[i].name));
-	flush_forget();
+	/* Those of an update that is running stay as they are. */
+	if (!d.updating)
+		flush_forget();
 	EVENT(decide_begin(&d, who->client));
 }
 
