@@ -4,90 +4,23 @@
  * kernels have kept. Text, JSON and picture are made from one model.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands.h"
+#include "record.h"
 #include "report.h"
-
-/* From where to where each phase goes, by names of the record. */
-static const struct {
-	const char *phase, *begin, *end, *colour;
-} phases[] = {
-	{ "preserve", "preserve", "preserved", "#4c78a8" },
-	{ "suspend", "suspend", "suspended", "#e45756" },
-	{ "jump", "suspended", "kernel", "#b279a2" },
-	{ "kernel boot", "kernel", "agent", "#b35900" },
-	{ "take over", "agent", "complete", "#2f6f4e" },
-	{ "undo", "undo", "undone", "#9d755d" },
-}, of_vm[] = {
-	{ "preserve", "preserve", "preserved", "#4c78a8" },
-	{ "blackout", "suspend", "released", "#e45756" },
-	{ "waited for", "suspend", "retrieved", "" },
-	{ "taken over", "retrieved", "released", "" },
-	{ "undo", "undo", "undone", "#9d755d" },
-};
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
-
-#define LATEST_US	(1ll << 53)
-
-static struct json_object *get(struct json_object *o, const char *key)
-{
-	struct json_object *value = NULL;
-
-	json_object_object_get_ex(o, key, &value);
-	return value;
-}
-
-static bool time_of(struct json_object *o, const char *key, long long *us)
-{
-	struct json_object *value = get(o, key);
-
-	*us = json_object_get_int64(value);
-	return json_object_is_type(value, json_type_int) && *us >= 0 && *us <= LATEST_US;
-}
-
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *value = get(o, key);
-
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static bool are_vms(struct json_object *rows)
-{
-	if (!json_object_is_type(rows, json_type_array))
-		return false;
-	for (size_t i = 0; i < json_object_array_length(rows); i++)
-		if (!json_object_is_type(json_object_array_get_idx(rows, i), json_type_object) ||
-		    !*text_of(json_object_array_get_idx(rows, i), "name"))
-			return false;
-	return true;
-}
 
 static struct json_object *read_record(const struct options *opt)
 {
 	const char *name = opt->given[OPT_RECORD] ?: REPORT_FILE;
-	char *text = read_text(opt, "%s", name);
-	struct json_object *o = NULL;
+	struct json_object *record;
+	int err;
 
-	if (!text) {
+	record = record_read(opt, name, &err);
+	if (err)
 		trouble("%s%s: %s; the agent writes it when the host is updated", opt->root, name,
-			strerror(errno));
-		return NULL;
-	}
-	o = json_tokener_parse(text);
-	free(text);
-	if (json_object_is_type(get(o, "at"), json_type_object) &&
-	    are_vms(get(o, "vm")) &&
-	    json_object_get_int(get(o, "format_version")) == REPORT_FORMAT_VERSION)
-		return o;
-	trouble("%s%s: this is no record of format version %d; take a continuo that belongs to the agent",
-		opt->root, name, REPORT_FORMAT_VERSION);
-	json_object_put(o);
-	return NULL;
+			strerror(err));
+	return record;
 }
 
 /* --- the model --- */
@@ -97,11 +30,11 @@ static void add_phases(struct json_object *o, struct json_object *at, long long 
 	struct json_object *table = model_table(o, "phase"), *row;
 	long long begin, end;
 
-	for (size_t i = 0; i < N(phases); i++) {
-		if (!time_of(at, phases[i].begin, &begin) || !time_of(at, phases[i].end, &end))
+	for (size_t i = 0; record_phases[i].phase; i++) {
+		if (!record_took(at, &record_phases[i], &begin, &end))
 			continue;
 		row = model_row(table);
-		model_text(row, "phase", phases[i].phase);
+		model_text(row, "phase", record_phases[i].phase);
 		model_ms(row, "begin_ms", (begin - zero) / 1e3);
 		model_ms(row, "ms", (end - begin) / 1e3);
 	}
@@ -113,16 +46,14 @@ static void add_vm(struct json_object *table, struct json_object *vm)
 	long long begin, end;
 	char *name;
 
-	model_text(row, "vm", text_of(vm, "name"));
-	model_int(row, "uid", json_object_get_int64(get(vm, "uid")));
-	model_text(row, "state", strcmp(text_of(vm, "state"), "suspended") ? text_of(vm, "state") :
-		   time_of(vm, "released", &end) ? "taken over" :
-		   time_of(vm, "retrieved", &end) ? "retrieved" : "suspended");
-	model_text(row, "why", *text_of(vm, "why") ? text_of(vm, "why") : NULL);
-	for (size_t i = 0; i < N(of_vm); i++) {
-		if (!time_of(vm, of_vm[i].begin, &begin) || !time_of(vm, of_vm[i].end, &end))
+	model_text(row, "vm", record_text(vm, "name"));
+	model_int(row, "uid", json_object_get_int64(record_get(vm, "uid")));
+	model_text(row, "state", record_vm_state(vm));
+	model_text(row, "why", *record_text(vm, "why") ? record_text(vm, "why") : NULL);
+	for (size_t i = 0; record_vm_phases[i].phase; i++) {
+		if (!record_took(vm, &record_vm_phases[i], &begin, &end))
 			continue;
-		if (asprintf(&name, "%s_ms", of_vm[i].phase) < 0)
+		if (asprintf(&name, "%s_ms", record_vm_phases[i].phase) < 0)
 			abort();
 		for (char *c = name; *c; c++)
 			if (*c == ' ')
@@ -134,14 +65,14 @@ static void add_vm(struct json_object *table, struct json_object *vm)
 
 static struct json_object *model_of(struct json_object *record, long long zero)
 {
-	struct json_object *o = model_new("report"), *vms = get(record, "vm"), *table;
+	struct json_object *o = model_new("report"), *vms = record_get(record, "vm"), *table;
 
-	model_text(o, "outcome", text_of(record, "outcome"));
-	model_text(o, "why", *text_of(record, "why") ? text_of(record, "why") : NULL);
-	model_text(o, "from", text_of(record, "from"));
-	model_text(o, "to", *text_of(record, "to") ? text_of(record, "to") : NULL);
-	model_text(o, "axis", *text_of(record, "axis") ? text_of(record, "axis") : NULL);
-	add_phases(o, get(record, "at"), zero);
+	model_text(o, "outcome", record_text(record, "outcome"));
+	model_text(o, "why", *record_text(record, "why") ? record_text(record, "why") : NULL);
+	model_text(o, "from", record_text(record, "from"));
+	model_text(o, "to", *record_text(record, "to") ? record_text(record, "to") : NULL);
+	model_text(o, "axis", *record_text(record, "axis") ? record_text(record, "axis") : NULL);
+	add_phases(o, record_get(record, "at"), zero);
 	table = model_table(o, "vm");
 	for (size_t i = 0; i < json_object_array_length(vms); i++)
 		add_vm(table, json_object_array_get_idx(vms, i));
@@ -217,17 +148,17 @@ static void later(struct json_object *o, long long *last)
 
 	json_object_object_foreach(o, key, value) {
 		(void)value;
-		if (strcmp(key, "uid") && time_of(o, key, &us) && us > *last)
+		if (strcmp(key, "uid") && record_time(o, key, &us) && us > *last)
 			*last = us;
 	}
 }
 
 static long long last_of(struct json_object *record)
 {
-	struct json_object *vms = get(record, "vm");
+	struct json_object *vms = record_get(record, "vm");
 	long long last = 0;
 
-	later(get(record, "at"), &last);
+	later(record_get(record, "at"), &last);
 	for (size_t i = 0; i < json_object_array_length(vms); i++)
 		later(json_object_array_get_idx(vms, i), &last);
 	return last;
@@ -235,42 +166,45 @@ static long long last_of(struct json_object *record)
 
 static void draw(struct json_object *record, long long zero)
 {
-	struct json_object *vms = get(record, "vm"), *at = get(record, "at");
+	struct json_object *vms = record_get(record, "vm"), *at = record_get(record, "at");
 	struct picture p = { .zero = zero, .end = last_of(record), .y = TOP };
-	int rows = N(phases) + (int)json_object_array_length(vms), bottom = TOP + rows * ROW + 20;
+	int rows = (int)json_object_array_length(vms), bottom;
 	long long begin, end;
 
+	for (size_t i = 0; record_phases[i].phase; i++)
+		rows++;
+	bottom = TOP + rows * ROW + 20;
 	if (p.end <= p.zero)
 		p.end = p.zero + 1;
 	printf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"13\">\n"
 	       "<rect width=\"%d\" height=\"%d\" fill=\"white\"/>\n<text x=\"10\" y=\"24\" font-size=\"16\">",
 	       WIDTH, bottom, WIDTH, bottom, WIDTH, bottom);
-	escaped(text_of(record, "from"));
-	if (*text_of(record, "to")) {
+	escaped(record_text(record, "from"));
+	if (*record_text(record, "to")) {
 		fputs(" to ", stdout);
-		escaped(text_of(record, "to"));
+		escaped(record_text(record, "to"));
 	}
 	fputs(": ", stdout);
-	escaped(text_of(record, "outcome"));
+	escaped(record_text(record, "outcome"));
 	puts("</text>");
 	scale(&p, bottom - 16);
-	for (size_t i = 0; i < N(phases); i++) {
-		if (!time_of(at, phases[i].begin, &begin) || !time_of(at, phases[i].end, &end))
+	for (size_t i = 0; record_phases[i].phase; i++) {
+		if (!record_took(at, &record_phases[i], &begin, &end))
 			continue;
-		row_name(&p, phases[i].phase);
-		bar(&p, begin, end, phases[i].colour, "");
+		row_name(&p, record_phases[i].phase);
+		bar(&p, begin, end, record_phases[i].colour, "");
 		p.y += ROW;
 	}
 	p.y += 10;
 	for (size_t i = 0; i < json_object_array_length(vms); i++) {
 		struct json_object *vm = json_object_array_get_idx(vms, i);
 
-		row_name(&p, text_of(vm, "name"));
-		for (size_t j = 0; j < N(of_vm); j++)
-			if (*of_vm[j].colour && time_of(vm, of_vm[j].begin, &begin) &&
-			    time_of(vm, of_vm[j].end, &end))
-				bar(&p, begin, end, of_vm[j].colour,
-				    strcmp(of_vm[j].phase, "preserve") ? of_vm[j].phase : NULL);
+		row_name(&p, record_text(vm, "name"));
+		for (size_t j = 0; record_vm_phases[j].phase; j++)
+			if (*record_vm_phases[j].colour &&
+			    record_took(vm, &record_vm_phases[j], &begin, &end))
+				bar(&p, begin, end, record_vm_phases[j].colour,
+				    j ? record_vm_phases[j].phase : NULL);
 		p.y += ROW;
 	}
 	puts("</svg>");
@@ -283,7 +217,7 @@ int cmd_report(const struct options *opt)
 
 	if (!record)
 		return EXIT_TROUBLE;
-	if (!time_of(get(record, "at"), "begin", &zero))
+	if (!record_time(record_get(record, "at"), "begin", &zero))
 		zero = 0;
 	if (opt->given[OPT_SVG]) {
 		draw(record, zero);

@@ -23,9 +23,6 @@ char *read_text(const struct options *opt, const char *fmt, ...)
 	return strdup(file);
 }
 
-#undef N
-#define get report_get
-#define text_of report_text_of
 #include "report.c"
 
 /* A record is an object; a view never begins like one. */
