@@ -3,6 +3,7 @@
  * libFuzzer target: whatever a view or a record says, it is read to its end or refused,
  * and what was read can be printed each way.
  */
+#define _GNU_SOURCE
 #include <unistd.h>
 
 /* Nothing changes by waiting here. */
