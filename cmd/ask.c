@@ -36,10 +36,9 @@ int ask_trouble(struct continuo *ctx)
 	return trouble("%s", continuo_why(ctx));
 }
 
-uint32_t ask_timeout(const struct options *opt)
+uint32_t ask_timeout_or(const struct options *opt, unsigned long s)
 {
 	const char *text = opt->given[OPT_TIMEOUT];
-	unsigned long s = TIMEOUT_S;
 	char *end;
 
 	if (text) {
@@ -50,6 +49,11 @@ uint32_t ask_timeout(const struct options *opt)
 		}
 	}
 	return s * 1000;
+}
+
+uint32_t ask_timeout(const struct options *opt)
+{
+	return ask_timeout_or(opt, TIMEOUT_S);
 }
 
 void ask_keep(struct json_object *table, const struct continuo_heard *heard)

@@ -15,6 +15,8 @@ struct continuo *ask_begin(const struct options *opt, bool must);
 int ask_trouble(struct continuo *ctx);
 /* The time-out that was given, in ms; 0 if that is none, which was said. */
 uint32_t ask_timeout(const struct options *opt);
+/* As above, with a default of @s seconds. */
+uint32_t ask_timeout_or(const struct options *opt, unsigned long s);
 /* Keeps what was heard of a VM in a table. */
 void ask_keep(struct json_object *table, const struct continuo_heard *heard);
 

@@ -14,6 +14,11 @@ enum {
 	EXIT_NOT_READY = 1,	/* check: something stands against it */
 	EXIT_USAGE = 2,
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
+	/* report, when it is asked for how the update ended, and that is not what is expected */
+	EXIT_UNDONE = 4,
+	EXIT_PARTLY = 5,
+	EXIT_PENDING = 6,	/* time is up */
+	EXIT_COMPLETE = 7,
 };
 
 enum option_id {
@@ -23,7 +28,7 @@ enum option_id {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
 	OPT_WITHOUT_VMS, OPT_DRY_RUN,
 	OPT_DISCARD,
-	OPT_RECORD, OPT_SVG,
+	OPT_RECORD, OPT_SVG, OPT_WAIT, OPT_EXPECT, OPT_BOOT,
 	OPTIONS
 };
 

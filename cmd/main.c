@@ -71,13 +71,16 @@ static const struct described_option {
 	[OPT_APPEND] = { "append", 'a', "LINE", "update", "its command line" },
 	[OPT_REUSE_CMDLINE] = { "reuse-cmdline", 0, NULL, "update", "in place of --append: that of this kernel" },
 	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "update", "say what would be done, and do nothing" },
-	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve", "how long each step, and each thing that a VM is asked, may take (default: 30)" },
+	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve report", "how long each step, and each thing that a VM is asked, may take (default: 30); of report: how long it waits (default: 600)" },
 	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs, whose end the jump is; of a mount point: without writing it back" },
 	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
 	[OPT_WITHOUT_VMS] = { "without-vms", 0, NULL, "update", "update though no VM is registered with the agent" },
 	[OPT_DISCARD] = { "discard", 0, NULL, "finish", "take over what nobody has, and let go of it: its devices are stopped, its memory is lost" },
 	[OPT_AGENT] = { "agent", 's', "SOCKET", ASKS, "where the agent listens (default: " CONTINUO_AGENT_SOCKET ")" },
 	[OPT_RECORD] = { "record", 0, "FILE", "report", "where the agent has written it (default: " REPORT_FILE ")" },
+	[OPT_WAIT] = { "wait", 'w', NULL, "report", "wait until the update is over; the exit status says how it ended" },
+	[OPT_EXPECT] = { "expect", 'e', "OUTCOME,...", "report", "complete, undone or partly: what ends with 0 (default with --wait: complete)" },
+	[OPT_BOOT] = { "boot", 'b', "ID", "report", "only of an update that began in the boot of this id (/proc/sys/kernel/random/boot_id)" },
 	[OPT_SVG] = { "svg", 0, NULL, "report", "print a picture of it, in place of text" },
 };
 
@@ -201,7 +204,8 @@ static void usage(FILE *to)
 	fputs("\noptions, and which commands have them:\n", to);
 	for (size_t i = 0; i < OPTIONS; i++)
 		usage_option(to, &described[i]);
-	fputs("\nexit status: 0 done, or ready; 1 not ready; 2 wrong usage; 3 it could not be done\n", to);
+	fputs("\nexit status: 0 done, or ready; 1 not ready; 2 wrong usage; 3 it could not be done;\n"
+	      "of report with --wait or --expect, if the update is not as expected: 4 undone, 5 partly, 6 not over yet, 7 complete\n", to);
 }
 
 /* What the manual and the completions are made from. */

@@ -67,6 +67,28 @@ const char *record_vm_state(struct json_object *vm)
 	       record_time(vm, "retrieved", &us) ? "retrieved" : "suspended";
 }
 
+const char *const record_verdicts[VERDICTS] = {
+	[VERDICT_PENDING] = "pending", [VERDICT_COMPLETE] = "complete",
+	[VERDICT_UNDONE] = "undone", [VERDICT_PARTLY] = "partly",
+};
+
+enum record_verdict record_verdict(struct json_object *record)
+{
+	struct json_object *vms = record_get(record, "vm");
+	bool undone = !strcmp(record_text(record, "outcome"), "undone");
+
+	if (!undone && strcmp(record_text(record, "outcome"), "complete"))
+		return VERDICT_PENDING;
+	for (size_t i = 0; i < json_object_array_length(vms); i++) {
+		const char *state = record_vm_state(json_object_array_get_idx(vms, i));
+
+		if (undone ? !strcmp(state, "failed") || !strcmp(state, "silent") :
+			     strcmp(state, "taken over"))
+			return VERDICT_PARTLY;
+	}
+	return undone ? VERDICT_UNDONE : VERDICT_COMPLETE;
+}
+
 static bool are_vms(struct json_object *rows)
 {
 	if (!json_object_is_type(rows, json_type_array))

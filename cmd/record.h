@@ -31,4 +31,18 @@ const char *record_text(struct json_object *o, const char *key);
 /* How it stands with a VM of the record. */
 const char *record_vm_state(struct json_object *vm);
 
+
+/* How an update ended, if it has. */
+enum record_verdict {
+	VERDICT_PENDING,	/* it goes on; or VMs have not come back yet */
+	VERDICT_COMPLETE,	/* every VM went over */
+	VERDICT_UNDONE,		/* no VM did, and every VM goes on as before */
+	VERDICT_PARTLY,		/* a VM was left behind, or did not answer to the undo */
+	VERDICTS
+};
+
+extern const char *const record_verdicts[VERDICTS];
+
+enum record_verdict record_verdict(struct json_object *record);
+
 #endif

@@ -4,24 +4,14 @@
  * kernels have kept. Text, JSON and picture are made from one model.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ask.h"
 #include "record.h"
 #include "report.h"
-
-static struct json_object *read_record(const struct options *opt)
-{
-	const char *name = opt->given[OPT_RECORD] ?: REPORT_FILE;
-	struct json_object *record;
-	int err;
-
-	record = record_read(opt, name, &err);
-	if (err)
-		trouble("%s%s: %s; the agent writes it when the host is updated", opt->root, name,
-			strerror(err));
-	return record;
-}
 
 /* --- the model --- */
 
@@ -68,6 +58,7 @@ static struct json_object *model_of(struct json_object *record, long long zero)
 	struct json_object *o = model_new("report"), *vms = record_get(record, "vm"), *table;
 
 	model_text(o, "outcome", record_text(record, "outcome"));
+	model_text(o, "ended", record_verdicts[record_verdict(record)]);
 	model_text(o, "why", *record_text(record, "why") ? record_text(record, "why") : NULL);
 	model_text(o, "from", record_text(record, "from"));
 	model_text(o, "to", *record_text(record, "to") ? record_text(record, "to") : NULL);
@@ -210,11 +201,146 @@ static void draw(struct json_object *record, long long zero)
 	puts("</svg>");
 }
 
+/* --- waiting --- */
+
+#define POLL_US		200000
+#define TIMEOUT_S	600
+
+/* What the exit status says when it is asked for how the update ended. */
+static const int status_of[VERDICTS] = {
+	[VERDICT_PENDING] = EXIT_PENDING, [VERDICT_COMPLETE] = EXIT_COMPLETE,
+	[VERDICT_UNDONE] = EXIT_UNDONE, [VERDICT_PARTLY] = EXIT_PARTLY,
+};
+
+/*
+ * Is it the record of the update that is asked for? With --boot it is one that began in
+ * the boot of that id: in that boot a record that has not gone over, afterwards one that has.
+ */
+static bool is_meant(const struct options *opt, struct json_object *record)
+{
+	char *boot = opt->given[OPT_BOOT] ? read_text(opt, "/proc/sys/kernel/random/boot_id") : NULL;
+	bool here = boot && !strcmp(boot, opt->given[OPT_BOOT]), over = *record_text(record, "to");
+
+	free(boot);
+	return !opt->given[OPT_BOOT] || here == !over;
+}
+
+/* NULL if there is none; that is said, unless @quiet. */
+static struct json_object *read_record(const struct options *opt, bool quiet, bool *again)
+{
+	const char *name = opt->given[OPT_RECORD] ?: REPORT_FILE;
+	struct json_object *record;
+	int err;
+
+	record = record_read(opt, name, &err);
+	*again = err == ENOENT;
+	if (record && !is_meant(opt, record)) {
+		json_object_put(record);
+		record = NULL;
+		*again = true;
+		if (!quiet)
+			trouble("%s%s: this is another update than the one of boot %s", opt->root, name,
+				opt->given[OPT_BOOT]);
+	} else if (err && !(quiet && *again)) {
+		trouble("%s%s: %s; the agent writes it when the host is updated", opt->root, name,
+			strerror(err));
+	}
+	return record;
+}
+
+/* The record once it is known how the update ended, or as it is when time is up. */
+static struct json_object *wait_for_it(const struct options *opt, uint32_t timeout_ms)
+{
+	struct json_object *record;
+	bool again;
+
+	for (long long us = 0; ; us += POLL_US) {
+		bool last = us >= timeout_ms * 1000ll;
+
+		record = read_record(opt, !last, &again);
+		if (last || (record ? record_verdict(record) != VERDICT_PENDING : !again))
+			return record;
+		json_object_put(record);
+		usleep(POLL_US);
+	}
+}
+
+static bool is_expected(const char *list, const char *verdict)
+{
+	size_t n = strlen(verdict);
+
+	for (const char *at = list; (at = strstr(at, verdict)); at += n)
+		if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+			return true;
+	return false;
+}
+
+static int wrong_expectation(const char *list)
+{
+	size_t n;
+
+	for (const char *at = list; ; at += n + 1) {
+		bool known = false;
+
+		n = strcspn(at, ",");
+		for (int i = VERDICT_COMPLETE; i < VERDICTS; i++)
+			known |= strlen(record_verdicts[i]) == n && !strncmp(at, record_verdicts[i], n);
+		if (!known) {
+			trouble("--expect %s: an update is complete, undone or partly, or several of them with commas", list);
+			return EXIT_USAGE;
+		}
+		if (!at[n])
+			return EXIT_FINE;
+	}
+}
+
+/* Who keeps an update from being complete; to be freed. */
+static char *who_is_missing(struct json_object *record)
+{
+	struct json_object *vms = record_get(record, "vm");
+	char *text = strdup("");
+
+	for (size_t i = 0; i < json_object_array_length(vms); i++) {
+		struct json_object *vm = json_object_array_get_idx(vms, i);
+		char *longer;
+
+		if (!strcmp(record_vm_state(vm), "taken over") || !strcmp(record_vm_state(vm), "idle"))
+			continue;
+		if (asprintf(&longer, "%s; VM %s is %s", text, record_text(vm, "name"), record_vm_state(vm)) < 0)
+			abort();
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* The exit status, for a script that is to go on or not. */
+static int judge(const struct options *opt, struct json_object *record)
+{
+	const char *expect = opt->given[OPT_EXPECT] ?: "complete";
+	enum record_verdict verdict = record_verdict(record);
+	char *who;
+
+	if (is_expected(expect, record_verdicts[verdict]))
+		return EXIT_FINE;
+	who = who_is_missing(record);
+	trouble("the update is %s, expected: %s%s%s%s", record_verdicts[verdict], expect,
+		*record_text(record, "why") ? "; " : "", record_text(record, "why"), who);
+	free(who);
+	return status_of[verdict];
+}
+
 int cmd_report(const struct options *opt)
 {
-	struct json_object *record = read_record(opt), *o;
+	bool asked = opt->given[OPT_WAIT] || opt->given[OPT_EXPECT], again;
+	uint32_t timeout = ask_timeout_or(opt, TIMEOUT_S);
+	struct json_object *record, *o;
 	long long zero;
+	int ret;
 
+	if (!timeout || (opt->given[OPT_EXPECT] && wrong_expectation(opt->given[OPT_EXPECT])))
+		return EXIT_USAGE;
+	record = opt->given[OPT_WAIT] ? wait_for_it(opt, timeout) : read_record(opt, false, &again);
 	if (!record)
 		return EXIT_TROUBLE;
 	if (!record_time(record_get(record, "at"), "begin", &zero))
@@ -226,6 +352,7 @@ int cmd_report(const struct options *opt)
 		model_print(stdout, o, opt->json);
 		json_object_put(o);
 	}
+	ret = asked ? judge(opt, record) : EXIT_FINE;
 	json_object_put(record);
-	return EXIT_FINE;
+	return ret;
 }
