@@ -81,6 +81,9 @@ static const struct described_option {
 	[OPT_WAIT] = { "wait", 'w', NULL, "report", "wait until the update is over; the exit status says how it ended" },
 	[OPT_EXPECT] = { "expect", 'e', "OUTCOME,...", "report", "complete, undone or partly: what ends with 0 (default with --wait: complete)" },
 	[OPT_BOOT] = { "boot", 'b', "ID", "report", "only of an update that began in the boot of this id (/proc/sys/kernel/random/boot_id)" },
+	[OPT_LIST] = { "list", 'L', NULL, "report", "in place of the last update: all that were kept" },
+	[OPT_KEEP] = { "keep", 0, NULL, "report", "print a line for each step that was not printed before, and keep the record" },
+	[OPT_HISTORY] = { "history", 0, "DIR", "report", "where records are kept (default: " REPORT_HISTORY ")" },
 	[OPT_SVG] = { "svg", 0, NULL, "report", "print a picture of it, in place of text" },
 };
 

@@ -59,6 +59,7 @@ static struct json_object *model_of(struct json_object *record, long long zero)
 
 	model_text(o, "outcome", record_text(record, "outcome"));
 	model_text(o, "ended", record_verdicts[record_verdict(record)]);
+	model_text(o, "id", *record_text(record, "id") ? record_text(record, "id") : NULL);
 	model_text(o, "why", *record_text(record, "why") ? record_text(record, "why") : NULL);
 	model_text(o, "from", record_text(record, "from"));
 	model_text(o, "to", *record_text(record, "to") ? record_text(record, "to") : NULL);
@@ -340,19 +341,25 @@ int cmd_report(const struct options *opt)
 
 	if (!timeout || (opt->given[OPT_EXPECT] && wrong_expectation(opt->given[OPT_EXPECT])))
 		return EXIT_USAGE;
+	if (opt->given[OPT_LIST])
+		return history_list(opt);
 	record = opt->given[OPT_WAIT] ? wait_for_it(opt, timeout) : read_record(opt, false, &again);
 	if (!record)
 		return EXIT_TROUBLE;
 	if (!record_time(record_get(record, "at"), "begin", &zero))
 		zero = 0;
-	if (opt->given[OPT_SVG]) {
+	ret = EXIT_FINE;
+	if (opt->given[OPT_KEEP]) {
+		ret = history_keep(opt, record);
+	} else if (opt->given[OPT_SVG]) {
 		draw(record, zero);
 	} else {
 		o = model_of(record, zero);
 		model_print(stdout, o, opt->json);
 		json_object_put(o);
 	}
-	ret = asked ? judge(opt, record) : EXIT_FINE;
+	if (!ret && asked)
+		ret = judge(opt, record);
 	json_object_put(record);
 	return ret;
 }
