@@ -84,6 +84,7 @@ static const struct described_option {
 	[OPT_LIST] = { "list", 'L', NULL, "report", "in place of the last update: all that were kept" },
 	[OPT_KEEP] = { "keep", 0, NULL, "report", "print a line for each step that was not printed before, and keep the record" },
 	[OPT_HISTORY] = { "history", 0, "DIR", "report", "where records are kept (default: " REPORT_HISTORY ")" },
+	[OPT_METRICS] = { "metrics", 0, "FILE", "report", "write it as metrics, in the text format of Prometheus (-: standard output)" },
 	[OPT_SVG] = { "svg", 0, NULL, "report", "print a picture of it, in place of text" },
 };
 

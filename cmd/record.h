@@ -48,5 +48,7 @@ enum record_verdict record_verdict(struct json_object *record);
 /* The history: print what is new in a record, and keep it; list what was kept. */
 int history_keep(const struct options *opt, struct json_object *record);
 int history_list(const struct options *opt);
+/* The record as metrics, into the file of --metrics. */
+int metrics_write(const struct options *opt, struct json_object *record);
 
 #endif

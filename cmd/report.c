@@ -353,11 +353,14 @@ int cmd_report(const struct options *opt)
 		ret = history_keep(opt, record);
 	} else if (opt->given[OPT_SVG]) {
 		draw(record, zero);
-	} else {
+	} else if (!opt->given[OPT_METRICS]) {
 		o = model_of(record, zero);
 		model_print(stdout, o, opt->json);
 		json_object_put(o);
 	}
+	/* Though the record could not be kept. */
+	if (opt->given[OPT_METRICS])
+		ret = metrics_write(opt, record) ?: ret;
 	if (!ret && asked)
 		ret = judge(opt, record);
 	json_object_put(record);

@@ -37,6 +37,8 @@ static void fuzz_report(const char *text)
 	cmd_report(&opt);
 	opt.given[OPT_SVG] = "";
 	cmd_report(&opt);
+	opt.given[OPT_METRICS] = "-";
+	cmd_report(&opt);
 }
 
 /* As the text of a file, and as that of the device, of which only some is kept. */
