@@ -17,6 +17,7 @@
 #include "abi.h"
 #include "cmdline.h"
 #include "commands.h"
+#include "record.h"
 
 #define PCI	"/sys/bus/pci/devices"
 
@@ -253,6 +254,51 @@ static void check_view(struct check *c)
 		say(c, "view", NO, strerror(err), "run this as root; list and show can be run by a group that udev gives " VIEW_DEVICE " to");
 	free(view);
 	free(debugfs);
+}
+
+/*
+ * A watchdog is not served from the last time before the jump until user space of the next kernel
+ * runs. Who serves it does that at half of its time-out, as systemd does: half is left.
+ */
+static void check_watchdog(struct check *c)
+{
+	long long us = history_last_jump(c->opt), least = 0;
+	char *path, *found = NULL, *remedy = NULL;
+	struct dirent *de;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/sys/class/watchdog", c->opt->root) < 0)
+		abort();
+	dir = opendir(path);
+	free(path);
+	while (dir && (de = readdir(dir))) {
+		char *state = read_text(c->opt, "/sys/class/watchdog/%s/state", de->d_name);
+		char *timeout = read_text(c->opt, "/sys/class/watchdog/%s/timeout", de->d_name);
+		long long s = timeout ? strtoll(timeout, NULL, 10) : 0;
+
+		if (*de->d_name != '.' && state && !strcmp(state, "active") && s > 0) {
+			add(&found, "%s%s: %lld s", found ? "; " : "", de->d_name, s);
+			if (!least || s < least)
+				least = s;
+		}
+		free(timeout);
+		free(state);
+	}
+	if (dir)
+		closedir(dir);
+	if (!found) {
+		say(c, "watchdog", YES, "none is active", NULL);
+	} else if (us < 0) {
+		say(c, "watchdog", UNKNOWN, found,
+		    "no update of this host has been measured yet: see that half of the time-out is longer than a kexec takes");
+	} else {
+		add(&found, "; in the last update nobody served it for %lld.%lld s", us / 1000000, us / 100000 % 10);
+		add(&remedy, "raise its time-out above %lld s (RuntimeWatchdogSec= of systemd), or stop it for the update",
+		    2 * us / 1000000 + 1);
+		say(c, "watchdog", least * 1000000 > 2 * us ? YES : NO, found, remedy);
+	}
+	free(remedy);
+	free(found);
 }
 
 /* --- devices --- */
@@ -546,6 +592,7 @@ struct json_object *check_host(const struct options *opt)
 	check_vfio(&c);
 	check_access(&c);
 	check_view(&c);
+	check_watchdog(&c);
 	check_devices(&c);
 
 	model_bool(o, "ready", !c.against);
@@ -556,9 +603,10 @@ struct json_object *check_host(const struct options *opt)
 
 int cmd_check(const struct options *opt)
 {
-	struct json_object *o = check_host(opt), *ready;
+	struct json_object *o, *ready;
 	int ret;
 
+	o = check_host(opt);
 	json_object_object_get_ex(o, "ready", &ready);
 	ret = json_object_get_boolean(ready) ? EXIT_FINE : EXIT_NOT_READY;
 	model_print(stdout, o, opt->json);

@@ -419,3 +419,30 @@ int history_list(const struct options *opt)
 	json_object_put(all);
 	return EXIT_FINE;
 }
+
+static long long jump_of(struct json_object *record)
+{
+	struct json_object *at = record_get(record, "at");
+	long long begin, end;
+
+	return record_time(at, "suspended", &begin) && record_time(at, "agent", &end) && end >= begin ?
+	       end - begin : -1;
+}
+
+long long history_last_jump(const struct options *opt)
+{
+	struct json_object *all, *last;
+	long long us;
+	int err;
+
+	last = record_read(opt, REPORT_FILE, &err);
+	us = jump_of(last);
+	json_object_put(last);
+	if (us >= 0)
+		return us;
+	all = read_folder(opt);
+	for (size_t i = json_object_array_length(all); i-- > 0 && us < 0;)
+		us = jump_of(json_object_array_get_idx(all, i));
+	json_object_put(all);
+	return us;
+}

@@ -48,6 +48,8 @@ enum record_verdict record_verdict(struct json_object *record);
 /* The history: print what is new in a record, and keep it; list what was kept. */
 int history_keep(const struct options *opt, struct json_object *record);
 int history_list(const struct options *opt);
+/* From the end of the suspend until the next kernel's user space, in the last update; -1 if there was none. */
+long long history_last_jump(const struct options *opt);
 /* The record as metrics, into the file of --metrics. */
 int metrics_write(const struct options *opt, struct json_object *record);
 
