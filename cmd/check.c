@@ -606,6 +606,8 @@ int cmd_check(const struct options *opt)
 	struct json_object *o, *ready;
 	int ret;
 
+	if (opt->given[OPT_BUNDLE])
+		return bundle(opt);
 	o = check_host(opt);
 	json_object_object_get_ex(o, "ready", &ready);
 	ret = json_object_get_boolean(ready) ? EXIT_FINE : EXIT_NOT_READY;

@@ -28,6 +28,7 @@ enum option_id {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
 	OPT_WITHOUT_VMS, OPT_DRY_RUN,
 	OPT_DISCARD,
+	OPT_BUNDLE,
 	OPT_RECORD, OPT_SVG, OPT_WAIT, OPT_EXPECT, OPT_BOOT,
 	OPT_LIST, OPT_KEEP, OPT_HISTORY, OPT_METRICS,
 	OPTIONS
@@ -61,6 +62,10 @@ int cmd_report(const struct options *opt);
 
 /* Adds a table "session" of what came from the previous kernel, if there is any. */
 int view_incoming(const struct options *opt, struct json_object *o);
+/* All of it, as tables by type. */
+int view_all(const struct options *opt, struct json_object *o);
+/* check --bundle */
+int bundle(const struct options *opt);
 /* What "check" has found; to be put. */
 struct json_object *check_host(const struct options *opt);
 

@@ -77,6 +77,7 @@ static const struct described_option {
 	[OPT_WITHOUT_VMS] = { "without-vms", 0, NULL, "update", "update though no VM is registered with the agent" },
 	[OPT_DISCARD] = { "discard", 0, NULL, "finish", "take over what nobody has, and let go of it: its devices are stopped, its memory is lost" },
 	[OPT_AGENT] = { "agent", 's', "SOCKET", ASKS, "where the agent listens (default: " CONTINUO_AGENT_SOCKET ")" },
+	[OPT_BUNDLE] = { "bundle", 0, NULL, "check", "print JSON with what a report of a bug needs, and nothing of a tenant's" },
 	[OPT_RECORD] = { "record", 0, "FILE", "report", "where the agent has written it (default: " REPORT_FILE ")" },
 	[OPT_WAIT] = { "wait", 'w', NULL, "report", "wait until the update is over; the exit status says how it ended" },
 	[OPT_EXPECT] = { "expect", 'e', "OUTCOME,...", "report", "complete, undone or partly: what ends with 0 (default with --wait: complete)" },

@@ -228,6 +228,13 @@ int view_incoming(const struct options *opt, struct json_object *o)
 	return read_view(opt, o, &want);
 }
 
+int view_all(const struct options *opt, struct json_object *o)
+{
+	const struct wanted want = {};
+
+	return read_view(opt, o, &want);
+}
+
 /* Prints it if all went well, and lets go of it. */
 static int finish(const struct options *opt, struct json_object *o, int ret)
 {
