@@ -39,6 +39,14 @@ static void fuzz_report(const char *text)
 	cmd_report(&opt);
 	opt.given[OPT_METRICS] = "-";
 	cmd_report(&opt);
+	/* What is kept of it is as hostile, and cannot be written. */
+	opt.given[OPT_KEEP] = "";
+	opt.given[OPT_HISTORY] = "/proc/continuo-fuzz";
+	cmd_report(&opt);
+	opt.json = false;
+	cmd_report(&opt);
+	opt.given[OPT_EXPECT] = "complete,undone";
+	cmd_report(&opt);
 }
 
 /* As the text of a file, and as that of the device, of which only some is kept. */
