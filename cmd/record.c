@@ -77,6 +77,9 @@ enum record_verdict record_verdict(struct json_object *record)
 	struct json_object *vms = record_get(record, "vm");
 	bool undone = !strcmp(record_text(record, "outcome"), "undone");
 
+	/* The agent says so of an undo; of an update that went over it is what the VMs say. */
+	if (!strcmp(record_text(record, "outcome"), "partly"))
+		return VERDICT_PARTLY;
 	if (!undone && strcmp(record_text(record, "outcome"), "complete"))
 		return VERDICT_PENDING;
 	for (size_t i = 0; i < json_object_array_length(vms); i++) {

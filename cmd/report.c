@@ -303,11 +303,15 @@ static char *who_is_missing(struct json_object *record)
 
 	for (size_t i = 0; i < json_object_array_length(vms); i++) {
 		struct json_object *vm = json_object_array_get_idx(vms, i);
+		const char *why = record_text(vm, "why");
+		bool idle = !strcmp(record_vm_state(vm), "idle");
 		char *longer;
 
-		if (!strcmp(record_vm_state(vm), "taken over") || !strcmp(record_vm_state(vm), "idle"))
+		/* One that has not undone it is idle, and has a reason. */
+		if (!strcmp(record_vm_state(vm), "taken over") || (idle && !*why))
 			continue;
-		if (asprintf(&longer, "%s; VM %s is %s", text, record_text(vm, "name"), record_vm_state(vm)) < 0)
+		if (asprintf(&longer, "%s; VM %s%s%s", text, record_text(vm, "name"), idle ? ": " : " is ",
+			     idle ? why : record_vm_state(vm)) < 0)
 			abort();
 		free(text);
 		text = longer;
