@@ -34,6 +34,10 @@ BETWEEN = re.compile(
 NOT_OURS = re.compile(r"stack_depot|kasan|kmemleak|create_object|allocate_slab|new_slab|alloc_slab|lockdep|debug_object")
 
 
+# So that the addresses are those of System.map.
+FIXED = "nokaslr"
+
+
 def rules_of(kernel):
     """The names of the rules by their addresses: from the System.map beside the kernel."""
     with open(os.path.join(os.path.dirname(kernel), "System.map"), encoding="ascii") as f:
@@ -82,7 +86,7 @@ def sweep(machine, begin, iommu):
     that failed: 16476 pages are preserved, 16475 were before it". The twins
     undo-undo and late-undo-page break what it looks at on purpose.
     """
-    run = begin(iommu=iommu, limit_s=240)
+    run = begin(iommu=iommu, limit_s=240, append=FIXED)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("sweep")
@@ -273,9 +277,9 @@ CASES = [
          bind(sweep, iommu="vtd-legacy"), kernel="debug",
          fault="each allocation and each step fails, legacy mode"),
     Case("sweep-coming", "each place that can fail in the next kernel does, one by one: retrieve to finish",
-         bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic"), append="rig.sweep=1"), kernel="debug"),
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic"), append=f"{FIXED} rig.sweep=1"), kernel="debug"),
     Case("sweep-adopt", "the same with the tables adopted",
-         bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append="rig.sweep=1 rig.adopt=1"), kernel="debug"),
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append=f"{FIXED} rig.sweep=1 rig.adopt=1"), kernel="debug"),
     Case("late", "reboot(2) fails after the preserve, in each way",
          bind(late, iommu="vtd-scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
