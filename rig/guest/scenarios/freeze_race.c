@@ -26,6 +26,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "devices/workload.h"
 #include "interfaces/vfio.h"
 #include "scenarios/freeze_race.h"
 
@@ -162,6 +163,9 @@ void freeze_race_begin(struct vdev *v, const char *what)
 	if (!run)
 		die("there is no race '%s'", what);
 	freeze_race_end();
+	/* One that was retrieved came as a file. */
+	if (!v->bdf[0] && vfio_find(ID_INTEL, ID_IGB, 0, v->bdf))
+		die("the network device is not there");
 	racer = fork();
 	if (racer < 0)
 		die("fork: %s", strerror(errno));
