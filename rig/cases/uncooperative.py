@@ -468,7 +468,8 @@ def sleeps(machine, begin, iommu):
     ask(run, "sleep preserved", "uncoop", what="sleep")
     ask(run, "undo", "uncoop", what="undo")
     ask(run, "sleep undone", "uncoop", what="sleep")
-    idle_update(run, 2)
+    # The first preserve has loaded the kernel of stage 2.
+    idle_update(run, 3)
     ask(run, "sleep incoming", "uncoop", what="sleep")
     resume(run)
     ask(run, "sleep finished", "uncoop", what="sleep")
