@@ -116,7 +116,7 @@ def sweep(machine, begin, iommu):
 
 
 @guarded
-def coming(machine, begin, iommu, calls, n=12, append=""):
+def coming(machine, begin, iommu, calls, n=60, append=""):
     """
     Each place at which a call of the next kernel can fail does, once; the call done
     again works, and in the end the devices run on.
@@ -124,7 +124,7 @@ def coming(machine, begin, iommu, calls, n=12, append=""):
     A fault that the call gets over ends its part of an update; the next update goes
     on one place further, so that it takes as many updates as a call has such places.
     """
-    run = begin(iommu=iommu, limit_s=600, append=f"{FIXED} rig.sweep=1 rig.updates={n} {append}".strip())
+    run = begin(iommu=iommu, limit_s=30 * n, append=f"{FIXED} rig.sweep=1 rig.updates={n} {append}".strip())
     run.rest(1)
     done, figures, updates = {}, machine.figures, 0
     while any(not done.get(name, {}).get("whole") for name in calls):
@@ -277,9 +277,10 @@ CASES = [
          bind(sweep, iommu="vtd-legacy"), kernel="debug",
          fault="each allocation and each step fails, legacy mode"),
     Case("sweep-coming", "each place that can fail in the next kernel does, one by one: retrieve to finish",
-         bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic")), kernel="debug"),
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic")), kernel="debug", soak=True),
     Case("sweep-adopt", "the same with the tables adopted",
-         bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append="rig.adopt=1"), kernel="debug"),
+         bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append="rig.adopt=1"), kernel="debug",
+         soak=True),
     Case("late", "reboot(2) fails after the preserve, in each way",
          bind(late, iommu="vtd-scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
