@@ -7,17 +7,21 @@
  *
  * Or it waits for the freeze, which a write to configuration space tells from its
  * errno, and does it once: takes the driver from the device ("unbind"), removes the
- * device ("remove"), or enables virtual functions ("vfs"). It says so in the log, since
- * the control channel may be gone by then.
+ * device ("remove"), or enables virtual functions ("vfs"). The answer is in the log, since
+ * the control channel may be gone by then. To unbind and to remove there is no answer
+ * before the jump: another process says in the log that this one sleeps in its request.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/pci_regs.h>
@@ -33,6 +37,8 @@
 #define VECTORS		3u
 /* Between two resets, each of which takes 100 ms: else the freeze has no chance. */
 #define PAUSE_US	20000u
+/* Between two looks at a process. */
+#define WATCH_US	200u
 
 static pid_t racer;
 
@@ -113,18 +119,40 @@ static void in_log(const char *what, const char *said)
 	write_file("/dev/kmsg", line);
 }
 
+/* A process that sleeps in write(2) has asked, and has no answer yet. */
+static void watch(pid_t asking, const char *what)
+{
+	char path[32], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", asking);
+	/* The number of a call, if it sleeps in one; else a word, or -1. */
+	while (read_file(path, text, sizeof(text)) > 0) {
+		if (strtol(text, NULL, 10) == SYS_write) {
+			in_log(what, "waits");
+			break;
+		}
+		usleep(WATCH_US);
+	}
+	_exit(0);
+}
+
 static void once_frozen(struct vdev *v, const char *what, const char *path,
-			const char *text)
+			const char *text, bool waits)
 {
 	/* Before the freeze: after it there may be no time to look it up. */
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	uint16_t cmd = vfio_config_read16(v, PCI_COMMAND);
+	pid_t self = getpid(), pid = waits ? fork() : self;
 
 	if (fd < 0)
 		die("open %s: %s", path, strerror(errno));
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid)
+		watch(self, what);
+	/* Not by write(2), which the other process looks for. */
 	while (pwrite(v->fd, &cmd, 2, v->config_off + PCI_COMMAND) == 2)
 		;
-	in_log(what, "tried");
 	in_log(what, write(fd, text, strlen(text)) < 0 ? strerror(errno) : "done");
 	for (;;)
 		pause();
@@ -132,7 +160,7 @@ static void once_frozen(struct vdev *v, const char *what, const char *path,
 
 static void unbind(struct vdev *v)
 {
-	once_frozen(v, "unbind", "/sys/bus/pci/drivers/vfio-pci/unbind", v->bdf);
+	once_frozen(v, "unbind", "/sys/bus/pci/drivers/vfio-pci/unbind", v->bdf, true);
 }
 
 static void remove_it(struct vdev *v)
@@ -140,7 +168,7 @@ static void remove_it(struct vdev *v)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", v->bdf);
-	once_frozen(v, "remove", path, "1");
+	once_frozen(v, "remove", path, "1", true);
 }
 
 static void vfs(struct vdev *v)
@@ -148,7 +176,7 @@ static void vfs(struct vdev *v)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs", v->bdf);
-	once_frozen(v, "vfs", path, "1");
+	once_frozen(v, "vfs", path, "1", false);
 }
 
 void freeze_race_begin(struct vdev *v, const char *what)
