@@ -13,8 +13,17 @@ EVENT = "pci_cfg_write"
 
 _VALUES = re.compile(r"\S+ (\w\w:\w\w\.\w) @0x(\w+) <- 0x(\w+)")
 
-COMMAND, BAR0 = 0x4, 0x10
-MASTER, INTX_DISABLE = 0x4, 0x400
+COMMAND, BAR0, BRIDGE_CONTROL = 0x4, 0x10, 0x3e
+MASTER, INTX_DISABLE, BUS_RESET = 0x4, 0x400, 0x40
+
+
+def writes(lines):
+    """(address without its segment, offset, value) of each."""
+    for line in lines:
+        event = trace.parse(line)
+        found = event and event[1] == EVENT and _VALUES.match(event[2])
+        if found:
+            yield found[1], int(found[2], 16), int(found[3], 16)
 
 
 @dataclass
@@ -43,12 +52,9 @@ def left(lines, bdf, msi, msix):
     """[Left] for each kernel that came to find the device: the first thing that it does
     there is to size BAR 0. msi, msix: where these capabilities are."""
     out, now = [], Left()
-    for line in lines:
-        event = trace.parse(line)
-        found = event and event[1] == EVENT and _VALUES.match(event[2])
-        if not found or found[1] != bdf[-7:]:
+    for where, offset, value in writes(lines):
+        if where != bdf[-7:]:
             continue
-        offset, value = int(found[2], 16), int(found[3], 16)
         if offset == BAR0 and value == 0xffffffff:
             out.append(now)
             now = Left()

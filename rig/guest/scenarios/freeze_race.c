@@ -3,7 +3,8 @@
  * A process that does something to a device over and over, and does not stop for
  * reboot(2): it connects and disconnects MSI-X ("interrupts"), writes to the
  * configuration space what would switch INTx and MSI on ("config"), or resets the
- * device ("reset"). What the kernel answers is up to the kernel.
+ * device ("reset") or the bus that it is on, by way of VFIO ("hot-reset") or of the
+ * bridge ("bus-reset"). What the kernel answers is up to the kernel.
  *
  * Or it waits for the freeze, which a write to configuration space tells from its
  * errno, and does it once: takes the driver from the device ("unbind"), removes the
@@ -111,6 +112,34 @@ static void reset(struct vdev *v)
 	}
 }
 
+static void hot_reset(struct vdev *v)
+{
+	struct vfio_pci_hot_reset arg = { .argsz = sizeof(arg) };
+
+	for (unsigned int i = 0;; i++) {
+		ioctl(v->fd, VFIO_DEVICE_PCI_HOT_RESET, &arg);
+		usleep(i * 1000 % PAUSE_US);
+	}
+}
+
+static void bus_reset(struct vdev *v)
+{
+	char path[96];
+	int fd;
+
+	/* The device's folder is a link into that of the bridge. */
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/../reset_subordinate", v->bdf);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("open %s: %s", path, strerror(errno));
+	for (unsigned int i = 0;; i++) {
+		bool refused = pwrite(fd, "1", 1, 0) != 1;
+
+		usleep(refused ? PAUSE_US : i * 1000 % PAUSE_US);
+	}
+}
+
 static void in_log(const char *what, const char *said)
 {
 	char line[96];
@@ -184,6 +213,8 @@ void freeze_race_begin(struct vdev *v, const char *what)
 	void (*run)(struct vdev *v) = !strcmp(what, "interrupts") ? interrupts :
 				      !strcmp(what, "config") ? config :
 				      !strcmp(what, "reset") ? reset :
+				      !strcmp(what, "hot-reset") ? hot_reset :
+				      !strcmp(what, "bus-reset") ? bus_reset :
 				      !strcmp(what, "unbind") ? unbind :
 				      !strcmp(what, "remove") ? remove_it :
 				      !strcmp(what, "vfs") ? vfs : NULL;

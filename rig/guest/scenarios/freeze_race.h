@@ -5,7 +5,7 @@
 
 #include "interfaces/vfio.h"
 
-/* @what: "interrupts", "config" or "reset". Replaces the one that there is. */
+/* @what: see freeze_race.c. Replaces the process that there is. */
 void freeze_race_begin(struct vdev *v, const char *what);
 void freeze_race_end(void);
 
