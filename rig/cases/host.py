@@ -8,13 +8,14 @@ to the bridges above, must not reach a preserved device.
 import re
 import time
 
-from rig.cases.uncooperative import idle_update, killed, resume
+from rig.cases.frozen import PORT, bus_resets
+from rig.cases.uncooperative import killed, resume
 from rig.cases.update import update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, errno_name, guarded, must_see, wall_us
+from rig.referee import config
 
-PORT = "0000:00:08.0"           # above the NIC; see devices() in rig/lib/run.py
 OTHER_PORT = "0000:00:09.0"
 # Behind a port of its own: what comes and goes.
 OTHER = ("-device", "pcie-root-port,id=rp9,chassis=9,slot=9,addr=9.0")
@@ -58,6 +59,18 @@ def plug_and_unplug(run):
     run.machine.figures["tries"] = run.machine.figures.get("tries", 0) + 1
 
 
+def idle_update(run, preserved):
+    """Jump into a kernel in which nobody resumes for the time being; preserved() is called before it."""
+    machine, since = run.machine, len(run.machine.events)
+    machine.send("preserve idle=1")
+    machine.wait("preserved", since=since)
+    preserved()
+    run.idle_since, run.idle_begin = len(machine.events), wall_us()
+    machine.send("jump")
+    run.jump = machine.wait("jump", since=run.idle_since)
+    machine.wait("idle", since=run.idle_since, timeout_s=60)
+
+
 def judge(run, *more):
     found = run.judge() + [text for text in more if text]
     run.draw()
@@ -67,18 +80,16 @@ def judge(run, *more):
 
 @guarded
 def hotplug(machine, begin, options=""):
-    """Another device comes and goes, below a port of its own, in each state of the preserved one."""
+    """Another device comes and goes, below a port of its own: before the preserved one is preserved,
+    before the jump, before it is retrieved, and when it is finished. Not while it is taken over.
+
+    Of the hotplug by ACPI, which QEMU's machine has; not of the kernel's driver for ports
+    (pciehp). No change of ours is known without which it fails.
+    """
     run = begin(iommu="vtd-scalable", behind="port", extra=OTHER, limit_s=240, append=options)
     run.rest(STEADY_S)
     plug_and_unplug(run)
-    since = len(machine.events)
-    machine.send("preserve idle=1")
-    machine.wait("preserved", since=since)
-    plug_and_unplug(run)
-    run.idle_since, run.idle_begin = len(machine.events), wall_us()
-    machine.send("jump")
-    run.jump = machine.wait("jump", since=run.idle_since)
-    machine.wait("idle", since=run.idle_since, timeout_s=60)
+    idle_update(run, lambda: plug_and_unplug(run))
     plug_and_unplug(run)
     resume(run)
     plug_and_unplug(run)
@@ -105,7 +116,13 @@ AFTER = {"RCVR": "severity=Correctable", "COMP_TIME": "AER: device recovery fail
 @guarded
 def errors(machine, begin):
     """The port above the device reports errors. After a fatal one recovery resets the bus
-    below, and must not while the device has not been taken over."""
+    below, and must not while the device has not been taken over: the log says that it was
+    refused, and QEMU's trace that it did not happen.
+
+    Of AER. Not of DPC, which QEMU's ports do not have, and not of errors that the device reports.
+    To see it fail: without pci_liveupdate_hold_reset() in pci_liveupdate_add() and without
+    pci_liveupdate_reset_bus() in pci_bus_reset().
+    """
     run = begin(iommu="vtd-scalable", behind="port", limit_s=240)
     said = []
 
@@ -116,30 +133,31 @@ def errors(machine, begin):
             until(f"'{line}' in the log", lambda line=line: len(re.findall(f"{PORT}: .*{line}", machine.console())) >= said.count(line))
 
     run.rest(STEADY_S)
-    since = len(machine.events)
-    machine.send("preserve idle=1")
-    machine.wait("preserved", since=since)
-    report(BEFORE)
-    run.idle_since, run.idle_begin = len(machine.events), wall_us()
-    machine.send("jump")
-    run.jump = machine.wait("jump", since=run.idle_since)
-    machine.wait("idle", since=run.idle_since, timeout_s=60)
+    machine.trace(config.EVENT)
+    idle_update(run, lambda: report(BEFORE))
     report(AFTER)
+    machine.trace(config.EVENT, False)
     resume(run)
     run.rest(AFTER_S)
     run.stop()
     machine.figures.update(tries=len(said), outcome="the reset is refused; DMA goes on")
-    judge(run)
+    judge(run, bus_resets(machine, PORT) and "the bus of the device was reset")
 
 
 @guarded
 def fatal(machine, begin):
-    """A fatal error before the jump: recovery resets the device as ever, and there is no jump."""
+    """A fatal error before the jump: recovery resets the bus below as ever, and there is no jump.
+    In QEMU the link of a port of this speed does not come up again, so that recovery fails and
+    gives the device up, which is why the jump is refused. A recovery that succeeds is not tried.
+
+    To see it fail: without pci_liveupdate_check() in pci_liveupdate_freeze() the machine jumps.
+    """
     run = begin(iommu="vtd-scalable", behind="port")
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("preserve")
     machine.wait("preserved", since=since)
+    machine.trace(config.EVENT)
     inject(machine, "rp", "DLP")
     until("the end of recovery", lambda: f"{PORT}: AER: device recovery" in machine.console())
     machine.send("jump")
@@ -149,12 +167,19 @@ def fatal(machine, begin):
     machine.figures.update(tries=1, outcome="the device is reset, and the jump refused")
     if error != "ENODEV" or "cannot be preserved: it does not respond" not in machine.console():
         raise Failed(f"the jump was not refused by name: {error}")
+    must_see("the bus of the device be reset", bus_resets(machine, PORT))
 
 
 @guarded
 def power(machine, begin):
     """Each device and port may sleep when nobody uses it: not the preserved one, and not the
-    port above it."""
+    port above it. That they are in D0 is what the kernel says; that they work is judged by DMA.
+
+    To see it fail: without pm_runtime_get_noresume() in pci_liveupdate_add() the port goes to
+    sleep in the next kernel, as long as nobody has retrieved the device: it has no driver then,
+    and so nothing else keeps it and the port awake. At all other times vfio-pci does, whose
+    file is open; what pci_liveupdate_preserve() holds is not seen here.
+    """
     run = begin(iommu="vtd-scalable", behind="port", extra=CAN_SLEEP, append="pcie_port_pm=force", limit_s=240)
     nic = run.ready["nic"]
     bus = int(read(run, f"{DEVICES}/{OTHER_PORT}/secondary_bus_number"))
@@ -173,13 +198,13 @@ def power(machine, begin):
 
     run.rest(STEADY_S)
     let_all_sleep()
-    idle_update(run, 2)
+    idle_update(run, let_all_sleep)
     let_all_sleep()
     resume(run)
     let_all_sleep()
     run.rest(AFTER_S)
     run.stop()
-    machine.figures.update(tries=3, outcome="the port that nobody uses sleeps, the one above the device does not")
+    machine.figures.update(tries=4, outcome="the port that nobody uses sleeps, the one above the device does not")
     judge(run)
 
 
