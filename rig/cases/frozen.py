@@ -117,10 +117,13 @@ def once(machine, begin, what, answer, append="", iommu="vtd-scalable"):
     change what it is. The update is done all the same; the device's DMA is judged as ever. That it
     waits means that it was seen to sleep in its request, by another process, before the jump.
 
-    Seen to fail (frozen-unbind), without pci_liveupdate_keeps_driver() in __device_release_driver():
+    From the freeze to the jump it takes some 10 ms: on a busy host the process does not always get a
+    processor in that time. What it was told is judged each time, and that it was in time once.
+
+    Seen to fail, unbind and remove without pci_liveupdate_keeps_driver() in __device_release_driver():
     the process has the device's lock and waits for its file to be closed, device_shutdown() waits
-    for the lock, and the machine stands still. To see frozen-vfs fail: without pci_liveupdate_held()
-    in sriov_numvfs_store().
+    for the lock, and the machine stands still. vfs without pci_liveupdate_held() in
+    sriov_numvfs_store(): it is done, and the device stops.
     """
     run = begin(iommu=iommu, sound=False, append=f"rig.updates={ONCE} {append}".strip(), limit_s=60 + 20 * ONCE)
     run.rest(STEADY_S)
@@ -139,7 +142,7 @@ def once(machine, begin, what, answer, append="", iommu="vtd-scalable"):
         found.append(f"'{what}' after the freeze: {', '.join(sorted(wrong))}")
     if found:
         raise Failed("; ".join(found))
-    must_see(f"the process ask for '{what}' after each freeze", said.count(answer) == ONCE)
+    must_see(f"the process ask for '{what}' between freeze and jump", said)
 
 
 CASES = [
