@@ -460,7 +460,7 @@ def handler_missing(machine, begin, iommu):
 def sleeps(machine, begin, iommu):
     """The machine is to suspend while a device is preserved, and while it is incoming.
 
-    To see it fail: without pci_liveupdate_pm() each of these sleeps is granted.
+    Seen to fail: without pci_liveupdate_pm() each of these sleeps is granted.
     """
     run = begin(iommu=iommu, limit_s=180)
     run.rest(STEADY_S)
