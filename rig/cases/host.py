@@ -164,7 +164,7 @@ def fatal(machine, begin):
     error = errno_name(machine.wait("stays", since=since)["errno"])
     machine.send("off")
     machine.finish()
-    machine.figures.update(tries=1, outcome="the device is reset, and the jump refused")
+    machine.figures.update(tries=1, outcome="its bus is reset, recovery fails, the jump is refused by name")
     if error != "ENODEV" or "cannot be preserved: it does not respond" not in machine.console():
         raise Failed(f"the jump was not refused by name: {error}")
     must_see("the bus of the device be reset", bus_resets(machine, PORT))
