@@ -766,6 +766,17 @@ static void probe(unsigned int i)
 	}
 }
 
+static int may_attach(struct model_device *d, struct iommu_domain *new,
+		      struct iommu_domain *old, unsigned int flags)
+{
+	struct iommu_domain *gets = new;
+	int ret = iommu_liveupdate_may_attach(&d->pci.dev, &gets, old, flags);
+
+	if (gets != new)
+		model_fault("a device gets another domain than it asked for");
+	return ret;
+}
+
 static void move(unsigned int i)
 {
 	struct model_device *d = &model.devices[i];
@@ -775,27 +786,33 @@ static void move(unsigned int i)
 	if (!iommu_domain_is_restored(old))
 		return;
 	/* One that is not of paging, as the blocked one, would be a gap. */
-	if (iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, old, 0) != -EOPNOTSUPP ||
+	if (may_attach(d, &blocked.domain, old, 0) != -EOPNOTSUPP ||
 	    strcmp(model.rule, "iommu_paging"))
 		model_fault("device %u leaves for a domain that has a gap", i);
 	rebuilt[i] = paging_alloc();
-	if (iommu_liveupdate_may_attach(&d->pci.dev, rebuilt[i], old, 0) ||
-	    iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, rebuilt[i], 0) ||
-	    iommu_liveupdate_may_attach(&d->pci.dev, &blocked.domain, old, 1))
+	if (may_attach(d, rebuilt[i], old, 0) ||
+	    may_attach(d, &blocked.domain, rebuilt[i], 0) ||
+	    may_attach(d, &blocked.domain, old, 1))
 		model_fault("device %u may not be moved", i);
 	rebuilt[i]->ops->attach_dev(rebuilt[i], &d->pci.dev, old);
 	d->domain = rebuilt[i];
-	iommu_liveupdate_domain_left(old, &d->pci.dev);
+	if (iommu_liveupdate_moved(&d->pci.dev, old, 0))
+		model_fault("device %u was moved, and the core is told that it was not", i);
 }
 
 static void pull_out(unsigned int i)
 {
 	struct model_device *d = &model.devices[i];
 
+	void *owner = d->domain;
+
 	tell("remove", i);
 	d->pci.master = false;
-	if (iommu_liveupdate_removed(&d->pci.dev, d->domain))
+	if (iommu_liveupdate_removed(&d->pci.dev, d->domain, &owner)) {
 		d->domain = &blocked.domain;
+		if (owner)
+			model_fault("a domain that is gone owns the group of device %u", i);
+	}
 }
 
 static void get_hwpt(unsigned int i)
@@ -1035,7 +1052,7 @@ static void changed(void)
 
 	boot();
 	preserve(&args, NR_DEVICES);
-	if (iommu_liveupdate_may_attach(&d->pci.dev, d->domain, d->domain, 0) != -EBUSY)
+	if (may_attach(d, d->domain, d->domain, 0) != -EBUSY)
 		model_fault("a preserved device is attached to a domain");
 	unit_of(1)->table[1] = 0;
 	d->pci.master = false;
@@ -1138,6 +1155,113 @@ static void bystander(void)
 	}
 }
 
+/* What the IOMMU core does with all devices of a group, in the order of its list */
+static int group_attach(const unsigned int *group, unsigned int n,
+			struct iommu_domain *new, unsigned int flags)
+{
+	struct iommu_domain *old = model.devices[group[0]].domain;
+	int ret;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct model_device *d = &model.devices[group[i]];
+		struct iommu_domain *gets = new;
+
+		ret = iommu_liveupdate_may_attach(&d->pci.dev, &gets, old, flags);
+		if (ret)
+			return ret;
+		ret = d->attach_fails ? -ENOMEM :
+					gets->ops->attach_dev(gets, &d->pci.dev, old);
+		ret = iommu_liveupdate_moved(&d->pci.dev, old, ret);
+		if (ret)
+			return ret;
+		look();
+	}
+	for (unsigned int i = 0; i < n; i++)
+		model.devices[group[i]].domain = new;
+	return 0;
+}
+
+/* Of what comes late into the group of a restored device: what happens next */
+enum late_end { LATE_FOLLOWS, LATE_CANNOT_FOLLOW, LATE_GOES, LATE_STAYS, NR_LATE_ENDS };
+
+/*
+ * The last device turns up in the group of the one before, which is on a restored domain.
+ * If it came itself, it came alone in its group.
+ */
+static void latecomer(bool came, enum late_end end, bool put_first)
+{
+	const unsigned int group[] = { 1, 2 };
+	struct liveupdate_flb_op_args args = {};
+	struct model_device *first = &model.devices[1], *late = &model.devices[2];
+	struct iommu_domain *gets, *was;
+	void *owner;
+
+	boot();
+	tell(came ? "late-incoming" : "late", end);
+	preserve(&args, came ? 3 : 2);
+	jump(&args);
+	come_up(0);
+	come_up(1);
+	register_unit(0);
+	register_unit(1);
+	probe(0);
+	probe(1);
+	get_hwpt(0);
+	was = owner = gets = first->domain;
+	if (iommu_liveupdate_may_attach(&late->pci.dev, &gets, NULL, 0) ||
+	    gets->ops->attach_dev(gets, &late->pci.dev, NULL) ||
+	    iommu_liveupdate_moved(&late->pci.dev, NULL, 0)) {
+		model_fault("a device that comes late is left without a group");
+		return;
+	}
+	late->domain = was;
+	if (gets != &blocked.domain || late->pci.master)
+		model_fault("a device that comes late is not blocked");
+	look();
+	move(0);
+	/* Then there are only the devices that hold the domain. */
+	if (put_first)
+		put_hwpt(0);
+	switch (end) {
+	case LATE_CANNOT_FOLLOW:
+		late->attach_fails = true;
+		/* fall through */
+	case LATE_FOLLOWS:
+		rebuilt[1] = paging_alloc();
+		if (group_attach(group, 2, rebuilt[1], 0))
+			model_fault("a device that comes late keeps the first one from moving");
+		if ((unit_of(2)->table[2] != 0) != (end == LATE_FOLLOWS))
+			model_fault("a device that comes late has another domain than it should");
+		break;
+	case LATE_GOES:
+		if (iommu_liveupdate_removed(&late->pci.dev, was, &owner) || owner != was)
+			model_fault("a device that came late takes the domain with it");
+		move(1);
+		break;
+	default:
+		first->pci.master = false;
+		if (!iommu_liveupdate_removed(&first->pci.dev, was, &owner) || owner)
+			model_fault("the group of a device that came late belongs to nobody");
+		if (group_attach(&group[1], 1, &blocked.domain, 1))
+			model_fault("a device that came late gets no domain");
+		break;
+	}
+	look();
+	if (!put_first)
+		put_hwpt(0);
+	iommu_flb.ops->finish(&incoming_args);
+	if (model.restored)
+		model_fault("%u restored domains are left over", model.restored);
+	look();
+	for (unsigned int i = 0; i < NR_DEVICES; i++)
+		unit_of(i)->table[i] = 0;
+	for (unsigned int i = 0; i < NR_DEVICES; i++) {
+		if (rebuilt[i])
+			domain_free(rebuilt[i]);
+		rebuilt[i] = NULL;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int failures;
@@ -1150,6 +1274,8 @@ int main(int argc, char **argv)
 	changed();
 	older();
 	bystander();
+	for (unsigned int n = 0; n < NR_LATE_ENDS * 4 && !faults; n++)
+		latecomer(n & 1, n / 4, n & 2);
 	all_late();
 	all_boots();
 	printf("%u failures of a preserve, %lu runs of two kernels, %s\n", failures, runs,

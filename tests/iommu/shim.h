@@ -59,6 +59,7 @@ typedef u32 ioasid_t;
 #define pr_err(...)		shim_log(__VA_ARGS__)
 #define pr_info(...)		shim_log(__VA_ARGS__)
 #define dev_dbg(dev, ...)	shim_log(__VA_ARGS__)
+#define dev_warn(dev, ...)	shim_log(__VA_ARGS__)
 void shim_bug(const char *what);
 __printf(1, 2) void shim_log(const char *format, ...);
 

@@ -37,7 +37,8 @@
  * the iommufd can be retrieved when all devices are gone. A device behind a
  * unit that is not adopted yet has one, too: hardware is using the tables for it.
  * If that unit is never adopted nobody knows when that ends, and the domain is
- * kept until the next reboot. The last one to
+ * kept until the next reboot. A device that came late into the group of one that
+ * has not left has one, because the domain is that of the group. The last one to
  * go frees the domain; the driver's detach has waited for the hardware by then,
  * and only this frees the tables. A device leaves by being attached to another
  * translation or by being removed, and in no other way: detach, unbind and a
@@ -68,6 +69,10 @@
  *
  * The device is removed: the PCI core has stopped it. It is blocked, and leaves
  * the restored domain.
+ *
+ * A device is plugged in, and its group is that of a restored one: it is blocked as
+ * long as the other one is on the restored domain, and no driver gets it, because the
+ * restored domain owns the group.
  *
  * Reserved regions
  * ~~~~~~~~~~~~~~~~
@@ -144,9 +149,12 @@ struct iommu_handover {
  * @domain: The domain, whose @restored points back here.
  * @owner:  The iommufd that holds the HWPT, NULL until it is retrieved.
  * @index:  Index in the handover.
- * @refs:   One for each device that has not left, adopted or not, and one for the
- *	HWPT.
+ * @refs:   One for each device that has not left, adopted or not, or came late, and
+ *	one for the HWPT.
  * @claimed: The HWPT has got its reference.
+ * @late: Devices that came late into the group of one that has not left. They are
+ *	blocked, and have a reference each: the group is on the domain as long as one
+ *	of its devices has not moved.
  * @devices: Number of devices behind adopted units that have not left.
  */
 struct iommu_restored {
@@ -155,6 +163,7 @@ struct iommu_restored {
 	u32 index;
 	bool claimed;
 	unsigned int refs;
+	unsigned int late;
 	unsigned int devices;
 };
 
@@ -2021,10 +2030,34 @@ struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
 	return NULL;
 }
 
+/*
+ * A device turns up in the group of a device that goes on with a restored domain, which
+ * is in use by then. It must not reach the domain's tables.
+ */
+static int meet_latecomer(struct device *dev, struct iommu_domain **domain)
+{
+	const struct iommu_liveupdate_ops *ops = dev_iommu_ops(dev)->liveupdate;
+	const struct iommu_device_ser *ser = iommu_liveupdate_incoming_device(dev);
+
+	if (!dev_iommu_ops(dev)->blocked_domain)
+		return -EOPNOTSUPP;
+	if (ser)
+		give_up_device(dev, ops, ser, "it shares its IOMMU group");
+	else
+		refuse_running(dev);
+	scoped_guard(mutex, &iommu_liveupdate_lock) {
+		(*domain)->restored->refs++;
+		(*domain)->restored->late++;
+	}
+	*domain = dev_iommu_ops(dev)->blocked_domain;
+	return 0;
+}
+
 /**
  * iommu_liveupdate_may_attach() - May the core attach a device to another domain?
  * @dev: The device.
- * @new_domain: The domain that it is to get.
+ * @new_domain: The domain that it is to get. Becomes the blocked domain if it is a
+ *	restored one, which is for the device alone that came with it.
  * @old_domain: The domain that it has, any kind, or NULL.
  * @flags: Of the core; 0 if a failure leaves all as it was. Else nothing is refused.
  *
@@ -2034,10 +2067,11 @@ struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
  *
  * Context: Under the mutex of the group.
  * Return: 0; -EBUSY while @dev is preserved for the next kernel; -EOPNOTSUPP if it is
- * on a restored domain and @new_domain is none of paging, by a rule that the log names.
+ * on a restored domain and @new_domain is none of paging, by a rule that the log names,
+ * or if @dev cannot be blocked in place of getting a restored domain.
  */
 int iommu_liveupdate_may_attach(struct device *dev,
-				struct iommu_domain *new_domain,
+				struct iommu_domain **new_domain,
 				struct iommu_domain *old_domain,
 				unsigned int flags)
 {
@@ -2045,60 +2079,100 @@ int iommu_liveupdate_may_attach(struct device *dev,
 		return 0;
 	if (iommu_liveupdate_frozen(dev))
 		return -EBUSY;
+	if (!old_domain && (*new_domain)->restored)
+		return meet_latecomer(dev, new_domain);
 	if (!old_domain || !old_domain->restored)
 		return 0;
-	return liveupdate_require(new_domain->type & __IOMMU_DOMAIN_PAGING,
+	return liveupdate_require((*new_domain)->type & __IOMMU_DOMAIN_PAGING,
 				  &rule_iommu_paging, "the translation of %s",
 				  dev_name(dev));
 }
 
-/**
- * iommu_liveupdate_domain_left() - A device was moved off a restored domain
- * @domain: The domain that the device was attached to, any kind.
- * @dev:    The device.
- *
- * Context: Under the mutex of the group, after the hardware stopped using
- * @domain for @dev.
- */
-void iommu_liveupdate_domain_left(struct iommu_domain *domain,
-				  struct device *dev)
+/* By the device that came with it, or by one that came late into that one's group */
+static void leave_restored(struct device *dev, struct iommu_restored *r)
 {
 	struct iommu_restored *last = NULL;
 	struct iommu_device_ser *ser;
 
-	if (!domain || !domain->restored)
-		return;
 	scoped_guard(mutex, &iommu_liveupdate_lock) {
 		ser = find_incoming(dev);
-		if (!WARN_ON(!ser))
+		if (ser) {
 			last = drop_incoming(ser - incoming->ho.devices);
+		} else if (!WARN_ON(!r->late)) {
+			r->late--;
+			last = restored_put(r);
+		}
 	}
 	restored_free(last);
 }
 
 /**
- * iommu_liveupdate_removed() - A device is taken out of its group
- * @dev: The device; it has no driver, and cannot do DMA by itself any more.
- * @domain: Current domain of the group.
+ * iommu_liveupdate_moved() - The core has moved a device off a domain, or tried to
+ * @dev: The device.
+ * @domain: The domain that the group had before, any kind, or NULL.
+ * @ret: 0, or why the device could not be attached to another one.
  *
- * If it came with a handover and did not leave its restored domain, it is blocked
- * and leaves.
+ * If it was the restored domain that it came with, the device leaves that. A device
+ * that came late into its group was blocked. If it cannot follow the others to
+ * their new domain it stays so: they have left already, and there is no way back to
+ * a restored domain.
+ *
+ * Context: Under the mutex of the group, after the hardware stopped using
+ * @domain for @dev.
+ * Return: what the move returns: @ret, or 0 if the device stays blocked.
+ */
+int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int ret)
+{
+	struct iommu_domain *blocked = dev_iommu_ops(dev)->blocked_domain;
+
+	if (!domain || !domain->restored)
+		return ret;
+	if (ret) {
+		if (iommu_liveupdate_device_restored(dev) ||
+		    blocked->ops->attach_dev(blocked, dev, NULL))
+			return ret;
+		dev_warn(dev, "liveupdate: stays blocked, as it cannot use the new translation of its IOMMU group (%d)\n",
+			 ret);
+	}
+	leave_restored(dev, domain->restored);
+	return 0;
+}
+
+/**
+ * iommu_liveupdate_removed() - A device is taken out of its group
+ * @dev: The device; it has no driver, and cannot do DMA by itself any more. It is not
+ *	in the list of the group any more.
+ * @domain: Current domain of the group. If it is a restored one, @dev leaves it.
+ * @owner: Current owner of the group. Becomes NULL if it is the restored domain that
+ *	@dev came with.
+ *
+ * If the device came with a handover and did not leave its restored domain, it is
+ * blocked first. Those that came late into its group are blocked already. They get
+ * the domain that they would have without it.
  *
  * Context: Under the mutex of the group.
- * Return: true if @domain is a restored one; the group is one that nobody uses,
- * then.
+ * Return: true if @dev came with @domain: the core has to give the group another one
+ * then, and nobody owns the group if @owner became NULL. @domain is still there if
+ * another device is in the group.
  */
-bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain)
+bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
+			      void **owner)
 {
 	struct iommu_domain *blocked;
 
 	if (!domain || !domain->restored)
 		return false;
+	if (!iommu_liveupdate_device_restored(dev)) {
+		leave_restored(dev, domain->restored);
+		return false;
+	}
+	if (*owner == domain)
+		*owner = NULL;
 	blocked = dev_iommu_ops(dev)->blocked_domain;
 	/* What hardware can still reach is not freed; it is for the next boot. */
 	if (!WARN_ON(!blocked ||
 		     blocked->ops->attach_dev(blocked, dev, domain)))
-		iommu_liveupdate_domain_left(domain, dev);
+		leave_restored(dev, domain->restored);
 	return true;
 }
 

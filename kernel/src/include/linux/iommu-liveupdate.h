@@ -228,12 +228,12 @@ void *iommu_pages_adopt(phys_addr_t phys, size_t size);
 /* Incoming: called by the IOMMU core */
 struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone);
 int iommu_liveupdate_may_attach(struct device *dev,
-				struct iommu_domain *new_domain,
+				struct iommu_domain **new_domain,
 				struct iommu_domain *old_domain,
 				unsigned int flags);
-void iommu_liveupdate_domain_left(struct iommu_domain *domain,
-				  struct device *dev);
-bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain);
+int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int ret);
+bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
+			      void **owner);
 bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
 				void *owner);
 bool iommu_liveupdate_frozen(struct device *dev);
@@ -275,20 +275,22 @@ iommu_liveupdate_domain(struct device *dev, bool alone)
 }
 
 static inline int iommu_liveupdate_may_attach(struct device *dev,
-					      struct iommu_domain *new_domain,
+					      struct iommu_domain **new_domain,
 					      struct iommu_domain *old_domain,
 					      unsigned int flags)
 {
 	return 0;
 }
 
-static inline void iommu_liveupdate_domain_left(struct iommu_domain *domain,
-						struct device *dev)
+static inline int iommu_liveupdate_moved(struct device *dev,
+					 struct iommu_domain *domain, int ret)
 {
+	return ret;
 }
 
 static inline bool iommu_liveupdate_removed(struct device *dev,
-					    struct iommu_domain *domain)
+					    struct iommu_domain *domain,
+					    void **owner)
 {
 	return false;
 }
