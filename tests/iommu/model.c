@@ -251,12 +251,21 @@ static const char *policy(struct iommu_device *iommu,
 	return to_unit(iommu)->fails == FAILS_POLICY ? "policy" : NULL;
 }
 
+/* Where the table below a topmost one would be; there is none, only the claim. */
+#define BELOW		(1ull << 40)
+
 static const char *check_all(struct iommu_device *iommu,
 			     const struct iommu_ser_view *view,
 			     const struct iommu_domain_ser *domain)
 {
-	(void)iommu, (void)view, (void)domain;
-	return NULL;
+	struct model_unit *unit = to_unit(iommu);
+
+	unit->walks++;
+	if (!view->mem->get(view->mem, domain->top_pa, 0))
+		return "the topmost table was not preserved";
+	if (!view->mem->claim(view->mem, domain->top_pa + BELOW))
+		return "a table is in two places";
+	return unit->cannot_walk ? "the unit cannot read such a table" : NULL;
 }
 
 static const char *model_adopt_iommu(struct iommu_device *iommu,
@@ -1262,6 +1271,58 @@ static void latecomer(bool came, enum late_end end, bool put_first)
 	}
 }
 
+/*
+ * The first domain is that of a device behind each unit. Its tables are walked for both
+ * units, and what one of them cannot read only the devices behind it lose; unless it is
+ * the first one, which is to find what is wrong for all.
+ */
+static void tables(bool second_first)
+{
+	const unsigned int first = second_first, second = !second_first;
+
+	for (unsigned int cannot = 0; cannot < 4; cannot++) {
+		const bool good[NR_DEVICES] = {
+			!(cannot & BIT(first)) && !(cannot & BIT(0)),
+			!(cannot & BIT(first)) && !(cannot & BIT(1)),
+			!(cannot & BIT(1)),
+		};
+		struct liveupdate_flb_op_args args = {};
+
+		boot();
+		tell("tables", cannot);
+		preserve(&args, NR_DEVICES);
+		jump(&args);
+		for (unsigned int i = 0; i < NR_UNITS; i++)
+			model.units[i].cannot_walk = cannot & BIT(i);
+		check_tables = true;
+		come_up(first);
+		come_up(second);
+		check_tables = false;
+		/* The second unit has a domain of its own, too. */
+		if (model.units[first].walks != 1 + (first == 1) ||
+		    model.units[second].walks != !(cannot & BIT(first)) + (second == 1))
+			model_fault("tables are walked %u and %u times", model.units[0].walks,
+				    model.units[1].walks);
+		for (unsigned int i = 0; i < NR_DEVICES; i++)
+			if (model.devices[i].pci.master != good[i])
+				model_fault("device %u %s", i, good[i] ? "was refused" :
+					    "goes on with tables that its unit cannot read");
+		register_unit(0);
+		register_unit(1);
+		for (unsigned int i = 0; i < NR_DEVICES; i++)
+			probe(i);
+		look();
+		for (unsigned int i = 0; i < NR_DEVICES; i++)
+			unit_of(i)->table[i] = 0;
+		for (unsigned int i = 0; i < NR_DEVICES; i++)
+			if (iommu_domain_is_restored(model.devices[i].domain)) {
+				model.devices[i].pci.master = false;
+				pull_out(i);
+			}
+		iommu_flb.ops->finish(&incoming_args);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int failures;
@@ -1274,6 +1335,8 @@ int main(int argc, char **argv)
 	changed();
 	older();
 	bystander();
+	tables(false);
+	tables(true);
 	for (unsigned int n = 0; n < NR_LATE_ENDS * 4 && !faults; n++)
 		latecomer(n & 1, n / 4, n & 2);
 	all_late();

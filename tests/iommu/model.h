@@ -26,6 +26,8 @@ enum model_failure {
  * @table: An entry for each device: 0 is blocked, else the topmost table.
  * @fails: Where, in the next kernel.
  * @silent: No interrupt comes through.
+ * @cannot_walk: Tables as there are below the topmost one it cannot read.
+ * @walks: How often its driver has looked at the tables of a domain.
  */
 struct model_unit {
 	struct iommu_device iommu;
@@ -33,6 +35,8 @@ struct model_unit {
 	u64 *table;
 	enum model_failure fails;
 	bool silent;
+	bool cannot_walk;
+	unsigned int walks;
 };
 
 struct model_domain {

@@ -134,6 +134,11 @@ static inline bool test_and_set_bit(unsigned int n, unsigned long *map)
 	return was;
 }
 
+static inline void bitmap_zero(unsigned long *map, unsigned int bits)
+{
+	memset(map, 0, (bits + 63) / 64 * sizeof(long));
+}
+
 #define __assign_bit(n, map, v)	((v) ? __set_bit(n, map) : __clear_bit(n, map))
 
 struct xarray { struct { unsigned long index; void *entry; } slots[64]; };

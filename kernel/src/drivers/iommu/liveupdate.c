@@ -184,6 +184,9 @@ enum incoming_domain_state {
 /*
  * @v1: What came is of the version before, at this address; the arrays are a copy
  *	of its entries, as ones of this version.
+ * @walked: Domains whose tables were checked for a unit, which found @verdict.
+ * @walked_here: Those that were checked for the unit in hand, which found
+ *	@verdict_here.
  */
 struct iommu_incoming {
 	struct iommu_handover ho;
@@ -195,6 +198,10 @@ struct iommu_incoming {
 	u8 state[MAX_DEVICES];
 	u8 domain_state[MAX_DOMAINS];
 	DECLARE_BITMAP(adopted, MAX_IOMMUS);
+	DECLARE_BITMAP(walked, MAX_DOMAINS);
+	DECLARE_BITMAP(walked_here, MAX_DOMAINS);
+	const char *verdict[MAX_DOMAINS];
+	const char *verdict_here[MAX_DOMAINS];
 };
 
 /*
@@ -1423,27 +1430,55 @@ static void stop_all(const struct iommu_liveupdate_ops *ops,
 	pci_liveupdate_refuse_all(why);
 }
 
+/* Each table was claimed, and each once, when they were walked for the first time. */
+static bool claimed_before(struct liveupdate_mem *mem, u64 pa)
+{
+	cond_resched();
+	return true;
+}
+
 /*
- * The tables of the domains behind a unit, below the topmost one, each once. What
- * is wrong with them is the affair of each device of the domain.
+ * The tables of a domain, below the topmost one, once for each unit that translates by
+ * it: what one unit can read another one may not. The first walk claims the tables. If
+ * that finds them good no table is in two places, and they can be walked again without
+ * claims. If not, nobody can use them.
  */
+static const char *check_domain_tables(struct iommu_device *iommu,
+				       const struct iommu_liveupdate_ops *ops,
+				       u32 i)
+{
+	const struct iommu_ser_view *view = &incoming->view;
+	struct liveupdate_mem mem = *view->mem;
+	struct iommu_ser_view again = *view;
+
+	if (!test_and_set_bit(i, incoming->walked)) {
+		incoming->verdict[i] = ops->check_tables(iommu, view,
+							 &view->domains[i]);
+		return incoming->verdict[i];
+	}
+	if (incoming->verdict[i])
+		return incoming->verdict[i];
+	mem.claim = claimed_before;
+	again.mem = &mem;
+	return ops->check_tables(iommu, &again, &view->domains[i]);
+}
+
+/* What is wrong with a domain is the affair of each of its devices behind the unit. */
 static void check_all_tables(struct iommu_device *iommu,
 			     const struct iommu_liveupdate_ops *ops,
 			     const struct iommu_hw_ser *hw)
 {
-	static DECLARE_BITMAP(seen, MAX_DOMAINS);
-	static const char *verdict[MAX_DOMAINS];
-	const struct iommu_ser_view *view = &incoming->view;
 	const struct iommu_device_ser *ser = NULL;
 
+	bitmap_zero(incoming->walked_here, MAX_DOMAINS);
 	while ((ser = iommu_liveupdate_next_incoming(hw, ser))) {
 		u32 i = ser->domain;
 
-		if (!test_and_set_bit(i, seen))
-			verdict[i] = ops->check_tables(iommu, view,
-						       &view->domains[i]);
-		if (verdict[i])
-			iommu_liveupdate_drop_incoming(ser, verdict[i]);
+		if (!test_and_set_bit(i, incoming->walked_here))
+			incoming->verdict_here[i] =
+				check_domain_tables(iommu, ops, i);
+		if (incoming->verdict_here[i])
+			iommu_liveupdate_drop_incoming(ser, incoming->verdict_here[i]);
 	}
 }
 

@@ -85,10 +85,10 @@ struct iommu_liveupdate_unit {
  *	@hw speaks of? NULL, or the rule that it breaks, with nothing changed.
  * @policy: Does this kernel, by its command line and configuration, use the unit
  *	as @hw says? NULL, or why not. NULL if nothing of it can be chosen.
- * @check_tables: Look at all translation tables of a domain; the time that this
- *	takes grows with the memory that is mapped. NULL, or the rule that they
- *	break. Only if liveupdate.check_tables=1 says so. NULL if the driver has no
- *	such check.
+ * @check_tables: Look at all translation tables of a domain that the unit translates
+ *	by; the time that this takes grows with the memory that is mapped. Each is
+ *	claimed, by the view that is passed. NULL, or the rule that they break. Only
+ *	if liveupdate.check_tables=1 says so. NULL if the driver has no such check.
  * @adopt_iommu: Go on with the tables of the unit. Each entry that lets a device
  *	do DMA has to be one of a device of @hw, and to say what the handover says;
  *	one that does not is removed, and its device stopped before that
