@@ -1323,6 +1323,50 @@ static void tables(bool second_first)
 	}
 }
 
+/*
+ * A probe that fails with anything but ENODEV has the core take all devices of the unit
+ * out again: those that are on a restored domain, and those whose turn had not come.
+ */
+static void taken_out(unsigned int probed)
+{
+	struct liveupdate_flb_op_args args = {};
+
+	boot();
+	tell("taken-out", probed);
+	preserve(&args, NR_DEVICES);
+	jump(&args);
+	come_up(0);
+	come_up(1);
+	register_unit(0);
+	register_unit(1);
+	for (unsigned int i = 0; i < probed; i++)
+		probe(i);
+	for (unsigned int i = 1; i < NR_DEVICES; i++) {
+		struct model_device *d = &model.devices[i];
+		void *owner = d->domain;
+
+		if (iommu_liveupdate_removed(&d->pci.dev, d->domain, &owner) != !!d->domain)
+			model_fault("the group of device %u has the wrong domain", i);
+		if (d->pci.master || unit_of(i)->table[i])
+			model_fault("device %u was taken out, and goes on", i);
+		if (iommu_liveupdate_incoming_device(&d->pci.dev))
+			model_fault("device %u would be found once more", i);
+		d->domain = NULL;
+		look();
+	}
+	if (!model.devices[0].pci.master)
+		model_fault("a device of another unit is stopped");
+	if (!probed)
+		probe(0);
+	move(0);
+	iommu_flb.ops->finish(&incoming_args);
+	if (model.restored)
+		model_fault("%u restored domains are left over", model.restored);
+	unit_of(0)->table[0] = 0;
+	domain_free(rebuilt[0]);
+	rebuilt[0] = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int failures;
@@ -1337,6 +1381,8 @@ int main(int argc, char **argv)
 	bystander();
 	tables(false);
 	tables(true);
+	for (unsigned int n = 0; n <= NR_DEVICES; n++)
+		taken_out(n);
 	for (unsigned int n = 0; n < NR_LATE_ENDS * 4 && !faults; n++)
 		latecomer(n & 1, n / 4, n & 2);
 	all_late();

@@ -57,7 +57,8 @@
  * A device or domain that fails its checks, or is gone: its entry is removed,
  * the device is refused at the PCI level, the others go on.
  *
- * A device whose probe fails: it is stopped, its entry is removed, hardware forgets
+ * A device whose probe fails, or that the IOMMU core takes out of its group again because
+ * that of another one has failed: it is stopped, its entry is removed, hardware forgets
  * it, and only then its driver frees what it took over for the device.
  *
  * A unit that cannot be adopted, that this kernel does not use, or whose driver
@@ -2175,15 +2176,17 @@ int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int 
 
 /**
  * iommu_liveupdate_removed() - A device is taken out of its group
- * @dev: The device; it has no driver, and cannot do DMA by itself any more. It is not
- *	in the list of the group any more.
- * @domain: Current domain of the group. If it is a restored one, @dev leaves it.
+ * @dev: The device. It has no driver, and is not in the list of the group any more.
+ * @domain: Current domain of the group, or NULL. If it is a restored one, @dev leaves it.
  * @owner: Current owner of the group. Becomes NULL if it is the restored domain that
  *	@dev came with.
  *
- * If the device came with a handover and did not leave its restored domain, it is
- * blocked first. Those that came late into its group are blocked already. They get
- * the domain that they would have without it.
+ * If the device came with a handover and did not leave its restored domain, or did
+ * not get it yet, it is blocked first. The PCI core has stopped a device that goes.
+ * One that stays may be running: the core takes all devices of a unit out again if the
+ * unit cannot be registered. It is stopped before it is blocked. Those that came late
+ * into its group are blocked already. They get the domain that they would have without
+ * it.
  *
  * Context: Under the mutex of the group.
  * Return: true if @dev came with @domain: the core has to give the group another one
@@ -2193,14 +2196,21 @@ int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int 
 bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 			      void **owner)
 {
+	static const char lost[] = "the IOMMU core has given it up";
+	const struct iommu_device_ser *ser;
 	struct iommu_domain *blocked;
 
+	ser = iommu_liveupdate_incoming_device(dev);
+	if (ser && !domain)
+		give_up_device(dev, dev_iommu_ops(dev)->liveupdate, ser, lost);
 	if (!domain || !domain->restored)
 		return false;
-	if (!iommu_liveupdate_device_restored(dev)) {
+	if (!ser) {
 		leave_restored(dev, domain->restored);
 		return false;
 	}
+	if (pci_liveupdate_incoming(to_pci_dev(dev)))
+		refuse_incoming(ser, lost);
 	if (*owner == domain)
 		*owner = NULL;
 	blocked = dev_iommu_ops(dev)->blocked_domain;
