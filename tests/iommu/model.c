@@ -1367,6 +1367,94 @@ static void taken_out(unsigned int probed)
 	rebuilt[0] = NULL;
 }
 
+/* Does this unit stay, be it asked to leave or added again? It is @in_update or it is not. */
+static void asked_to_leave(unsigned int n, bool in_update)
+{
+	struct iommu_device *iommu = &model.units[n].iommu;
+	struct iommu_hw_ser *was = iommu->liveupdate_ser;
+
+	if (iommu_liveupdate_unit_leaves(iommu) != (in_update ? -EBUSY : 0))
+		model_fault("unit %u %s", n, in_update ? "leaves in an update" :
+			    "cannot leave");
+	if (iommu_liveupdate_unit_stays(iommu) != in_update)
+		model_fault("unit %u %s", n, in_update ? "is added, and never left" :
+			    "is not added again");
+	if (iommu->liveupdate_ser != was)
+		model_fault("unit %u does not come back as it was", n);
+}
+
+static unsigned int units_preserved(const struct liveupdate_flb_op_args *args)
+{
+	const struct iommu_handover *ho = args->obj;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ENTRIES; i++)
+		n += !!(ho->iommus[i].flags & IOMMU_SER_USED);
+	return n;
+}
+
+/*
+ * Units are plugged in and removed, but for one that is in an update: from its preserve to its
+ * undo and from its adoption to the finish. One that is leaving is in no preserve.
+ */
+static void hotplug(bool adopted)
+{
+	const struct plan plan = {
+		.fails = { FAILS_NOT, adopted ? FAILS_NOT : FAILS_ADOPT },
+		.give_up = -1,
+	};
+	struct liveupdate_flb_op_args args = {};
+	struct iommu_device *second = &model.units[1].iommu;
+	u32 index;
+
+	boot();
+	tell("hotplug", adopted);
+	asked_to_leave(0, false);
+	if (iommu_liveupdate_unit_leaves(second))
+		model_fault("a unit cannot leave");
+	if (iommu_flb.ops->preserve(&args) || units_preserved(&args) != 1)
+		model_fault("a unit that is leaving is preserved");
+	asked_to_leave(0, true);
+	if (iommu_liveupdate_shutdown(second))
+		model_fault("a unit that is leaving stays on");
+	iommu_domain_preserve(domains[0], 0, &index);
+	if (iommu_device_preserve(&model.devices[1].pci.dev, domains[0]) >= 0 ||
+	    strcmp(model.rule, "iommu_driver"))
+		model_fault("a device is preserved whose unit is leaving");
+	iommu_domain_unpreserve(domains[0]);
+	/* Its removal is given up, which the preserve that has begun knows nothing of. */
+	if (iommu_liveupdate_unit_stays(second))
+		model_fault("a unit is taken for one that is in an update");
+	asked_to_leave(1, false);
+	iommu_flb.ops->unpreserve(&args);
+	asked_to_leave(0, false);
+	if (iommu_liveupdate_unit_leaves(second))
+		model_fault("a unit cannot leave after an undo");
+	iommu_liveupdate_unit_stays(second);
+	if (preserve(&args, NR_DEVICES) || units_preserved(&args) != NR_UNITS)
+		model_fault("a unit that has stayed is not preserved");
+	asked_to_leave(0, true);
+	asked_to_leave(1, true);
+	jump(&args);
+	/* Not yet looked at: there is nothing that could have come from it. */
+	asked_to_leave(0, false);
+	model.units[1].fails = plan.fails[1];
+	come_up(0);
+	come_up(1);
+	register_unit(0);
+	register_unit(1);
+	asked_to_leave(0, true);
+	asked_to_leave(1, adopted);
+	for (unsigned int i = 0; i < NR_DEVICES; i++)
+		probe(i);
+	for (unsigned int i = 0; i < NR_DEVICES; i++)
+		move(i);
+	asked_to_leave(0, true);
+	finish(&plan);
+	asked_to_leave(0, false);
+	asked_to_leave(1, false);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int failures;
@@ -1381,6 +1469,8 @@ int main(int argc, char **argv)
 	bystander();
 	tables(false);
 	tables(true);
+	hotplug(true);
+	hotplug(false);
 	for (unsigned int n = 0; n <= NR_DEVICES; n++)
 		taken_out(n);
 	for (unsigned int n = 0; n < NR_LATE_ENDS * 4 && !faults; n++)
