@@ -65,6 +65,30 @@ static const char *vtd_on(const char *line)
 	return on;
 }
 
+/*
+ * What has a kernel keep memory for what can be moved. Memory of a device that lies in
+ * there cannot be taken up for the device again. Where it begins follows from all of
+ * these words, so all are as on this kernel's line, or none is there.
+ */
+static char *movable_objection(const char *now, const char *next)
+{
+	static const char *const words[] = { "kernelcore", "movablecore", "movable_node" };
+	bool any = false, differs = false;
+
+	for (size_t i = 0; i < 3; i++) {
+		char *was = cmdline_value(now, words[i]);
+		char *is = cmdline_value(next, words[i]);
+
+		any |= !!is;
+		differs |= !was != !is || (was && strcmp(was, is));
+		free(was);
+		free(is);
+	}
+	return any && differs ?
+		strdup("kernelcore=, movablecore= and movable_node are not as on that of this kernel: the devices' memory could be in ZONE_MOVABLE, where VMs cannot take it up; leave them out, or say the same") :
+		NULL;
+}
+
 char *cmdline_objection(const char *now, const char *next)
 {
 	static const char *const switches[] = { "kho", "liveupdate" };
@@ -89,5 +113,5 @@ char *cmdline_objection(const char *now, const char *next)
 		     *vtd_mode(next) ? vtd_mode(next) : "no mode",
 		     *vtd_mode(now) ? vtd_mode(now) : "none") < 0)
 		abort();
-	return why;
+	return why ?: movable_objection(now, next);
 }
