@@ -100,6 +100,8 @@ int main(int argc, char **argv)
 	if (many_wanted()) {
 		if (stage == 1)
 			many_start();
+		else if (opt_num("idle", 0))
+			emit("idle", "");
 		else
 			many_resume();
 	} else if (tenants_wanted()) {

@@ -93,17 +93,18 @@ class Machine:
 
     # -- starting ---------------------------------------------------------
 
-    def prepare(self, devices=(), append="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
+    def prepare(self, devices=(), append="", first="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
                 memory=None, cpus=2, init_files=None, count=False, alternate=False):
         """Write the initramfs and compose the command; start() without the start.
 
         iommu: its name, see iommu.py. ats: it answers what devices ask it to translate
         in advance. first_stage: HWPTs are first-stage tables. devices: further QEMU
-        arguments. append: further kernel parameters, for both kernels. files:
-        {path: bytes} in the guest beside the guest programs; init_files: in place of
-        them. count: the guest's clock counts instructions, one for a nanosecond, so that
-        it tells how much work something is, however busy the host is. alternate: the
-        next kernel jumps back into the first one, and so on; else into itself.
+        arguments. append: further kernel parameters, for both kernels; first: for the
+        first one alone. files: {path: bytes} in the guest beside the guest programs;
+        init_files: in place of them. count: the guest's clock counts instructions, one for
+        a nanosecond, so that it tells how much work something is, however busy the host
+        is. alternate: the next kernel jumps back into the first one, and so on; else into
+        itself.
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
@@ -146,7 +147,7 @@ class Machine:
         ]
         self.command += [*devices, "-kernel", os.path.abspath(self.kernel),
                          "-initrd", "initramfs",
-                         "-append", common + " rig.stage=1"]
+                         "-append", f"{common} {first}".strip() + " rig.stage=1"]
         with open(self.path("qemu.cmd"), "w", encoding="utf-8") as f:
             f.write(self.command_text() + "\n")
 
