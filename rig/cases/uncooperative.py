@@ -480,6 +480,24 @@ def sleeps(machine, begin, iommu):
     fail_if(found)
 
 
+@guarded
+def pasids(machine, begin, iommu):
+    """A PASID is attached, and another one replaced, while the device is preserved.
+
+    To see it fail: without iommu_liveupdate_frozen() in iommu_attach_device_pasid(), or in
+    iommu_replace_device_pasid(), one of the two is granted.
+    """
+    run = begin(iommu=iommu, sound=False)
+    run.rest(STEADY_S)
+    ask(run, "pasids", "uncoop", what="pasids")
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    found = run.judge() + check_cells(run, "t")
+    machine.figures["outcome"] = "EBUSY until the preserve is undone; DMA goes on"
+    fail_if(found)
+
+
 GIVEN_UP_KB = 48 << 10          # of the 66 MB of the memfd
 
 
@@ -587,6 +605,8 @@ CASES = [
          bind(given_up, iommu="vtd-scalable"), fault="no memory to retrieve a memfd that no device uses"),
     Case("uncoop-sleep", "suspend is refused while a device is preserved or incoming",
          bind(sleeps, iommu="vtd-scalable"), kernel="host", fault="the machine is to suspend"),
+    Case("uncoop-pasids", "PASIDs are attached and replaced while a device is preserved", bind(pasids, iommu="vtd-scalable"),
+         fault="a PASID of a preserved device is attached or replaced"),
     Case("uncoop-hold-broken", "negative: devices are let go when a process dies", bind(hold_broken, iommu="vtd-scalable"),
          kernel="lab"),
 ]

@@ -63,16 +63,29 @@ int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)
 	return ioctl(iommufd, UIO_IOAS_UNMAP, &arg) ? -errno : 0;
 }
 
-int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas)
+#define ALLOC_PASID	(1u << 3)
+
+static int hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas, uint32_t flags)
 {
 	struct uio_hwpt_alloc arg = {
 		.size = sizeof(arg),
+		.flags = flags,
 		.dev_id = dev,
 		.pt_id = ioas,
 	};
 
 	return ioctl(iommufd, UIO_HWPT_ALLOC, &arg) ? -errno :
 						      (int)arg.out_hwpt_id;
+}
+
+int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas)
+{
+	return hwpt_alloc(iommufd, dev, ioas, 0);
+}
+
+int iommufd_hwpt_alloc_pasid(int iommufd, uint32_t dev, uint32_t ioas)
+{
+	return hwpt_alloc(iommufd, dev, ioas, ALLOC_PASID);
 }
 
 int iommufd_destroy(int iommufd, uint32_t id)

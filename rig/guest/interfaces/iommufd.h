@@ -16,6 +16,8 @@ int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
 			uint64_t length, uint64_t iova);
 int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length);
 int iommufd_hwpt_alloc(int iommufd, uint32_t dev, uint32_t ioas);
+/* One that a PASID can be attached to as well. */
+int iommufd_hwpt_alloc_pasid(int iommufd, uint32_t dev, uint32_t ioas);
 int iommufd_destroy(int iommufd, uint32_t id);
 /* @flags: UIO_MARK_…; without one the call is as short as it was at first. */
 int iommufd_hwpt_mark(int iommufd, uint32_t hwpt, uint64_t token,

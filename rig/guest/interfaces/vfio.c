@@ -112,6 +112,30 @@ int vfio_detach(struct vdev *v)
 	return ioctl(v->fd, _IO(VFIO_TYPE, VFIO_BASE + 20), &arg) ? -errno : 0;
 }
 
+/* Of both calls: there is a PASID. */
+#define WITH_PASID	(1u << 0)
+
+int vfio_attach_pasid(struct vdev *v, uint32_t pasid, uint32_t pt_id)
+{
+	struct uvfio_attach arg = {
+		.argsz = sizeof(arg),
+		.flags = WITH_PASID,
+		.pt_id = pt_id,
+		.pasid = pasid,
+	};
+
+	return ioctl(v->fd, UVFIO_ATTACH_PT, &arg) ? -errno : 0;
+}
+
+int vfio_detach_pasid(struct vdev *v, uint32_t pasid)
+{
+	struct {
+		uint32_t argsz, flags, pasid;
+	} arg = { .argsz = sizeof(arg), .flags = WITH_PASID, .pasid = pasid };
+
+	return ioctl(v->fd, _IO(VFIO_TYPE, VFIO_BASE + 20), &arg) ? -errno : 0;
+}
+
 int vfio_reset(struct vdev *v)
 {
 	return ioctl(v->fd, VFIO_DEVICE_RESET) ? -errno : 0;

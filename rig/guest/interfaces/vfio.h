@@ -26,6 +26,9 @@ int vfio_open_cdev(const char *bdf);
 int vfio_bind(struct vdev *v, int iommufd);
 int vfio_attach(struct vdev *v, uint32_t pt_id);
 int vfio_detach(struct vdev *v);
+/* Attaches a PASID of the device, or moves it to another HWPT. */
+int vfio_attach_pasid(struct vdev *v, uint32_t pasid, uint32_t pt_id);
+int vfio_detach_pasid(struct vdev *v, uint32_t pasid);
 int vfio_reset(struct vdev *v);
 /* User space says that it does not use the device, or that it does again. */
 int vfio_low_power(struct vdev *v, bool on);

@@ -32,6 +32,7 @@
  *	uncoop close DEV	give a device back
  *	uncoop start		take the devices from reset to DMA again
  *	uncoop sleep STATE	have the machine suspend, in that state of the device
+ *	uncoop pasids		attach and move PASIDs of a preserved device; undone again
  *	uncoop reboot		try the jump; say why it is refused
  *	uncoop undo		close the session before the jump
  *	uncoop leave		jump into the next kernel with nothing preserved
@@ -50,6 +51,7 @@
 #include "scenarios/uncooperative/machine_sleep.h"
 #include "scenarios/uncooperative/memory_use.h"
 #include "scenarios/uncooperative/odd_processes.h"
+#include "scenarios/uncooperative/pasids.h"
 #include "scenarios/uncooperative/removal.h"
 #include "scenarios/uncooperative/states.h"
 #include "scenarios/uncooperative/takeover.h"
@@ -81,6 +83,7 @@ static const struct {
 	{ "look", uncoop_look },
 	{ "close", uncoop_close },
 	{ "sleep", uncoop_sleep },
+	{ "pasids", uncoop_pasids },
 	{ "reboot", uncoop_reboot },
 	{ "undo", uncoop_undo },
 	{ "leave", uncoop_leave },
