@@ -458,16 +458,20 @@ def handler_missing(machine, begin, iommu):
 
 @guarded
 def sleeps(machine, begin, iommu):
-    """The machine is to suspend while a device is preserved, and while it is incoming.
+    """The machine is to suspend, to hibernate, and to go back to a hibernated kernel, while a
+    device is preserved, and while it is incoming. And a device is to be preserved while the
+    machine goes to sleep.
 
-    Seen to fail: without pci_liveupdate_pm() each of these sleeps is granted.
+    Seen to fail: without pci_liveupdate_pm() each of these sleeps is granted, and so is the
+    preserve.
     """
-    run = begin(iommu=iommu, limit_s=180)
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW, limit_s=240)
     run.rest(STEADY_S)
     ask(run, "preserve", "uncoop", what="preserve")
     ask(run, "sleep preserved", "uncoop", what="sleep")
     ask(run, "undo", "uncoop", what="undo")
     ask(run, "sleep undone", "uncoop", what="sleep")
+    ask(run, "going-to-sleep", "uncoop", what="going-to-sleep")
     # The first preserve has loaded the kernel of stage 2.
     idle_update(run, 3)
     ask(run, "sleep incoming", "uncoop", what="sleep")
@@ -477,6 +481,9 @@ def sleeps(machine, begin, iommu):
     run.stop()
     found = run.judge() + check_cells(run, "s")
     machine.figures["outcome"] = "EBUSY until the session is undone or finished; DMA goes on"
+    rule = "the machine is about to suspend or hibernate"
+    if f"cannot be preserved: {rule}" not in machine.console():
+        found.append(f"the log does not say '{rule}'")
     fail_if(found)
 
 
@@ -603,7 +610,7 @@ CASES = [
          fault="no vfio-pci in the next kernel"),
     Case("memfd-given-up", "memory that cannot be retrieved is freed if no device needs it",
          bind(given_up, iommu="vtd-scalable"), fault="no memory to retrieve a memfd that no device uses"),
-    Case("uncoop-sleep", "suspend is refused while a device is preserved or incoming",
+    Case("uncoop-sleep", "suspend and hibernation are refused while a device is preserved or incoming",
          bind(sleeps, iommu="vtd-scalable"), kernel="host", fault="the machine is to suspend"),
     Case("uncoop-pasids", "PASIDs are attached and replaced while a device is preserved", bind(pasids, iommu="vtd-scalable"),
          fault="a PASID of a preserved device is attached or replaced"),

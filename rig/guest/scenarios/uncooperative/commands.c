@@ -31,7 +31,8 @@
  *	uncoop look DEV		say what a device's command register is
  *	uncoop close DEV	give a device back
  *	uncoop start		take the devices from reset to DMA again
- *	uncoop sleep STATE	have the machine suspend, in that state of the device
+ *	uncoop sleep STATE	have the machine sleep, in that state of the device
+ *	uncoop going-to-sleep	preserve while the machine goes to sleep; undone again
  *	uncoop pasids		attach and move PASIDs of a preserved device; undone again
  *	uncoop reboot		try the jump; say why it is refused
  *	uncoop undo		close the session before the jump
@@ -83,6 +84,7 @@ static const struct {
 	{ "look", uncoop_look },
 	{ "close", uncoop_close },
 	{ "sleep", uncoop_sleep },
+	{ "going-to-sleep", uncoop_going_to_sleep },
 	{ "pasids", uncoop_pasids },
 	{ "reboot", uncoop_reboot },
 	{ "undo", uncoop_undo },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The machine is to suspend. */
+/* The machine is to suspend or to hibernate. */
 #ifndef RIG_SCENARIOS_UNCOOPERATIVE_MACHINE_SLEEP_H
 #define RIG_SCENARIOS_UNCOOPERATIVE_MACHINE_SLEEP_H
 
@@ -7,5 +7,7 @@
 
 /* In each way there is; the kernel goes no further than to stop all processes. */
 void uncoop_sleep(struct rig *r, const char *state);
+/* Preserve while it goes to sleep; undone again. */
+void uncoop_going_to_sleep(struct rig *r, const char *arg);
 
 #endif
