@@ -70,18 +70,19 @@ def bus_resets(machine, bridge):
 
 
 @guarded
-def resetting(machine, begin, updates, what="reset", iommu="vtd-scalable", **options):
+def resetting(machine, begin, updates, what="reset", slot=False, iommu="vtd-scalable", **options):
     """A process resets the device all the time, which ends its DMA; reboot(2) is tried until no
     reset is under way. The device arrives, and works when it is set up anew.
 
-    To see frozen-hot-reset and frozen-bus-reset fail: without pci_liveupdate_hold_reset() in
-    pci_liveupdate_hold() and without pci_liveupdate_reset_bus() in pci_try_reset_bus() (in
-    pci_try_reset_slot(), where the port has a slot); for the former also without
-    pci_liveupdate_held() in vfio_pci_ioctl_pci_hot_reset(). With only one of them gone the
-    others answer; the look under the locks alone is for a window of microseconds, which
-    these cases do not hit for certain.
+    To see frozen-bus-reset fail: without pci_liveupdate_hold_reset() in pci_liveupdate_hold()
+    and without pci_liveupdate_reset_bus() in pci_try_reset_bus(). For frozen-hot-reset, and for
+    frozen-slot-reset in pci_try_reset_slot(), also without pci_liveupdate_held() in
+    vfio_pci_ioctl_pci_hot_reset(). With only one of them gone the others answer: the look under
+    the locks alone is for a window of microseconds, which these cases do not hit for certain.
     """
     run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 20 * updates, **options)
+    if slot:
+        must_see("a slot of the kernel's own below the port", f"{PORT}: pciehp: Slot #" in machine.console())
     machine.trace(config.EVENT)
     for stage in range(2, updates + 2):
         since = len(machine.events)
@@ -160,6 +161,10 @@ CASES = [
            bind(resetting, updates=UPDATES, what=what, behind="port", extra=SLOW_LINK),
            fault=f"a process resets the bus {how} while the kernel is replaced")
       for what, how in (("hot-reset", "through VFIO"), ("bus-reset", "through its bridge"))),
+    Case("frozen-slot-reset", f"a process resets the device's slot through VFIO all through {UPDATES} updates",
+         bind(resetting, updates=UPDATES, what="hot-reset", slot=True, behind="port",
+              extra=(*SLOW_LINK, "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")),
+         kernel="host", fault="a process resets the slot through VFIO while the kernel is replaced"),
     Case("frozen-unbind", "a process takes the driver from the device after the freeze", bind(once, what="unbind", answer=WAITS),
          fault="the driver is taken from a device while the kernel is replaced"),
     Case("frozen-remove", "a process removes the device after the freeze", bind(once, what="remove", answer=WAITS),
