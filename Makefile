@@ -110,7 +110,7 @@ checkpatch sparse warnings clang kernel-doc: setup
 	@scripts/check-style $@
 
 clean:
-	rm -rf build/kernel-* build/lab build/guest build/selftests build/rig build/demo build/test build/series \
+	rm -rf build/kernel-* build/lab build/stock build/guest build/selftests build/rig build/demo build/test build/series \
 		build/deb build/lib build/cmd build/agent build/*-test build/*-static
 
 distclean:
