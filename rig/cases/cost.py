@@ -70,6 +70,45 @@ def cost(machine, begin, iommu, append="", grows=None):
     machine.figures["outcome"] = f"found: the {grows} grows with the number of tables" if grows else ""
 
 
+SMALL, LARGE = 1000, 8000       # tables, and pages of memory, of the VM that is waited for
+CALLS = ("create", "memfd", "iommufd", "device", "view", "undo", "replace")
+
+
+def waits(machine, iommu, append="", grows=None):
+    """
+    Two VMs on a machine with one CPU, the small one with a real-time priority: when its
+    timer expires it goes on, wherever in the kernel the other one is. So what a call of
+    its takes beyond its own work is time for which the other one has a lock. That must
+    not grow with the other's memory. grows: the call that has to be found, with the law
+    broken; the others may wait as well.
+    """
+    machine.start(iommu=iommu, devices=ports(2), count=True, limit_s=900, quiet_s=120,
+                  append=f"rig.neighbours=1 {COUNTED} {append}".strip())
+    machine.wait("neighbours", timeout_s=300)
+    rows = []
+    for tables in (SMALL, LARGE):
+        since = len(machine.events)
+        machine.send(f"neighbours {tables}")
+        rows.append(machine.wait("waits", since=since, timeout_s=300))
+    machine.send("off")
+    machine.finish()
+    machine.figures["rounds"] = [row["rounds"] for row in rows]
+    machine.figures["thousand_instructions"] = {"other": [row["took_ns"] // 1000 for row in rows]}
+    found = []
+    for call in CALLS:
+        values = [row[f"{call}_ns"] for row in rows]
+        machine.figures["thousand_instructions"][call] = [ns // 1000 for ns in values]
+        more = (values[1] - values[0]) / (LARGE - SMALL)
+        machine.figures[f"{call}_instructions_per_table"] = round(more, 1)
+        if more > FEW:
+            found.append(call)
+    if grows not in (found or [None]):
+        raise Failed(f"waits for longer, the more memory another VM has: {', '.join(found) or 'nothing'}; "
+                     f"expected {grows or 'nothing'}: {machine.figures['thousand_instructions']}")
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = f"found: {', '.join(found)} waits in proportion to another VM's memory" if found else ""
+
+
 MOST = 64                       # devices
 
 
@@ -127,5 +166,9 @@ CASES = [
     Case("cost-boot", "negative: the boot looks at all tables",
          bind(cost, iommu="vtd-scalable", append="liveupdate.check_tables=1", grows="restore"),
          fault="the boot does work in proportion to memory"),
+    Case("waits", "no call of one VM waits for another one in proportion to its memory", bind(waits, iommu="vtd-scalable")),
+    Case("waits-locked", "negative: tables are preserved under the lock that all VMs share",
+         bind(waits, iommu="vtd-scalable", append="liveupdate.break=wait", grows="iommufd"), kernel="lab",
+         fault="a VM waits for another one in proportion to its memory"),
     Case("many", "64 devices with a HWPT each", bind(many, iommu="vtd-scalable")),
 ]

@@ -19,6 +19,7 @@
  *	late			let the jump fail in each way there is
  *	skew [kept]		load kernels that do not read what this one writes
  *	tables N		map so much that there are N more tables
+ *	neighbours N		how long one VM waits for another one with N tables
  *	memory			say how much memory is used for what
  *	shrink			replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
@@ -71,6 +72,7 @@
 #include "scenarios/damaged_handover.h"
 #include "scenarios/freeze_race.h"
 #include "scenarios/many_devices.h"
+#include "scenarios/neighbours.h"
 #include "scenarios/other_device.h"
 #include "scenarios/replace.h"
 #include "scenarios/uncooperative/commands.h"
@@ -330,6 +332,11 @@ static void send_signal(struct rig *r, char *args)
 	signal_spawned(atoi(args));
 }
 
+static void neighbours(struct rig *r, char *args)
+{
+	neighbours_measure(strtoull(args, NULL, 0));
+}
+
 static void try(struct rig *r, char *args)
 {
 	preserve_other_device(r, args);
@@ -357,6 +364,7 @@ static const struct {
 	{ "late", late },
 	{ "skew", skew },
 	{ "tables", tables },
+	{ "neighbours", neighbours },
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },

@@ -26,6 +26,7 @@
 #include "libcontinuo/vm.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/many_devices.h"
+#include "scenarios/neighbours.h"
 #include "update/preserve.h"
 #include "update/resume.h"
 
@@ -104,6 +105,8 @@ int main(int argc, char **argv)
 			emit("idle", "");
 		else
 			many_resume();
+	} else if (neighbours_wanted()) {
+		neighbours_start();
 	} else if (tenants_wanted()) {
 		agent_begin();
 		if (stage == 1)

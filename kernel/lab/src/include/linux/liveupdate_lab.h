@@ -41,6 +41,8 @@ struct luo_ser;
  *	its domain once more.
  * @LIVEUPDATE_LAW_REMAP: "remap": interrupt remapping is off over the jump.
  * @LIVEUPDATE_LAW_ADOPT: "adopt": tables are adopted without being compared.
+ * @LIVEUPDATE_LAW_WAIT: "wait": the tables of a domain are preserved under the lock
+ *	that all VMs share.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -59,6 +61,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_COST,
 	LIVEUPDATE_LAW_REMAP,
 	LIVEUPDATE_LAW_ADOPT,
+	LIVEUPDATE_LAW_WAIT,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -31,6 +31,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_COST]	= "cost",
 	[LIVEUPDATE_LAW_REMAP]	= "remap",
 	[LIVEUPDATE_LAW_ADOPT]	= "adopt",
+	[LIVEUPDATE_LAW_WAIT]	= "wait",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
