@@ -357,6 +357,56 @@ void image_drop(enum page_name page)
 	pages[page].preserved = false;
 }
 
+void image_victim(struct damage_victim *v)
+{
+	*v = (struct damage_victim) {
+		.foreign = PAGE_PA(P_NR),
+		.iommu = (void *)pages[P_ROOT].now,
+		.hw = (void *)pages[P_IOMMUS].now,
+		.domain = (void *)pages[P_DOMAINS].now,
+		.device = (void *)pages[P_DEVICES].now,
+		.devices = (void *)pages[P_DEVICES].now,
+		.root = (void *)pages[P_UNIT].now,
+		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode ? 4 : 2),
+		.top = (void *)pages[P_TOP0].now,
+		.pci = (void *)pages[P_PCI].now,
+		.iommufd = (void *)pages[P_IOMMUFD].now,
+		.vfio = (void *)pages[P_VFIO].now,
+		.memfd = (void *)pages[P_MEMFD_SER].now,
+		.chunk = (void *)pages[P_MEMFD_CHUNK].now,
+		.folio = (void *)pages[P_MEMFD_LIST].now,
+	};
+	v->other = v->device + 1;
+	v->other_domain = v->domain + 1;
+	v->bridge = &v->pci->devices[0];
+	v->pci_dev = &v->pci->devices[1];
+	if (mode) {
+		v->dir = (void *)pages[P_DIR0].now;
+		v->pasid = (void *)pages[P_PT0].now;
+		v->pasid_entry = (void *)pages[P_PT0].now;
+	} else {
+		v->stranger = v->ctx + 2 * (7 - (DEV0_BDF & 7));
+	}
+}
+
+void image_written(void (*note)(void *data, enum page_name page, size_t offset,
+				u64 value), void *data)
+{
+	for (unsigned int i = 0; i < P_NR; i++) {
+		const u8 *now = pages[i].now, *good = pages[i].good[mode];
+
+		for (size_t at = 0; at < page_bytes(i); at += 8) {
+			u64 value;
+
+			if (!memcmp(now + at, good + at, 8))
+				continue;
+			memcpy(&value, now + at, 8);
+			image_put(i, at, 8, value);
+			note(data, i, at, value);
+		}
+	}
+}
+
 /* --- as the kernel does it, in the same order --- */
 
 /*

@@ -10,6 +10,8 @@
 #include <linux/liveupdate_check.h>
 #include <linux/types.h>
 
+#include "../../kernel/lab/src/kernel/liveupdate/lab/damage.h"
+
 enum page_name {
 	P_ROOT,		/* struct iommu_ser */
 	P_IOMMUS,
@@ -69,6 +71,11 @@ unsigned int image_order(enum page_name page);
 /* @len bytes of @value at @offset of @page; false if that is not inside. */
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);
 void image_drop(enum page_name page);
+/* What a damage can name: device 0 is meant, and the bridge is one of other devices. */
+void image_victim(struct damage_victim *v);
+/* That was written to: @note is called for each eight bytes that are not good. */
+void image_written(void (*note)(void *data, enum page_name page, size_t offset,
+				u64 value), void *data);
 
 /* One line for each thing that was refused: "device 0: why"; "" if all is well. */
 void image_judge(char *out, size_t len);
