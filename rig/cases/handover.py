@@ -2,7 +2,8 @@
 """
 Handovers that are damaged on the way: the outgoing kernel spoils one thing of
 what it hands over (liveupdate.corrupt=, see kernel/lab/src/kernel/liveupdate/lab/corrupt.c), and
-the next kernel has to notice. It refuses, blocks and resets the device that is
+the next kernel has to notice. What is tried, and what is said of it, is in tests/damages/damages,
+which the native tests judge, too. The next kernel refuses, blocks and resets the device that is
 concerned; the other device goes on without loss, and the boot goes on.
 
 One machine goes through many damages. A kernel of the laboratory does the damage, the
@@ -16,175 +17,17 @@ import errno
 import os
 import re
 import time
-from dataclasses import dataclass, replace
 
+from rig.lib import damages as table
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import TRACE_LIMIT_BYTES, bind, guarded, must_see
 from rig.referee import audio, dmalog, frames
 
 BUS_MASTER = 0x4
-KEPT, FRESH, STUCK = "kept", "fresh", "stuck"
-
-
-@dataclass
-class Damage:
-    name: str                   # of liveupdate.corrupt=
-    says: str                   # the line of the log, all of it; see LINE_TOKENS
-    iommu: str = ""             # only with that one
-    target: str = ""            # only if that device is meant; audio is behind a bridge
-    faults: bool = False        # the hardware may refuse the device's requests
-    other: str = KEPT           # the device that is not meant; "" if either will do
-    meant: str = FRESH          # the device that is meant
-
-    def line(self, meant):
-        """What matches that line, if the device with the address MEANT is meant."""
-        out = re.escape(self.says).replace(re.escape("{meant}"), re.escape(meant))
-        for token, pattern in LINE_TOKENS.items():
-            out = out.replace(re.escape(token), pattern)
-        return re.compile(out)
-
-
-# What differs from run to run. {meant} is the address of the device that is meant.
-LINE_TOKENS = {"{n}": r"\d+", "{pa}": "0x[0-9a-f]+", "{bdf}": "[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]",
-               "{slot}": "[0-9a-f]{2}:[0-9a-f]{2}"}
-
-# Who says it, and of what
-DOMAIN = "liveupdate: domain {n} refused: "
-UNIT = "liveupdate: IOMMU {n} refused: "
-DEV = "liveupdate: {meant} refused: "
-ROOT = "liveupdate: handover of the IOMMUs refused: "
-DMAR = "liveupdate: dmar0: "
-PCI = "pci {bdf}: liveupdate: not taken over, bus mastering is off: "
-PCI_MEANT = PCI.replace("{bdf}", "{meant}")
-LIST = "liveupdate: handover of PCI devices at {pa} cannot be used: %s; no device is taken over"
-IOMMUFD = "liveupdate: handover of an iommufd refused: "
-MEMFD = "liveupdate: handover of a memfd refused: "
+KEPT, FRESH, STUCK, ANY = table.OUTCOMES
+# The line of the log that says it of the data of a VFIO file begins so.
 VFIO = "liveupdate: data of a vfio-pci file at {pa} refused: "
-
-# Damages that break the same rule, and so cannot be told apart by what is said.
-# All others can; tests/damages/check has a look.
-SAME_RULE = (
-    {"domain_level", "domain_bits"},
-    {"domain_top_foreign", "domain_top_mmio"},
-    {"device_segment", "device_bdf"},
-    {"device_domain", "device_domain_free"},
-    {"device_did", "context_did"},          # in legacy mode
-    {"device_did", "pasid_did"},            # in scalable mode
-    {"iommus_mmio", "iommus_beyond", "domains_foreign", "devices_misaligned", "devices_inside"},
-    {"pci_ser_order", "pci_ser_twice"},
-    {"pci_ser_missing", "pci_ser_bridge_users"},    # behind a bridge
-)
-
-# One device is meant. "The other one" is not to notice.
-DEVICE = (
-    Damage("domain_flags", DOMAIN + "unknown flags"),
-    Damage("domain_part_flags", DOMAIN + "unknown flags of the tables"),
-    Damage("domain_format", DOMAIN + "unknown table format"),
-    Damage("domain_level", DOMAIN + "impossible table geometry"),
-    Damage("domain_bits", DOMAIN + "impossible table geometry"),
-    Damage("domain_reserved", DOMAIN + "reserved field is not zero"),
-    Damage("domain_top_foreign", DOMAIN + "topmost table was not preserved"),
-    Damage("domain_top_mmio", DOMAIN + "topmost table was not preserved"),
-    Damage("device_flags", DEV + "unknown flags"),
-    Damage("device_type", DEV + "unknown type of IOMMU"),
-    Damage("device_part_length", DEV + "driver's part has another length"),
-    Damage("device_segment", PCI_MEANT + "its DMA translation was refused or not handed over"),
-    Damage("device_bdf", PCI_MEANT + "its DMA translation was refused or not handed over"),
-    Damage("device_domain", DEV + "domain does not exist"),
-    Damage("device_domain_free", DEV + "domain does not exist"),
-    Damage("device_iommu", DEV + "IOMMU does not exist"),
-    Damage("device_did", DEV + "its context entry has another domain id", iommu="vtd-legacy"),
-    Damage("device_did", DEV + "its PASID entry has another domain id", iommu="vtd-scalable"),
-    Damage("device_did_range", DEV + "its domain id is out of range"),
-    Damage("device_entry", DEV + "page of its context entry was not preserved"),
-    Damage("device_max_pasid", DEV + "its number of PASIDs is impossible", iommu="vtd-scalable"),
-    Damage("device_pasid", DEV + "its PASID directory was not preserved", iommu="vtd-scalable"),
-    Damage("context_rsvd", DEV + "reserved bits of its context entry are set", iommu="vtd-legacy", faults=True),
-    Damage("context_top", DEV + "its context entry refers to other tables", iommu="vtd-legacy"),
-    Damage("context_did", DEV + "its context entry has another domain id", iommu="vtd-legacy"),
-    Damage("context_dir", DEV + "its context entry refers to another PASID directory", iommu="vtd-scalable"),
-    Damage("dir_foreign", DEV + "a PASID table of it was not preserved", iommu="vtd-scalable"),
-    Damage("pasid_rsvd", DEV + "reserved bits of its PASID entry are set", iommu="vtd-scalable", faults=True),
-    Damage("pasid_top", DEV + "its PASID entry refers to other tables", iommu="vtd-scalable"),
-    Damage("pasid_did", DEV + "its PASID entry has another domain id", iommu="vtd-scalable"),
-    Damage("pasid_second", DEV + "it has a PASID that was not handed over", iommu="vtd-scalable"),
-    Damage("pci_ser_missing", PCI_MEANT + "running, but not in the handover", target="nic"),
-    Damage("pci_ser_device", PCI_MEANT + "vendor or device ID differs from the handover"),
-    Damage("pci_ser_class", PCI_MEANT + "class or revision differs from the handover"),
-)
-
-# Nothing of the handover can be used: all are refused.
-ALL = tuple(replace(damage, other=FRESH) for damage in (
-    Damage("iommu_version", ROOT + "unknown version"),
-    Damage("iommu_reserved", ROOT + "reserved field of the root is not zero"),
-    Damage("iommus_mmio", ROOT + "array was not preserved"),
-    Damage("iommus_beyond", ROOT + "array was not preserved"),
-    Damage("domains_foreign", ROOT + "array was not preserved"),
-    Damage("devices_misaligned", ROOT + "array was not preserved"),
-    Damage("devices_inside", ROOT + "array was not preserved"),
-    Damage("arrays_same", ROOT + "arrays overlap"),
-    Damage("unit_type", UNIT + "unknown type of IOMMU"),
-    Damage("unit_flags", UNIT + "unknown flags"),
-    Damage("unit_part_length", UNIT + "driver's part has another length"),
-    Damage("unit_part_behind", UNIT + "bytes behind the driver's part are not zero"),
-    Damage("unit_mode", DMAR + "handover refused: hardware is in another mode than the handover", iommu="vtd-legacy"),
-    Damage("unit_mode", DEV + "PASID directory of a device in legacy mode", iommu="vtd-scalable"),
-    Damage("unit_reg", PCI_MEANT + "the unit is not in the IOMMU handover"),
-    Damage("unit_root", DMAR + "handover refused: hardware has another root table than the handover"),
-    Damage("root_rsvd", DMAR + "bus 00 is blocked: reserved bits of the root entry are set", faults=True),
-    Damage("pci_ser_version", LIST % "version of the list is not known"),
-    Damage("pci_ser_reserved", LIST % "reserved field of the list is not zero"),
-    Damage("pci_ser_count", LIST % "list is longer than its memory"),
-    Damage("pci_ser_order", LIST % "devices are out of order or twice in the list"),
-    Damage("pci_ser_twice", LIST % "devices are out of order or twice in the list"),
-    Damage("pci_ser_flags", LIST % "unknown flags or reserved field of a device"),
-))
-
-# Two entries contradict each other: which one is right is not always known.
-CONTRADICTIONS = (
-    Damage("domain_top_other", DOMAIN + "topmost table is used for something else, too", other=""),
-    Damage("device_did_other", "liveupdate: {bdf} refused: domain id is that of another domain, too", other=""),
-    Damage("device_twice", "liveupdate: {bdf} refused: device is listed twice", meant=""),
-    Damage("context_stranger", DMAR + "entry of {slot}.7 removed: it was not handed over", meant=KEPT),
-)
-
-# Below the topmost table: noticed at boot with liveupdate.check_tables=1, else
-# when the tables are freed.
-TABLES = (Damage("tables_stray", DEV + "one of its tables was not preserved"),)
-TABLES_LATE = (Damage("tables_stray", "liveupdate: the tables below {pa} are not whole, none of them can be freed",
-                      meant=KEPT),)
-
-BRIDGE = (
-    Damage("pci_ser_bridge_bus", PCI + "bus numbers differ from the handover"),
-    Damage("pci_ser_bridge_users", LIST % "count of a bridge", other=FRESH),
-    Damage("pci_ser_missing", LIST % "count of a bridge", other=FRESH),
-)
-
-# The files' own data: the devices are in order and go on, where nobody can have
-# them, until the next kernel stops them.
-FILES = (
-    Damage("iommufd_version", IOMMUFD + "unknown version", meant=STUCK, other=STUCK),
-    Damage("iommufd_count", IOMMUFD + "its number of HWPTs is impossible", meant=STUCK, other=STUCK),
-    Damage("iommufd_token", IOMMUFD + "token is there twice", meant=STUCK, other=STUCK),
-    Damage("iommufd_domain", IOMMUFD + "domain of a HWPT is out of range", meant=STUCK, other=STUCK),
-    Damage("vfio_version", VFIO + "unknown version", meant=STUCK),
-    Damage("vfio_reserved", VFIO + "reserved field is not zero", meant=STUCK),
-    Damage("vfio_bdf", "liveupdate: 0000:00:1e.7 of a vfio-pci file is not there", meant=STUCK),
-)
-
-# The memory itself: as with the other files, but nobody can map it anew either.
-MEMORY = tuple(replace(damage, meant=STUCK, other=STUCK) for damage in (
-    Damage("memfd_flags", MEMFD + "unknown flags"),
-    Damage("memfd_count", MEMFD + "its number of folios is impossible"),
-    Damage("memfd_pages", MEMFD + "its list of folios has another length than its number of folios"),
-    Damage("memfd_list", MEMFD + "a page of its list of folios was not preserved"),
-    Damage("memfd_foreign", MEMFD + "a folio of it was not preserved"),
-    Damage("memfd_twice", MEMFD + "a folio of it is used for something else, too"),
-    Damage("memfd_order", MEMFD + "its folios do not follow each other"),
-))
-
-DAMAGES = (*DEVICE, *ALL, *CONTRADICTIONS, *TABLES, *TABLES_LATE, *BRIDGE, *FILES, *MEMORY)
 
 
 class Stage:
@@ -210,6 +53,10 @@ class Stage:
 def consoles(machine):
     """Console text by stage: [1] is the first kernel's."""
     return re.split(r"^.*\] Linux version .*$", machine.console(), flags=re.M)
+
+
+def edits_of(name):
+    return next(d.edits for d in table.read() if d.name == name)
 
 
 def go(run, number, options):
@@ -262,7 +109,7 @@ def look(run, stage, text, target):
         found += shown(stage, text)
     for name, expected in ((target, damage.meant), (other, damage.other)):
         got = stage.first("resumed")[name]
-        if expected and got != expected:
+        if expected not in (ANY, got):
             found.append(f"{name} is {got}, not {expected}")
         bdf, sid = run.ready[name], run.preserved[name]
         command = stage.first("found", what=name)["pci_command"]
@@ -304,9 +151,10 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
+def damaged(machine, begin, mode, group, target="nic", append="", **options):
     """One machine, one damage an update; TARGET is the device that is meant."""
-    damages = [d for d in damages if d.iommu in ("", iommu) and d.target in ("", target)]
+    iommu = f"vtd-{mode}"
+    damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
     updates = 2 * len(damages)
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
@@ -319,7 +167,7 @@ def damaged(machine, begin, iommu, damages, target="nic", append="", **options):
     for damage in damages:
         number += 1
         start = len(machine.events)
-        since = go(run, number, f"preserve=1 corrupt={damage.name}:{run.ready[target]}")
+        since = go(run, number, f"preserve=1 corrupt={run.ready[target]},{damage.edits}")
         if damage.says.startswith(VFIO):
             machine.send("view damaged")
             machine.wait("viewed", since=since)
@@ -374,7 +222,7 @@ def unresettable(machine, begin, iommu, append=""):
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
     bdf = run.ready["audio"]
-    since = go(run, 2, f"preserve=1 corrupt=pci_ser_class:{bdf}")
+    since = go(run, 2, f"preserve=1 corrupt={bdf},{edits_of('pci_ser_class')}")
     run.rest(1)
     stage = Stage(run, None, 2, since)
     run.sound = False               # What it played is not judged, nor is it for its DMA to go on.
@@ -407,7 +255,7 @@ def trusted(machine, begin, iommu, name, target="nic"):
     run.rest(1)
     machine.expected.append("")         # What else becomes of that kernel is not the point.
     since = len(machine.events)
-    machine.send(f"update corrupt={name}:{run.ready[target]}")
+    machine.send(f"update corrupt={run.ready[target]},{edits_of(name)}")
     boot = machine.wait("boot", stage=2, since=since, timeout_s=60)
     machine.wait("found", what=target, since=since)
     time.sleep(1)
@@ -439,34 +287,43 @@ def untouched(run, stages, name):
 JUDGED = {"kernel": "lab", "next_kernel": "rig"}
 
 
+# The groups of the table that a case tries
+GROUPS = set()
+
+
+def tries(mode, group, **options):
+    GROUPS.add(group)
+    return bind(damaged, mode=mode, group=group, **options)
+
+
 def _cases():
     for mode in ("legacy", "scalable"):
         for target in ("nic", "audio"):
             yield Case(f"{mode}-damaged-{target}", f"each damage of the handover that concerns one device: {target}",
-                       bind(damaged, iommu=f"vtd-{mode}", damages=DEVICE, target=target),
+                       tries(mode, "device", target=target),
                        fault="one device's part of the handover damaged", **JUDGED)
         yield Case(f"{mode}-damaged-all", "each damage of the handover that concerns all devices",
-                   bind(damaged, iommu=f"vtd-{mode}", damages=ALL), fault="the handover as a whole damaged", **JUDGED)
+                   tries(mode, "all"), fault="the handover as a whole damaged", **JUDGED)
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
-                   bind(damaged, iommu=f"vtd-{mode}", damages=FILES), fault="data of iommufd or VFIO file damaged", **JUDGED)
+                   tries(mode, "files"), fault="data of iommufd or VFIO file damaged", **JUDGED)
     yield Case("damaged-memory", "what is handed over of a memfd is damaged",
-               bind(damaged, iommu="vtd-scalable", damages=MEMORY), fault="data of a memfd damaged", **JUDGED)
+               tries("scalable", "memory"), fault="data of a memfd damaged", **JUDGED)
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
-               bind(damaged, iommu="vtd-scalable", damages=TABLES, append="liveupdate.check_tables=1"),
+               tries("scalable", "tables", append="liveupdate.check_tables=1"),
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)
     yield Case("damaged-tables-late", "a table entry leads astray, which is noticed when the tables are freed",
-               bind(damaged, iommu="vtd-legacy", damages=TABLES_LATE), fault="an entry of a translation table leads astray", **JUDGED)
+               tries("legacy", "late"), fault="an entry of a translation table leads astray", **JUDGED)
     yield Case("damaged-unresettable", "a device is refused that cannot be reset",
                bind(unresettable, iommu="vtd-legacy", append="iommu.passthrough=1"),
                fault="a device is refused that cannot be reset, iommu.passthrough=1", **JUDGED)
     yield Case("damaged-trusted", "negative: the handover is damaged, and the next kernel trusts it",
                bind(trusted, iommu="vtd-legacy", name="device_did"), kernel="lab")
     yield Case("damaged-twice", "two entries of the handover contradict each other",
-               bind(damaged, iommu="vtd-legacy", damages=CONTRADICTIONS, target="audio"),
+               tries("legacy", "twice", target="audio"),
                fault="two entries of the handover contradict each other", **JUDGED)
     # The audio device's bridge: with one bus more the NIC's would have the other device, too.
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
-               bind(damaged, iommu="vtd-scalable", damages=BRIDGE, target="audio", behind="port"),
+               tries("scalable", "bridge", target="audio", behind="port"),
                fault="a bridge's part of the handover damaged", **JUDGED)
 
 

@@ -5,7 +5,7 @@
  * and the others are set up anew, so that the next update can follow.
  *
  * Options: salvage=1 takes this in place of the ordinary takeover, and wants
- * hwpt=each; corrupt=NAME[:BDF] damages the handover of the next jump.
+ * hwpt=each; corrupt=BDF,EDIT[,EDIT...] damages the handover of the next jump.
  *
  * A device is reported as "kept" (came back and never stopped), "fresh" (was
  * refused, is set up anew) or "stuck" (goes on, and nobody can have it).
