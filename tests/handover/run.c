@@ -8,9 +8,9 @@
  *
  *	mode legacy|scalable|both
  *	v1				of the version before
- *	put PAGE OFFSET BYTES VALUE	VALUE: numbers and pa(PAGE), joined by +
+ *	damage EDIT[,EDIT...]		in the language of the table, of device 0
+ *	put PAGE OFFSET BYTES VALUE	what has no path. VALUE: numbers and pa(PAGE), joined by +
  *	drop PAGE			was not preserved
- *	damage EDIT[,EDIT...]		in the language of the table
  *	expect WHAT: WHY
  *
  * With -c DIRECTORY each is also written there as an input for the fuzzer.
@@ -283,7 +283,7 @@ static void judge_language(void)
 		{ "top[512]=1", "an index is out of range" },
 		{ "top[1=1", "']' is missing" },
 		{ "dir[0]=1", "there is nothing that a path leads to" },
-		{ "domain.flags=1,domain.type=1", "this base has no such field" },
+		{ "domain.flags=1,domain.kind=1", "this base has no such field" },
 	};
 	struct damage_victim v;
 	unsigned int written;

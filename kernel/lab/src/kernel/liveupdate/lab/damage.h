@@ -28,7 +28,7 @@ struct damage_pasid {
  * @other:         Another preserved device.
  * @other_domain:  The domain of @other.
  * @root:          The root entry of the device's bus; of a half of it in scalable mode.
- * @ctx:           The context entry of the device.
+ * @ctx:           The context entry of the device: two words, in scalable mode four.
  * @stranger:      In legacy mode: the context entry of function 7 beside the device.
  * @dir:           The PASID directory of the device.
  * @pasid:         The first PASID table of the device, by words.
