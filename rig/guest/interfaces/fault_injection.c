@@ -6,6 +6,10 @@
  * Nobody else calls these functions. Which place it was is in the kernel log: the
  * stack. All rules of live updates are asked by one function; which of them it was
  * says the address of the rule, its second argument, in the registers there.
+ *
+ * Option: fault_reject=START-END, addresses in hexadecimal. What code in between
+ * allocates does not fail and is not counted, if the kernel can tell
+ * (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +23,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "core/options.h"
 #include "interfaces/fault_injection.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
@@ -46,8 +51,27 @@ static void inject(const char *name, const char *retval)
 	write_file(path, retval);
 }
 
+/* Each kind has the range for itself. */
+static void reject(const char *start, const char *end)
+{
+	static const char *const kinds[] = { "failslab", "fail_page_alloc" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), DEBUGFS "%s/stacktrace-depth", kinds[i]);
+		write_file(path, "32");
+		snprintf(path, sizeof(path), DEBUGFS "%s/reject-start", kinds[i]);
+		write_file(path, start);
+		snprintf(path, sizeof(path), DEBUGFS "%s/reject-end", kinds[i]);
+		write_file(path, end);
+	}
+}
+
 bool faults_on(void)
 {
+	unsigned long long start, end;
+	char from[24], to[24];
 	static const struct {
 		const char *file, *text;
 	} knob[] = {
@@ -70,6 +94,11 @@ bool faults_on(void)
 		if (access(knob[i].file, W_OK))
 			return false;
 		write_file(knob[i].file, knob[i].text);
+	}
+	if (sscanf(opt("fault_reject", ""), "%llx-%llx", &start, &end) == 2) {
+		snprintf(from, sizeof(from), "%#llx", start);
+		snprintf(to, sizeof(to), "%#llx", end);
+		reject(from, to);
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(functions); i++)
 		inject(functions[i].name, functions[i].retval);
