@@ -6,93 +6,30 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/kexec.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ask.h"
-#include "cmdline.h"
+#include "next.h"
+#include "steps.h"
 
 struct update {
 	const struct options *opt;
 	struct continuo *ctx;
-	struct json_object *o, *steps, *vms;
+	struct json_object *o, *vms;
 	struct json_object *incoming;	/* what came with the last update */
-	char *append;			/* the next kernel's command line */
+	struct steps steps;
+	struct next next;
 	uint32_t timeout;
 	unsigned int registered;
-	bool dry, loaded, partly, taken;
+	bool dry, partly, taken;
 	unsigned int begun;		/* steps of the agent's */
-	struct timespec since;
 };
 
-static double ms_since(const struct timespec *then)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - then->tv_sec) * 1e3 + (now.tv_nsec - then->tv_nsec) / 1e6;
-}
-
-/* A step begins; of a dry run it is all that happens. */
-static void begin(struct update *u, const char *step, const char *fmt, ...)
-{
-	struct json_object *row = model_row(u->steps);
-	char *does;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&does, fmt, args) < 0)
-		abort();
-	va_end(args);
-	model_text(row, "step", step);
-	model_text(row, "does", does);
-	if (!u->dry && isatty(2))
-		fprintf(stderr, "%s: %s\n", step, does);
-	free(does);
-	clock_gettime(CLOCK_MONOTONIC, &u->since);
-}
-
-static void end(struct update *u)
-{
-	size_t n = json_object_array_length(u->steps);
-
-	model_ms(json_object_array_get_idx(u->steps, n - 1), "ms", ms_since(&u->since));
-}
-
 /* --- before anybody is asked --- */
-
-static int check(struct update *u)
-{
-	struct json_object *found = check_host(u->opt), *ready, *rows;
-	int ret = EXIT_FINE;
-
-	begin(u, "check", "is this host ready?");
-	json_object_object_get_ex(found, "ready", &ready);
-	json_object_object_get_ex(found, "host", &rows);
-	for (size_t i = 0; i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i), *ok, *what, *why;
-
-		json_object_object_get_ex(row, "ok", &ok);
-		if (strcmp(json_object_get_string(ok), "no"))
-			continue;
-		json_object_object_get_ex(row, "check", &what);
-		json_object_object_get_ex(row, "remedy", &why);
-		trouble("not ready: %s: %s", json_object_get_string(what),
-			json_object_get_string(why));
-		ret = EXIT_NOT_READY;
-	}
-	json_object_put(found);
-	end(u);
-	return ret;
-}
 
 /* Is it one of those that are to be left? */
 static bool is_left(const struct update *u, const char *name)
@@ -114,7 +51,7 @@ static int check_incoming(struct update *u)
 	struct json_object *rows, *name, *state;
 	int ret;
 
-	begin(u, "incoming", "has everything that came with the last update been taken over?");
+	steps_begin(&u->steps, "incoming", "has everything that came with the last update been taken over?");
 	ret = view_incoming(u->opt, u->incoming);
 	for (size_t i = 0; !ret && json_object_object_get_ex(u->incoming, "session", &rows) &&
 			   i < json_object_array_length(rows); i++) {
@@ -128,65 +65,7 @@ static int check_incoming(struct update *u)
 		ret = trouble("session %s came with the last update, and nobody has taken it over: this jump would be its end. Start its VM, or 'continuo finish --discard' it, or --leave it",
 			      json_object_get_string(name));
 	}
-	end(u);
-	return ret;
-}
-
-static int check_next(struct update *u)
-{
-	const char *kernel = u->opt->given[OPT_KERNEL], *initrd = u->opt->given[OPT_INITRD];
-	char *now = read_text(u->opt, "/proc/cmdline"), *why;
-	int ret = EXIT_FINE;
-
-	if (u->opt->given[OPT_APPEND])
-		u->append = strdup(u->opt->given[OPT_APPEND]);
-	else
-		u->append = strdup(now ?: "");
-	begin(u, "next", "%s with %s and '%s'", kernel, initrd ?: "no initramfs", u->append);
-	why = cmdline_objection(now ?: "", u->append);
-	if (why)
-		ret = trouble("the next kernel's command line: %s", why);
-	else if (access(kernel, R_OK))
-		ret = trouble("%s: %s", kernel, strerror(errno));
-	else if (initrd && access(initrd, R_OK))
-		ret = trouble("%s: %s", initrd, strerror(errno));
-	free(why);
-	free(now);
-	end(u);
-	return ret;
-}
-
-static int kexec_load(int kernel, int initrd, const char *append, unsigned long flags)
-{
-	return syscall(SYS_kexec_file_load, kernel, initrd, append ? strlen(append) + 1 : 0,
-		       append, flags) ? -errno : 0;
-}
-
-static int load(struct update *u)
-{
-	const char *name = u->opt->given[OPT_KERNEL], *initrd = u->opt->given[OPT_INITRD];
-	int kernel, ramfs = -1, ret;
-
-	begin(u, "load", "kexec_file_load of %s; what was loaded before is replaced", name);
-	if (u->dry)
-		return EXIT_FINE;
-	kernel = open(name, O_RDONLY | O_CLOEXEC);
-	if (initrd)
-		ramfs = open(initrd, O_RDONLY | O_CLOEXEC);
-	if (kernel < 0 || (initrd && ramfs < 0)) {
-		ret = trouble("%s: %s", kernel < 0 ? name : initrd, strerror(errno));
-	} else {
-		ret = kexec_load(kernel, ramfs, u->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
-		u->loaded = !ret;
-		if (ret)
-			ret = trouble("%s cannot be loaded: %s; the kernel log says why", name,
-				      strerror(-ret));
-	}
-	if (kernel >= 0)
-		close(kernel);
-	if (ramfs >= 0)
-		close(ramfs);
-	end(u);
+	steps_end(&u->steps);
 	return ret;
 }
 
@@ -202,12 +81,12 @@ static void count(void *arg, const struct continuo_heard *heard)
 
 static int find_vms(struct update *u)
 {
-	begin(u, "agent", "which VMs are registered?");
+	steps_begin(&u->steps, "agent", "which VMs are registered?");
 	if (!u->dry && continuo_update_begin(u->ctx))
 		return ask_trouble(u->ctx);
 	if (continuo_update_vms(u->ctx, count, u))
 		return ask_trouble(u->ctx);
-	end(u);
+	steps_end(&u->steps);
 	if (u->registered || u->opt->given[OPT_WITHOUT_VMS])
 		return EXIT_FINE;
 	return trouble("no VM is registered with the agent, and those that are not may lose their devices; --without-vms updates all the same");
@@ -233,12 +112,12 @@ static const struct {
 static void listen_to_step(struct update *u, const char *step)
 {
 	if (u->begun)
-		end(u);
+		steps_end(&u->steps);
 	u->partly |= !strcmp(step, "partly");
 	for (size_t i = 0; i < STEPS; i++) {
 		if (strcmp(steps[i].step, step))
 			continue;
-		begin(u, step, "%s", steps[i].does);
+		steps_begin(&u->steps, step, "%s", steps[i].does);
 		u->begun++;
 		return;
 	}
@@ -275,10 +154,10 @@ static int leave(struct update *u, const char *name)
 {
 	int ret = 0;
 
-	begin(u, "leave", "go on without %s; the jump is its end", name);
+	steps_begin(&u->steps, "leave", "go on without %s; the jump is its end", name);
 	if (!u->dry)
 		ret = continuo_update_leave(u->ctx, name);
-	end(u);
+	steps_end(&u->steps);
 	/* One that came with the last update, and that the agent has not been asked for. */
 	if (ret == -ENOENT && came_before(u, name))
 		ret = 0;
@@ -354,7 +233,7 @@ static int ask_to_go(struct update *u)
 		for (size_t i = 0; i < STEPS; i++)
 			if (strcmp(steps[i].step, "undo") && strcmp(steps[i].step, "count") &&
 			    strcmp(steps[i].step, "seal"))
-				begin(u, steps[i].step, "%s, within %u s", steps[i].does, u->timeout / 1000);
+				steps_begin(&u->steps, steps[i].step, "%s, within %u s", steps[i].does, u->timeout / 1000);
 		return EXIT_FINE;
 	}
 	ret = continuo_update_go(u->ctx, u->timeout, flags, listen_to, u);
@@ -366,7 +245,7 @@ static int ask_to_go(struct update *u)
 	}
 	if (ret == -ESTALE) {
 		/* What is loaded is the other one's now. */
-		u->loaded = false;
+		u->next.loaded = false;
 		u->taken = true;
 	}
 	if (ret == -ETIMEDOUT && !u->opt->given[OPT_LEAVE_SILENT])
@@ -375,26 +254,12 @@ static int ask_to_go(struct update *u)
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
 
-static void unload(struct update *u)
-{
-	int ret;
-
-	if (!u->loaded)
-		return;
-	begin(u, "unload", "the loaded kernel is unloaded");
-	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
-	if (ret)
-		trouble("the loaded kernel cannot be unloaded: %s", strerror(-ret));
-	u->partly |= !!ret;
-	end(u);
-}
-
 static int go(struct update *u)
 {
 	int ret = u->dry ? EXIT_FINE : begin_to_heed(u);
 
 	if (!ret)
-		ret = load(u);
+		ret = next_load(&u->next);
 	if (!ret)
 		ret = leave_named(u);
 	if (!ret)
@@ -412,7 +277,7 @@ static int wait_for_end(const struct options *opt, const char *command, bool abo
 		return EXIT_TROUBLE;
 	u.o = model_new(command);
 	model_text(u.o, "outcome", "undone");
-	u.steps = model_table(u.o, "step");
+	u.steps.rows = model_table(u.o, "step");
 	u.vms = model_table(u.o, "vm");
 	ret = abort ? continuo_update_abort(u.ctx) : continuo_update_attach(u.ctx, listen_to, &u);
 	if (ret)
@@ -451,6 +316,8 @@ int cmd_update(const struct options *opt)
 {
 	struct update u = {
 		.opt = opt,
+		.steps = { .dry = opt->given[OPT_DRY_RUN] },
+		.next = { .opt = opt, .steps = &u.steps },
 		.dry = opt->given[OPT_DRY_RUN],
 		.timeout = ask_timeout(opt),
 	};
@@ -462,16 +329,16 @@ int cmd_update(const struct options *opt)
 		return EXIT_USAGE;
 	u.o = model_new("update");
 	model_text(u.o, "outcome", "refused");
-	u.steps = model_table(u.o, "step");
+	u.steps.rows = model_table(u.o, "step");
 	u.vms = model_table(u.o, "vm");
 	u.incoming = model_new("incoming");
 
-	ready = ret = check(&u);
+	ready = ret = next_check_host(&u.next);
 	/* A dry run says all that it can. */
 	if (!ret || u.dry)
 		ret = check_incoming(&u);
 	if (!ret || u.dry)
-		ret = check_next(&u) ?: ret;
+		ret = next_check(&u.next) ?: ret;
 	if (!ret) {
 		u.ctx = ask_begin(opt, true);
 		ret = u.ctx ? find_vms(&u) : EXIT_TROUBLE;
@@ -479,7 +346,7 @@ int cmd_update(const struct options *opt)
 	if (!ret) {
 		ret = go(&u);
 		if (ret && !u.dry) {
-			unload(&u);
+			u.partly |= !!next_unload(&u.next);
 			model_text(u.o, "outcome", u.taken ? "taken over by another operator" :
 				   u.partly ? "undone, but not by all" : "undone");
 		}
@@ -490,6 +357,6 @@ int cmd_update(const struct options *opt)
 	json_object_put(u.o);
 	json_object_put(u.incoming);
 	continuo_free(u.ctx);
-	free(u.append);
+	free(u.next.append);
 	return ret ?: ready;
 }

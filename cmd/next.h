@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The next kernel: whether it will do, and putting it in place for the jump. */
+#ifndef NEXT_H
+#define NEXT_H
+
+#include "commands.h"
+#include "steps.h"
+
+struct next {
+	const struct options *opt;
+	struct steps *steps;
+	char *append;			/* its command line; to be freed */
+	bool loaded;			/* by this process, and not unloaded since */
+};
+
+/* Each is a step. They return an exit status; if it is not EXIT_FINE, it was said why. */
+int next_check_host(struct next *next);
+int next_check(struct next *next);
+int next_load(struct next *next);
+/* Does nothing if this process has loaded none. */
+int next_unload(struct next *next);
+
+#endif
