@@ -5,10 +5,12 @@
 #include <linux/kexec.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmdline.h"
+#include "image.h"
 #include "next.h"
 
 int next_check_host(struct next *next)
@@ -36,11 +38,54 @@ int next_check_host(struct next *next)
 	return ret;
 }
 
+/* What is known of a file before it is loaded. */
+static int look_at(const char *name, unsigned char *head, ssize_t *n, unsigned long long *bytes)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC), ret = EXIT_FINE;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		ret = trouble("%s: %s", name, strerror(errno));
+	else if (!S_ISREG(st.st_mode) || !st.st_size)
+		ret = trouble("%s: this is %s", name, S_ISREG(st.st_mode) ? "an empty file" : "no file with a kernel or initramfs in it");
+	else
+		*bytes += st.st_size;
+	if (!ret && head) {
+		*n = pread(fd, head, IMAGE_HEAD, 0);
+		if (*n < 0)
+			ret = trouble("%s: %s", name, strerror(errno));
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int check_files(struct next *next)
+{
+	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
+	char *meminfo = read_text(next->opt, "/proc/meminfo"), *why = NULL;
+	unsigned char head[IMAGE_HEAD];
+	unsigned long long bytes = 0;
+	ssize_t n = 0;
+	int ret;
+
+	ret = look_at(kernel, head, &n, &bytes);
+	if (!ret && initrd)
+		ret = look_at(initrd, NULL, NULL, &bytes);
+	if (!ret)
+		why = image_objection(head, n, next->append) ?: image_room(bytes, meminfo ?: "");
+	if (why)
+		ret = trouble("%s: %s", kernel, why);
+	free(why);
+	free(meminfo);
+	return ret;
+}
+
 int next_check(struct next *next)
 {
 	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
 	char *now = read_text(next->opt, "/proc/cmdline"), *why;
-	int ret = EXIT_FINE;
+	int ret;
 
 	if (next->opt->given[OPT_APPEND])
 		next->append = strdup(next->opt->given[OPT_APPEND]);
@@ -48,12 +93,8 @@ int next_check(struct next *next)
 		next->append = strdup(now ?: "");
 	steps_begin(next->steps, "next", "%s with %s and '%s'", kernel, initrd ?: "no initramfs", next->append);
 	why = cmdline_objection(now ?: "", next->append);
-	if (why)
-		ret = trouble("the next kernel's command line: %s", why);
-	else if (access(kernel, R_OK))
-		ret = trouble("%s: %s", kernel, strerror(errno));
-	else if (initrd && access(initrd, R_OK))
-		ret = trouble("%s: %s", initrd, strerror(errno));
+	ret = why ? trouble("the next kernel's command line: %s", why) : EXIT_FINE;
+	ret = check_files(next) ?: ret;
 	free(why);
 	free(now);
 	steps_end(next->steps);
@@ -64,6 +105,20 @@ static int kexec_load(int kernel, int initrd, const char *append, unsigned long 
 {
 	return syscall(SYS_kexec_file_load, kernel, initrd, append ? strlen(append) + 1 : 0,
 		       append, flags) ? -errno : 0;
+}
+
+static int say_refused(struct next *next, int err)
+{
+	char *list = read_text(next->opt, "/sys/kernel/security/lockdown"), *lockdown = image_lockdown(list);
+	char *disabled = read_text(next->opt, "/proc/sys/kernel/kexec_load_disabled");
+	char *why = image_refused(err, lockdown, disabled);
+
+	trouble("%s cannot be loaded: %s", next->opt->given[OPT_KERNEL], why);
+	free(why);
+	free(disabled);
+	free(lockdown);
+	free(list);
+	return EXIT_TROUBLE;
 }
 
 int next_load(struct next *next)
@@ -83,8 +138,7 @@ int next_load(struct next *next)
 		ret = kexec_load(kernel, ramfs, next->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
 		next->loaded = !ret;
 		if (ret)
-			ret = trouble("%s cannot be loaded: %s; the kernel log says why", name,
-				      strerror(-ret));
+			ret = say_refused(next, -ret);
 	}
 	if (kernel >= 0)
 		close(kernel);
