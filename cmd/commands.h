@@ -62,6 +62,8 @@ int cmd_report(const struct options *opt);
 
 /* Adds a table "session" of what came from the previous kernel, if there is any. */
 int view_incoming(const struct options *opt, struct json_object *o);
+/* Adds tables "image" and "format" of the kernel that is loaded, if one is. */
+int view_image(const struct options *opt, struct json_object *o);
 /* All of it, as tables by type. */
 int view_all(const struct options *opt, struct json_object *o);
 /* check --bundle */

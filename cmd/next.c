@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmdline.h"
+#include "formats.h"
 #include "image.h"
 #include "next.h"
 
@@ -121,6 +122,20 @@ static int say_refused(struct next *next, int err)
 	return EXIT_TROUBLE;
 }
 
+/* The running kernel has looked into the image when it loaded it. */
+static int check_formats(struct next *next)
+{
+	struct json_object *view = model_new("image");
+	int ret = view_image(next->opt, view);
+	char *why = ret ? NULL : formats_objection(view);
+
+	if (why)
+		ret = trouble("%s: %s", next->opt->given[OPT_KERNEL], why);
+	free(why);
+	json_object_put(view);
+	return ret;
+}
+
 int next_load(struct next *next)
 {
 	const char *name = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
@@ -137,8 +152,7 @@ int next_load(struct next *next)
 	} else {
 		ret = kexec_load(kernel, ramfs, next->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
 		next->loaded = !ret;
-		if (ret)
-			ret = say_refused(next, -ret);
+		ret = ret ? say_refused(next, -ret) : check_formats(next);
 	}
 	if (kernel >= 0)
 		close(kernel);

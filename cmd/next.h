@@ -16,6 +16,7 @@ struct next {
 /* Each is a step. They return an exit status; if it is not EXIT_FINE, it was said why. */
 int next_check_host(struct next *next);
 int next_check(struct next *next);
+/* It may have been loaded, and yet be refused: then it is to be unloaded. */
 int next_load(struct next *next);
 /* Does nothing if this process has loaded none. */
 int next_unload(struct next *next);

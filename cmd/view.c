@@ -228,6 +228,14 @@ int view_incoming(const struct options *opt, struct json_object *o)
 	return read_view(opt, o, &want);
 }
 
+int view_image(const struct options *opt, struct json_object *o)
+{
+	static const char *const types[] = { "image", "format", NULL };
+	const struct wanted want = { types, "outgoing" };
+
+	return read_view(opt, o, &want);
+}
+
 int view_all(const struct options *opt, struct json_object *o)
 {
 	const struct wanted want = {};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which handover formats the loaded kernel reads, from what the running one says of it. */
+#ifndef FORMATS_H
+#define FORMATS_H
+
+#include "model.h"
+
+/*
+ * What keeps VMs from going over to the kernel that is loaded, or NULL; to be freed. @view:
+ * has the tables "image" and "format", if there are any.
+ */
+char *formats_objection(struct json_object *view);
+/* The same tables as one line, to see whether another kernel is loaded now; to be freed. */
+char *formats_line(struct json_object *view);
+
+#endif
