@@ -17,6 +17,7 @@
 #include "abi.h"
 #include "cmdline.h"
 #include "commands.h"
+#include "placed.h"
 #include "record.h"
 
 #define PCI	"/sys/bus/pci/devices"
@@ -127,11 +128,30 @@ static void check_live_update(struct check *c)
 	free(lu);
 }
 
+/* To be freed. */
+static char *what_is_loaded(struct check *c)
+{
+	struct json_object *record;
+	char *why, *found = NULL;
+	enum placed placed = placed_find(c->opt, &record, &why);
+
+	if (placed == PLACED_KNOWN)
+		add(&found, "%s is in place since %s", record_text(record, "kernel"), record_text(record, "loaded"));
+	else if (placed == PLACED_UNKNOWN)
+		add(&found, "a kernel is loaded: %s", why);
+	else
+		add(&found, "no kernel is loaded yet%s%s", why ? ": " : "", why ?: "");
+	json_object_put(record);
+	free(why);
+	return found;
+}
+
 static void check_kexec(struct check *c)
 {
 	char *loaded = read_text(c->opt, "/sys/kernel/kexec_loaded") ?:
 		       read_text(c->opt, "/sys/kernel/kexec/loaded");
 	char *disabled = read_text(c->opt, "/proc/sys/kernel/kexec_load_disabled");
+	char *found = NULL;
 
 	if (!loaded || !disabled)
 		say(c, "kexec", NO, "this kernel has none", "it takes CONFIG_KEXEC_FILE");
@@ -139,7 +159,8 @@ static void check_kexec(struct check *c)
 		say(c, "kexec", NO, "it was disabled (kernel.kexec_load_disabled)",
 		    "that lasts until the next reboot; find out who sets it");
 	else
-		say(c, "kexec", YES, strcmp(loaded, "1") ? "no kernel is loaded yet" : "a kernel is loaded", NULL);
+		say(c, "kexec", YES, found = what_is_loaded(c), NULL);
+	free(found);
 	free(loaded);
 	free(disabled);
 }

@@ -11,7 +11,7 @@
 /* What a command ends with. */
 enum {
 	EXIT_FINE = 0,		/* done; of check: the host is ready */
-	EXIT_NOT_READY = 1,	/* check: something stands against it */
+	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin */
 	EXIT_USAGE = 2,
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
 	/* report, when it is asked for how the update ended, and that is not what is expected */
@@ -27,6 +27,7 @@ enum option_id {
 	OPT_AGENT, OPT_TIMEOUT,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
 	OPT_WITHOUT_VMS, OPT_DRY_RUN,
+	OPT_SHOW, OPT_UNLOAD,
 	OPT_DISCARD,
 	OPT_BUNDLE,
 	OPT_RECORD, OPT_SVG, OPT_WAIT, OPT_EXPECT, OPT_BOOT,
@@ -46,6 +47,7 @@ int cmd_check(const struct options *opt);
 int cmd_list(const struct options *opt);
 int cmd_show(const struct options *opt);
 int cmd_inspect(const struct options *opt);
+int cmd_load(const struct options *opt);
 int cmd_update(const struct options *opt);
 int cmd_attach(const struct options *opt);
 int cmd_abort(const struct options *opt);

@@ -26,6 +26,8 @@ static const struct command {
 } commands[] = {
 	{ "check", "", "is this host ready for a live update, and which devices could go over? Ends with 1 if not",
 	  0, 0, cmd_check },
+	{ "load", "", "put the next kernel in place, hours before the update if one likes; what can be known of it is checked now",
+	  0, 0, cmd_load },
 	{ "update", "", "replace the kernel: check, load, have all VMs preserve and suspend, jump; undo it all if that fails",
 	  0, 0, cmd_update },
 	{ "attach", "", "take over an update that is running, whoever began it, and wait for its end",
@@ -66,11 +68,13 @@ static const struct described_option {
 	[OPT_ROOT] = { "root", 'r', "DIR", NULL, "look at DIR/sys, DIR/proc and DIR/dev, a copy of those of another machine" },
 	[OPT_HELP] = { "help", 'h', NULL, NULL, "say this" },
 	[OPT_VERSION] = { "version", 'V', NULL, NULL, "say the version" },
-	[OPT_KERNEL] = { "kernel", 'k', "FILE", "update", "the next kernel's image" },
-	[OPT_INITRD] = { "initrd", 'i', "FILE", "update", "its initramfs" },
-	[OPT_APPEND] = { "append", 'a', "LINE", "update", "its command line" },
-	[OPT_REUSE_CMDLINE] = { "reuse-cmdline", 0, NULL, "update", "in place of --append: that of this kernel" },
-	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "update", "say what would be done, and do nothing" },
+	[OPT_KERNEL] = { "kernel", 'k', "FILE", "load update", "the next kernel's image; of update, without it: the one that is in place" },
+	[OPT_INITRD] = { "initrd", 'i', "FILE", "load update", "its initramfs" },
+	[OPT_APPEND] = { "append", 'a', "LINE", "load update", "its command line" },
+	[OPT_REUSE_CMDLINE] = { "reuse-cmdline", 0, NULL, "load update", "in place of --append: that of this kernel" },
+	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "load update", "say what would be done, and do nothing" },
+	[OPT_SHOW] = { "show", 0, NULL, "load", "say which kernel is in place, and since when; ends with 1 if an update cannot begin from one" },
+	[OPT_UNLOAD] = { "unload", 0, NULL, "load", "take the loaded kernel out again, whoever has loaded it" },
 	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve report", "how long each step, and each thing that a VM is asked, may take (default: 30); of report: how long it waits (default: 600)" },
 	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs, whose end the jump is; of a mount point: without writing it back" },
 	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
@@ -209,7 +213,7 @@ static void usage(FILE *to)
 	fputs("\noptions, and which commands have them:\n", to);
 	for (size_t i = 0; i < OPTIONS; i++)
 		usage_option(to, &described[i]);
-	fputs("\nexit status: 0 done, or ready; 1 not ready; 2 wrong usage; 3 it could not be done;\n"
+	fputs("\nexit status: 0 done, or ready; 1 not ready, or, of load --show, no update can begin from what is loaded; 2 wrong usage; 3 it could not be done;\n"
 	      "of report with --wait or --expect, if the update is not as expected: 4 undone, 5 partly, 6 not over yet, 7 complete\n", to);
 }
 

@@ -13,6 +13,9 @@
 #include "formats.h"
 #include "image.h"
 #include "next.h"
+#include "placed.h"
+#include "record.h"
+#include "sha256.h"
 
 int next_check_host(struct next *next)
 {
@@ -82,12 +85,47 @@ static int check_files(struct next *next)
 	return ret;
 }
 
+/* It is loaded already: what is known of it? */
+static int check_in_place(struct next *next)
+{
+	char *now = read_text(next->opt, "/proc/cmdline"), *why;
+	struct json_object *record;
+	enum placed placed = placed_find(next->opt, &record, &why);
+	int ret = EXIT_FINE;
+
+	if (placed == PLACED_KNOWN)
+		steps_begin(next->steps, "next", "%s with %s and '%s', in place since %s", record_text(record, "kernel"),
+			    *record_text(record, "initrd") ? record_text(record, "initrd") : "no initramfs",
+			    record_text(record, "append"), record_text(record, "loaded"));
+	else
+		steps_begin(next->steps, "next", "which kernel is in place?");
+	if (placed == PLACED_NONE)
+		ret = trouble("no kernel is in place%s%s; give --kernel, or have 'continuo load' load one before",
+			      why ? ": " : "", why ?: "");
+	else if (placed == PLACED_UNKNOWN)
+		ret = trouble("a kernel is loaded, and nobody knows which: %s; have 'continuo load' load the one that is meant, or give --kernel",
+			      why);
+	free(why);
+	why = ret ? NULL : cmdline_objection(now ?: "", record_text(record, "append"));
+	if (why)
+		ret = trouble("the next kernel's command line: %s", why);
+	next->in_place = !ret;
+	free(why);
+	free(now);
+	json_object_put(record);
+	steps_end(next->steps);
+	return ret;
+}
+
 int next_check(struct next *next)
 {
 	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
-	char *now = read_text(next->opt, "/proc/cmdline"), *why;
+	char *now, *why;
 	int ret;
 
+	if (!kernel)
+		return check_in_place(next);
+	now = read_text(next->opt, "/proc/cmdline");
 	if (next->opt->given[OPT_APPEND])
 		next->append = strdup(next->opt->given[OPT_APPEND]);
 	else
@@ -123,42 +161,114 @@ static int say_refused(struct next *next, int err)
 }
 
 /* The running kernel has looked into the image when it loaded it. */
-static int check_formats(struct next *next)
+static int check_formats(struct next *next, struct json_object *record)
 {
 	struct json_object *view = model_new("image");
 	int ret = view_image(next->opt, view);
-	char *why = ret ? NULL : formats_objection(view);
+	char *why = ret ? NULL : formats_objection(view), *line = formats_line(view);
 
 	if (why)
 		ret = trouble("%s: %s", next->opt->given[OPT_KERNEL], why);
+	model_text(record, "formats", line);
+	free(line);
 	free(why);
 	json_object_put(view);
+	return ret;
+}
+
+/* A file that is to be loaded, and its name and hash for the record; -1 if not, which was said. */
+static int open_file(const char *file, const char *name, const char *hash, struct json_object *record)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), ret;
+	char *whole = realpath(file, NULL), sum[SHA256_TEXT];
+
+	ret = fd < 0 ? -errno : sha256_file(fd, sum);
+	model_text(record, name, whole ?: file);
+	free(whole);
+	if (ret) {
+		trouble("%s: %s", file, strerror(-ret));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	model_text(record, hash, sum);
+	return fd;
+}
+
+/* Under the lock; both files are open. */
+static int load_files(struct next *next, int kernel, int initrd, struct json_object *record)
+{
+	int ret;
+
+	placed_set_aside();
+	ret = kexec_load(kernel, initrd, next->append, initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0);
+	if (ret) {
+		placed_set_back();
+		return say_refused(next, -ret);
+	}
+	next->loaded = true;
+	ret = check_formats(next, record);
+	if (!ret)
+		next->written = !placed_write(next->opt, record);
 	return ret;
 }
 
 int next_load(struct next *next)
 {
 	const char *name = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
-	int kernel, ramfs = -1, ret;
+	int kernel, ramfs = -1, lock, ret = EXIT_TROUBLE;
+	struct json_object *record;
 
 	steps_begin(next->steps, "load", "kexec_file_load of %s; what was loaded before is replaced", name);
 	if (next->steps->dry)
 		return EXIT_FINE;
-	kernel = open(name, O_RDONLY | O_CLOEXEC);
-	if (initrd)
-		ramfs = open(initrd, O_RDONLY | O_CLOEXEC);
-	if (kernel < 0 || (initrd && ramfs < 0)) {
-		ret = trouble("%s: %s", kernel < 0 ? name : initrd, strerror(errno));
-	} else {
-		ret = kexec_load(kernel, ramfs, next->append, initrd ? 0 : KEXEC_FILE_NO_INITRAMFS);
-		next->loaded = !ret;
-		ret = ret ? say_refused(next, -ret) : check_formats(next);
+	if (!placed_lock(&lock)) {
+		steps_end(next->steps);
+		return EXIT_TROUBLE;
 	}
+	record = json_object_new_object();
+	kernel = open_file(name, "kernel", "sha256", record);
+	if (initrd && kernel >= 0)
+		ramfs = open_file(initrd, "initrd", "initrd_sha256", record);
+	model_text(record, "append", next->append);
+	if (kernel >= 0 && (!initrd || ramfs >= 0))
+		ret = load_files(next, kernel, ramfs, record);
 	if (kernel >= 0)
 		close(kernel);
 	if (ramfs >= 0)
 		close(ramfs);
+	json_object_put(record);
+	if (lock >= 0)
+		close(lock);
 	steps_end(next->steps);
+	return ret;
+}
+
+static const char *why_not_unloaded(int err)
+{
+	switch (err) {
+	case EPERM:
+		return "it takes root with CAP_SYS_BOOT, and kernel.kexec_load_disabled to be 0; if that is 1, it stays so, and the kernel loaded, until the next reboot";
+	case EBUSY:
+		return "somebody else is loading or starting a kernel at this moment; try again";
+	default:
+		return strerror(err);
+	}
+}
+
+int next_unload_any(void)
+{
+	int lock, ret;
+
+	if (!placed_lock(&lock))
+		return EXIT_TROUBLE;
+	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
+	if (ret)
+		ret = trouble("the loaded kernel cannot be unloaded: %s", why_not_unloaded(-ret));
+	else
+		placed_forget();
+	if (lock >= 0)
+		close(lock);
 	return ret;
 }
 
@@ -169,9 +279,8 @@ int next_unload(struct next *next)
 	if (!next->loaded)
 		return EXIT_FINE;
 	steps_begin(next->steps, "unload", "the loaded kernel is unloaded");
-	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
-	if (ret)
-		ret = trouble("the loaded kernel cannot be unloaded: %s", strerror(-ret));
+	ret = next_unload_any();
+	next->loaded = !!ret;
 	steps_end(next->steps);
 	return ret;
 }

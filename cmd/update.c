@@ -258,7 +258,7 @@ static int go(struct update *u)
 {
 	int ret = u->dry ? EXIT_FINE : begin_to_heed(u);
 
-	if (!ret)
+	if (!ret && !u->next.in_place)
 		ret = next_load(&u->next);
 	if (!ret)
 		ret = leave_named(u);
@@ -305,9 +305,10 @@ int cmd_abort(const struct options *opt)
 
 static int wrong_options(const struct options *opt)
 {
-	if (!opt->given[OPT_KERNEL])
-		return trouble("update takes --kernel FILE, the next kernel's image");
-	if (!opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
+	if (!opt->given[OPT_KERNEL] &&
+	    (opt->given[OPT_INITRD] || opt->given[OPT_APPEND] || opt->given[OPT_REUSE_CMDLINE]))
+		return trouble("--initrd, --append and --reuse-cmdline are of an image: give --kernel FILE, too");
+	if (opt->given[OPT_KERNEL] && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
 		return trouble("update takes --append LINE or --reuse-cmdline, one of them");
 	return EXIT_FINE;
 }

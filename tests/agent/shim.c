@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -140,8 +142,8 @@ long syscall(long number, ...)
 		return -1;
 	}
 	if (number == SYS_kexec_file_load) {
-		ask_once((unsigned long)a[4] & 1 ? "unload" : "load", text, sizeof(text));
-		return 0;
+		errno = ask_once((unsigned long)a[4] & 1 ? "unload" : "load", text, sizeof(text));
+		return errno ? -1 : 0;
 	}
 	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -152,6 +154,7 @@ static const char *below(const char *path, char room[512])
 {
 	static const char *const made_up[] = {
 		"/proc/cmdline", "/proc/sys/kernel/kexec", "/proc/config.gz", "/sys/", "/dev/iommu", "/boot/",
+		"/run/continuo",
 	};
 
 	if (getenv("FAKE_ROOT") && !strcmp(path, "/dev/liveupdate")) {
@@ -216,6 +219,37 @@ int access(const char *path, int how)
 	if (!strcmp(path, "/dev/liveupdate-view"))
 		return 0;
 	return REAL(access)(below(path, room), how);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	char room[512];
+
+	return REAL(mkdir)(below(path, room), mode);
+}
+
+int unlink(const char *path)
+{
+	char room[512];
+
+	return REAL(unlink)(below(path, room));
+}
+
+int rename(const char *from, const char *to)
+{
+	char room[512], other[512];
+
+	return REAL(rename)(below(from, room), below(to, other));
+}
+
+int flock(int fd, int how)
+{
+	const char *err = getenv("FAKE_FLOCK");
+
+	if (!err)
+		return REAL(flock)(fd, how);
+	errno = atoi(err);
+	return -1;
 }
 
 DIR *opendir(const char *path)

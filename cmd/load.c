@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * load: put the next kernel in place, long before the update if one likes. What can be known of
+ * it then is found then: what continuo update would refuse for its sake is refused here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "next.h"
+#include "placed.h"
+#include "record.h"
+
+/* The facts of the record, by the names that it has them under. */
+static void add_record(struct json_object *o, struct json_object *record)
+{
+	static const char *const facts[] = {
+		"kernel", "sha256", "initrd", "initrd_sha256", "append", "loaded",
+	};
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		if (record_get(record, facts[i]))
+			model_text(o, facts[i], record_text(record, facts[i]));
+}
+
+static int show(const struct options *opt)
+{
+	static const char *const states[] = {
+		[PLACED_NONE] = "none", [PLACED_KNOWN] = "in place", [PLACED_UNKNOWN] = "unknown",
+	};
+	struct json_object *o = model_new("load"), *record;
+	char *why;
+	enum placed placed = placed_find(opt, &record, &why);
+
+	model_text(o, "state", states[placed]);
+	model_text(o, "why", why);
+	add_record(o, record);
+	model_print(stdout, o, opt->json);
+	json_object_put(record);
+	json_object_put(o);
+	free(why);
+	return placed == PLACED_KNOWN ? EXIT_FINE : EXIT_NOT_READY;
+}
+
+static int load(struct next *next)
+{
+	int ready = next_check_host(next), ret = ready;
+
+	/* A dry run says all that it can. */
+	if (!ret || next->steps->dry)
+		ret = next_check(next) ?: ret;
+	if (!ret)
+		ret = next_load(next);
+	/* Then no update could begin from it. */
+	if (!ret && !next->steps->dry && !next->written)
+		ret = EXIT_TROUBLE;
+	if (ret)
+		next_unload(next);
+	return ret;
+}
+
+static int unload(struct next *next)
+{
+	int ret;
+
+	steps_begin(next->steps, "unload", "the loaded kernel is unloaded");
+	if (next->steps->dry)
+		return EXIT_FINE;
+	ret = next_unload_any();
+	steps_end(next->steps);
+	return ret;
+}
+
+static int wrong_options(const struct options *opt)
+{
+	bool image = opt->given[OPT_KERNEL] || opt->given[OPT_INITRD] || opt->given[OPT_APPEND] ||
+		     opt->given[OPT_REUSE_CMDLINE];
+
+	if (!!opt->given[OPT_KERNEL] + !!opt->given[OPT_UNLOAD] + !!opt->given[OPT_SHOW] != 1 ||
+	    (image && !opt->given[OPT_KERNEL]))
+		return trouble("load takes --kernel FILE, the next kernel's image, or --show, or --unload, one of them");
+	if (image && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
+		return trouble("load takes --append LINE or --reuse-cmdline, one of them");
+	return EXIT_FINE;
+}
+
+int cmd_load(const struct options *opt)
+{
+	struct steps steps = { .dry = opt->given[OPT_DRY_RUN] };
+	struct next next = { .opt = opt, .steps = &steps };
+	struct json_object *o;
+	int ret;
+
+	if (wrong_options(opt))
+		return EXIT_USAGE;
+	if (opt->given[OPT_SHOW])
+		return show(opt);
+	if (*opt->root && !steps.dry)
+		return trouble("--root is for commands that only look; this one acts on this machine");
+	o = model_new("load");
+	model_text(o, "outcome", "refused");
+	steps.rows = model_table(o, "step");
+	ret = opt->given[OPT_UNLOAD] ? unload(&next) : load(&next);
+	if (steps.dry)
+		model_text(o, "outcome", "nothing was done");
+	else if (!ret)
+		model_text(o, "outcome", opt->given[OPT_UNLOAD] ? "unloaded" : "loaded");
+	model_print(stdout, o, opt->json);
+	json_object_put(o);
+	free(next.append);
+	return ret;
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "formats.h"
+#include "placed.h"
+#include "record.h"
+
+#define BOOT_ID	"/proc/sys/kernel/random/boot_id"
+#define ASIDE	PLACED_FILE ".aside"
+#define NEXT	PLACED_FILE ".next"
+
+/* --- what is there --- */
+
+static struct json_object *read_record(const struct options *opt, char **why)
+{
+	char *text = read_text(opt, PLACED_FILE);
+	int err = text ? 0 : errno;
+	char *boot = read_text(opt, BOOT_ID);
+	struct json_object *o = text ? json_tokener_parse(text) : NULL;
+
+	if (err == EACCES)
+		*why = strdup("what was written down of it is for root to read; run this as root");
+	else if (!text)
+		*why = strdup("it was not loaded by this program, so nobody knows its command line");
+	else if (json_object_get_int(record_get(o, "format_version")) != PLACED_FORMAT_VERSION ||
+		 !*record_text(o, "kernel") || !record_get(o, "append"))
+		*why = strdup("what was written down of it is no record of this program's version");
+	else if (strcmp(record_text(o, "boot"), boot ?: ""))
+		*why = strdup("what was written down is of another boot");
+	free(boot);
+	free(text);
+	if (!*why)
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
+struct json_object *placed_record(const struct options *opt)
+{
+	char *why = NULL;
+	struct json_object *record = read_record(opt, &why);
+
+	free(why);
+	return record;
+}
+
+/*
+ * Does the running kernel say the same of the loaded one as when the record was written? NULL,
+ * or why not; to be freed.
+ */
+static char *difference(const struct options *opt, struct json_object *record)
+{
+	struct json_object *view = model_new("image");
+	char *line = view_image(opt, view) ? NULL : formats_line(view), *why = NULL;
+
+	if (!line)
+		why = strdup("what the running kernel says of it cannot be read");
+	else if (strcmp(line, record_text(record, "formats")))
+		why = strdup("it reads other handover formats than the one that was written down: somebody else has loaded it since");
+	free(line);
+	json_object_put(view);
+	return why;
+}
+
+enum placed placed_find(const struct options *opt, struct json_object **record, char **why)
+{
+	char *loaded = read_text(opt, "/sys/kernel/kexec_loaded") ?:
+		       read_text(opt, "/sys/kernel/kexec/loaded");
+	bool is_loaded = loaded && !strcmp(loaded, "1");
+
+	free(loaded);
+	*why = NULL;
+	*record = read_record(opt, why);
+	if (!is_loaded) {
+		free(*why);
+		*why = NULL;
+		if (*record && asprintf(why, "%s was loaded at %s, and somebody else has unloaded it",
+					record_text(*record, "kernel"), record_text(*record, "loaded")) < 0)
+			abort();
+		json_object_put(*record);
+		*record = NULL;
+		return PLACED_NONE;
+	}
+	if (*record)
+		*why = difference(opt, *record);
+	if (*why) {
+		json_object_put(*record);
+		*record = NULL;
+	}
+	return *record ? PLACED_KNOWN : PLACED_UNKNOWN;
+}
+
+/* --- and what is to be --- */
+
+bool placed_lock(int *fd)
+{
+	int err;
+
+	mkdir("/run", 0755);
+	mkdir(PLACED_FOLDER, 0755);
+	*fd = open(PLACED_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0 || !flock(*fd, LOCK_EX | LOCK_NB))
+		return true;
+	err = errno;
+	/* CONFIG_FILE_LOCKING is off, so that nobody has the lock, and nobody can. */
+	if (err == ENOSYS)
+		return true;
+	if (err == EWOULDBLOCK)
+		trouble("another continuo is loading or unloading a kernel at this moment; try again");
+	else
+		trouble(PLACED_FOLDER " cannot be locked, and no two may load at once: %s", strerror(err));
+	close(*fd);
+	return false;
+}
+
+void placed_set_aside(void)
+{
+	/* One of before, whose program was killed: nobody can say what it is of. */
+	unlink(ASIDE);
+	rename(PLACED_FILE, ASIDE);
+}
+
+void placed_set_back(void)
+{
+	rename(ASIDE, PLACED_FILE);
+}
+
+void placed_forget(void)
+{
+	unlink(ASIDE);
+	unlink(PLACED_FILE);
+}
+
+int placed_write(const struct options *opt, struct json_object *record)
+{
+	char *boot = read_text(opt, BOOT_ID), date[24];
+	time_t now = time(NULL);
+	struct tm tm = {};
+	bool written;
+	FILE *f;
+	int fd;
+
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	model_int(record, "format_version", PLACED_FORMAT_VERSION);
+	model_text(record, "loaded", date);
+	model_text(record, "boot", boot ?: "");
+	free(boot);
+	/* A command line can have secrets in it. */
+	fd = open(NEXT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	written = f && fputs(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PRETTY), f) >= 0 &&
+		  fputc('\n', f) >= 0;
+	if (f && fclose(f))
+		written = false;
+	unlink(ASIDE);
+	if (written && !rename(NEXT, PLACED_FILE))
+		return EXIT_FINE;
+	trouble(PLACED_FILE ": %s; nobody will know which kernel is loaded", strerror(errno));
+	unlink(NEXT);
+	return EXIT_TROUBLE;
+}
