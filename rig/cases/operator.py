@@ -5,6 +5,7 @@ operator would do it.
 """
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 
 from rig.cases.command import both_ways, continuo, printed, program
 from rig.cases.library import agent_files
+from rig.cases.skew import list_at
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, wall_us
@@ -36,10 +38,10 @@ def example_files():
         return {"/usr/bin/vmm": f.read()}
 
 
-def start(begin, iommu, append=""):
+def start(begin, iommu, append="", files=()):
     """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs."""
     run = begin(iommu=iommu, tenants=True, extra=["-device", "edu,addr=7.0"],
-                files={**agent_files(), **program(), **example_files()},
+                files={**agent_files(), **program(), **example_files(), **dict(files)},
                 append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 vfio-pci.ids=1234:11e8 {append}".strip())
     for who in ("vm-nic", "vm-audio"):
         run.machine.wait("tenant_ready", who=who)
@@ -63,10 +65,10 @@ def states(run, expected):
             raise Failed(f"list ends with {status} and says {data}, expected the VMs {expected}")
 
 
-def jump(run, options, expected, outcome="complete"):
+def jump(run, options, expected, outcome="complete", update=UPDATE):
     """An update that succeeds: what the command printed before the jump."""
     machine, since, begin = run.machine, len(run.machine.events), wall_us()
-    machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
+    machine.send(f"run /usr/bin/continuo --json {update} {options} update".replace("  ", " "))
     machine.wait("boot", stage=2, since=since, timeout_s=60)
     for who in ("vm-nic", "vm-audio"):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=60)
@@ -210,6 +212,68 @@ def by_hand(machine, begin, iommu):
     clean(run)
 
 
+NO_IMAGE = {"without-list": "it does not say which handover formats it reads", "no-image": "it is no boot image"}
+FILES = "--initrd /next/initramfs --append @/next/cmdline"
+
+
+def in_place(run, status, **expected):
+    """What load --show and check say of the kernel that is loaded."""
+    code, data = both_ways(run.machine, "--show load")
+    if code != status or any(data.get(key) != value for key, value in expected.items()):
+        raise Failed(f"continuo load --show ends with {code}: {data}, expected {status}, {expected}")
+    _, check = continuo(run.machine, "check")
+    return data, next(row["found"] for row in check["host"] if row["check"] == "kexec")
+
+
+@guarded
+def placed(machine, begin, iommu):
+    """
+    The next kernel is put in place before the update: images that could not be used are refused
+    then, the right one is shown, taken out, put in place again, and the update begins from it.
+    Seen to fail: with check_formats() left out of load_files() in cmd/next.c; and as long as flock(2),
+    which this kernel does not have, was taken for somebody else's lock.
+    """
+    with open(machine.next_kernel, "rb") as f:
+        kernel = f.read()
+    at = list_at(kernel)[0]
+    run = start(begin, iommu, files={"/load/without-list": kernel[:at] + b"none" + kernel[at + 4:], "/load/no-image": bytes(len(kernel))})
+    run.rest(STEADY_S)
+    in_place(run, 1, state="none")
+    for name, why in NO_IMAGE.items():
+        status, data = continuo(machine, f"--kernel /load/{name} {FILES} load")
+        if status != 3 or data["outcome"] != "refused" or why not in machine.console():
+            raise Failed(f"load of {name} ends with {status}: {data}; '{why}' is {'' if why in machine.console() else 'not '}on the console")
+        if in_place(run, 1, state="none")[1] != "no kernel is loaded yet":
+            raise Failed(f"{name} stays loaded")
+    status, data = continuo(machine, f"--kernel /next/bzImage --append quiet {FILES.split(' --append', maxsplit=1)[0]} load")
+    if status != 3 or "kho=on is not on it" not in machine.console():
+        raise Failed(f"load with a command line without live update ends with {status}: {data}")
+    for undo in (True, False):
+        status, data = continuo(machine, f"--kernel /next/bzImage {FILES} load")
+        if status or data["outcome"] != "loaded":
+            raise Failed(f"load ends with {status}: {data}")
+        data, found = in_place(run, 0, state="in place", kernel="/next/bzImage", sha256=hashlib.sha256(kernel).hexdigest(), initrd="/next/initramfs")
+        if found != f"/next/bzImage is in place since {data['loaded']}":
+            raise Failed(f"check says '{found}'")
+        if undo:
+            status, data = continuo(machine, "--unload load")
+            if status or data["outcome"] != "unloaded":
+                raise Failed(f"load --unload ends with {status}: {data}")
+            in_place(run, 1, state="none")
+            if printed(machine, f"{AGENT} update")[0] != 3 or "no kernel is in place" not in machine.console():
+                raise Failed("an update begins from a kernel that was unloaded")
+    status, plan = both_ways(machine, f"{AGENT} --dry-run update")
+    if status or [s["step"] for s in plan["step"]] != ["check", "incoming", "next", "agent", "sync", "preserve", "suspend", "flush", "jump"]:
+        raise Failed(f"a dry run ends with {status}: {plan}")
+    jump(run, "", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"}, update=AGENT)
+    run.rest(AFTER_S)
+    in_place(run, 1, state="none")
+    run.stop()
+    machine.figures["outcome"] = "refused at load, by name; the update from the one that is in place goes well"
+    machine.figures["tries"] = len(NO_IMAGE) + 1
+    clean(run)
+
+
 # What is tried, what it has to be answered, and what has to be heard of the VMs.
 ORDERS = [
     ("update as a user", "EPERM", ""),
@@ -342,6 +406,8 @@ CASES = [
          fault="a VM fails, dies, is silent or late; whoever updates the host dies; a user takes all the room"),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",
          bind(carried, iommu="vtd-scalable"), debug=True),
+    Case("update-load", "continuo load puts the next kernel in place, and continuo update begins from it",
+         bind(placed, iommu="vtd-scalable"), fault="the next kernel cannot be used: no image, no list of formats, its command line"),
     Case("update-by-hand", "continuo preserve, unpreserve, retrieve, verify and finish",
          bind(by_hand, iommu="vtd-scalable"), fault="nobody comes for a VM after the update"),
     Case("update-silent", "continuo update with a VM that does not answer",
