@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "placed.h"
 #include "record.h"
 #include "report.h"
 
@@ -323,6 +324,23 @@ static void complete_record(const struct options *opt, struct json_object *recor
 	free(boot);
 }
 
+/* Which kernel it goes over to, as long as that can be known: /run is a new one after the jump. */
+static void complete_next(const struct options *opt, struct json_object *record, struct json_object *kept)
+{
+	struct json_object *next = placed_for(opt, record);
+	const char *kernel = record_text(next, "kernel"), *sum = record_text(next, "sha256");
+
+	if (!next) {
+		kernel = record_text(kept, "next_kernel");
+		sum = record_text(kept, "next_sha256");
+	}
+	if (*kernel) {
+		model_text(record, "next_kernel", kernel);
+		model_text(record, "next_sha256", sum);
+	}
+	json_object_put(next);
+}
+
 static struct json_object *find_kept(const struct options *opt, const char *id)
 {
 	struct json_object *kept;
@@ -345,6 +363,7 @@ int history_keep(const struct options *opt, struct json_object *record)
 	id_of(record, id);
 	kept = find_kept(opt, id);
 	complete_record(opt, record, kept, id);
+	complete_next(opt, record, kept);
 	steps = steps_of(record);
 	before = kept ? steps_of(kept) : json_object_new_array();
 

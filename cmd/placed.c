@@ -43,11 +43,16 @@ static struct json_object *read_record(const struct options *opt, char **why)
 	return NULL;
 }
 
-struct json_object *placed_record(const struct options *opt)
+struct json_object *placed_for(const struct options *opt, struct json_object *update)
 {
+	struct json_object *record;
 	char *why = NULL;
-	struct json_object *record = read_record(opt, &why);
+	long long us;
 
+	if (*record_text(update, "to") || record_verdict(update) != VERDICT_PENDING ||
+	    !record_time(record_get(update, "at"), "preserve", &us))
+		return NULL;
+	record = read_record(opt, &why);
 	free(why);
 	return record;
 }

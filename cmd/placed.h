@@ -21,8 +21,12 @@ enum placed {
 
 /* @record: of a known one, to be put. @why: of an unknown one, and of one that is not there any more; to be freed. */
 enum placed placed_find(const struct options *opt, struct json_object **record, char **why);
-/* The record, if there is one of this boot, whatever is loaded; to be put. */
-struct json_object *placed_record(const struct options *opt);
+/*
+ * The record of the kernel that an update goes over to. @update: the agent's record of it. NULL
+ * if it is over, or has come from another kernel: what is in place then is of another update. NULL
+ * before its VMs preserve, too: until then it may load another one. To be put.
+ */
+struct json_object *placed_for(const struct options *opt, struct json_object *update);
 
 /*
  * One process at a time loads. False if another one does, or if that cannot be known, which was

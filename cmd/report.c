@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "placed.h"
 #include "record.h"
 #include "report.h"
 
@@ -53,7 +54,22 @@ static void add_vm(struct json_object *table, struct json_object *vm)
 	}
 }
 
-static struct json_object *model_of(struct json_object *record, long long zero)
+/* Which kernel it goes over to, or went: the record has it if it was kept. */
+static void add_next(const struct options *opt, struct json_object *o, struct json_object *record)
+{
+	struct json_object *next = placed_for(opt, record);
+	const char *kernel = record_text(record, "next_kernel"), *sum = record_text(record, "next_sha256");
+
+	if (!*kernel && next) {
+		kernel = record_text(next, "kernel");
+		sum = record_text(next, "sha256");
+	}
+	model_text(o, "next_kernel", *kernel ? kernel : NULL);
+	model_text(o, "next_sha256", *sum ? sum : NULL);
+	json_object_put(next);
+}
+
+static struct json_object *model_of(const struct options *opt, struct json_object *record, long long zero)
 {
 	struct json_object *o = model_new("report"), *vms = record_get(record, "vm"), *table;
 
@@ -64,6 +80,7 @@ static struct json_object *model_of(struct json_object *record, long long zero)
 	model_text(o, "from", record_text(record, "from"));
 	model_text(o, "to", *record_text(record, "to") ? record_text(record, "to") : NULL);
 	model_text(o, "axis", *record_text(record, "axis") ? record_text(record, "axis") : NULL);
+	add_next(opt, o, record);
 	add_phases(o, record_get(record, "at"), zero);
 	table = model_table(o, "vm");
 	for (size_t i = 0; i < json_object_array_length(vms); i++)
@@ -358,7 +375,7 @@ int cmd_report(const struct options *opt)
 	} else if (opt->given[OPT_SVG]) {
 		draw(record, zero);
 	} else if (!opt->given[OPT_METRICS]) {
-		o = model_of(record, zero);
+		o = model_of(opt, record, zero);
 		model_print(stdout, o, opt->json);
 		json_object_put(o);
 	}
