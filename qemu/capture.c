@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +12,6 @@
 #include "sock.h"
 
 #define MOST_CONTROL	(CMSG_SPACE(64 * sizeof(int)))
-#define CANCEL_US	5000000
 
 static void close_one(int *fd)
 {
@@ -43,6 +41,7 @@ void capture_free(struct capture *c)
 	forget(c);
 	close_one(&c->conn);
 	close_one(&c->stream);
+	c->asked = false;
 }
 
 int capture_find(const struct capture *c, const char *name, int32_t id)
@@ -166,7 +165,6 @@ int capture_begin(struct capture *c, struct qmp *q, const struct channel_format 
 {
 	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
 	int listener = sock_listen(cpr_path), ret = -1;
-	char said[WHY_MOST];
 	unsigned int id;
 
 	capture_free(c);
@@ -180,22 +178,17 @@ int capture_begin(struct capture *c, struct qmp *q, const struct channel_format 
 	if (c->stream < 0) {
 		json_object_put(o);
 	} else {
+		c->asked = true;
 		id = qmp_begin(q, until, "migrate", o);
 		ret = !id || take_all(c, q, id, listener, until) || parse(c, format) ? -1 : 0;
 	}
 	close_one(&listener);
 	unlink(cpr_path);
-	if (ret) {
-		/* The reason of this failure is what counts. */
-		strcpy(said, why());
-		capture_cancel(c, q, now_us() + CANCEL_US);
-		capture_free(c);
-		fail("%s", said);
-	}
 	return ret;
 }
 
-int capture_over(struct qmp *q, uint64_t until)
+/* Until no migration is under way. */
+static int wait_over(struct qmp *q, uint64_t until)
 {
 	for (;;) {
 		struct json_object *o = qmp_ask(q, until, "query-migrate", NULL);
@@ -218,12 +211,15 @@ int capture_over(struct qmp *q, uint64_t until)
 
 int capture_cancel(struct capture *c, struct qmp *q, uint64_t until)
 {
-	int ret = qmp_do(q, until, "migrate_cancel", NULL) ?: capture_over(q, until);
-
+	if (!c->asked)
+		return 0;
+	if (qmp_do(q, until, "migrate_cancel", NULL) || wait_over(q, until))
+		return -1;
+	c->asked = false;
 	/* Not before: QEMU would take it for the word to go on. */
 	close_one(&c->conn);
 	close_one(&c->stream);
-	return ret;
+	return 0;
 }
 
 int capture_go_on(struct capture *c, uint64_t until)

@@ -9,10 +9,16 @@
 #ifndef CAPTURE_H
 #define CAPTURE_H
 
+#include <stdbool.h>
+
 #include "channel.h"
 #include "qmp.h"
 
-/* @conn: the channel, which QEMU waits for; -1. @stream: where it will connect next; -1. */
+/*
+ * @conn:   the channel, which QEMU waits for; -1.
+ * @stream: where it will connect next; -1.
+ * @asked:  QEMU was told to migrate, and has not been seen to be over it.
+ */
 struct capture {
 	uint8_t *bytes;
 	size_t size;
@@ -21,6 +27,7 @@ struct capture {
 	uint32_t at[CHANNEL_FDS];
 	struct channel channel;
 	int conn, stream;
+	bool asked;
 };
 
 void capture_init(struct capture *c);
@@ -29,17 +36,14 @@ void capture_free(struct capture *c);
 
 /*
  * Has QEMU migrate to sockets at @cpr_path and @stream_path, and takes its channel in. 0;
- * or -1 with why(), and it has been cancelled.
+ * or -1 with why(): then it has to be cancelled.
  */
 int capture_begin(struct capture *c, struct qmp *q, const struct channel_format *format,
 		  const char *cpr_path, const char *stream_path, uint64_t until);
-/* QEMU goes on as if it had not been asked. What was learned stays. */
+/* QEMU goes on as if it had not been asked; nothing if it was not. What was learned stays. */
 int capture_cancel(struct capture *c, struct qmp *q, uint64_t until);
 /* QEMU goes on to the stream: its connection, or -1 with why(). */
 int capture_go_on(struct capture *c, uint64_t until);
-
-/* Waits until QEMU is in no migration any more. */
-int capture_over(struct qmp *q, uint64_t until);
 
 /* The index of a descriptor, or -1. */
 int capture_find(const struct capture *c, const char *name, int32_t id);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,6 +52,23 @@ int serve_connect(struct vm *vm)
 	return ret ? fail("%s", continuo_why(vm->ctx)) : 0;
 }
 
+/* Whether an undo has failed, and is tried again as long as there is no other order. */
+static bool owes;
+
+static int undo(struct vm *vm, uint64_t until)
+{
+	owes = vm_undo(vm, until);
+	if (owes)
+		say("failed", "undo %s", why());
+	return owes ? -1 : 0;
+}
+
+/* The same if there is anything. */
+static int undo_any(struct vm *vm, uint64_t until)
+{
+	return vm->state != VM_RUNNING || vm->stopped || owes ? undo(vm, until) : 0;
+}
+
 /* The descriptor that orders come from, or -1 with why(). */
 static int join(struct vm *vm)
 {
@@ -73,20 +89,14 @@ static int carry_out(struct vm *vm, const struct continuo_order *order)
 {
 	/* What is answered too late is no answer. */
 	uint64_t until = now_us() + order->timeout_ms * 900ull;
-	char said[WHY_MOST];
 
 	switch (order->want) {
 	case CONTINUO_WANT_PRESERVE:
 		return vm_preserve(vm, until);
 	case CONTINUO_WANT_SUSPEND:
-		if (!vm_suspend(vm, until))
-			return 0;
-		strcpy(said, why());
-		if (vm_undo(vm, now_us() + UNDO_US))
-			say("failed", "undo %s", why());
-		return fail("%s", said);
+		return vm_suspend(vm, until);
 	case CONTINUO_WANT_UNDO:
-		return vm->state == VM_RUNNING ? 0 : vm_undo(vm, until);
+		return undo_any(vm, until);
 	}
 	return fail("order %u is not known", order->want);
 }
@@ -109,10 +119,13 @@ static bool obey(struct vm *vm, int fd)
 		return false;
 	}
 	ret = carry_out(vm, &order);
-	if (ret)
+	if (ret && order.want != CONTINUO_WANT_UNDO)
 		say("failed", "%s %s", word_of(order.want), why());
 	/* An agent that has ended is noticed at the next order. */
 	continuo_answer(vm->ctx, fd, &order, ret ? why() : NULL);
+	/* The other VMs do not wait for this one to be as before. */
+	if (ret && order.want != CONTINUO_WANT_UNDO)
+		undo(vm, now_us() + UNDO_US);
 	return true;
 }
 
@@ -150,10 +163,8 @@ static int end(struct vm *vm, int sig)
 	int ret = EXIT_FINE;
 
 	say("event", "signal %d", sig);
-	if (vm->state != VM_RUNNING && vm_undo(vm, now_us() + UNDO_US)) {
-		say("failed", "undo %s", why());
+	if (undo_any(vm, now_us() + UNDO_US))
 		ret = EXIT_TROUBLE;
-	}
 	if (!vm->child || sig == SIGHUP)
 		return ret;
 	kill(vm->pid, SIGTERM);
@@ -169,8 +180,24 @@ static void leave(struct vm *vm, int *fd)
 {
 	close(*fd);
 	*fd = -1;
-	if (vm->state != VM_RUNNING && vm_undo(vm, now_us() + UNDO_US))
-		say("failed", "undo %s", why());
+	undo_any(vm, now_us() + UNDO_US);
+}
+
+/* False if the VM is at its end, with the exit status in @ret. */
+static bool goes_on(struct vm *vm, bool *ended, int *ret)
+{
+	if (vm->qmp.fd >= 0) {
+		*ended = false;
+		return true;
+	}
+	if (!*ended) {
+		*ended = true;
+		*ret = reap(vm);
+		if (vm->state == VM_SUSPENDED)
+			say("event", "the VM is suspended, and needs this QEMU no more");
+	}
+	/* All of it is in our hands: it can go over, or to another QEMU. */
+	return vm->state == VM_SUSPENDED;
 }
 
 int serve(struct vm *vm)
@@ -180,10 +207,13 @@ int serve(struct vm *vm)
 	sigset_t during;
 
 	hear_signals(&during);
-	for (;;) {
+	/* It can also end in the middle of an order. */
+	while (!told && goes_on(vm, &ended, &ret)) {
 		const struct timespec retry = { .tv_sec = RETRY_MS / 1000 };
 		struct pollfd p[2];
 
+		if (owes)
+			undo(vm, now_us() + RETRY_MS * 1000ull);
 		if (agent < 0) {
 			agent = join(vm);
 			if (agent < 0 && !said)
@@ -192,27 +222,12 @@ int serve(struct vm *vm)
 		}
 		p[0] = (struct pollfd){ .fd = agent, .events = POLLIN };
 		p[1] = (struct pollfd){ .fd = vm->qmp.fd, .events = POLLIN };
-		if (ppoll(p, 2, agent < 0 ? &retry : NULL, &during) < 0 && errno != EINTR)
-			return EXIT_TROUBLE;
-		if (told)
-			break;
+		if (ppoll(p, 2, agent < 0 || owes ? &retry : NULL, &during) < 0)
+			continue;
 		if (p[1].revents && vm->qmp.fd >= 0)
 			qmp_hear(&vm->qmp);
-		/* It can also have ended in the middle of an order. */
-		if (vm->qmp.fd < 0 && !ended) {
-			ended = true;
-			ret = reap(vm);
-			/* All of it is in our hands: it can go over, or to another QEMU. */
-			if (vm->state != VM_SUSPENDED)
-				break;
-			say("event", "the VM is suspended, and needs this QEMU no more");
-		}
 		if (p[0].revents && !obey(vm, agent))
 			leave(vm, &agent);
-		if (vm->qmp.fd >= 0)
-			ended = false;
-		else if (vm->state != VM_SUSPENDED)
-			break;
 	}
 	if (told)
 		ret = end(vm, told);

@@ -23,8 +23,6 @@
 #include "vm.h"
 
 #define HUGETLBFS	0x958458f6
-/* Undo does not depend on what an order had left of its time. */
-#define UNDO_US		10000000
 #define QUIET_MS	1
 
 /* The one that QEMU's events are about. */
@@ -411,8 +409,7 @@ static int learn(struct vm *vm, uint64_t until)
 	say("checked", "QEMU %d.%d.%d", vm->qmp.major, vm->qmp.minor, vm->qmp.micro);
 	if (capture_begin(&vm->learned, &vm->qmp, vm->format, vm_path(vm, "cpr"), vm_path(vm, "main"), until))
 		return -1;
-	if (capture_cancel(&vm->learned, &vm->qmp, now_us() + UNDO_US) ||
-	    classify(&vm->learned, vm->use))
+	if (capture_cancel(&vm->learned, &vm->qmp, until) || classify(&vm->learned, vm->use))
 		return -1;
 	n = read_map(vm, vm->piece, until);
 	if (n < 0)
@@ -621,22 +618,16 @@ static int preserve(struct vm *vm)
 
 int vm_preserve(struct vm *vm, uint64_t until)
 {
-	char said[WHY_MOST];
-
 	say_step("preserve");
 	/* Asked again after something went wrong, it begins at the beginning. */
-	if (vm->state != VM_RUNNING && vm_undo(vm, now_us() + UNDO_US))
+	if (vm->state != VM_RUNNING && vm_undo(vm, until))
 		return -1;
-	if (!learn(vm, until) && !move(vm) && !preserve(vm)) {
-		vm->state = VM_PRESERVED;
-		note_write(vm);
-		say("preserved", "%u devices, %zu bytes for QEMU's state", vm->learned.channel.devices, vm->size);
-		return 0;
-	}
-	strcpy(said, why());
-	if (vm_undo(vm, now_us() + UNDO_US))
-		say("failed", "undo %s", why());
-	return fail("%s", said);
+	if (learn(vm, until) || move(vm) || preserve(vm))
+		return -1;
+	vm->state = VM_PRESERVED;
+	note_write(vm);
+	say("preserved", "%u devices, %zu bytes for QEMU's state", vm->learned.channel.devices, vm->size);
+	return 0;
 }
 
 /* --- suspend --- */
@@ -763,18 +754,14 @@ static int stop(struct vm *vm, uint64_t until)
 static int suspend(struct vm *vm, uint64_t until)
 {
 	struct capture *now = &vm->suspended;
-	char said[WHY_MOST];
 
 	if (*vm->disturbed)
 		return fail("%s", vm->disturbed);
 	if (stop(vm, until) ||
 	    capture_begin(now, &vm->qmp, vm->format, vm_path(vm, "cpr"), vm_path(vm, "main"), until))
 		return -1;
-	if (check_same(vm, now, until)) {
-		strcpy(said, why());
-		capture_cancel(now, &vm->qmp, now_us() + UNDO_US);
-		return fail("%s", said);
-	}
+	if (check_same(vm, now, until))
+		return -1;
 	put_channel(vm, now);
 	vm->stream = capture_go_on(now, until);
 	unlink(vm_path(vm, "main"));
@@ -811,7 +798,7 @@ static int resume(struct vm *vm, uint64_t until)
 	close_one(&vm->stream);
 	if (vm->qmp.fd < 0)
 		return fail("QEMU has ended");
-	if (qmp_do(&vm->qmp, until, "migrate_cancel", NULL) || capture_over(&vm->qmp, until))
+	if (capture_cancel(&vm->learned, &vm->qmp, until) || capture_cancel(&vm->suspended, &vm->qmp, until))
 		return -1;
 	return vm->stopped ? qmp_do(&vm->qmp, until, "cont", NULL) : 0;
 }
@@ -851,12 +838,11 @@ static void keep_why(char said[WHY_MOST])
 int vm_undo(struct vm *vm, uint64_t until)
 {
 	bool revived = vm->state == VM_SUSPENDED && vm->qmp.fd < 0;
-	bool paused = vm->stopped || vm->state == VM_SUSPENDED || vm->stream >= 0;
 	char said[WHY_MOST] = "";
 
 	say_step("undo");
 	/* First of all it runs again. */
-	if (paused && !revived) {
+	if (!revived) {
 		if (resume(vm, until))
 			keep_why(said);
 		else

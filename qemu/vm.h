@@ -84,9 +84,13 @@ const char *vm_path(const struct vm *vm, const char *suffix);
  */
 int vm_check(struct vm *vm, uint64_t until);
 
+/* After a failure of these, vm_undo() has to be called. */
 int vm_preserve(struct vm *vm, uint64_t until);
 int vm_suspend(struct vm *vm, uint64_t until);
-/* Whatever has been done: the VM is as it was before, in this kernel. */
+/*
+ * Whatever has been done: the VM is as it was before, in this kernel. If it fails, such as
+ * when QEMU does not answer, what could be done has been, and it can be called again.
+ */
 int vm_undo(struct vm *vm, uint64_t until);
 /* QEMU has ended. */
 void vm_gone(struct vm *vm);
