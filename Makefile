@@ -17,7 +17,7 @@ help:
 	@echo "make guest         the programs that run in the machine, into build/guest"
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
 	@echo "make fuzz          handovers, manifests, views, requests: 10,000,000 each (FUZZ_RUNS=N)"
-	@echo "make install       library, command and agent into prefix (/usr/local); DESTDIR is heeded"
+	@echo "make install       library, command, agent and broker into prefix (/usr/local); DESTDIR is heeded"
 	@echo "make deb           Debian packages of them, into build/deb; KERNEL=1: those of a kernel, too (hours)"
 	@echo "make bench         what an update costs; figures and plots into build/bench"
 	@echo "make kernel-stat   lines that we add to existing kernel files, and the budget"
@@ -47,11 +47,13 @@ all:
 	@$(MAKE) -s -C lib O=$(CURDIR)/build/lib
 	@$(MAKE) -s -C cmd O=$(CURDIR)/build/cmd
 	@$(MAKE) -s -C agent O=$(CURDIR)/build/agent
+	@$(MAKE) -s -C qemu O=$(CURDIR)/build/qemu
 
 install: all
 	@$(MAKE) -s -C lib O=$(CURDIR)/build/lib install
 	@$(MAKE) -s -C cmd O=$(CURDIR)/build/cmd install
 	@$(MAKE) -s -C agent O=$(CURDIR)/build/agent install
+	@$(MAKE) -s -C qemu O=$(CURDIR)/build/qemu install
 
 deb: setup
 	@scripts/setup deb
@@ -64,6 +66,7 @@ fuzz: setup
 	@tests/lib/check --fuzz $(or $(FUZZ_RUNS),10000000)
 	@tests/cmd/check --fuzz $(or $(FUZZ_RUNS),10000000)
 	@tests/agent/check --fuzz $(or $(FUZZ_RUNS),10000000)
+	@tests/qemu/check --fuzz $(or $(FUZZ_RUNS),10000000)
 
 setup:
 	@scripts/setup
@@ -111,7 +114,7 @@ checkpatch sparse warnings clang kernel-doc: setup
 
 clean:
 	rm -rf build/kernel-* build/lab build/stock build/guest build/selftests build/rig build/demo build/test build/series \
-		build/deb build/lib build/cmd build/agent build/*-test build/*-static
+		build/deb build/lib build/cmd build/agent build/qemu build/*-test build/*-static
 
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
