@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -410,11 +409,8 @@ static int begin(const struct options *opt, const struct command *command)
 	vm.patience_us = seconds * 1000000ull;
 	say_name(vm.name);
 	vm_init(&vm);
-	if ((command->run == run || command->run == attach || command->run == take_command) &&
-	    mkdir(vm.dir, 0755) && errno != EEXIST) {
-		fail("%s: %s", vm.dir, strerror(errno));
+	if ((command->run == run || command->run == attach) && vm_make_dir(&vm, geteuid(), getegid()))
 		return trouble("start");
-	}
 	ret = command->run(opt, &vm);
 	vm_free(&vm);
 	continuo_free(vm.ctx);

@@ -312,6 +312,8 @@ static int become_user(struct taking *t, uid_t uid)
 
 	if (uid != (uid_t)-1 && kept != (long long)uid)
 		return fail("the agent says that the VM is of user %u, its state of user %lld", uid, kept);
+	if (vm_make_dir(t->vm, kept, json_number(t->give.description.all, "gid", -1)))
+		return -1;
 	if (geteuid() == kept)
 		return 0;
 	return keep_user(t->give.description.all) ?: connect_agent(t->vm);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -35,6 +36,15 @@ const char *vm_path(const struct vm *vm, const char *suffix)
 	if (asprintf(&path, "%s/%s.%s", vm->dir, vm->name, suffix) < 0)
 		abort();
 	return path;
+}
+
+int vm_make_dir(const struct vm *vm, uid_t uid, gid_t gid)
+{
+	if (mkdir(vm->dir, 0755))
+		return errno == EEXIST ? 0 : fail("%s: %s", vm->dir, strerror(errno));
+	if (uid != geteuid() && chown(vm->dir, uid, gid))
+		return fail("%s: it cannot be made user %u's: %s", vm->dir, uid, strerror(errno));
+	return 0;
 }
 
 static void close_one(int *fd)

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "args.h"
 #include "capture.h"
@@ -75,6 +76,8 @@ struct vm {
 
 void vm_init(struct vm *vm);
 void vm_free(struct vm *vm);
+/* Makes DIR if it is missing; then it is that user's. */
+int vm_make_dir(const struct vm *vm, uid_t uid, gid_t gid);
 /* DIR/NAME.SUFFIX, valid until the program ends. */
 const char *vm_path(const struct vm *vm, const char *suffix);
 
