@@ -10,6 +10,7 @@ import errno
 import os
 import selectors
 import socket
+import struct
 import threading
 
 IOAS_TOKEN_KINDS = {"ioas", "hwpt", "device"}
@@ -376,6 +377,9 @@ class World(threading.Thread):
     def serve(self, client):
         text, _ = receive(client)
         verb, _, rest = text.partition(" ")
+        if verb in ("create", "retrieve", "release"):
+            uid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+            rest = f"u{uid}.{rest}" if uid else rest
         if not text:
             self.unwatch(client)
             client.close()
