@@ -13,6 +13,7 @@
 #include "placed.h"
 #include "record.h"
 
+#define LOCK	PLACED_FOLDER "/next.lock"
 #define BOOT_ID	"/proc/sys/kernel/random/boot_id"
 #define ASIDE	PLACED_FILE ".aside"
 #define NEXT	PLACED_FILE ".next"
@@ -111,7 +112,8 @@ bool placed_lock(int *fd)
 
 	mkdir("/run", 0755);
 	mkdir(PLACED_FOLDER, 0755);
-	*fd = open(PLACED_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Whoever can open it can lock it, and VMs' users can open the folder. */
+	*fd = open(LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0 || !flock(*fd, LOCK_EX | LOCK_NB))
 		return true;
 	err = errno;
@@ -121,7 +123,7 @@ bool placed_lock(int *fd)
 	if (err == EWOULDBLOCK)
 		trouble("another continuo is loading or unloading a kernel at this moment; try again");
 	else
-		trouble(PLACED_FOLDER " cannot be locked, and no two may load at once: %s", strerror(err));
+		trouble(LOCK " cannot be locked, and no two may load at once: %s", strerror(err));
 	close(*fd);
 	return false;
 }

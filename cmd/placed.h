@@ -30,7 +30,7 @@ struct json_object *placed_for(const struct options *opt, struct json_object *up
 
 /*
  * One process at a time loads. False if another one does, or if that cannot be known, which was
- * said. @fd: to be closed; -1 if there is no folder to lock, and no record can be written. A
+ * said. @fd: to be closed; -1 if there is no file to lock, and no record can be written. A
  * kernel without file locks lets each of them load.
  */
 bool placed_lock(int *fd);
