@@ -262,11 +262,14 @@ int next_unload_any(void)
 
 	if (!placed_lock(&lock))
 		return EXIT_TROUBLE;
+	placed_set_aside();
 	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
-	if (ret)
+	if (ret) {
+		placed_set_back();
 		ret = trouble("the loaded kernel cannot be unloaded: %s", why_not_unloaded(-ret));
-	else
+	} else {
 		placed_forget();
+	}
 	if (lock >= 0)
 		close(lock);
 	return ret;

@@ -30,7 +30,7 @@ static struct json_object *read_record(const struct options *opt, char **why)
 	if (err == EACCES)
 		*why = strdup("what was written down of it is for root to read; run this as root");
 	else if (!text)
-		*why = strdup("it was not loaded by this program, so nobody knows its command line");
+		*why = strdup("this program has not written it down, so nobody knows its command line: another program has loaded it, or one that has not ended well, or yet");
 	else if (json_object_get_int(record_get(o, "format_version")) != PLACED_FORMAT_VERSION ||
 		 !*record_text(o, "kernel") || !record_get(o, "append"))
 		*why = strdup("what was written down of it is no record of this program's version");
@@ -70,7 +70,7 @@ static char *difference(const struct options *opt, struct json_object *record)
 	if (!line)
 		why = strdup("what the running kernel says of it cannot be read");
 	else if (strcmp(line, record_text(record, "formats")))
-		why = strdup("it reads other handover formats than the one that was written down: somebody else has loaded it since");
+		why = strdup("it reads other handover formats than the one that was written down: another one has been loaded since");
 	free(line);
 	json_object_put(view);
 	return why;
@@ -78,17 +78,20 @@ static char *difference(const struct options *opt, struct json_object *record)
 
 enum placed placed_find(const struct options *opt, struct json_object **record, char **why)
 {
-	char *loaded = read_text(opt, "/sys/kernel/kexec_loaded") ?:
-		       read_text(opt, "/sys/kernel/kexec/loaded");
-	bool is_loaded = loaded && !strcmp(loaded, "1");
+	bool is_loaded;
+	char *loaded;
 
-	free(loaded);
 	*why = NULL;
+	/* In this order: one that is loaded meanwhile is not taken for one that was unloaded. */
 	*record = read_record(opt, why);
+	loaded = read_text(opt, "/sys/kernel/kexec_loaded") ?:
+		 read_text(opt, "/sys/kernel/kexec/loaded");
+	is_loaded = loaded && !strcmp(loaded, "1");
+	free(loaded);
 	if (!is_loaded) {
 		free(*why);
 		*why = NULL;
-		if (*record && asprintf(why, "%s was loaded at %s, and somebody else has unloaded it",
+		if (*record && asprintf(why, "%s was loaded at %s, and has been unloaded since",
 					record_text(*record, "kernel"), record_text(*record, "loaded")) < 0)
 			abort();
 		json_object_put(*record);

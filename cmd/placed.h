@@ -34,9 +34,9 @@ struct json_object *placed_for(const struct options *opt, struct json_object *up
  * kernel without file locks lets each of them load.
  */
 bool placed_lock(int *fd);
-/* Before another one is loaded, nobody may take the record for its. */
+/* Before another one is loaded, or it is unloaded: nobody may take the record for what is loaded then. */
 void placed_set_aside(void);
-/* It was not loaded: what was set aside counts again. */
+/* It was not: what was set aside counts again. */
 void placed_set_back(void);
 /* What is loaded now; completes the record by the time and the boot. Returns an exit status. */
 int placed_write(const struct options *opt, struct json_object *record);
