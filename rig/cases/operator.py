@@ -125,6 +125,11 @@ def silent(machine, begin, iommu):
     for who in ("vm-nic", "vm-audio"):
         machine.wait("obeyed", who=who, want="undo")
     states(run, {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"})
+    # It unloads the kernel when all VMs have undone.
+    machine.send("join")
+    status = machine.wait("joined")["status"]
+    if status != 3:
+        raise Failed(f"an update that was interrupted ends with {status}")
     _, check = continuo(machine, "check")
     loaded = next(row["found"] for row in check["host"] if row["check"] == "kexec")
     if loaded != "no kernel is loaded yet":

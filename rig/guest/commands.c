@@ -31,6 +31,7 @@
  *	run PROGRAM [ARG]...	run it, and pass on what it prints
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
+ *	join			wait until it has ended, and say how
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
@@ -332,6 +333,11 @@ static void send_signal(struct rig *r, char *args)
 	signal_spawned(atoi(args));
 }
 
+static void join(struct rig *r, char *args)
+{
+	join_spawned();
+}
+
 static void neighbours(struct rig *r, char *args)
 {
 	neighbours_measure(strtoull(args, NULL, 0));
@@ -375,6 +381,7 @@ static const struct {
 	{ "run", run },
 	{ "spawn", spawn },
 	{ "signal", send_signal },
+	{ "join", join },
 	{ "tenants", tenants },
 	{ "wire", wire },
 	{ "hold", hold },

@@ -80,6 +80,15 @@ void signal_spawned(int sig)
 		die("signal %d: %s", sig, strerror(errno));
 }
 
+void join_spawned(void)
+{
+	int status;
+
+	if (waitpid(spawned, &status, 0) != spawned)
+		die("wait for what was spawned: %s", strerror(errno));
+	emit("joined", ",\"status\":%d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
 void run_program(char *line)
 {
 	char *argv[ARGS + 1];

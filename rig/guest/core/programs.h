@@ -8,8 +8,12 @@
  * console.
  */
 void run_program(char *line);
-/* One that goes on by itself, with its output on the console; and a signal for it. */
+/*
+ * One that goes on by itself, with its output on the console; a signal for it; and its end,
+ * which "joined" tells.
+ */
 void spawn_program(char *line);
 void signal_spawned(int sig);
+void join_spawned(void);
 
 #endif
