@@ -289,11 +289,12 @@ def must_see(what, condition):
 
 
 def guarded(body):
-    """A case from body(machine, begin): begin(...) makes the Run, which is ended in any event."""
+    """A case from body(machine, begin): begin(...) makes the Run, which is ended in any event;
+    begin(machine=OTHER, ...) makes one of another machine of the case."""
     def case(machine, **arguments):
         runs = []
 
-        def begin(**options):
+        def begin(machine=machine, **options):
             # The senders must not outlive a case that fails while it starts.
             run = Run.__new__(Run)
             run.senders = {}
