@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "abi.h"
+#include "files.h"
+#include "say.h"
+
+/* iommufd's IOMMU_GET_HW_INFO, which the library does not need. */
+#define UIO_GET_HW_INFO		UIO(0x8a)
+#define UIO_CAN_TRACK		(1u << 0)
+
+struct uio_hw_info {
+	__u32 size;
+	__u32 flags;
+	__u32 dev_id;
+	__u32 data_len;
+	__aligned_u64 data_uptr;
+	__u32 out_data_type;
+	__u8 out_max_pasid_log2;
+	__u8 __reserved[3];
+	__aligned_u64 out_capabilities;
+};
+
+/* Of the PCI specification: capabilities, and where their control words have "enabled". */
+enum { CAP_POINTER = 0x34, CAP_MSI = 0x05, CAP_MSIX = 0x11, CAPS_FROM = 0x40 };
+#define MSI_ENABLED	(1u << 0)
+#define MSIX_ENABLED	(1u << 15)
+
+const char *file_path(int fd)
+{
+	static char to[256];
+	char path[40];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, to, sizeof(to) - 1);
+	to[n > 0 ? n : 0] = 0;
+	return to;
+}
+
+static bool is_iommufd(int fd)
+{
+	/* No object has the id 0. */
+	struct uio_destroy arg = { .size = sizeof(arg) };
+
+	return ioctl(fd, UIO_DESTROY, &arg) && errno == ENOENT;
+}
+
+static bool is_device(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return !ioctl(fd, VFIO_DEVICE_GET_INFO, &info) && info.flags & VFIO_DEVICE_FLAGS_PCI;
+}
+
+enum file_kind file_kind(int fd)
+{
+	struct stat st;
+
+	if (!strcmp(file_path(fd), "anon_inode:[eventfd]"))
+		return FILE_EVENT;
+	if (fcntl(fd, F_GET_SEALS) >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		return FILE_MEMORY;
+	if (is_iommufd(fd))
+		return FILE_IOMMUFD;
+	if (is_device(fd))
+		return FILE_DEVICE;
+	return FILE_UNKNOWN;
+}
+
+bool file_same(int a, int b)
+{
+	struct stat x, y;
+
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+bool file_sealed(int fd)
+{
+	int wanted = F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK, seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & wanted) == wanted;
+}
+
+bool device_migrates(int cdev)
+{
+	struct vfio_device_feature probe = {
+		.argsz = sizeof(probe),
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION,
+	};
+
+	return !ioctl(cdev, VFIO_DEVICE_FEATURE, &probe);
+}
+
+static const char *const irq_names[] = {
+	[IRQ_NONE] = "none", [IRQ_INTX] = "intx", [IRQ_MSI] = "msi", [IRQ_MSIX] = "msix",
+};
+
+const char *irq_name(enum device_irq irq)
+{
+	return irq_names[irq];
+}
+
+enum device_irq irq_named(const char *name)
+{
+	for (int i = IRQ_INTX; i <= IRQ_MSIX; i++)
+		if (!strcmp(irq_names[i], name))
+			return i;
+	return IRQ_NONE;
+}
+
+int device_irq(int cdev)
+{
+	struct vfio_region_info region = {
+		.argsz = sizeof(region),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint8_t at, head[4];
+	int found = IRQ_NONE;
+
+	if (ioctl(cdev, VFIO_DEVICE_GET_REGION_INFO, &region) ||
+	    pread(cdev, &at, 1, region.offset + CAP_POINTER) != 1)
+		return fail("the device's configuration space: %s", strerror(errno));
+	/* A list that goes in circles is not followed for ever. */
+	for (int n = 0; at >= CAPS_FROM && n < 48; n++, at = head[1]) {
+		unsigned int control;
+
+		at &= ~3;
+		if (pread(cdev, head, sizeof(head), region.offset + at) != sizeof(head))
+			return fail("the device's configuration space at %#x: %s", at, strerror(errno));
+		control = head[2] | head[3] << 8;
+		if (head[0] == CAP_MSIX && control & MSIX_ENABLED)
+			found = IRQ_MSIX;
+		else if (head[0] == CAP_MSI && control & MSI_ENABLED)
+			found = IRQ_MSI;
+	}
+	return found;
+}
+
+bool device_tracks(int iommufd, uint32_t device)
+{
+	struct uio_hw_info info = { .size = sizeof(info), .dev_id = device };
+
+	return !ioctl(iommufd, UIO_GET_HW_INFO, &info) && info.out_capabilities & UIO_CAN_TRACK;
+}
+
+int hwpt_make(int iommufd, uint32_t device, uint32_t ioas, uint32_t flags, uint32_t *hwpt)
+{
+	struct uio_hwpt_alloc arg = {
+		.size = sizeof(arg), .flags = flags, .dev_id = device, .pt_id = ioas,
+	};
+
+	if (ioctl(iommufd, UIO_HWPT_ALLOC, &arg))
+		return fail("a HWPT for device %u cannot be made: %s", device, strerror(errno));
+	*hwpt = arg.out_hwpt_id;
+	return 0;
+}
+
+int irq_set(int cdev, unsigned int index, unsigned int action, const int *eventfd, unsigned int n)
+{
+	size_t size = sizeof(struct vfio_irq_set) + n * sizeof(int);
+	struct vfio_irq_set *set = calloc(1, size);
+	int ret;
+
+	if (!set)
+		abort();
+	set->argsz = size;
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | action;
+	set->index = index;
+	set->count = n;
+	memcpy(set->data, eventfd, n * sizeof(int));
+	ret = ioctl(cdev, VFIO_DEVICE_SET_IRQS, set);
+	free(set);
+	return ret ? fail("interrupts of index %u cannot be given their eventfds: %s", index, strerror(errno)) : 0;
+}

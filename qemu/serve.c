@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exits.h"
+#include "say.h"
+#include "serve.h"
+
+#define RETRY_MS	1000	/* until the agent is looked for again */
+#define UNDO_US		10000000
+#define END_US		30000000	/* for QEMU to end when it is told to */
+
+static volatile sig_atomic_t told;
+
+static void tell(int sig)
+{
+	told = sig;
+}
+
+static void hear_signals(sigset_t *during)
+{
+	static const int heard[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction act = { .sa_handler = tell };
+	sigset_t mask;
+
+	/* They come only while it is waited: so none is missed. */
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++) {
+		sigaction(heard[i], &act, NULL);
+		sigaddset(&mask, heard[i]);
+	}
+	sigprocmask(SIG_BLOCK, &mask, during);
+	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+		sigdelset(during, heard[i]);
+}
+
+int serve_connect(struct vm *vm)
+{
+	int ret;
+
+	continuo_free(vm->ctx);
+	vm->ctx = NULL;
+	if (continuo_new(&vm->ctx))
+		abort();
+	continuo_deadline(vm->ctx, vm->patience_us / 1000);
+	ret = continuo_agent(vm->ctx, vm->agent);
+	return ret ? fail("%s", continuo_why(vm->ctx)) : 0;
+}
+
+/* The descriptor that orders come from, or -1 with why(). */
+static int join(struct vm *vm)
+{
+	int fd;
+
+	if (vm->state != VM_RUNNING)
+		return fail("the VM is not as it was before: it could not be undone");
+	if (serve_connect(vm))
+		return -1;
+	fd = continuo_register(vm->ctx, vm->name);
+	if (fd < 0)
+		return fail("%s", continuo_why(vm->ctx));
+	say("registered", "%s", vm->agent ?: CONTINUO_AGENT_SOCKET);
+	return fd;
+}
+
+static int carry_out(struct vm *vm, const struct continuo_order *order)
+{
+	/* What is answered too late is no answer. */
+	uint64_t until = now_us() + order->timeout_ms * 900ull;
+	char said[WHY_MOST];
+
+	switch (order->want) {
+	case CONTINUO_WANT_PRESERVE:
+		return vm_preserve(vm, until);
+	case CONTINUO_WANT_SUSPEND:
+		if (!vm_suspend(vm, until))
+			return 0;
+		strcpy(said, why());
+		if (vm_undo(vm, now_us() + UNDO_US))
+			say("failed", "undo %s", why());
+		return fail("%s", said);
+	case CONTINUO_WANT_UNDO:
+		return vm->state == VM_RUNNING ? 0 : vm_undo(vm, until);
+	}
+	return fail("order %u is not known", order->want);
+}
+
+static const char *word_of(uint32_t want)
+{
+	return want == CONTINUO_WANT_PRESERVE ? "preserve" :
+	       want == CONTINUO_WANT_SUSPEND ? "suspend" :
+	       want == CONTINUO_WANT_UNDO ? "undo" : "order";
+}
+
+/* False if the agent has ended. */
+static bool obey(struct vm *vm, int fd)
+{
+	struct continuo_order order;
+	int ret = continuo_order(vm->ctx, fd, &order);
+
+	if (ret) {
+		say("event", "the agent: %s", continuo_why(vm->ctx));
+		return false;
+	}
+	ret = carry_out(vm, &order);
+	if (ret)
+		say("failed", "%s %s", word_of(order.want), why());
+	/* An agent that has ended is noticed at the next order. */
+	continuo_answer(vm->ctx, fd, &order, ret ? why() : NULL);
+	return true;
+}
+
+/* QEMU's end: the exit status, if it was a child of this process. */
+static int reap(struct vm *vm)
+{
+	int status;
+
+	if (!vm->child || waitpid(vm->pid, &status, 0) != vm->pid) {
+		say("qemu-ended", "process %d", vm->pid);
+		return EXIT_FINE;
+	}
+	vm->child = false;
+	if (WIFSIGNALED(status)) {
+		say("qemu-ended", "process %d by signal %d", vm->pid, WTERMSIG(status));
+		return EXIT_ENDED;
+	}
+	say("qemu-ended", "process %d with %d", vm->pid, WEXITSTATUS(status));
+	return WEXITSTATUS(status) ? EXIT_ENDED : EXIT_FINE;
+}
+
+static bool has_ended(struct vm *vm, uint64_t until)
+{
+	while (waitpid(vm->pid, NULL, WNOHANG) == 0) {
+		if (!left_ms(until))
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/* Told to end: what was begun is undone, and QEMU ends with this process, or goes on without it. */
+static int end(struct vm *vm, int sig)
+{
+	int ret = EXIT_FINE;
+
+	say("event", "signal %d", sig);
+	if (vm->state != VM_RUNNING && vm_undo(vm, now_us() + UNDO_US)) {
+		say("failed", "undo %s", why());
+		ret = EXIT_TROUBLE;
+	}
+	if (!vm->child || sig == SIGHUP)
+		return ret;
+	kill(vm->pid, SIGTERM);
+	if (!has_ended(vm, now_us() + END_US)) {
+		say("event", "QEMU does not end");
+		ret = EXIT_TROUBLE;
+	}
+	return ret;
+}
+
+/* The agent has ended: nothing jumps, so the VM goes on as before. */
+static void leave(struct vm *vm, int *fd)
+{
+	close(*fd);
+	*fd = -1;
+	if (vm->state != VM_RUNNING && vm_undo(vm, now_us() + UNDO_US))
+		say("failed", "undo %s", why());
+}
+
+int serve(struct vm *vm)
+{
+	bool said = false, ended = false;
+	int agent = -1, ret = EXIT_FINE;
+	sigset_t during;
+
+	hear_signals(&during);
+	for (;;) {
+		const struct timespec retry = { .tv_sec = RETRY_MS / 1000 };
+		struct pollfd p[2];
+
+		if (agent < 0) {
+			agent = join(vm);
+			if (agent < 0 && !said)
+				say("failed", "register %s; it is tried again and again", why());
+			said = agent < 0;
+		}
+		p[0] = (struct pollfd){ .fd = agent, .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = vm->qmp.fd, .events = POLLIN };
+		if (ppoll(p, 2, agent < 0 ? &retry : NULL, &during) < 0 && errno != EINTR)
+			return EXIT_TROUBLE;
+		if (told)
+			break;
+		if (p[1].revents && vm->qmp.fd >= 0)
+			qmp_hear(&vm->qmp);
+		/* It can also have ended in the middle of an order. */
+		if (vm->qmp.fd < 0 && !ended) {
+			ended = true;
+			ret = reap(vm);
+			/* All of it is in our hands: it can go over, or to another QEMU. */
+			if (vm->state != VM_SUSPENDED)
+				break;
+			say("event", "the VM is suspended, and needs this QEMU no more");
+		}
+		if (p[0].revents && !obey(vm, agent))
+			leave(vm, &agent);
+		if (vm->qmp.fd >= 0)
+			ended = false;
+		else if (vm->state != VM_SUSPENDED)
+			break;
+	}
+	if (told)
+		ret = end(vm, told);
+	else
+		vm_gone(vm);
+	if (agent >= 0)
+		close(agent);
+	say_step("end");
+	return ret;
+}

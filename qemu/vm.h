@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A VM under a QEMU that runs: what the agent's orders do to it. docs/qemu.md has the
+ * states and what each event does to them.
+ *
+ *   RUNNING     as it was started
+ *   MOVED       its devices are on an address space of ours, which has the guest's memory
+ *   PRESERVED   that, the memory and the devices are in a session
+ *   SUSPENDED   its virtual CPUs have stopped, and all there is of it is in the session
+ */
+#ifndef VM_H
+#define VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "args.h"
+#include "capture.h"
+#include "continuo.h"
+#include "map.h"
+#include "qmp.h"
+
+enum vm_state { VM_RUNNING, VM_MOVED, VM_PRESERVED, VM_SUSPENDED };
+
+/* What a descriptor of the channel is for. */
+enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
+
+#define VM_HWPTS	CHANNEL_DEVICES
+
+/*
+ * @agent, @dir: where the agent listens (NULL: where agents do), and where our sockets are.
+ * @room:       bytes for QEMU's stream.
+ * @patience_us: for an answer of QEMU's.
+ * @line:       QEMU's arguments, without those of ours.
+ * @pid, @child: QEMU's process, and whether it is a child of this one.
+ * @learned:    the channel as it was when the VM was preserved; its descriptors are open.
+ * @suspended:  the same when it was suspended.
+ * @use:        of each descriptor of @learned.
+ * @piece:      the guest's memory as it was mapped.
+ * @stream:     the connection over which QEMU waits for a new QEMU's word; -1.
+ * @ran:        it ran before it was stopped by us.
+ * @stopped:    it was stopped by us.
+ * @disturbed:  something has happened to the VM that makes what was learned wrong.
+ */
+struct vm {
+	const char *name, *agent, *dir;
+	uint64_t room, patience_us;
+
+	struct continuo *ctx;
+	struct args line;
+	pid_t pid;
+	bool child;
+	struct qmp qmp;
+	const struct channel_format *format;
+
+	enum vm_state state;
+	struct capture learned, suspended;
+	enum vm_use use[CHANNEL_FDS];
+	struct map_piece *piece;
+	int pieces;
+	int iommufd;
+	uint32_t ioas, hwpt[VM_HWPTS];
+	unsigned int hwpts, hwpt_of[CHANNEL_DEVICES];
+	bool tracks[VM_HWPTS];
+	struct continuo_vm *described;
+	int session, memory;
+	void *at;
+	size_t size;
+	int stream;
+	bool ran, stopped;
+	char disturbed[120];
+};
+
+/* Functions return 0, or -1 with why(). */
+
+void vm_init(struct vm *vm);
+void vm_free(struct vm *vm);
+/* DIR/NAME.SUFFIX, valid until the program ends. */
+const char *vm_path(const struct vm *vm, const char *suffix);
+
+/*
+ * Does anything stand against a live update of the QEMU that runs? Says each thing, and
+ * returns how many there were; -1 if it could not be asked.
+ */
+int vm_check(struct vm *vm, uint64_t until);
+
+int vm_preserve(struct vm *vm, uint64_t until);
+int vm_suspend(struct vm *vm, uint64_t until);
+/* Whatever has been done: the VM is as it was before, in this kernel. */
+int vm_undo(struct vm *vm, uint64_t until);
+/* QEMU has ended. */
+void vm_gone(struct vm *vm);
+/* What a broker before this one has done, and could not undo. */
+int vm_mend(struct vm *vm, uint64_t until);
+
+/* Says it, with the rule's name. */
+void vm_refused(const struct rule *rule, const char *sentence);
+
+#endif
