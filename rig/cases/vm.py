@@ -1,9 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A VM in an unmodified QEMU, with a device of the host's, and what becomes of it."""
 
+import time
+
+from rig.cases.command import continuo, program
+from rig.cases.library import agent_files
 from rig.lib.case import Case
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean
-from rig.lib.vm import guarded_vm
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, must_see
+from rig.lib.vm import AGENT, BROKER, NAME, broker, guarded_vm
+from rig.referee import page, summary
+from rig.referee.wire import STATUS
+
+BROKEN_S = 5                            # in which a law that was broken has to show
+
+
+def host_files():
+    return {**agent_files(), **program(), **broker()}
+
+
+def registered(run, patience_s=60):
+    """Wait until the agent knows the VM, and that it can be carried over."""
+    deadline = time.monotonic() + patience_s * run.machine.slow
+    while True:
+        status, data = continuo(run.machine, f"{AGENT} list")
+        states = {row["vm"]: row["state"] for row in data["vm"]}
+        if not status and states == {NAME: "idle"}:
+            return
+        if time.monotonic() > deadline:
+            raise Failed(f"the agent does not know the VM: list ends with {status} and says {data}")
+        time.sleep(0.2)
 
 
 @guarded_vm
@@ -16,7 +42,120 @@ def steady(machine, begin, iommu):
     clean(run)
 
 
+@guarded_vm
+def update(machine, begin, iommu, updates=1, show=False):
+    """The VM goes on, and each thing that its tenant could notice is judged."""
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1")
+    registered(run)
+    run.rest(SHOWN_STEADY_S if show else STEADY_S)
+    for stage in range(2, updates + 2):
+        run.update(stage)
+        registered(run)
+        run.rest(AFTER_S)
+    run.stop()
+    try:
+        clean(run)
+    finally:
+        if show:
+            print(summary.table(machine.figures))
+            with open(machine.path("timeline.svg"), encoding="utf-8") as f:
+                timeline = f.read()
+            with open(machine.path("report.html"), "w", encoding="utf-8") as f:
+                f.write(page.page("A VM lives through the replacement of the kernel below it", machine.figures, timeline,
+                                  page.VM_HOW_TO_READ))
+
+
+@guarded_vm
+def nothing_preserved(machine, begin, iommu):
+    """The same jump with QEMU as it is: all that the referee judges must be seen to end."""
+    run = begin(iommu=iommu, append="rig.preserve=0")
+    run.rest(STEADY_S)
+    run.lose(2)
+    time.sleep(AFTER_S)
+    run.stop_without_vm()
+    run.judge()
+    figures, sid = machine.figures, run.preserved["nic"]
+    must_see("lost frames", figures["frames_lost"] > figures["frames_per_s"])
+    must_see("the DMA stop", not run.log.times(sid, run.updates[0][1]))
+    must_see("the VM fall silent", run.wire.words[-1].heard_ns < run.windows[0][1])
+    # What the VM was told is on its disk was there before the jump.
+    if figures["disk_records_lost"]:
+        raise Failed(f"{figures['disk_records_lost']} records that the VM was told of are not on its disk")
+    figures["outcome"] = "the VM ends at the jump, and its DMA"
+
+
+def negative(begin, iommu, lab, updates=1, hole=False):
+    """A run with continuo-qemu of the laboratory, up to some time after the last update; the VM may be in
+    any state then. hole: one page that the device uses is named to the laboratory."""
+    run = begin(iommu=iommu, prefix=BROKER, files={**agent_files(), **program(), **broker(lab=True)}, append="rig.agent=1", lab=lab)
+    registered(run)
+    run.rest(STEADY_S)
+    if hole:
+        run.page = run.busiest_page()
+        run.machine.send(f"write /host/vm/lab hole {run.page:#x}")
+        run.machine.wait("written", errno=0)
+    for stage in range(2, updates + 2):
+        run.update(stage, whole=stage <= updates)
+        if stage <= updates:
+            registered(run)
+            run.rest(AFTER_S)
+    time.sleep(BROKEN_S)
+    run.cut()
+    return run
+
+
+@guarded_vm
+def unkicked(machine, begin, iommu):
+    """
+    An interrupt that came while no kernel was there is lost, and the device's driver waits
+    for it: frames come in, and the VM does not see them.
+    """
+    run = negative(begin, iommu, "unkicked")
+    run.judge()
+    figures = machine.figures
+    must_see("lost frames", figures["frames_lost"] > 0)
+    must_see("the VM go on without its frames", any(w.kind == STATUS and w.heard_ns > run.windows[0][1] for w in run.wire.words))
+    if figures["iommu_faults"]:
+        raise Failed(f"{figures['iommu_faults']} IOMMU faults of a VM whose memory is all there")
+    figures["outcome"] = "the VM runs, and gets no frame any more"
+
+
+@guarded_vm
+def page_left_out(machine, begin, iommu):
+    """One page of the VM's memory left out of what its device reaches: faults there, and nowhere else."""
+    run = negative(begin, iommu, "nothing", hole=True)
+    run.judge()
+    faults = [f for f in run.log.faults if f[1] == run.preserved["nic"]]
+    must_see("a fault of the network device", faults)
+    for when, _, _, address, _ in faults:
+        if address is not None and address & ~0xfff != run.page:
+            raise Failed(f"a fault at {address:#x}, but the page left out is {run.page:#x}")
+        if when < run.updates[0][0]:
+            raise Failed("a fault before the update")
+    machine.figures["outcome"] = "faults at that page once the HWPT is replaced, and nowhere else"
+
+
+@guarded_vm
+def twice(machine, begin, iommu):
+    """In the second update QEMU gets the state of the first one, with the memory of the second."""
+    run = negative(begin, iommu, "again", updates=2)
+    found = run.judge()
+    must_see("that the VM is not the one that it was", found)
+    machine.figures["outcome"] = "the referee sees it: " + found[0]
+
+
 CASES = [
+    Case("vm-update", "continuo update carries a VM in an unmodified QEMU over", bind(update, iommu="vtd-scalable"), kernel="vm"),
+    Case("demo-vm", "what 'make demo-vm' shows: the same, with the picture", bind(update, iommu="vtd-scalable", show=True),
+         kernel="vm"),
+    Case("vm-nothing-preserved", "negative: a VM in QEMU, and a jump with nothing preserved",
+         bind(nothing_preserved, iommu="vtd-scalable"), kernel="vm", fault="nothing of a VM is preserved before the jump"),
+    Case("vm-page-left-out", "negative: one page of the VM's memory left out of the rebuilt IOAS",
+         bind(page_left_out, iommu="vtd-scalable"), kernel="vm", fault="one page of a VM's memory is left out of the rebuilt IOAS"),
+    Case("vm-not-kicked", "negative: the VM's interrupts are not kicked after the update", bind(unkicked, iommu="vtd-scalable"),
+         kernel="vm", fault="a VM's interrupts are not kicked after the update"),
+    Case("vm-twice", "negative: QEMU gets the VM's state of the update before", bind(twice, iommu="vtd-scalable"),
+         kernel="vm", fault="QEMU gets the state of the update before"),
     Case("vm-steady", "a VM in an unmodified QEMU answers frames, and no update", bind(steady, iommu="vtd-scalable"),
          kernel="vm"),
 ]
