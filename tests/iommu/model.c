@@ -805,7 +805,7 @@ static void move(unsigned int i)
 		model_fault("device %u may not be moved", i);
 	rebuilt[i]->ops->attach_dev(rebuilt[i], &d->pci.dev, old);
 	d->domain = rebuilt[i];
-	if (iommu_liveupdate_moved(&d->pci.dev, old, 0))
+	if (iommu_liveupdate_moved(&d->pci.dev, old, old, 0))
 		model_fault("device %u was moved, and the core is told that it was not", i);
 }
 
@@ -1180,7 +1180,7 @@ static int group_attach(const unsigned int *group, unsigned int n,
 			return ret;
 		ret = d->attach_fails ? -ENOMEM :
 					gets->ops->attach_dev(gets, &d->pci.dev, old);
-		ret = iommu_liveupdate_moved(&d->pci.dev, old, ret);
+		ret = iommu_liveupdate_moved(&d->pci.dev, old, old, ret);
 		if (ret)
 			return ret;
 		look();
@@ -1191,7 +1191,11 @@ static int group_attach(const unsigned int *group, unsigned int n,
 }
 
 /* Of what comes late into the group of a restored device: what happens next */
-enum late_end { LATE_FOLLOWS, LATE_CANNOT_FOLLOW, LATE_GOES, LATE_STAYS, NR_LATE_ENDS };
+enum late_end {
+	LATE_REJECTED,		/* by the core: firmware wants a mapping for it */
+	LATE_FAILS,		/* it cannot be blocked */
+	LATE_FOLLOWS, LATE_CANNOT_FOLLOW, LATE_GOES, LATE_STAYS, NR_LATE_ENDS
+};
 
 /*
  * The last device turns up in the group of the one before, which is on a restored domain.
@@ -1218,12 +1222,16 @@ static void latecomer(bool came, enum late_end end, bool put_first)
 	get_hwpt(0);
 	was = owner = gets = first->domain;
 	if (iommu_liveupdate_may_attach(&late->pci.dev, &gets, NULL, 0) ||
-	    gets->ops->attach_dev(gets, &late->pci.dev, NULL) ||
-	    iommu_liveupdate_moved(&late->pci.dev, NULL, 0)) {
+	    (end == LATE_FAILS &&
+	     iommu_liveupdate_moved(&late->pci.dev, was, NULL, -ENOMEM) != -ENOMEM) ||
+	    (end > LATE_FAILS &&
+	     (gets->ops->attach_dev(gets, &late->pci.dev, NULL) ||
+	      iommu_liveupdate_moved(&late->pci.dev, was, NULL, 0)))) {
 		model_fault("a device that comes late is left without a group");
 		return;
 	}
-	late->domain = was;
+	if (end > LATE_FAILS)
+		late->domain = was;
 	if (gets != &blocked.domain || late->pci.master)
 		model_fault("a device that comes late is not blocked");
 	look();
@@ -1232,6 +1240,11 @@ static void latecomer(bool came, enum late_end end, bool put_first)
 	if (put_first)
 		put_hwpt(0);
 	switch (end) {
+	case LATE_REJECTED:
+	case LATE_FAILS:
+		/* It is in no group. */
+		move(1);
+		break;
 	case LATE_CANNOT_FOLLOW:
 		late->attach_fails = true;
 		/* fall through */

@@ -2081,10 +2081,6 @@ static int meet_latecomer(struct device *dev, struct iommu_domain **domain)
 		give_up_device(dev, ops, ser, "it shares its IOMMU group");
 	else
 		refuse_running(dev);
-	scoped_guard(mutex, &iommu_liveupdate_lock) {
-		(*domain)->restored->refs++;
-		(*domain)->restored->late++;
-	}
 	*domain = dev_iommu_ops(dev)->blocked_domain;
 	return 0;
 }
@@ -2143,9 +2139,12 @@ static void leave_restored(struct device *dev, struct iommu_restored *r)
 }
 
 /**
- * iommu_liveupdate_moved() - The core has moved a device off a domain, or tried to
+ * iommu_liveupdate_moved() - The core has moved a device to another domain, or tried to
  * @dev: The device.
- * @domain: The domain that the group had before, any kind, or NULL.
+ * @current_domain: Domain of the group, any kind, or NULL: what its other devices are on,
+ *	or are being moved off.
+ * @old_domain: The domain that the device had before, any kind, or NULL if it is new
+ *	in the group.
  * @ret: 0, or why the device could not be attached to another one.
  *
  * If it was the restored domain that it came with, the device leaves that. A device
@@ -2154,14 +2153,21 @@ static void leave_restored(struct device *dev, struct iommu_restored *r)
  * a restored domain.
  *
  * Context: Under the mutex of the group, after the hardware stopped using
- * @domain for @dev.
+ * @old_domain for @dev.
  * Return: what the move returns: @ret, or 0 if the device stays blocked.
  */
-int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int ret)
+int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *current_domain,
+			   struct iommu_domain *old_domain, int ret)
 {
 	struct iommu_domain *blocked = dev_iommu_ops(dev)->blocked_domain;
 
-	if (!domain || !domain->restored)
+	/* It has come late into the group, and was blocked. If not it gets no group. */
+	if (!old_domain && !ret && current_domain && current_domain->restored) {
+		guard(mutex)(&iommu_liveupdate_lock);
+		current_domain->restored->refs++;
+		current_domain->restored->late++;
+	}
+	if (!old_domain || !old_domain->restored)
 		return ret;
 	if (ret) {
 		if (iommu_liveupdate_device_restored(dev) ||
@@ -2170,7 +2176,7 @@ int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int 
 		dev_warn(dev, "liveupdate: stays blocked, as it cannot use the new translation of its IOMMU group (%d)\n",
 			 ret);
 	}
-	leave_restored(dev, domain->restored);
+	leave_restored(dev, old_domain->restored);
 	return 0;
 }
 

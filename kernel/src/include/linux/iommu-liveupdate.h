@@ -231,7 +231,8 @@ int iommu_liveupdate_may_attach(struct device *dev,
 				struct iommu_domain **new_domain,
 				struct iommu_domain *old_domain,
 				unsigned int flags);
-int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *domain, int ret);
+int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *current_domain,
+			   struct iommu_domain *old_domain, int ret);
 bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 			      void **owner);
 bool iommu_liveupdate_may_claim(struct iommu_domain *domain, void *holder,
@@ -283,7 +284,8 @@ static inline int iommu_liveupdate_may_attach(struct device *dev,
 }
 
 static inline int iommu_liveupdate_moved(struct device *dev,
-					 struct iommu_domain *domain, int ret)
+					 struct iommu_domain *current_domain,
+					 struct iommu_domain *old_domain, int ret)
 {
 	return ret;
 }
