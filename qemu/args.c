@@ -213,18 +213,25 @@ refuse(const char *name, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	snprintf(text, sizeof(text), "%s: %s; in its place: %s", what, rule->what, rule->instead);
+	rule_sentence(rule, what, text, sizeof(text));
 	check.nr++;
 	check.refused(rule, text);
 }
 
+struct option_is {
+	const char *name;
+	const struct properties *properties;
+};
+
 /* "OPTION", "OPTION:TYPE" or "OPTION:KEY=VALUE" */
-static bool pattern_fits(const char *pattern, const char *name, const struct properties *p)
+static bool option_fits(const char *pattern, const void *what)
 {
+	const struct option_is *option = what;
+	const struct properties *p = option->properties;
 	size_t n = strcspn(pattern, ":");
 	char key[40], *value;
 
-	if (strlen(name) != n || strncmp(name, pattern, n))
+	if (strlen(option->name) != n || strncmp(option->name, pattern, n))
 		return false;
 	if (!pattern[n])
 		return true;
@@ -239,23 +246,6 @@ static bool pattern_fits(const char *pattern, const char *name, const struct pro
 	return property(p, key) && !fnmatch(value, property(p, key), 0);
 }
 
-static bool option_fits(const char *list, const char *name, const struct properties *p)
-{
-	char pattern[80];
-	size_t n;
-
-	for (; list && *list; list += n + strspn(list + n, " ")) {
-		n = strcspn(list, " ");
-		if (n >= sizeof(pattern))
-			abort();
-		memcpy(pattern, list, n);
-		pattern[n] = 0;
-		if (pattern_fits(pattern, name, p))
-			return true;
-	}
-	return false;
-}
-
 static void check_rules(const struct args *a)
 {
 	struct option_at o = { .next = 1 };
@@ -263,13 +253,14 @@ static void check_rules(const struct args *a)
 	while (next_option(a, &o)) {
 		const char *value = o.value ? a->v[o.value] : "", *type;
 		struct properties p = {};
+		const struct option_is is = { o.name, &p };
 
 		read_properties(&p, value);
 		type = property(&p, "") ?: "";
 		for (unsigned int i = 0; i < nr_rules; i++) {
 			if (!(!strcmp(o.name, "device") && rule_lists(rules[i].devices, type)) &&
 			    !(!strcmp(o.name, "object") && rule_lists(rules[i].objects, type)) &&
-			    !option_fits(rules[i].options, o.name, &p))
+			    !rule_lists_by(rules[i].options, option_fits, &is))
 				continue;
 			refuse(rules[i].name, "-%s%s%s", o.name, *value ? " " : "", value);
 			break;

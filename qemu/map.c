@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "map.h"
+#include "reason.h"
 
 #define PAGE	4096u
 
@@ -16,17 +16,6 @@
  *
  * with the offset only if it is not 0, and the accelerator's name only if that has it.
  */
-
-static int __attribute__((format(printf, 3, 4)))
-refuse(char *why, size_t size, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, size, fmt, args);
-	va_end(args);
-	return -1;
-}
 
 /* @n hexadecimal digits. */
 static bool read_hex(const char **at, const char *end, uint64_t *value)
@@ -134,16 +123,16 @@ int map_read(const char *text, struct map_piece piece[MAP_PIECES], char *why, si
 		} else if (wanted && skip(&at, end, "  ") && at < end && *at != ' ' && *at != 'N') {
 			switch (read_range(at, end, &p)) {
 			case RANGE_WRONG:
-				return refuse(why, size, "line %u of QEMU's memory map is not of a form that is known: \"%.*s\"",
+				return reason(why, size, "line %u of QEMU's memory map is not of a form that is known: \"%.*s\"",
 					      line, (int)(end - at > 80 ? 80 : end - at), at);
 			case RANGE_OTHER:
 				break;
 			case RANGE_MEMORY:
 				if (p.last < p.first || (n && p.first <= piece[n - 1].last) ||
 				    p.offset > UINT64_MAX - (p.last - p.first))
-					return refuse(why, size, "line %u of QEMU's memory map: the range cannot be", line);
+					return reason(why, size, "line %u of QEMU's memory map: the range cannot be", line);
 				if (n == MAP_PIECES)
-					return refuse(why, size, "the guest has its memory in more than %d pieces", MAP_PIECES);
+					return reason(why, size, "the guest has its memory in more than %d pieces", MAP_PIECES);
 				if (whole_pages(&p))
 					piece[n++] = p;
 				break;
@@ -153,6 +142,6 @@ int map_read(const char *text, struct map_piece piece[MAP_PIECES], char *why, si
 			end++;
 	}
 	if (!seen)
-		return refuse(why, size, "QEMU's memory map has no address space \"memory\"");
+		return reason(why, size, "QEMU's memory map has no address space \"memory\"");
 	return n;
 }

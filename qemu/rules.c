@@ -92,7 +92,7 @@ const struct rule *rule_named(const char *name)
 	abort();
 }
 
-bool rule_lists(const char *list, const char *text)
+bool rule_lists_by(const char *list, bool (*fits)(const char *pattern, const void *what), const void *what)
 {
 	char pattern[80];
 	size_t n;
@@ -103,10 +103,25 @@ bool rule_lists(const char *list, const char *text)
 			abort();
 		memcpy(pattern, list, n);
 		pattern[n] = 0;
-		if (!fnmatch(pattern, text, 0))
+		if (fits(pattern, what))
 			return true;
 	}
 	return false;
+}
+
+static bool text_fits(const char *pattern, const void *text)
+{
+	return !fnmatch(pattern, text, 0);
+}
+
+bool rule_lists(const char *list, const char *text)
+{
+	return rule_lists_by(list, text_fits, text);
+}
+
+void rule_sentence(const struct rule *rule, const char *what, char *text, size_t size)
+{
+	snprintf(text, size, "%s: %s; in its place: %s", what, rule->what, rule->instead);
 }
 
 const struct rule *rule_of_device(const char *type)

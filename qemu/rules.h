@@ -33,6 +33,10 @@ const struct rule *rule_of_file(const char *path);
 
 /* Does one of the patterns fit? */
 bool rule_lists(const char *list, const char *text);
+/* The same, for whoever has patterns of another kind. */
+bool rule_lists_by(const char *list, bool (*fits)(const char *pattern, const void *what), const void *what);
+/* The sentence of a refusal: what it is that breaks the rule, the rule, and the remedy. */
+void rule_sentence(const struct rule *rule, const char *what, char *text, size_t size);
 /* The table as it is in the document. */
 void rules_print(FILE *to);
 

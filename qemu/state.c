@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "channel.h"
+#include "reason.h"
 #include "state.h"
 
 static const char *const names[STATE_PARTS] = {
@@ -90,42 +90,31 @@ void state_unseal(void *at)
 	state_make(at, h->size);
 }
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(char *why, size_t size, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, size, fmt, args);
-	va_end(args);
-	return -1;
-}
-
 int state_read(const void *at, size_t size, struct state_view *view, char *why, size_t why_size)
 {
 	struct state_head h;
 	uint64_t end = STATE_HEAD;
 
 	if (size < STATE_HEAD)
-		return refuse(why, why_size, "the state has %zu bytes; its head alone has %u", size, STATE_HEAD);
+		return reason(why, why_size, "the state has %zu bytes; its head alone has %u", size, STATE_HEAD);
 	memcpy(&h, at, sizeof(h));
 	if (h.magic != STATE_MAGIC)
-		return refuse(why, why_size, "this is no state of a VM under QEMU");
+		return reason(why, why_size, "this is no state of a VM under QEMU");
 	if (h.version != STATE_VERSION)
-		return refuse(why, why_size, "the state is of version %u; this continuo-qemu reads %u: take one that belongs to the kernel before",
+		return reason(why, why_size, "the state is of version %u; this continuo-qemu reads %u: take one that belongs to the kernel before",
 			      h.version, STATE_VERSION);
 	if (!h.sum)
-		return refuse(why, why_size, "the state was not finished: the VM was never suspended");
+		return reason(why, why_size, "the state was not finished: the VM was never suspended");
 	if (h.sum != head_sum(&h) || h.size != size || h.parts != STATE_PARTS)
-		return refuse(why, why_size, "the head of the state is damaged");
+		return reason(why, why_size, "the head of the state is damaged");
 	for (int i = 0; i < STATE_PARTS; i++) {
 		if (h.part[i].offset < end || h.part[i].offset > size ||
 		    h.part[i].length > size - h.part[i].offset || !h.part[i].length)
-			return refuse(why, why_size, "the %s of the state is not where it can be", names[i]);
+			return reason(why, why_size, "the %s of the state is not where it can be", names[i]);
 		view->part[i] = (const char *)at + h.part[i].offset;
 		view->length[i] = h.part[i].length;
 		if (state_sum(view->part[i], view->length[i]) != h.part[i].sum)
-			return refuse(why, why_size, "the %s of the state is damaged", names[i]);
+			return reason(why, why_size, "the %s of the state is damaged", names[i]);
 		end = h.part[i].offset + h.part[i].length;
 	}
 	return 0;

@@ -123,13 +123,14 @@ static int __attribute__((format(printf, 2, 3)))
 refuse(const char *name, const char *fmt, ...)
 {
 	const struct rule *rule = rule_named(name);
-	char text[WHY_MOST];
+	char what[WHY_MOST], text[2 * WHY_MOST];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	fail("%s: %s; in its place: %s", text, rule->what, rule->instead);
+	rule_sentence(rule, what, text, sizeof(text));
+	fail("%s", text);
 	vm_refused(rule, why());
 	return -1;
 }
