@@ -135,11 +135,12 @@ def sweep(machine, begin, iommu):
 @guarded
 def coming(machine, begin, iommu, calls, n=60, append=""):
     """
-    Each place at which a call of the next kernel can fail does, once; the call done
+    The places at which a call of the next kernel can fail do, one by one; the call done
     again works, and in the end the devices run on.
 
     A fault that the call gets over ends its part of an update; the next update goes
-    on one place further, so that it takes as many updates as a call has such places.
+    on one place further, so that it takes as many updates as a call has such places. What
+    slabs allocate moves the count, so that one or two allocations can be passed over.
     """
     run = begin(iommu=iommu, limit_s=30 * n, append=f"{FIXED} {acpica_of(machine.kernel)} rig.sweep=1 rig.updates={n} {append}".strip())
     run.rest(1)
@@ -297,10 +298,10 @@ CASES = [
          fault="each allocation and each step fails, legacy mode"),
     Case("sweep-coming", "each place that can fail in the next kernel does, one by one: retrieve to finish",
          bind(coming, iommu="vtd-scalable", calls=(*COMING, "verify-nic")), kernel="selftest",
-         fault="each allocation and each step of retrieve, bind, restore, verify and finish fails"),
+         fault="allocations and steps of retrieve, bind, restore, verify and finish fail, one by one"),
     Case("sweep-adopt", "the same with the tables adopted",
          bind(coming, iommu="vtd-scalable", calls=(*COMING, "adopt-nic"), append="rig.adopt=1"), kernel="selftest",
-         fault="each allocation and each step of retrieve, bind, restore, adopt and finish fails"),
+         fault="allocations and steps of retrieve, bind, restore, adopt and finish fail, one by one"),
     Case("late", "reboot(2) fails after the preserve, in each way",
          bind(late, iommu="vtd-scalable"), debug=True, fault="reboot(2) fails: nothing loaded, lock taken, a device changed, in either session"),
     Case("undo-undo", "negative: unpreserve leaves the IOAS frozen",
