@@ -43,7 +43,7 @@ def switched_on(machine):
 def stays_off(machine):
     """The next kernel switches ATS on for the other device, and not for the one that came running.
 
-    To see it fail: without intel_liveupdate_as_found() in intel_iommu_probe_device().
+    Seen to fail: without intel_liveupdate_as_found() in intel_iommu_probe_device().
     """
     preserved, other = begin(machine)
     since = len(machine.events)
@@ -63,7 +63,7 @@ def refused(machine):
     """The next kernel has the IOMMU in another mode, and refuses the device: it is reset when the
     IOMMU code knows all devices. The kernel must not warn.
 
-    To see it fail: in pci_liveupdate_stop() queue the reset on system_unbound_wq, without asking
+    Seen to fail: with the reset queued on system_dfl_wq in pci_liveupdate_stop(), without asking
     pci_liveupdate_booted. The IOMMU code then comes to know the device during the reset, and
     pci_dev_reset_iommu_done() warns. PCI Express gives a device 100 ms for a reset, which is
     long enough for that.

@@ -491,8 +491,7 @@ def sleeps(machine, begin, iommu):
 def pasids(machine, begin, iommu):
     """A PASID is attached, and another one replaced, while the device is preserved.
 
-    To see it fail: without iommu_liveupdate_frozen() in iommu_attach_device_pasid(), or in
-    iommu_replace_device_pasid(), one of the two is granted.
+    Seen to fail: with iommu_liveupdate_frozen() always false, both are granted.
     """
     run = begin(iommu=iommu, sound=False)
     run.rest(STEADY_S)
