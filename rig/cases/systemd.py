@@ -13,7 +13,7 @@ from rig.lib.run import bind
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UNIT = f"{TOP}/packaging/debian/continuo.continuo-agent.service"
-MOST_SESSIONS = 1024                    # of the agent's
+MOST_SESSIONS = 2048                    # of the agent's
 OWN = 1                                 # that root has of it meanwhile
 
 VM = """[Unit]

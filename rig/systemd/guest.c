@@ -360,17 +360,29 @@ static void report(const char *when)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = CONTINUO_AGENT_SOCKET };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	char text[1024] = "";
+	char text[513] = "", names[1024] = "";
+	size_t used = 0;
 
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || send(fd, "list", 4, 0) != 4 ||
-	    recv(fd, text, sizeof(text) - 1, 0) < 3 || memcmp(text, "ok\n", 3))
-		die("%s: the agent does not list its sessions: %s", when, text);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || send(fd, "list", 4, 0) != 4)
+		die("%s: the agent cannot be asked for its sessions: %m", when);
+	/* A message for each, and one at the end. */
+	for (;;) {
+		ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+		if (n <= 0)
+			die("%s: the agent does not end the list of its sessions: %s", when, n ? strerror(errno) : "it closed the connection");
+		text[n] = '\0';
+		if (!strcmp(text, "ok\n"))
+			break;
+		if (strncmp(text, "session ", 8))
+			die("%s: the agent does not list its sessions: %s", when, text);
+		used += snprintf(names + used, sizeof(names) - used, "%s%s", used ? " " : "", text + 8);
+		if (used >= sizeof(names))
+			die("%s: more sessions than this program has room for", when);
+	}
 	close(fd);
-	for (char *p = text; *p; p++)
-		if (*p == '\n')
-			*p = ' ';
 	emit("agent", ",\"when\":\"%s\",\"sessions\":\"%s\",\"stored\":%ld,\"restarts\":%ld,\"pid\":%ld",
-	     when, text + 3, agent_is("NFileDescriptorStore"), agent_is("NRestarts"), agent_is("MainPID"));
+	     when, names, agent_is("NFileDescriptorStore"), agent_is("NRestarts"), agent_is("MainPID"));
 }
 
 static struct continuo *ask_agent(void)
