@@ -151,34 +151,55 @@ class Run:
 
     def judge(self):
         """Put the figures into the result; return the findings."""
+        found = self._judge_frames() if self.nic else []
+        if self.sound:
+            found += self._judge_sound()
+        found += self._judge_dma()
+        for event in self.machine.events:
+            if event["ev"] == "verified" and event["result"] & 1:
+                found.append(f"{event['what']}: what was rebuilt differs from what was restored at {event['iova']:#x}")
+        found += self._gaps()
+        figures = self.machine.figures
+        if self.spans:
+            figures["phases_ms"] = phases.phases_ms(self.spans[0])
+            figures["update_ms"] = round((self.updates[0][1] - self.updates[0][0]) / 1e3, 1)
+        for i, spans in enumerate(self.spans[1:], 2):
+            figures[f"phases_{i}_ms"] = phases.phases_ms(spans)
+        return found
+
+    def _judge_frames(self):
+        sender, figures = self.senders["nic"], self.machine.figures
+        values, found = frames.judge(self.machine.events, sender.log, messages=self.messages)
+        figures.update(values)
+        # The guest reports only the first some hundred of them one by one.
+        figures["slots_bad"] = max((e["bad"] for e in self.machine.events if e["ev"] in ("nic", "done")), default=0)
+        figures["frames_dropped_on_wire"] = sender.dropped
+        figures["sender_latest_ms"] = round(sender.latest_ns / 1e6, 1)
+        return found
+
+    def _judge_sound(self):
+        machine, log = self.machine, self.log
+        stopped = next(e for e in machine.events if e["ev"] in ("audio_stopped", "done"))
+        expected = (stopped["host_ns"] - self.ready["host_ns"]) / 1e9
+        # QEMU 11's codec has a timer of its own, which falls behind when the host is late:
+        # by 2 s in 227 on a host with two debug kernels. Where DMA is in the log, that
+        # says whether the device stood still.
+        by_dma = self.traced and not machine.qemu.old
+        values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected,
+                                   short_s=math.inf if by_dma or self.late else SHORT_S, overruns=log.audio_overruns)
+        if by_dma:
+            still = log.longest_gap_us(dmalog.source_id(self.ready["audio"]), self.ready["host_real_ns"] // 1000,
+                                       stopped["host_real_ns"] // 1000, self.ready["audio_writes"])
+            values["audio_dma_gap_longest_us"] = still
+            if still > STILL_US:
+                said.append(f"no DMA for {still} us")
+        machine.figures.update(values)
+        return ["audio: " + text for text in said]
+
+    def _judge_dma(self):
+        """What the IOMMU refused, sent elsewhere, or was told."""
         machine, log, found = self.machine, self.log, []
         figures = machine.figures
-        if self.nic:
-            sender = self.senders["nic"]
-            values, said = frames.judge(machine.events, sender.log, messages=self.messages)
-            figures.update(values)
-            # The guest reports only the first some hundred of them one by one.
-            figures["slots_bad"] = max((e["bad"] for e in machine.events if e["ev"] in ("nic", "done")), default=0)
-            figures["frames_dropped_on_wire"] = sender.dropped
-            figures["sender_latest_ms"] = round(sender.latest_ns / 1e6, 1)
-            found += said
-        if self.sound:
-            stopped = next(e for e in machine.events if e["ev"] in ("audio_stopped", "done"))
-            expected = (stopped["host_ns"] - self.ready["host_ns"]) / 1e9
-            # QEMU 11's codec has a timer of its own, which falls behind when the host is late:
-            # by 2 s in 227 on a host with two debug kernels. Where DMA is in the log, that
-            # says whether the device stood still.
-            by_dma = self.traced and not machine.qemu.old
-            values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected,
-                                       short_s=math.inf if by_dma or self.late else SHORT_S, overruns=log.audio_overruns)
-            if by_dma:
-                still = log.longest_gap_us(dmalog.source_id(self.ready["audio"]), self.ready["host_real_ns"] // 1000,
-                                           stopped["host_real_ns"] // 1000, self.ready["audio_writes"])
-                values["audio_dma_gap_longest_us"] = still
-                if still > STILL_US:
-                    said.append(f"no DMA for {still} us")
-            figures.update(values)
-            found += ["audio: " + text for text in said]
         self.preserved = {name: dmalog.source_id(self.ready[name])
                           for name in ("nic", "audio") if self.ready[name]}
         faults = log.faults_of(self.preserved.values())
@@ -204,15 +225,6 @@ class Run:
             said = [line.strip() for line in f if machine.iommu.referee.COMPLAINT in line]
         if said and not faults:
             found.append(f"QEMU complains about the IOMMU: {said[0]}")
-        for event in machine.events:
-            if event["ev"] == "verified" and event["result"] & 1:
-                found.append(f"{event['what']}: what was rebuilt differs from what was restored at {event['iova']:#x}")
-        found += self._gaps()
-        if self.spans:
-            figures["phases_ms"] = phases.phases_ms(self.spans[0])
-            figures["update_ms"] = round((self.updates[0][1] - self.updates[0][0]) / 1e3, 1)
-        for i, spans in enumerate(self.spans[1:], 2):
-            figures[f"phases_{i}_ms"] = phases.phases_ms(spans)
         return found
 
     def _gaps(self):
@@ -251,16 +263,26 @@ class Run:
         rows = [(f"{name} DMA", self.log.times(sid, begin, end, self.ready[name + "_writes"]))
                 for name, sid in self.preserved.items()]
         spans = [(name, (a + offset) // 1000, (b + offset) // 1000) for update in self.spans for name, a, b in update]
-        figures = self.machine.figures
-        notes = [f"{figures.get('frames_sent', 0)} frames sent, {figures.get('frames_lost', 0)} lost; "
-                 f"{figures.get('audio_samples', 0)} samples played, "
-                 f"{figures.get('audio_samples_out_of_pattern', 0)} out of pattern; "
-                 f"{figures['iommu_faults']} IOMMU faults"]
+        figures, notes = self.machine.figures, self._notes()
         if "dma_gap_update_us" in figures:
             notes.append(f"longest time without a DMA write: {figures['dma_gap_update_us'] / 1e3:.1f} ms during the update, "
                          f"{figures['dma_gap_steady_us'] / 1e3:.1f} ms in steady state")
         with open(self.machine.path("timeline.svg"), "w", encoding="utf-8") as f:
-            f.write(timeline.svg(f"{self.machine.case}: DMA while the kernel is replaced", spans, rows, begin, end, notes))
+            f.write(timeline.svg(f"{self.machine.case}: DMA while the kernel is replaced", spans, rows, begin, end, notes,
+                                 self._dark(offset)))
+
+    def _dark(self, offset):
+        """[(begin, end)] in us of when nobody served the devices, if the phases do not say it; offset: from
+        the host's monotonic clock to its wall clock, in ns."""
+        return None
+
+    def _notes(self):
+        """What is written below the picture, first."""
+        figures = self.machine.figures
+        return [f"{figures.get('frames_sent', 0)} frames sent, {figures.get('frames_lost', 0)} lost; "
+                f"{figures.get('audio_samples', 0)} samples played, "
+                f"{figures.get('audio_samples_out_of_pattern', 0)} out of pattern; "
+                f"{figures['iommu_faults']} IOMMU faults"]
 
     def thin(self):
         """Drop the translations, tens of megabytes, from a trace log that proved what it had to."""
@@ -288,14 +310,15 @@ def must_see(what, condition):
         raise Failed(f"the referee did not see {what}, which this case causes on purpose")
 
 
-def guarded(body):
-    """A case from body(machine, begin): begin(...) makes the Run, which is ended in any event."""
+def guarded(body, kind=Run):
+    """A case from body(machine, begin): begin(...) makes the Run, or one of that kind, which is
+    ended in any event."""
     def case(machine, **arguments):
         runs = []
 
         def begin(**options):
             # The senders must not outlive a case that fails while it starts.
-            run = Run.__new__(Run)
+            run = kind.__new__(kind)
             run.senders = {}
             runs.append(run)
             run.__init__(machine, **options)

@@ -13,6 +13,7 @@ COLOURS = {
     "load": "#9aa5b1", "preserve": "#4c78a8", "freeze": "#e45756", "jump": "#b279a2",
     "kernel boot": "#f58518", "user space": "#d9b200", "retrieve": "#54a24b",
     "rebuild": "#3f9a94", "verify": "#7a6fb0", "replace": "#2f6f4e", "finish": "#9d755d",
+    "suspend": "#c97b84", "wire": "#7a6fb0", "give": "#2f6f4e", "run": "#4f8a3c",
 }
 DARK, EDGE = "#333", "#ffb000"
 # Letters stay readable on the lines of the scale.
@@ -36,13 +37,14 @@ def blackouts(spans):
     return out
 
 
-def svg(title, spans, rows, begin, end, notes=()):
-    """title; [(phase, begin, end)]; [(device, [time of a DMA write])]; the window.
+def svg(title, spans, rows, begin, end, notes=(), dark=None):
+    """title; [(phase, begin, end)]; [(device, [time of a DMA write])]; the window; the
+    blackouts, [(begin, end)], if the phases do not say them.
 
     All times in one unit, microseconds. Returns the text of the file."""
     inner = WIDTH - LEFT - RIGHT
     scale = inner / max(1, end - begin)
-    dark = blackouts(spans)
+    dark = blackouts(spans) if dark is None else dark
     phase_top = 66
     dark_top = phase_top + len(spans) * (ROW + 2) + 20
     dma_top = dark_top + (ROW + GAP if dark else 0)
