@@ -54,6 +54,25 @@ int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
 	return ret;
 }
 
+void vfio_give(const char *bdf)
+{
+	char path[128], driver[128];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver_override", bdf);
+	write_file(path, "vfio-pci");
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver", bdf);
+	len = readlink(path, driver, sizeof(driver) - 1);
+	if (len >= 0) {
+		driver[len] = 0;
+		if (!strcmp(strrchr(driver, '/') ?: driver, "/vfio-pci"))
+			return;
+		strcat(path, "/unbind");
+		write_file(path, bdf);
+	}
+	write_file("/sys/bus/pci/drivers_probe", bdf);
+}
+
 int vfio_open_cdev(const char *bdf)
 {
 	char path[128], cdev[300];
@@ -61,12 +80,7 @@ int vfio_open_cdev(const char *bdf)
 	DIR *dir;
 	int fd = -ENODEV;
 
-	snprintf(path, sizeof(path), PCI_DIR "/%s/driver_override", bdf);
-	write_file(path, "vfio-pci");
-	snprintf(path, sizeof(path), PCI_DIR "/%s/driver", bdf);
-	if (access(path, F_OK))
-		write_file("/sys/bus/pci/drivers_probe", bdf);
-
+	vfio_give(bdf);
 	snprintf(path, sizeof(path), PCI_DIR "/%s/vfio-dev", bdf);
 	dir = opendir(path);
 	if (!dir)

@@ -21,7 +21,9 @@ struct vdev {
 /* The @nth device (from 0, by address) of that id; 0, or -ENODEV. */
 int vfio_find(uint16_t vendor, uint16_t device, unsigned int nth,
 	      char bdf[BDF_LEN]);
-/* Gives the device to vfio-pci and opens its cdev: the fd, or -errno. */
+/* Gives the device to vfio-pci, whichever driver has it. */
+void vfio_give(const char *bdf);
+/* That, and opens its cdev: the fd, or -errno. */
 int vfio_open_cdev(const char *bdf);
 int vfio_bind(struct vdev *v, int iommufd);
 int vfio_attach(struct vdev *v, uint32_t pt_id);
