@@ -25,7 +25,7 @@ import time
 import zlib
 
 ETHERTYPE = 0x88b5
-HEADER = struct.Struct("<HQQI")         # length, sequence, time in ns, reserved
+HEADER = struct.Struct("<HQQI")         # length, sequence, time in ns, whether it is the last one
 CRC = struct.Struct("<I")
 OVERHEAD = 14 + HEADER.size + CRC.size
 SMALLEST, LARGEST = 64, 1000
@@ -60,12 +60,12 @@ class Maker:
             noise.append(x >> 16 & 0xff)
         self._noise = bytes(noise)
 
-    def make(self, seq, now_ns):
+    def make(self, seq, now_ns, last=False):
         """The frame, and its checksum."""
         length = frame_length(seq, self._messages)
         tail = MESSAGE.pack(message(seq)) if self._messages else b""
         at = seq * 67 % 65536
-        info = HEADER.pack(length, seq, now_ns, 0)
+        info = HEADER.pack(length, seq, now_ns, last)
         data = self._noise[at:at + length - OVERHEAD - len(tail)]
         crc = zlib.crc32(data, zlib.crc32(info))
         return self._head + info + CRC.pack(crc) + data + tail, crc
