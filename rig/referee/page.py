@@ -17,7 +17,8 @@ figure { margin: 0; overflow-x: auto; } figure svg { display: block; width: 100%
 """
 
 # What has to be 0.
-LOSSES = ("frames_lost", "frames_corrupt", "audio_samples_out_of_pattern", "iommu_faults", "dma_misdirected")
+LOSSES = ("frames_lost", "frames_corrupt", "answers_lost", "audio_samples_out_of_pattern", "iommu_faults", "dma_misdirected",
+          "disk_records_lost", "disk_records_torn", "guest_clock_backwards", "guest_complaints")
 
 HOW_TO_READ = (
     ("Who counted this", "Nobody in the kernels under test. Frames are numbered, sent and judged outside of the "
@@ -33,20 +34,35 @@ HOW_TO_READ = (
      "on a busy host, so the steady state has gaps of its own; the ratio says what the update adds."),
 )
 
+VM_HOW_TO_READ = (
+    ("Who counted this", "Frames are numbered and sent outside of the machine. The VM's own driver receives them, and the "
+     "VM answers each one with what it has received; answers are judged outside, too. Faults and the time of each DMA are "
+     "from the emulator's own trace of its IOMMU. The records are those on the VM's disk after all of it, against what "
+     "the VM was told was written."),
+    HOW_TO_READ[1],
+    ("The blackout", "The time for which nothing was heard of the VM: its virtual CPUs stood still. Its network device "
+     "went on with its DMA into the VM's memory, and the VM answered those frames afterwards."),
+    HOW_TO_READ[3],
+    ("What is unmodified", "QEMU is Debian's, with nothing changed; the VM's kernel has its usual driver for the device, "
+     "and knows nothing of the update."),
+)
+
 
 def _rows(rows):
     return "\n".join(f"<tr><td>{html.escape(text)}</td><td class=\"n {mark}\">{html.escape(value)}</td>"
                      f"<td>{html.escape(unit)}</td></tr>" for text, value, unit, mark in rows)
 
 
-def page(title, figures, svg):
+def page(title, figures, svg, how_to_read=HOW_TO_READ):
     """title; the figures of result.json; the timeline's text. Returns the text of the file."""
     lost = sum(figures.get(key, 0) for key in LOSSES)
     measured = [(text, str(figures[key]), unit, ("bad" if figures[key] else "good") if key in LOSSES else "")
                 for text, key, unit in summary.ROWS if key in figures]
-    phases = [(name.replace("_", " "), f"{ms:.1f}", "ms", "") for name, ms in figures.get("phases_ms", {}).items()]
+    parts = "".join(f"<h2>{html.escape(heading.rstrip(':').capitalize())}</h2>\n<table>\n" + _rows(
+        [(name.replace("_", " "), f"{ms:.1f}", "ms", "") for name, ms in figures[key].items()]) + "\n</table>\n"
+        for heading, key in summary.TABLES if figures.get(key))
     verdict = "Nothing was lost." if not lost else f"{lost} losses: see below."
-    notes = "\n".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in HOW_TO_READ)
+    notes = "\n".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in how_to_read)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -67,11 +83,7 @@ def page(title, figures, svg):
 </table>
 </div>
 <div>
-<h2>Length of the update by phase</h2>
-<table>
-{_rows(phases)}
-</table>
-</div>
+{parts}</div>
 </div>
 <h2>The timeline</h2>
 <p class="wider">It is wider than this window: scroll it sideways.</p>

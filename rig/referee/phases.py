@@ -9,7 +9,8 @@ import threading
 import time
 
 # Name, where it begins, where it ends. "console:TEXT" is the first such line
-# after the phase before; "NAME.begin" and ".end" are the guest's own phases.
+# after the phase before; "qemu:STEP" is the line of continuo-qemu about that step; "NAME.begin"
+# and ".end" are the guest's own phases.
 PHASES = (
     ("load", "load.begin", "load.end"),
     ("preserve", "preserve.begin", "preserve.end"),
@@ -22,6 +23,22 @@ PHASES = (
     ("verify", "verify.begin", "verify.end"),
     ("replace", "replace.begin", "replace.end"),
     ("finish", "finish.begin", "finish.end"),
+)
+
+# Those of a VM that continuo-qemu carries over.
+VM_PHASES = (
+    ("preserve", "qemu:preserve", "qemu:preserved"),
+    ("suspend", "qemu:suspend", "qemu:suspended"),
+    ("freeze", "qemu:suspended", "console:Starting new kernel"),
+    ("jump", "console:Starting new kernel", "console:Linux version"),
+    ("kernel boot", "console:Linux version", "console:Run /init as init process"),
+    ("user space", "console:Run /init as init process", "qemu:take"),
+    ("retrieve", "qemu:take", "qemu:retrieved"),
+    ("rebuild", "qemu:retrieved", "qemu:rebuilt"),
+    ("wire", "qemu:rebuilt", "qemu:wired"),
+    ("give", "qemu:wired", "qemu:accepted"),
+    ("run", "qemu:accepted", "qemu:running"),
+    ("finish", "qemu:running", "qemu:finished"),
 )
 
 
@@ -52,20 +69,31 @@ class ConsoleClock:
         self._thread.join()
 
 
-def spans(events, lines, since=0, resumed=None):
-    """[(phase, begin ns, end ns)] of the update whose events start at `since`."""
+def says(line, mark):
+    """Is this the line of the console that a mark means?"""
+    kind, _, text = mark.partition(":")
+    if kind == "console":
+        return text in line
+    # continuo-qemu NAME SECONDS STEP ...
+    words = line.split()
+    return len(words) >= 4 and words[0] == "continuo-qemu" and words[3] == text
+
+
+def spans(events, lines, since=0, resumed=None, table=PHASES, begin=0):
+    """[(phase, begin ns, end ns)] of the update whose events start at `since`, and whose lines
+    on the console come after `begin`."""
     marks = {}
     for e in events[since:]:
         if resumed is not None and e["host_ns"] > resumed:
             break
         key = f"{e['name']}.{e['edge']}" if e["ev"] == "phase" else e["ev"]
         marks.setdefault(key, e["host_ns"])
-    out, at = [], marks.get("jump", 0)
-    for name, begin, end in PHASES:
+    out, at = [], marks.get("jump", begin)
+    for name, first, last in table:
         ends = []
-        for mark in (begin, end):
-            if mark.startswith("console:"):
-                found = next((t for t, line in lines if t >= at and mark[8:] in line), None)
+        for mark in (first, last):
+            if mark.startswith(("console:", "qemu:")):
+                found = next((t for t, line in lines if t >= at and says(line, mark)), None)
                 if found is not None:
                     at = found
                 ends.append(found)
