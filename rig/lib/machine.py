@@ -94,7 +94,8 @@ class Machine:
     # -- starting ---------------------------------------------------------
 
     def prepare(self, devices=(), append="", first="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
-                memory=None, cpus=2, init_files=None, count=False, alternate=False):
+                memory=None, cpus=2, init_files=None, count=False, alternate=False,
+                nested=False):
         """Write the initramfs and compose the command; start() without the start.
 
         iommu: its name, see iommu.py. ats: it answers what devices ask it to translate
@@ -104,7 +105,7 @@ class Machine:
         init_files: in place of them. count: the guest's clock counts instructions, one for
         a nanosecond, so that it tells how much work something is, however busy the host
         is. alternate: the next kernel jumps back into the first one, and so on; else into
-        itself.
+        itself. nested: it can run VMs.
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
@@ -117,6 +118,8 @@ class Machine:
             memory = memory or "3G"
             common += " kho_scratch=32M,64M,768M"
             common += f" {self.platform.debug_options}"
+        if nested:
+            common += f" {self.platform.nested_options()}"
         memory = memory or "2G"
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
@@ -132,7 +135,7 @@ class Machine:
         self.figures["qemu"] = self.qemu.text
         self.command = [
             self.qemu.path, "-nodefaults", "-no-user-config",
-            *self.platform.arguments(count),
+            *self.platform.arguments(count, nested),
             "-m", memory, "-smp", "1" if count else str(cpus), *["-icount", "shift=0,sleep=off"] * count,
             "-display", "none", "-no-reboot",
             "-msg", "timestamp=on", "-D", "trace.log",

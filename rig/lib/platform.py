@@ -4,6 +4,8 @@ The machine without its IOMMU and its devices: the arguments for QEMU and the ke
 add a platform, add a class with the same members.
 """
 
+from rig.lib import tsc
+
 
 class Q35:
     """A PC."""
@@ -23,10 +25,19 @@ class Q35:
     autopsy = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic")
 
     @staticmethod
-    def arguments(count):
+    def arguments(count, nested):
         """QEMU's; see Machine.prepare()."""
+        # Of the two ways to run VMs, QEMU emulates AMD's.
         return ["-machine", "q35,kernel-irqchip=split",
-                "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "max"]
+                "-accel", "tcg,thread=single" if count else "tcg,thread=multi",
+                "-cpu", "max,vendor=AuthenticAMD" if nested else "max"]
+
+    @staticmethod
+    def nested_options():
+        """For kernels that run VMs. A kernel that measures the TSC on a busy host measures
+        another frequency than the kernel before: the VM's clock would stand still, or step
+        back."""
+        return f"tsc_early_khz={tsc.khz()}"
 
     @staticmethod
     def offset(address, size):
