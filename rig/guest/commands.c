@@ -37,6 +37,7 @@
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
  *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
+ *	vm			start the VM in QEMU
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -59,6 +60,7 @@
 #include "devices/hda_interrupts.h"
 #include "devices/igb.h"
 #include "devices/workload.h"
+#include "hypervisor/qemu.h"
 #include "interfaces/kexec.h"
 #include "interfaces/kmemleak.h"
 #include "interfaces/memory.h"
@@ -150,8 +152,15 @@ static void unplug(struct rig *r, char *args)
 	emit("unplugged", "");
 }
 
+static void start_vm(struct rig *r, char *args)
+{
+	hypervisor_start();
+}
+
 static void stop(struct rig *r, char *args)
 {
+	if (hypervisor_wanted())
+		hypervisor_stop();
 	if (tenants_wanted()) {
 		tenants_stop();
 		kmemleak_check();
@@ -388,6 +397,7 @@ static const struct {
 	{ "race", race },
 	{ "restart", restart },
 	{ "report", report },
+	{ "vm", start_vm },
 	{ "stop", stop },
 	{ "off", off },
 };

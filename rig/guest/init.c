@@ -21,6 +21,7 @@
 #include "core/options.h"
 #include "devices/bystander.h"
 #include "devices/workload.h"
+#include "hypervisor/qemu.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
@@ -84,6 +85,8 @@ int main(int argc, char **argv)
 	if (getpid() != 1 && argc == 3) {
 		opt_load_cmdline();
 		open_control();
+		if (hypervisor_wanted())
+			hypervisor_take(argv[1], argv[2]);
 		tenant_take_over(argv[1], argv[2]);
 	}
 	mount_all();
@@ -98,7 +101,9 @@ int main(int argc, char **argv)
 	     uts.release);
 	modules_load();
 
-	if (many_wanted()) {
+	if (hypervisor_wanted()) {
+		hypervisor_begin();
+	} else if (many_wanted()) {
 		if (stage == 1)
 			many_start();
 		else if (opt_num("idle", 0))
@@ -135,5 +140,6 @@ int main(int argc, char **argv)
 			do_command(&rig, line);
 		rig_poll(&rig);
 		bystander_poll();
+		hypervisor_poll();
 	}
 }

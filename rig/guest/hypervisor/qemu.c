@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/workload.h"
+#include "hypervisor/disk.h"
+#include "hypervisor/qemu.h"
+#include "interfaces/vfio.h"
+#include "libcontinuo/agent.h"
+
+#define COMMAND		HOST "/vm/command"
+#define CONSOLE		HOST "/vm/console.log"
+#define PIECE		1024
+#define EVERY_US	200000
+#define BROKER		"/usr/bin/continuo-qemu"
+#define ARGS		96
+
+static pid_t vm;
+
+bool hypervisor_wanted(void)
+{
+	return opt_num("vm", 0);
+}
+
+/* For "continuo --append @/tmp/cmdline": as this kernel's, one stage on. */
+static void write_next_cmdline(void)
+{
+	static char line[4096], next[4096];
+	int fd, len = 0;
+
+	must(read_file("/proc/cmdline", line, sizeof(line)), "read /proc/cmdline");
+	for (char *save = NULL, *word = strtok_r(line, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save))
+		if (strncmp(word, "rig.stage=", 10))
+			len += snprintf(next + len, sizeof(next) - len, "%s ", word);
+	len += snprintf(next + len, sizeof(next) - len, "rig.stage=%ld", opt_num("stage", 1) + 1);
+	fd = open("/tmp/cmdline", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, next, len) != len)
+		die("write /tmp/cmdline: %s", strerror(errno));
+	close(fd);
+}
+
+void hypervisor_begin(void)
+{
+	char bdf[BDF_LEN] = "";
+
+	disk_mount();
+	write_next_cmdline();
+	mkdir("/run", 0755);
+	if (opt_num("stage", 1) == 1) {
+		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device (igb)");
+		vfio_give(bdf);
+	}
+	if (agent_wanted())
+		agent_begin();
+	emit("host", ",\"nic\":\"%s\"", bdf);
+}
+
+void hypervisor_take(const char *name, const char *uid)
+{
+	execl(BROKER, BROKER, "--agent", AGENT_SOCKET, "--state-dir", "/run/continuo-qemu", "take",
+	      name, uid, NULL);
+	die("%s: %s", BROKER, strerror(errno));
+}
+
+static void become(char *lines)
+{
+	char *argv[ARGS + 1], *save = NULL;
+	int n = 0;
+
+	for (argv[n] = strtok_r(lines, "\n", &save); argv[n] && n < ARGS;
+	     argv[n] = strtok_r(NULL, "\n", &save))
+		n++;
+	argv[n] = NULL;
+	execv(argv[0], argv);
+	fprintf(stderr, "rig: %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+void hypervisor_start(void)
+{
+	static char lines[16384];
+
+	must(read_file(COMMAND, lines, sizeof(lines)), "read " COMMAND);
+	vm = fork();
+	if (vm < 0)
+		die("fork: %s", strerror(errno));
+	if (!vm)
+		become(lines);
+	emit("vm_started", "");
+}
+
+/* What has been added to the VM's console, for somebody who watches a case that fails. */
+static void pass_console_on(void)
+{
+	static char hex[2 * PIECE + 1];
+	static off_t seen = -1;
+	unsigned char piece[PIECE];
+	ssize_t n;
+	int fd;
+
+	fd = open(CONSOLE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* What it said before this kernel is no news. */
+	if (seen < 0)
+		seen = lseek(fd, 0, SEEK_END);
+	while ((n = pread(fd, piece, sizeof(piece), seen)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			sprintf(hex + 2 * i, "%02x", piece[i]);
+		emit("vm_said", ",\"hex\":\"%s\"", hex);
+		seen += n;
+	}
+	close(fd);
+}
+
+void hypervisor_poll(void)
+{
+	static uint64_t due;
+	int status;
+
+	if (hypervisor_wanted() && now_us() >= due) {
+		pass_console_on();
+		due = now_us() + EVERY_US;
+	}
+	if (!vm || waitpid(vm, &status, WNOHANG) != vm)
+		return;
+	vm = 0;
+	pass_console_on();
+	emit("vm_ended", ",\"status\":%d",
+	     WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+void hypervisor_stop(void)
+{
+	disk_umount();
+	hypervisor_poll();
+	emit("done", ",\"bad\":0");
+	power_off();
+}

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+A run whose device is a VM's: the machine is a host, an unmodified QEMU runs in it, and in
+that a small Linux answers frames with its own driver, writes a journal to its disk, and
+watches its clocks.
+"""
+
+import functools
+import os
+import subprocess
+import time
+
+from rig.lib import disk, initramfs
+from rig.lib.machine import Failed
+from rig.lib.run import Run, devices, guarded
+from rig.referee import guestlog, journal, phases, wire
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+MAC = "52:54:00:c0:00:01"               # as devices() has it
+NIC = "0000:00:04.0"
+# A machine in a machine, both in software: the ring of 4096 frames has to last for an update.
+FRAMES_PER_S = 200
+MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
+HOST_DISK_MIB = 256
+QEMU = "/usr/bin/qemu-system-x86_64"
+PATIENCE_S = 300                        # until the VM has booted, or has ended
+
+# What the VM's kernel says of the emulated machine, and not of an update.
+HARMLESS = ()
+
+
+def guest():
+    """The VM's initramfs."""
+    out = f"{TOP}/build/rig-vm"
+    subprocess.run(["make", "-s", "-C", f"{TOP}/rig/vm", f"O={out}"], check=True)
+    with open(f"{out}/init", "rb") as f:
+        return initramfs.archive({"/init": f.read()})
+
+
+def qemu_arguments(platform):
+    """The VM, as the documentation says that one is started that is to be carried over."""
+    return [
+        QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
+        "-object", f"memory-backend-memfd,id=ram,size={MEMORY_MIB}M,share=on",
+        "-machine", "q35,memory-backend=ram,aux-ram-share=on",
+        "-object", "iommufd,id=iommufd",
+        "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd",
+        "-blockdev", "driver=file,node-name=file,filename=/host/vm/disk.img",
+        "-blockdev", "driver=raw,node-name=disk,file=file",
+        "-device", "virtio-blk-pci,drive=disk",
+        "-chardev", "file,id=console,path=/host/vm/console.log,append=on", "-serial", "chardev:console",
+        "-kernel", "/host/vm/bzImage", "-initrd", "/host/vm/initramfs",
+        # Warnings and what is worse: each letter is an exit of the VM.
+        "-append", f"{platform.console} panic=-1 oops=panic {platform.options} loglevel=5",
+    ]
+
+
+class VmRun(Run):
+    """One machine with a VM in it, and what the referee has on both."""
+
+    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, **options):
+        """prefix: what the VM's command line begins with; files: in the host beside the
+        guest programs; options: further ones of machine.start()."""
+        self.machine, self.nic, self.sound, self.messages = machine, True, False, False
+        self.traced, self.late = True, False
+        self.steady, self.updates, self.spans = [], [], []
+        self.windows = []                       # updates by the host's monotonic clock, in ns
+        self.senders = {}
+        self.rate = rate
+        files = files or {}
+        # What the host goes over to is on its disk, so that it is there for any number of updates.
+        disk.make(machine.path("host.img"), {
+            **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
+            "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
+            "vm/initramfs": guest(),
+            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform)]).encode(),
+        }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
+        machine.start(
+            iommu=iommu, nested=True, quiet_s=PATIENCE_S, limit_s=1800, files=files,
+            devices=devices(machine.qemu, sound=False, extra=[
+                "-drive", "if=none,id=host,file=host.img,format=raw,cache=unsafe",
+                "-device", "virtio-blk-pci,drive=host,addr=7.0,iommu_platform=on,disable-legacy=on"]),
+            append=f"{machine.platform.early_console} rig.vm=1 {append}".strip(), **options)
+        self.clock = phases.ConsoleClock(machine.path("console.log"))
+        self.wire = self.senders["nic"] = wire.Wire(machine.folder, "nic", MAC, rate)
+        self.ready = {"nic": machine.wait("host", timeout_s=60)["nic"], "nic_writes": None, "audio": ""}
+        machine.figures["iommu"] = iommu
+        machine.figures["uname_release"] = machine.events[0].get("kernel_release")
+        machine.figures["qemu_version"] = machine.qemu.text
+        machine.figures["frames_per_s"] = rate
+        begin = time.monotonic()
+        machine.send("vm")
+        first = self.hear("a word of the VM", lambda status: status["last"])
+        machine.figures["vm_start_s"] = round(time.monotonic() - begin, 1)
+        machine.figures["vm_cpus"] = first["last"].cpus
+        self.wire.send()
+        self.hear("an answer", lambda status: status["last"].counted)
+
+    def hear(self, what, condition, timeout_s=PATIENCE_S):
+        """Wait until the wire's status is so; returns it."""
+        deadline = time.monotonic() + timeout_s * self.machine.slow
+        while True:
+            self.machine.check()
+            ended = next((e for e in self.machine.events if e["ev"] == "vm_ended"), None)
+            status = self.wire.status()
+            if condition(status):
+                return status
+            if ended:
+                raise Failed(f"waited for {what}, but QEMU has ended with status {ended['status']}; see vm-console.log")
+            if time.monotonic() > deadline:
+                raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
+            time.sleep(0.02)
+
+    def stop(self):
+        """The VM ends by itself, and then the host; afterwards everything is on file."""
+        self.wire.last()
+        self.hear("the VM's last word", lambda status: status["last"].kind == wire.END)
+        self.wire.close()
+        self._power_off()
+
+    def _power_off(self):
+        machine = self.machine
+        machine.send("stop")
+        self.end = machine.wait("done", timeout_s=PATIENCE_S)["host_real_ns"] // 1000
+        machine.finish()
+        self.clock.stop()
+        self._files()
+
+    def _files(self):
+        machine = self.machine
+        self.log = machine.dma_log()
+        disk.check(machine.path("host.img"))
+        for name in ("disk.img", "console.log"):
+            disk.extract(machine.path("host.img"), f"vm/{name}", machine.path(f"vm-{name}"))
+
+    def _judge_frames(self):
+        figures, words = self.machine.figures, self.wire.words
+        values, found = wire.judge(words, self.wire.log)
+        figures.update(values)
+        figures["frames_dropped_on_wire"] = self.wire.dropped
+        figures["sender_latest_ms"] = round(self.wire.latest_ns / 1e6, 1)
+        values, said = wire.judge_clocks(words)
+        figures.update(values)
+        found += said
+        with open(self.machine.path("vm-disk.img"), "rb") as f:
+            values, said = journal.judge(f, max((w.acknowledged for w in words), default=0))
+        figures.update(values)
+        found += said
+        with open(self.machine.path("vm-console.log"), encoding="utf-8", errors="replace") as f:
+            values, said = guestlog.judge(f.read(), HARMLESS)
+        figures.update(values)
+        found += said
+        self._pauses()
+        return found
+
+    def _pauses(self):
+        """For how long the VM was not heard of, and which phases of the update that was."""
+        figures = self.machine.figures
+        for i, (window, spans) in enumerate(zip(self.windows, self.spans)):
+            begin, end = wire.silence(self.wire.words, *window)
+            suffix = f"_{i + 1}" if i else ""
+            figures[f"pause{suffix}_ms"] = round((end - begin) / 1e6, 1)
+            figures[f"pause{suffix}_phases_ms"] = phases.phases_ms(
+                [(name, max(a, begin), min(b, end)) for name, a, b in spans if a < end and b > begin])
+        if self.windows:
+            first, last = self.windows[0][0], self.windows[-1][1]
+            figures["guest_wall_offset_before_ms"] = wire.wall_offset_ms([w for w in self.wire.words if w.heard_ns < first])
+            figures["guest_wall_offset_after_ms"] = wire.wall_offset_ms([w for w in self.wire.words if w.heard_ns > last])
+
+    def _dark(self, offset):
+        return [tuple((t + offset) // 1000 for t in wire.silence(self.wire.words, *window)) for window in self.windows]
+
+    def _notes(self):
+        figures = self.machine.figures
+        return [f"{figures['frames_sent']} frames sent, {figures['frames_lost']} lost; {figures['disk_records']} records on "
+                f"the VM's disk, {figures['disk_records_lost']} lost; {figures['iommu_faults']} IOMMU faults",
+                f"the VM's virtual CPUs stood still for {figures['pause_ms']:.0f} ms; its clocks stepped back "
+                f"{figures['guest_clock_backwards']} times"]
+
+    def kill(self):
+        super().kill()
+        # Of a run that failed, the disk is as it was.
+        if not os.path.exists(self.machine.path("vm-console.log")):
+            with open(self.machine.path("vm-console.log"), "wb") as f:
+                f.write(b"".join(bytes.fromhex(e["hex"]) for e in self.machine.events if e["ev"] == "vm_said"))
+
+    def thin(self):
+        super().thin()
+        for name in ("host.img", "vm-disk.img"):
+            os.unlink(self.machine.path(name))
+
+
+guarded_vm = functools.partial(guarded, kind=VmRun)
