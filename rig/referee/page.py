@@ -58,7 +58,7 @@ def page(title, figures, svg, how_to_read=HOW_TO_READ):
     lost = sum(figures.get(key, 0) for key in LOSSES)
     measured = [(text, str(figures[key]), unit, ("bad" if figures[key] else "good") if key in LOSSES else "")
                 for text, key, unit in summary.ROWS if key in figures]
-    parts = "".join(f"<h2>{html.escape(heading.rstrip(':').capitalize())}</h2>\n<table>\n" + _rows(
+    parts = "".join(f"<h2>{html.escape(heading[0].upper() + heading[1:].rstrip(':'))}</h2>\n<table>\n" + _rows(
         [(name.replace("_", " "), f"{ms:.1f}", "ms", "") for name, ms in figures[key].items()]) + "\n</table>\n"
         for heading, key in summary.TABLES if figures.get(key))
     verdict = "Nothing was lost." if not lost else f"{lost} losses: see below."
