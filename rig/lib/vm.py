@@ -12,7 +12,7 @@ import time
 
 from rig.lib import disk, initramfs
 from rig.lib.machine import Failed
-from rig.lib.run import Run, devices, guarded
+from rig.lib.run import Run, devices, guarded, wall_us
 from rig.referee import guestlog, journal, phases, wire
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -25,6 +25,11 @@ MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
 HOST_DISK_MIB = 256
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE_S = 300                        # until the VM has booted, or has ended
+AGENT = "--agent /tmp/agent.sock"
+TIMEOUT = "--timeout 120"               # of each step: hosts are busy, and VMs in software slow
+UPDATE = f"{AGENT} {TIMEOUT} --kernel /host/next/bzImage --initrd /host/next/initramfs --append @/tmp/cmdline"
+NAME = "vm"
+BROKER = ("/usr/bin/continuo-qemu", *AGENT.split(), *TIMEOUT.split(), "--state-dir", "/run/continuo-qemu", "run", NAME, "--")
 
 # What the VM's kernel says of the emulated machine, and not of an update.
 HARMLESS = ()
@@ -36,6 +41,14 @@ def guest():
     subprocess.run(["make", "-s", "-C", f"{TOP}/rig/vm", f"O={out}"], check=True)
     with open(f"{out}/init", "rb") as f:
         return initramfs.archive({"/init": f.read()})
+
+
+def broker():
+    """continuo-qemu, linked statically."""
+    folder = f"{TOP}/build/qemu-static"
+    subprocess.run(["make", "-s", "-C", f"{TOP}/qemu", f"O={folder}", "STATIC=1"], check=True)
+    with open(f"{folder}/continuo-qemu", "rb") as f:
+        return {"/usr/bin/continuo-qemu": f.read()}
 
 
 def qemu_arguments(platform):
@@ -111,6 +124,60 @@ class VmRun(Run):
                 raise Failed(f"waited for {what}, but QEMU has ended with status {ended['status']}; see vm-console.log")
             if time.monotonic() > deadline:
                 raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
+            time.sleep(0.02)
+
+    def update(self, stage, options=""):
+        """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished."""
+        machine, since = self.machine, len(self.machine.events)
+        begin, begin_ns = wall_us(), time.monotonic_ns()
+        machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
+        boot = self._jump(stage, since)
+        self.hear("the VM after the update", lambda status: status["last"].heard_ns > boot["host_ns"])
+        self.read("continuo-qemu to finish", lambda t, line: t > begin_ns and phases.says(line, "qemu:finished"))
+        end_ns = time.monotonic_ns()
+        self.windows.append((begin_ns, end_ns))
+        self.updates.append((begin, wall_us()))
+        self.spans.append(phases.spans(machine.events, self.clock.lines, since, end_ns, phases.VM_PHASES, begin_ns))
+
+    def _jump(self, stage, since):
+        """The next kernel's first word; a command that comes back says why there is none."""
+        machine, deadline = self.machine, time.monotonic() + PATIENCE_S * self.machine.slow
+        while True:
+            machine.check()
+            news = machine.events[since:]
+            for event in news:
+                if event["ev"] == "boot" and event["stage"] == stage:
+                    return event
+                if event["ev"] == "ran":
+                    said = b"".join(bytes.fromhex(e["hex"]) for e in news if e["ev"] == "printed").decode(errors="replace")
+                    raise Failed(f"continuo update ends with {event['status']}: {said.strip()[-1500:]}")
+            if time.monotonic() > deadline:
+                raise machine.gave_up(f"waited for the jump for {PATIENCE_S * machine.slow} s")
+            time.sleep(0.02)
+
+    def lose(self, stage):
+        """A jump with nothing preserved: there is no VM in the next kernel."""
+        machine, since = self.machine, len(self.machine.events)
+        begin, begin_ns = wall_us(), time.monotonic_ns()
+        machine.send("update")
+        machine.wait("boot", stage=stage, since=since, timeout_s=PATIENCE_S)
+        end = machine.wait("host", since=since, timeout_s=PATIENCE_S)
+        self.windows.append((begin_ns, end["host_ns"]))
+        self.updates.append((begin, end["host_real_ns"] // 1000))
+        self.spans.append(phases.spans(machine.events, self.clock.lines, since, end["host_ns"], phases.VM_PHASES, begin_ns))
+
+    def stop_without_vm(self):
+        """As stop(), of a host that has no VM any more."""
+        self.wire.close()
+        self._power_off()
+
+    def read(self, what, condition, timeout_s=PATIENCE_S):
+        """Wait for a line on the host's console: condition(when in ns, line)."""
+        deadline = time.monotonic() + timeout_s * self.machine.slow
+        while not any(condition(*line) for line in list(self.clock.lines)):
+            self.machine.check()
+            if time.monotonic() > deadline:
+                raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s")
             time.sleep(0.02)
 
     def stop(self):

@@ -70,8 +70,8 @@ void hypervisor_begin(void)
 
 void hypervisor_take(const char *name, const char *uid)
 {
-	execl(BROKER, BROKER, "--agent", AGENT_SOCKET, "--state-dir", "/run/continuo-qemu", "take",
-	      name, uid, NULL);
+	execl(BROKER, BROKER, "--agent", AGENT_SOCKET, "--timeout", "120", "--state-dir",
+	      "/run/continuo-qemu", "take", name, uid, NULL);
 	die("%s: %s", BROKER, strerror(errno));
 }
 
