@@ -9,6 +9,9 @@ from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, must_see
 from rig.lib.vm import AGENT, BROKER, NAME, PATIENCE_S, broker, guarded_vm
+from rig.referee.wire import STATUS
+
+BROKEN_S = 5                            # in which a law that was broken has to show
 
 
 def host_files():
@@ -71,12 +74,84 @@ def nothing_preserved(machine, begin, iommu):
     figures["outcome"] = "the VM ends at the jump, and its DMA"
 
 
+def negative(begin, iommu, lab, updates=1, hole=False):
+    """A run with continuo-qemu of the laboratory, up to some time after the last update; the VM may be in
+    any state then. hole: one page that the device uses is named to the laboratory."""
+    run = begin(iommu=iommu, prefix=BROKER, files={**agent_files(), **program(), **broker(lab=True)}, append="rig.agent=1", lab=lab)
+    registered(run)
+    run.rest(STEADY_S)
+    if hole:
+        run.page = run.busiest_page()
+        run.machine.send(f"write /host/vm/lab hole {run.page:#x}")
+        run.machine.wait("written", errno=0)
+    for stage in range(2, updates + 2):
+        run.update(stage, whole=stage <= updates)
+        if stage <= updates:
+            registered(run)
+            run.rest(AFTER_S)
+    time.sleep(BROKEN_S)
+    run.cut()
+    return run
+
+
+@guarded_vm
+def unkicked(machine, begin, iommu):
+    """
+    An interrupt that came while no kernel was there is lost, and the device's driver waits
+    for it: frames come in, and the VM does not see them.
+    """
+    run = negative(begin, iommu, "unkicked")
+    run.judge()
+    figures = machine.figures
+    must_see("lost frames", figures["frames_lost"] > 0)
+    must_see("the VM go on without its frames", any(w.kind == STATUS and w.heard_ns > run.windows[0][1] for w in run.wire.words))
+    if figures["iommu_faults"]:
+        raise Failed(f"{figures['iommu_faults']} IOMMU faults of a VM whose memory is all there")
+    figures["outcome"] = "the VM runs, and gets no frame any more"
+
+
+@guarded_vm
+def page_left_out(machine, begin, iommu):
+    """One page of the VM's memory left out of what its device reaches: faults there, and nowhere else."""
+    run = negative(begin, iommu, "nothing", hole=True)
+    run.judge()
+    faults = [f for f in run.log.faults if f[1] == run.preserved["nic"]]
+    must_see("a fault of the network device", faults)
+    for when, _, _, address, _ in faults:
+        if address is not None and address & ~0xfff != run.page:
+            raise Failed(f"a fault at {address:#x}, but the page left out is {run.page:#x}")
+        if when < run.updates[0][0]:
+            raise Failed("a fault before the update")
+    machine.figures["outcome"] = "faults at that page once the HWPT is replaced, and nowhere else"
+
+
+@guarded_vm
+def twice(machine, begin, iommu):
+    """
+    In the second update QEMU gets the state of the first one, with the memory of the second.
+    What the VM's disk has done since is in its memory: QEMU refuses the state, and there is
+    no VM any more.
+    """
+    run = negative(begin, iommu, "again", updates=2)
+    run.judge()
+    must_see("the VM end", machine.figures["frames_lost"] > 0 and run.wire.words[-1].heard_ns < run.windows[-1][1])
+    said = [line for _, line in run.clock.lines if line.startswith("qemu-system-x86_64: VQ ")]
+    must_see("QEMU refuse what is of another time than the memory", said)
+    machine.figures["outcome"] = f"QEMU refuses it ({said[0].partition(': ')[2].strip()}), and the VM ends"
+
+
 CASES = [
     Case("vm-update", "continuo update carries a VM in an unmodified QEMU over", bind(update, iommu="vtd-scalable"), kernel="vm"),
     Case("vm-two-updates", "the same VM in two updates, one after the other",
          bind(update, iommu="vtd-scalable", updates=2), kernel="vm"),
     Case("vm-nothing-preserved", "negative: a VM in QEMU, and a jump with nothing preserved",
          bind(nothing_preserved, iommu="vtd-scalable"), kernel="vm", fault="nothing of a VM is preserved before the jump"),
+    Case("vm-page-left-out", "negative: one page of the VM's memory left out of the rebuilt IOAS",
+         bind(page_left_out, iommu="vtd-scalable"), kernel="vm", fault="one page of a VM's memory is left out of the rebuilt IOAS"),
+    Case("vm-not-kicked", "negative: the VM's interrupts are not kicked after the update", bind(unkicked, iommu="vtd-scalable"),
+         kernel="vm", fault="a VM's interrupts are not kicked after the update"),
+    Case("vm-twice", "negative: QEMU gets the VM's state of the update before", bind(twice, iommu="vtd-scalable"),
+         kernel="vm", fault="QEMU gets the state of the update before"),
     Case("vm-steady", "a VM in an unmodified QEMU answers frames, and no update", bind(steady, iommu="vtd-scalable"),
          kernel="vm"),
 ]

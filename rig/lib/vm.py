@@ -9,11 +9,12 @@ import functools
 import os
 import subprocess
 import time
+from collections import Counter
 
 from rig.lib import disk, initramfs
 from rig.lib.machine import Failed
 from rig.lib.run import Run, devices, guarded, wall_us
-from rig.referee import guestlog, journal, phases, wire
+from rig.referee import dmalog, guestlog, journal, phases, wire
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -23,12 +24,14 @@ NIC = "0000:00:04.0"
 FRAMES_PER_S = 200
 MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
 HOST_DISK_MIB = 256
+RINGS = 1000                            # so many frames, and it is clear which page is which
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE_S = 300                        # until the VM has booted, or has ended
 AGENT = "--agent /tmp/agent.sock"
 TIMEOUT = "--timeout 120"               # of each step: hosts are busy, and VMs in software slow
 UPDATE = f"{AGENT} {TIMEOUT} --kernel /host/next/bzImage --initrd /host/next/initramfs --append @/tmp/cmdline"
 NAME = "vm"
+WRAPPED = ("ioctl", "eventfd_write", "sock_send")      # by rig/vm/lab/laws.c
 BROKER = ("/usr/bin/continuo-qemu", *AGENT.split(), *TIMEOUT.split(), "--state-dir", "/run/continuo-qemu", "run", NAME, "--")
 
 # What the VM's kernel says of the emulated machine, and not of an update.
@@ -43,10 +46,18 @@ def guest():
         return initramfs.archive({"/init": f.read()})
 
 
-def broker():
-    """continuo-qemu, linked statically."""
-    folder = f"{TOP}/build/qemu-static"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/qemu", f"O={folder}", "STATIC=1"], check=True)
+def broker(lab=False):
+    """continuo-qemu, linked statically; lab: with rig/vm/lab/laws.c, which breaks a law."""
+    folder, flags = f"{TOP}/build/qemu-static", []
+    if lab:
+        folder = f"{TOP}/build/qemu-lab"
+        os.makedirs(folder, exist_ok=True)
+        subprocess.run(["cc", "-O2", "-g", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", f"-I{TOP}/lib", "-c",
+                        "-o", f"{folder}/laws.o", f"{TOP}/rig/vm/lab/laws.c"], check=True)
+        # First, or it would be linked with the laboratory too.
+        subprocess.run(["make", "-s", "-C", f"{TOP}/lib", f"O={folder}/lib"], check=True)
+        flags = [f"LDFLAGS={folder}/laws.o " + ",".join(["-Wl", *(f"--wrap={name}" for name in WRAPPED)])]
+    subprocess.run(["make", "-s", "-C", f"{TOP}/qemu", f"O={folder}", "STATIC=1", *flags], check=True)
     with open(f"{folder}/continuo-qemu", "rb") as f:
         return {"/usr/bin/continuo-qemu": f.read()}
 
@@ -73,9 +84,10 @@ def qemu_arguments(platform):
 class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
-    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, **options):
+    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
-        guest programs; options: further ones of machine.start()."""
+        guest programs; lab: the law that the laboratory's continuo-qemu breaks; options:
+        further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, False, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
@@ -87,7 +99,7 @@ class VmRun(Run):
         disk.make(machine.path("host.img"), {
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
-            "vm/initramfs": guest(),
+            "vm/initramfs": guest(), "vm/lab": lab.encode(),
             "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform)]).encode(),
         }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
         machine.start(
@@ -126,14 +138,17 @@ class VmRun(Run):
                 raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
             time.sleep(0.02)
 
-    def update(self, stage, options=""):
-        """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished."""
+    def update(self, stage, options="", whole=True):
+        """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
+        whole: the VM is; else what continuo-qemu says is enough, even that it failed."""
         machine, since = self.machine, len(self.machine.events)
         begin, begin_ns = wall_us(), time.monotonic_ns()
         machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
         boot = self._jump(stage, since)
-        self.hear("the VM after the update", lambda status: status["last"].heard_ns > boot["host_ns"])
-        self.read("continuo-qemu to finish", lambda t, line: t > begin_ns and phases.says(line, "qemu:finished"))
+        if whole:
+            self.hear("the VM after the update", lambda status: status["last"].heard_ns > boot["host_ns"])
+        ends = ("qemu:finished", *["qemu:failed"] * (not whole))
+        self.read("continuo-qemu to finish", lambda t, line: t > begin_ns and any(phases.says(line, end) for end in ends))
         end_ns = time.monotonic_ns()
         self.windows.append((begin_ns, end_ns))
         self.updates.append((begin, wall_us()))
@@ -170,6 +185,24 @@ class VmRun(Run):
         """As stop(), of a host that has no VM any more."""
         self.wire.close()
         self._power_off()
+
+    def cut(self):
+        """The end of a run whose VM may be in any state: the machine's power is cut."""
+        machine = self.machine
+        self.end = time.time_ns() // 1000
+        self.wire.close()
+        machine.qmp("quit")
+        machine.await_end()
+        self.clock.stop()
+        self._files()
+
+    def busiest_page(self):
+        """The page that the device has used most: the ring of the 256 frames to be sent is one page,
+        whereas 256 frames that come in use up a page of their ring, and the next ones another."""
+        self.hear(f"{RINGS} answers", lambda status: status["last"].counted >= RINGS)
+        log, sid = self.machine.dma_log(), dmalog.source_id(self.ready["nic"])
+        _, iovas, _ = log.dma[sid]
+        return Counter(iova & ~0xfff for iova in iovas).most_common(1)[0][0]
 
     def read(self, what, condition, timeout_s=PATIENCE_S):
         """Wait for a line on the host's console: condition(when in ns, line)."""
