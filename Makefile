@@ -6,6 +6,7 @@
 
 help:
 	@echo "make demo          replace the kernel under two busy devices, and show the figures"
+	@echo "make demo-vm       the same under a KVM guest in an unmodified QEMU"
 	@echo "make quick         all that runs no kernel; before each commit"
 	@echo "make test          that, and each kind of proof once with its negative twin"
 	@echo "make test-all      everything; SHARD=I/N: part I of N of what make test leaves out"
@@ -94,6 +95,13 @@ demo: kernel guest
 	mkdir -p build/demo && cp -r build/rig/demo/. build/demo/; \
 	echo "All of it as one page: build/demo/report.html; table, timeline and logs are beside it."; exit $$status
 
+# A host, a VM in it, and the kernel that both boot.
+demo-vm: setup guest
+	@scripts/build-kernel vm
+	@status=0; rig/run demo-vm || status=$$?; \
+	mkdir -p build/demo-vm && cp -r build/rig/demo-vm/. build/demo-vm/; \
+	echo "All of it as one page: build/demo-vm/report.html; table, timeline and logs are beside it."; exit $$status
+
 quick: setup
 	@scripts/test --quick
 
@@ -113,11 +121,11 @@ checkpatch sparse warnings clang kernel-doc: setup
 	@scripts/check-style $@
 
 clean:
-	rm -rf build/kernel-* build/lab build/stock build/guest build/selftests build/rig build/demo build/test build/series \
-		build/deb build/lib build/cmd build/agent build/qemu build/*-test build/*-static
+	rm -rf build/kernel-* build/lab build/stock build/guest build/selftests build/rig build/demo build/demo-vm build/test build/series \
+		build/deb build/lib build/cmd build/agent build/qemu build/qemu-lab build/rig-vm build/*-test build/*-static
 
 distclean:
 	rm -rf build "$${CONTINUO_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/continuo}"
 
-.PHONY: help all install deb setup kernel debug-kernel other-kernels guest demo quick test test-all soak faults fuzz bench kernel-stat checkpatch \
+.PHONY: help all install deb setup kernel debug-kernel other-kernels guest demo demo-vm quick test test-all soak faults fuzz bench kernel-stat checkpatch \
 	sparse warnings clang kernel-doc clean distclean
