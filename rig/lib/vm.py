@@ -138,12 +138,20 @@ class VmRun(Run):
                 raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
             time.sleep(0.02)
 
-    def update(self, stage, options="", whole=True):
+    def update(self, stage, options="", whole=True, quiet=False):
         """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
-        whole: the VM is; else what continuo-qemu says is enough, even that it failed."""
+        whole: the VM is; else what continuo-qemu says is enough, even that it failed. quiet: the VM has
+        nothing left to be done when it is suspended, and frames are held back until then. The
+        interrupt of one that came earlier would be in the state of its virtual CPUs."""
         machine, since = self.machine, len(self.machine.events)
+        if quiet:
+            self.wire.hold()
+            self.hear("an answer to each frame", lambda status: status["last"].counted == status["sent"])
         begin, begin_ns = wall_us(), time.monotonic_ns()
         machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
+        if quiet:
+            self.read("the VM to be suspended", lambda t, line: t > begin_ns and phases.says(line, "qemu:suspended"))
+            self.wire.send()
         boot = self._jump(stage, since)
         if whole:
             self.hear("the VM after the update", lambda status: status["last"].heard_ns > boot["host_ns"])

@@ -75,7 +75,7 @@ class Splitter:
 # -- the process ----------------------------------------------------------
 
 class _Process:
-    """Told by lines on stdin: "send", "last", "status"; ends when stdin does."""
+    """Told by lines on stdin: "send", "hold", "last", "status"; ends when stdin does."""
 
     def __init__(self, path, mac, rate, log):
         self._sock = socket.socket(socket.AF_UNIX)
@@ -87,7 +87,7 @@ class _Process:
         self._times, self._crcs, self._flags = array.array("Q"), array.array("L"), array.array("B")
         self._heard = []
         self._last_word = None
-        self._start = None              # when frame 0 was due
+        self._start = None              # when frame 0 was due, or would have been
         self._over = False              # the last frame is on the wire
         self._late_ns = 0
         self._open = True
@@ -116,9 +116,10 @@ class _Process:
 
     def _told(self, line):
         if line == "send":
-            self._start = time.monotonic_ns()
+            self._start = time.monotonic_ns() - len(self._times) * 1_000_000_000 // self._rate
+        elif line == "hold":
+            self._start = None
         elif line == "last":
-            self._send_due()
             self._put(last=True)
             self._over = True
         if line in ("status", "last"):
@@ -219,6 +220,10 @@ class Wire:
     def send(self):
         """Frames go out from now on."""
         self._tell("send")
+
+    def hold(self):
+        """No frame goes out until send()."""
+        self._tell("hold")
 
     def last(self):
         """One more frame, which says that it is the last one."""

@@ -3,7 +3,8 @@
  * Linked into continuo-qemu for the rig's negative twins, and into no other one: breaks in
  * the next kernel what the first line of /host/vm/lab names, from outside of the program.
  *
- *	unkicked	no vector is kicked when it has been wired
+ *	unkicked	no vector is kicked when it is wired, neither by the program nor by the
+ *			kernel, which does it too
  *	hole IOVA	that page is left out of the rebuilt IOAS, and nobody compares
  *	again		the state of QEMU is that of the update before
  *
@@ -18,6 +19,8 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/vfio.h>
 
 #include "abi.h"
 
@@ -82,9 +85,24 @@ int __wrap_eventfd_write(int fd, eventfd_t value)
 	return 0;
 }
 
-/* --- memory --- */
-
 int __real_ioctl(int fd, unsigned long request, ...);
+
+/* The kernel has signalled each of them when it was connected. */
+static void forget_signals(const struct vfio_irq_set *set)
+{
+	eventfd_t value;
+	int event;
+
+	if (!(set->flags & VFIO_IRQ_SET_DATA_EVENTFD) || !(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
+		return;
+	for (uint32_t i = 0; i < set->count; i++) {
+		memcpy(&event, set->data + i * sizeof(event), sizeof(event));
+		if (event >= 0 && !eventfd_read(event, &value))
+			told("a signal of the kernel's is forgotten");
+	}
+}
+
+/* --- memory --- */
 
 static int map_part(int fd, struct uio_ioas_map_file map, uint64_t from, uint64_t end)
 {
@@ -101,9 +119,19 @@ static int map_around(int fd, const struct uio_ioas_map_file *map, uint64_t hole
 	       map_part(fd, *map, hole + PAGE, map->iova + map->length);
 }
 
+static int map(int fd, const struct uio_ioas_map_file *map)
+{
+	uint64_t hole = strtoull(order() + strlen("hole "), NULL, 0) & ~(PAGE - 1);
+
+	if (hole - map->iova < map->length)
+		return map_around(fd, map, hole);
+	return __real_ioctl(fd, UIO_IOAS_MAP_FILE, map);
+}
+
+/* --- all calls of the kernel --- */
+
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
-	uint64_t hole;
 	va_list ap;
 	void *arg;
 	int ret;
@@ -111,19 +139,14 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (request != UIO_IOAS_MAP_FILE && request != UIO_HWPT_VERIFY)
-		return __real_ioctl(fd, request, arg);
-	if (!is("hole "))
-		return __real_ioctl(fd, request, arg);
-	if (request == UIO_HWPT_VERIFY) {
-		ret = __real_ioctl(fd, request, arg);
+	if (request == UIO_IOAS_MAP_FILE && is("hole "))
+		return map(fd, arg);
+	ret = __real_ioctl(fd, request, arg);
+	if (request == UIO_HWPT_VERIFY && is("hole "))
 		((struct uio_hwpt_verify *)arg)->out_result = 0;
-		return ret;
-	}
-	hole = strtoull(order() + strlen("hole "), NULL, 0) & ~(PAGE - 1);
-	if (hole - ((struct uio_ioas_map_file *)arg)->iova < ((struct uio_ioas_map_file *)arg)->length)
-		return map_around(fd, arg, hole);
-	return __real_ioctl(fd, request, arg);
+	if (request == VFIO_DEVICE_SET_IRQS && is("unkicked"))
+		forget_signals(arg);
+	return ret;
 }
 
 /* --- QEMU's state --- */
