@@ -8,7 +8,7 @@ import os
 
 from rig.cases.luo import program
 from rig.lib.case import Case
-from rig.lib.machine import Failed, Machine
+from rig.lib.machine import Failed
 from rig.referee import ktap
 
 PROGRAMS = {"/test": "iommufd", "/test-2": "iommufd_fail_nth"}
@@ -42,14 +42,7 @@ def iommufd(machine):
     fail here, and what does not may not.
     """
     ours = verdicts(machine)
-    folder = machine.path("stock")
-    os.makedirs(folder)
-    other = Machine(folder, machine.next_kernel, machine.programs, machine.case, slow=machine.slow, keep=machine.keep)
-    try:
-        stock = verdicts(other)
-    finally:
-        other.close()
-        machine.figures["stock"] = other.figures
+    stock = verdicts(machine.another("stock", kernel=machine.next_kernel))
     found = ktap.differences(ours, stock)
     if found:
         raise Failed(f"{len(found)} of {len(stock)} tests differ: " + "; ".join(found[:10]))

@@ -12,6 +12,9 @@ A case gets a Machine, starts it, talks to the guest and puts figures into it:
         machine.figures["frames_sent"] = 1000
         machine.finish()                       # the guest powers off by itself
 
+A case that needs more than one has machine.another("name"), in a folder below the first
+one's; all of them end when the case does.
+
 Whatever goes wrong raises: Failed (the verdict is "fail"), Splat (the kernel
 complained or died), Skipped (this machine cannot run the case). A hang ends by
 itself: when neither console nor control channel said anything for quiet_s, or
@@ -79,6 +82,7 @@ class Machine:
         self.command = []
         self.expected = []              # patterns of splats that a case provokes
         self.trouble = None             # exception of the watcher, for the waiting case
+        self.others = {}                # by name, see another()
         self._console_seen = 0
         self._cond = threading.Condition()
         self._qmp_lock = threading.Lock()
@@ -90,6 +94,21 @@ class Machine:
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def another(self, name, kernel=None, next_kernel=None):
+        """One more machine of the case, with the kernels of this one if no others are given. Its
+        figures are among this one's, by its name, and close() of this one ends it."""
+        folder = self.path(name)
+        os.makedirs(folder, exist_ok=True)
+        other = type(self)(folder, kernel or self.kernel, self.programs, self.case, slow=self.slow,
+                           next_kernel=next_kernel or self.next_kernel, keep=self.keep)
+        self.others[name] = other
+        self.figures[name] = other.figures
+        return other
+
+    def all(self):
+        """This one, and the others of its case."""
+        return [self, *self.others.values()]
 
     # -- starting ---------------------------------------------------------
 
@@ -303,13 +322,14 @@ class Machine:
                 raise Failed(f"guest: {event.get('text', event)}")
 
     def wait(self, name, timeout_s=30, since=0, **match):
-        """The first event of that name (and with those members) after the
-        first `since` events; raises when the machine ends or time is up."""
+        """The first event of that name, or of one of several (and with those members), after
+        the first `since` events; raises when the machine ends or time is up."""
+        names = (name,) if isinstance(name, str) else name
         deadline = time.monotonic() + timeout_s * self.slow
         with self._cond:
             while True:
                 for event in self.events[since:]:
-                    if event["ev"] == name and all(event.get(k) == v for k, v in match.items()):
+                    if event["ev"] in names and all(event.get(k) == v for k, v in match.items()):
                         return event
                 self.check()
                 left = deadline - time.monotonic()
@@ -318,7 +338,7 @@ class Machine:
                 self._cond.wait(min(left, 1))
             last = self.events[-1]["ev"] if self.events else "nothing"
             reason = "the machine ended" if self._ended else f"{timeout_s * self.slow:.0f} s are over"
-        raise self.gave_up(f"waited for '{name}' of the guest, but {reason}; the last it said was '{last}'")
+        raise self.gave_up(f"waited for '{' or '.join(names)}' of the guest, but {reason}; the last it said was '{last}'")
 
     def ended(self):
         """Is it over, for better or worse?"""
@@ -401,7 +421,17 @@ class Machine:
             self._process.wait()
 
     def close(self):
-        """Leave no process behind, and see what the console said at the end."""
+        """Leave no process behind, and see what the consoles said at the end."""
+        splats = []
+        for machine in (*self.others.values(), self):
+            try:
+                machine.close_alone()
+            except Splat as splat:
+                splats.append(splat)
+        if splats:
+            raise splats[0]
+
+    def close_alone(self):
         if self.keep and self._process and self._process.poll() is None:
             print(f"the machine is still running (process {self._process.pid}); its control channel "
                   f"and QMP are the sockets in {self.folder}; ^C ends it", flush=True)

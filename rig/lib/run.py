@@ -312,11 +312,11 @@ def must_see(what, condition):
 
 def guarded(body, kind=Run):
     """A case from body(machine, begin): begin(...) makes the Run, or one of that kind, which is
-    ended in any event."""
+    ended in any event; begin(machine=OTHER, ...) makes one of another machine of the case."""
     def case(machine, **arguments):
         runs = []
 
-        def begin(**options):
+        def begin(machine=machine, **options):
             # The senders must not outlive a case that fails while it starts.
             run = kind.__new__(kind)
             run.senders = {}
