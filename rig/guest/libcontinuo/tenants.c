@@ -2,14 +2,10 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "continuo.h"
@@ -21,10 +17,14 @@
 #include "devices/hda.h"
 #include "devices/workload.h"
 #include "libcontinuo/agent.h"
+#include "libcontinuo/ear.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
 
-#define POLL_MS	4
+#define POLL_MS		4
+#define PATIENCE_US	60000000	/* with an agent that has ended */
+
+#define TENANT_REFUSAL	"it has no disk"
 
 static const struct {
 	const char *name, *devices;
@@ -44,38 +44,10 @@ bool tenants_wanted(void)
 
 /* --- what process 1 tells them --- */
 
-static struct sockaddr_un ear_of(const char *name)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/%s.ear", name);
-	return addr;
-}
-
-static int open_ear(const char *name)
-{
-	struct sockaddr_un addr = ear_of(name);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		die("%s: %s", addr.sun_path, strerror(errno));
-	return fd;
-}
-
-static void tell(const char *name, const char *word)
-{
-	struct sockaddr_un addr = ear_of(name);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || sendto(fd, word, strlen(word), 0, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		die("tell %s to %s: %s", name, word, strerror(errno));
-	close(fd);
-}
-
 void tenants_report(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++)
-		tell(tenant[i].name, "report");
+		ear_tell(tenant[i].name, "report");
 }
 
 void tenants_stop(void)
@@ -83,10 +55,8 @@ void tenants_stop(void)
 	uint64_t end = now_us() + 20000000;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++) {
-		struct sockaddr_un addr = ear_of(tenant[i].name);
-
-		tell(tenant[i].name, "stop");
-		while (!access(addr.sun_path, F_OK)) {
+		ear_tell(tenant[i].name, "stop");
+		while (ear_is_there(tenant[i].name)) {
 			if (now_us() > end)
 				die("%s does not stop", tenant[i].name);
 			usleep(10000);
@@ -101,22 +71,74 @@ static void stop(const char *name)
 		hda_stop(&rig.hda);
 		emit("audio_stopped", "");
 	}
-	unlink(ear_of(name).sun_path);
+	ear_close(name);
 	exit(0);
 }
 
-static void listen_to(int ear, const char *name)
-{
-	char word[16];
-	ssize_t n = recv(ear, word, sizeof(word) - 1, 0);
+/* --- a tenant that does not do what it is to do --- */
 
-	if (n <= 0)
+static const char *const want_name[] = { "", "preserve", "suspend", "undo" };
+
+/*
+ * An answer that is held back: the next order of that name (@at) is done, and answered when
+ * the case says so, or not at all if another order comes before that.
+ */
+static struct {
+	char at[16];
+	bool on;
+	int fd;
+	struct continuo_order order;
+} answer;
+
+/* It says that it cannot preserve. */
+static bool refuses;
+
+static void answer_now(struct continuo *ctx, const char *name, int fd,
+		       const struct continuo_order *order, const char *why)
+{
+	int ret = continuo_answer(ctx, fd, order, why);
+
+	/* An agent that has ended is noticed at the next order. */
+	if (ret && ret != -EPIPE)
+		die("%s: %s", name, continuo_why(ctx));
+}
+
+static bool held_back(const char *name, int fd, const struct continuo_order *order)
+{
+	if (strcmp(answer.at, want_name[order->want]))
+		return false;
+	answer.at[0] = 0;
+	answer.on = true;
+	answer.fd = fd;
+	answer.order = *order;
+	emit("stands", ",\"who\":\"%s\",\"at\":\"%s\"", name, want_name[order->want]);
+	return true;
+}
+
+static void listen_to(struct continuo *ctx, int ear, const char *name)
+{
+	char words[EAR_WORDS];
+
+	if (!ear_hear(ear, words))
 		return;
-	word[n] = 0;
-	if (!strcmp(word, "report"))
+	if (!strcmp(words, "report")) {
 		rig_report(&rig);
-	if (!strcmp(word, "stop"))
+		return;
+	}
+	if (!strcmp(words, "stop"))
 		stop(name);
+	if (!strncmp(words, "at ", 3)) {
+		snprintf(answer.at, sizeof(answer.at), "%s", words + 3);
+	} else if (!strcmp(words, "go")) {
+		if (answer.on)
+			answer_now(ctx, name, answer.fd, &answer.order, NULL);
+		answer.on = false;
+	} else if (!strcmp(words, "refuse") || !strcmp(words, "agree")) {
+		refuses = *words == 'r';
+	} else {
+		die("%s: what is '%s'?", name, words);
+	}
+	emit("heeded", ",\"who\":\"%s\",\"words\":\"%s\"", name, words);
 }
 
 /* --- what the agent asks them --- */
@@ -140,9 +162,26 @@ static int obey(struct continuo *ctx, const char *name, uint32_t want)
 	}
 }
 
+/* The agent has ended: all goes on as before, and it registers with the next one. */
+static int come_back(struct continuo *ctx, const char *name, int fd)
+{
+	uint64_t end = now_us() + PATIENCE_US;
+
+	close(fd);
+	answer.on = false;
+	obey(ctx, name, CONTINUO_WANT_UNDO);
+	while (continuo_agent(ctx, AGENT_SOCKET) || (fd = continuo_register(ctx, name)) < 0) {
+		if (now_us() > end)
+			die("%s: there is no agent again: %s", name, continuo_why(ctx));
+		rig_poll(&rig);
+		usleep(10000);
+	}
+	emit("tenant_again", ",\"who\":\"%s\"", name);
+	return fd;
+}
+
 static void __attribute__((noreturn)) live(struct continuo *ctx, const char *name)
 {
-	static const char *const word[] = { "", "preserve", "suspend", "undo" };
 	struct continuo_order order;
 	struct pollfd from[2] = {};
 	int ret;
@@ -152,23 +191,33 @@ static void __attribute__((noreturn)) live(struct continuo *ctx, const char *nam
 	from[0].fd = continuo_register(ctx, name);
 	if (from[0].fd < 0)
 		die("%s: register: %s", name, continuo_why(ctx));
-	from[1].fd = open_ear(name);
+	from[1].fd = ear_open(name);
 	emit("tenant_ready", ",\"who\":\"%s\",\"uid\":%u", name, (unsigned int)getuid());
 	for (;;) {
 		poll(from, 2, POLL_MS);
 		if (!suspended)
 			rig_poll(&rig);
 		if (from[1].revents)
-			listen_to(from[1].fd, name);
+			listen_to(ctx, from[1].fd, name);
 		if (!from[0].revents)
 			continue;
-		if (continuo_order(ctx, from[0].fd, &order))
+		ret = continuo_order(ctx, from[0].fd, &order);
+		if (ret == -EPIPE) {
+			from[0].fd = come_back(ctx, name, from[0].fd);
+			continue;
+		}
+		if (ret)
 			die("%s: %s", name, continuo_why(ctx));
+		answer.on = false;
+		if (refuses && order.want == CONTINUO_WANT_PRESERVE) {
+			answer_now(ctx, name, from[0].fd, &order, TENANT_REFUSAL);
+			continue;
+		}
 		ret = obey(ctx, name, order.want);
 		emit("obeyed", ",\"who\":\"%s\",\"want\":\"%s\",\"errno\":%d", name,
-		     word[order.want], -ret);
-		if (continuo_answer(ctx, from[0].fd, &order, ret ? continuo_why(ctx) : NULL))
-			die("%s: %s", name, continuo_why(ctx));
+		     want_name[order.want], -ret);
+		if (ret || !held_back(name, from[0].fd, &order))
+			answer_now(ctx, name, from[0].fd, &order, ret ? continuo_why(ctx) : NULL);
 	}
 }
 
