@@ -28,10 +28,14 @@
  *	keeper			an agent that is killed, and what was kept for it
  *	read PATH		the first line of a file
  *	write PATH TEXT		that into a file, and what came of it
+ *	install FILE PATH	put a copy of the file there, as a package manager does
  *	run PROGRAM [ARG]...	run it, and pass on what it prints
+ *	remote PROGRAM [ARG]...	the same, with what it complains of
  *	spawn PROGRAM [ARG]...	the same, and go on meanwhile
  *	signal N		send a signal to the one that was spawned
  *	join			wait until it has ended, and say how
+ *	held NAME PLACE PROGRAM [ARG]...	run it, to be held; see libcontinuo/held_program.h
+ *	tell NAME WORD...	to such a program, or to a tenant
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
@@ -66,6 +70,8 @@
 #include "interfaces/memory.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/descriptor_store.h"
+#include "libcontinuo/ear.h"
+#include "libcontinuo/held_program.h"
 #include "libcontinuo/order_tests.h"
 #include "libcontinuo/session_owners.h"
 #include "libcontinuo/tenants.h"
@@ -327,9 +333,39 @@ static void write_line(struct rig *r, char *args)
 	emit("written", ",\"errno\":%d", err);
 }
 
+static void install(struct rig *r, char *args)
+{
+	char *to = strchr(args, ' ');
+
+	if (!to)
+		die("install %s where?", args);
+	*to++ = 0;
+	emit("installed", ",\"errno\":%d", -install_file(args, to));
+}
+
 static void run(struct rig *r, char *args)
 {
-	run_program(args);
+	run_program(args, false);
+}
+
+static void remote(struct rig *r, char *args)
+{
+	run_program(args, true);
+}
+
+static void held(struct rig *r, char *args)
+{
+	hold_line(args);
+}
+
+static void tell(struct rig *r, char *args)
+{
+	char *words = strchr(args, ' ');
+
+	if (!words)
+		die("tell %s what?", args);
+	*words++ = 0;
+	ear_tell(args, words);
 }
 
 static void spawn(struct rig *r, char *args)
@@ -387,7 +423,11 @@ static const struct {
 	{ "keeper", keeper },
 	{ "read", read_line },
 	{ "write", write_line },
+	{ "install", install },
 	{ "run", run },
+	{ "remote", remote },
+	{ "held", held },
+	{ "tell", tell },
 	{ "spawn", spawn },
 	{ "signal", send_signal },
 	{ "join", join },

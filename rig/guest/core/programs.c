@@ -13,7 +13,6 @@
 #include "core/files.h"
 #include "core/programs.h"
 
-#define ARGS	24
 #define PIECE	1024
 
 /* In hexadecimal, since a program can print anything. */
@@ -42,12 +41,12 @@ static char *content_of(const char *path)
 	return text;
 }
 
-static void split(char *line, char *argv[ARGS + 1])
+void split_program(char *line, char *argv[PROGRAM_ARGS + 1])
 {
 	char *save = NULL;
 	int n = 0;
 
-	for (argv[n] = strtok_r(line, " ", &save); argv[n] && n < ARGS;
+	for (argv[n] = strtok_r(line, " ", &save); argv[n] && n < PROGRAM_ARGS;
 	     argv[n] = strtok_r(NULL, " ", &save)) {
 		if (*argv[n] == '@')
 			argv[n] = content_of(argv[n] + 1);
@@ -62,9 +61,9 @@ static pid_t spawned;
 
 void spawn_program(char *line)
 {
-	char *argv[ARGS + 1];
+	char *argv[PROGRAM_ARGS + 1];
 
-	split(line, argv);
+	split_program(line, argv);
 	spawned = fork();
 	if (spawned < 0)
 		die("fork: %s", strerror(errno));
@@ -89,13 +88,13 @@ void join_spawned(void)
 	emit("joined", ",\"status\":%d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
-void run_program(char *line)
+void run_program(char *line, bool both)
 {
-	char *argv[ARGS + 1];
+	char *argv[PROGRAM_ARGS + 1];
 	int status, out[2];
 	pid_t pid;
 
-	split(line, argv);
+	split_program(line, argv);
 	if (pipe(out))
 		die("pipe: %s", strerror(errno));
 	pid = fork();
@@ -103,6 +102,8 @@ void run_program(char *line)
 		die("fork: %s", strerror(errno));
 	if (!pid) {
 		dup2(out[1], 1);
+		if (both)
+			dup2(out[1], 2);
 		close(out[0]);
 		close(out[1]);
 		execv(argv[0], argv);

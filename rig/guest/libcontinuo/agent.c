@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "continuo.h"
+#include "core/array.h"
 #include "core/clock.h"
 #include "core/end.h"
 #include "core/options.h"
 #include "libcontinuo/agent.h"
+#include "libcontinuo/held_program.h"
 
 #define PROGRAM	"/usr/sbin/continuo-agent"
 /* This program, which is not process 1 then: see libcontinuo/tenants.c. */
@@ -25,15 +27,43 @@ bool agent_wanted(void)
 
 static pid_t agent;
 
+#define FOLDER	"/run/continuo"
+#define RECORD	"/tmp/update.json"
+
+/* Where programs look for it that are not told where it is. */
+static void put_links(void)
+{
+	static const char *const link[][2] = {
+		{ AGENT_SOCKET, CONTINUO_AGENT_SOCKET },
+		{ RECORD, FOLDER "/update.json" },
+	};
+
+	mkdir("/run", 0755);
+	mkdir(FOLDER, 0755);
+	for (unsigned int i = 0; i < ARRAY_SIZE(link); i++)
+		if (symlink(link[i][0], link[i][1]) && errno != EEXIST)
+			die("%s: %s", link[i][1], strerror(errno));
+}
+
 static void start(void)
 {
+	static char *const argv[] = {
+		PROGRAM, "--socket", AGENT_SOCKET, "--group", "vmm", "--record", RECORD,
+		"--list", "/tmp/vms", "--takeover", TAKEOVER, NULL,
+	};
+
+	put_links();
+	/* held=1: of the first kernel only. That of the next one starts programs. */
+	if (opt_num("held", 0) && opt_num("stage", 1) == 1) {
+		agent = hold_program("agent", "-", argv, true);
+		return;
+	}
 	agent = fork();
 	if (agent < 0)
 		die("fork: %s", strerror(errno));
 	if (agent)
 		return;
-	execl(PROGRAM, PROGRAM, "--socket", AGENT_SOCKET, "--group", "vmm",
-	      "--record", "/tmp/update.json", "--list", "/tmp/vms", "--takeover", TAKEOVER, NULL);
+	execv(PROGRAM, argv);
 	_exit(127);
 }
 
