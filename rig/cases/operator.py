@@ -38,11 +38,12 @@ def example_files():
         return {"/usr/bin/vmm": f.read()}
 
 
-def start(begin, iommu, append="", files=()):
-    """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs."""
+def start(begin, iommu, append="", files=(), **options):
+    """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs.
+    options: further ones of Run."""
     run = begin(iommu=iommu, tenants=True, extra=["-device", "edu,addr=7.0"],
                 files={**agent_files(), **program(), **example_files(), **dict(files)},
-                append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 vfio-pci.ids=1234:11e8 {append}".strip())
+                append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 vfio-pci.ids=1234:11e8 {append}".strip(), **options)
     for who in ("vm-nic", "vm-audio"):
         run.machine.wait("tenant_ready", who=who)
     run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} 0000:00:07.0")
@@ -66,9 +67,16 @@ def states(run, expected):
 
 
 def jump(run, options, expected, outcome="complete", update=UPDATE):
-    """An update that succeeds: what the command printed before the jump."""
+    """An update that succeeds: what it reports in the next kernel."""
     machine, since, begin = run.machine, len(run.machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {update} {options} update".replace("  ", " "))
+    return arrived(run, since, begin, expected, outcome)
+
+
+def arrived(run, since, begin, expected, outcome="complete"):
+    """The end of an update that succeeds, in the next kernel. since: events of before it; begin: when
+    it began, wall clock."""
+    machine = run.machine
     machine.wait("boot", stage=2, since=since, timeout_s=60)
     for who in ("vm-nic", "vm-audio"):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=60)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+What can happen while continuo update is at each of its steps: a second operator aborts it; the
+agent is killed, or ends because its package was upgraded, and another one is started. Each time
+the VMs go on in the same kernel. What comes when the agent has begun to jump comes too late.
+
+A step stands still as long as the case wants it to: those in which VMs are asked something as
+long as one of them does not answer, all others because the program is held (see
+rig/guest/libcontinuo/held_program.h). Nothing here depends on how long something takes.
+"""
+
+import time
+
+from rig.cases.command import continuo, printed
+from rig.cases.library import agent_files
+from rig.cases.operator import AGENT, EXAMPLE, REPORT, TENANTS, UPDATE, WRITTEN, arrived, start
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
+
+# So that the receive ring lasts for as long as a VM stays suspended, and the trace is not too large.
+FRAMES_PER_S = 500
+LIMIT_S = 900
+# No step is to end by itself.
+PATIENT_UPDATE = f"{UPDATE} --timeout 3600"
+AGENT_PATH = "/usr/sbin/continuo-agent"
+VM, OTHER = "vm-nic", "vm-audio"
+GOES_OVER = {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"}
+IDLE = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
+
+# Each step: who stands still in it, and what the VMs have been asked by then.
+BOTH = ["preserve", "suspend"]
+STEPS = {
+    "load": ("update", []),             # the update is prepared, and the agent has not begun
+    "sync": ("agent", []),
+    "preserve": (VM, ["preserve"]),
+    "suspend": (VM, BOTH),
+    "flush": ("agent", BOTH),
+    "count": ("agent", BOTH),
+    "seal": ("agent", BOTH),
+    "jump": ("agent", BOTH),
+    "undo": (VM, ["preserve", "undo"]),
+}
+# These are one piece: nothing is heard in between.
+ONE_PIECE = ("count", "seal", "jump")
+
+
+class Update:
+    """One that stands still at a step."""
+
+    def __init__(self, run, step):
+        self.run, self.machine, self.step = run, run.machine, step
+        self.since = len(self.machine.events)
+        self.who, self.asked = STEPS[step]
+        if self.who != "update":
+            self.tell(self.who, f"at {step}")
+        if step == "undo":
+            self.tell(OTHER, "at preserve")
+        self.hold("update", step if self.who == "update" else "-", f"{PATIENT_UPDATE} update")
+        if step == "undo":
+            self.wait("stands", who=OTHER, at="preserve")
+            self.wait("obeyed", who=VM, want="preserve")
+            self.hold("first", "-", f"{AGENT} abort")
+        self.wait("stands", who=self.who, at=step)
+
+    def wait(self, name, **match):
+        return self.machine.wait(name, since=self.since, timeout_s=60, **match)
+
+    def tell(self, who, words):
+        since = len(self.machine.events)
+        self.machine.send(f"tell {who} {words}")
+        self.machine.wait("heeded", since=since, who=who, words=words)
+
+    def hold(self, who, place, arguments):
+        """The command, to be held at a place."""
+        self.machine.send(f"held {who} {place} /usr/bin/continuo --json {arguments}")
+        self.wait("began", who=who)
+
+    def must_end(self, who, status):
+        ended = self.wait("ended", who=who)["status"]
+        if ended != status:
+            raise Failed(f"{self.step}: {who} ends with {ended}, expected {status}")
+
+    def must_be_undone(self, asked):
+        """The command says so; all is as before; the VMs were asked what they had to be asked."""
+        self.must_end("update", 3)
+        deadline = time.monotonic() + 60 * self.machine.slow
+        while True:
+            # Sessions are closed by a thread of the agent's.
+            status, data = continuo(self.machine, f"{AGENT} list")
+            found = {row["vm"]: row["state"] for row in data["vm"]}
+            if not status and found == IDLE and not data["session"] and not data["device"]:
+                break
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.step}: after it list ends with {status} and says {data}")
+        events = self.machine.events
+        for who in (VM, OTHER):
+            got = [e["want"] for e in events[self.since:] if e["ev"] == "obeyed" and e["who"] == who]
+            if got != asked:
+                raise Failed(f"{self.step}: {who} was asked to {got}, expected {asked}")
+        _, check = continuo(self.machine, "check")
+        loaded = next(row["found"] for row in check["host"] if row["check"] == "kexec")
+        if loaded != "no kernel is loaded yet":
+            raise Failed(f"{self.step}: after it {loaded}")
+        if sum(e["ev"] == "boot" for e in events) != 1:
+            raise Failed(f"{self.step}: the machine has jumped")
+
+
+def end(run, since, begun):
+    """The update that comes at last has gone over; what the referee has to say."""
+    arrived(run, since, begun, GOES_OVER)
+    run.rest(AFTER_S)
+    run.stop()
+    # It says so in this kernel, too, when it goes on after it was suspended.
+    if WRITTEN not in run.machine.console().rpartition("Linux version")[2]:
+        raise Failed("the example does not say what its device has written")
+    clean(run)
+
+
+@guarded
+def aborted(machine, begin, iommu):
+    """
+    A second operator aborts the update at each step, once with nobody updating, and once when
+    somebody else has aborted already. At last he comes too late: the agent counts.
+    """
+    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, limit_s=LIMIT_S)
+    run.rest(STEADY_S)
+    tries = 0
+    if printed(machine, f"{AGENT} abort")[0] != 3:
+        raise Failed("an abort with no update does not end with 3")
+    for step, (who, asked) in STEPS.items():
+        if step in ONE_PIECE:
+            continue
+        update = Update(run, step)
+        if step == "undo":
+            # Ends with the first one's: its undo is under way.
+            if printed(machine, f"{AGENT} abort")[0] != 3:
+                raise Failed("an abort of what somebody else aborts does not end with 3")
+            update.tell(VM, "go")
+            update.must_end("first", 0)
+        else:
+            status, data = continuo(machine, f"{AGENT} abort")
+            if status or data["outcome"] != "undone":
+                raise Failed(f"{step}: abort ends with {status} and {data}")
+        if who in ("update", "agent"):
+            update.tell(who, "go")
+        update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked)
+        _, report = continuo(machine, REPORT)
+        if (report["outcome"], report.get("why")) != ("undone", "the update was aborted"):
+            raise Failed(f"{step}: the report says {report['outcome']}: {report.get('why')}")
+        tries += 1
+    run.rest(1)
+
+    update = Update(run, "count")
+    update.hold("second", "sent", f"{AGENT} abort")
+    update.wait("stands", who="second", at="sent")
+    begun = wall_us()
+    machine.send("tell agent go")
+    machine.figures["tries"] = tries + 1
+    machine.figures["outcome"] = "undone, up to the count; the one after that comes too late, and the update goes well"
+    end(run, update.since, begun)
+
+
+def versions():
+    """Agents that do the same, and differ in size: {path in the guest: bytes}."""
+    program = agent_files()[AGENT_PATH]
+    return {f"/package/{n}/continuo-agent": program + bytes(n) for n in (1, 2)}
+
+
+def install(run, path):
+    """As the package does: the program is replaced, and the one that runs is left alone."""
+    since = len(run.machine.events)
+    run.machine.send(f"install {path} {AGENT_PATH}")
+    number = run.machine.wait("installed", since=since)["errno"]
+    if number:
+        raise Failed(f"install {path}: errno {number}")
+
+
+def another_agent(update, status, size):
+    """The agent has ended, and the next one has both tenants."""
+    update.must_end("agent", status)
+    began = update.wait("began", who="agent")["bytes"]
+    if began != size:
+        raise Failed(f"{update.step}: the next agent has {began} bytes, expected {size}")
+    for who in (VM, OTHER):
+        update.wait("tenant_again", who=who)
+
+
+@guarded
+def restarted(machine, begin, iommu):
+    """
+    The agent is killed at each step. Then it is upgraded at each step: its program is replaced,
+    which changes nothing, and it is ended, which undoes the update first. At last it is upgraded
+    and told to end when it is about to jump, which is too late.
+    """
+    packages = versions()
+    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, limit_s=LIMIT_S, files=packages)
+    run.rest(STEADY_S)
+    size, agents = len(agent_files()[AGENT_PATH]), 1
+    for step, (who, asked) in STEPS.items():
+        update = Update(run, step)
+        update.tell("agent", "kill")
+        another_agent(update, -9, size)
+        agents += 1
+        if step == "undo":
+            update.must_end("first", 3)
+        if who == "update":
+            update.tell(who, "go")
+        update.must_be_undone(asked)
+
+    paths = list(packages)
+    for step, (who, asked) in STEPS.items():
+        if step in ONE_PIECE:
+            continue
+        paths.reverse()
+        size = len(packages[paths[0]])
+        update = Update(run, step)
+        install(run, paths[0])
+        update.tell("agent", "end")
+        if step == "undo":
+            # It ends when all have undone.
+            update.tell(VM, "go")
+            update.must_end("first", 0)
+        another_agent(update, 0, size)
+        agents += 1
+        if who == "update":
+            update.tell(who, "go")
+        update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked)
+    run.rest(1)
+
+    update = Update(run, "count")
+    install(run, paths[1])
+    update.tell("agent", "end")
+    begun = wall_us()
+    machine.send("tell agent go")
+    machine.figures["tries"] = agents
+    machine.figures["outcome"] = "undone, and the VMs register with the next agent; what comes after the count comes too late"
+    end(run, update.since, begun)
+    if sum(e["ev"] == "began" and e["who"] == "agent" for e in machine.events) != agents:
+        raise Failed(f"an agent has ended by itself: there were more than {agents}")
+
+
+CASES = [
+    Case("update-abort", "a second operator aborts the update at each of its steps",
+         bind(aborted, iommu="vtd-scalable"), fault="a second operator aborts the update at each of its steps"),
+    Case("update-restart", "the agent is killed, or upgraded and ended, at each step of an update",
+         bind(restarted, iommu="vtd-legacy"), fault="the agent is killed, or upgraded and ended, at each step of an update"),
+]
