@@ -9,11 +9,9 @@ long as one of them does not answer, all others because the program is held (see
 rig/guest/libcontinuo/held_program.h). Nothing here depends on how long something takes.
 """
 
-import time
-
 from rig.cases.command import continuo, printed
 from rig.cases.library import agent_files
-from rig.cases.operator import AGENT, EXAMPLE, REPORT, TENANTS, UPDATE, WRITTEN, arrived, start
+from rig.cases.operator import AGENT, EXAMPLE, REPORT, TENANTS, UPDATE, WRITTEN, arrived, as_before, start, tell
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
@@ -26,7 +24,6 @@ PATIENT_UPDATE = f"{UPDATE} --timeout 3600"
 AGENT_PATH = "/usr/sbin/continuo-agent"
 VM, OTHER = "vm-nic", "vm-audio"
 GOES_OVER = {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"}
-IDLE = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
 
 # Each step: who stands still in it, and what the VMs have been asked by then.
 BOTH = ["preserve", "suspend"]
@@ -67,9 +64,7 @@ class Update:
         return self.machine.wait(name, since=self.since, timeout_s=60, **match)
 
     def tell(self, who, words):
-        since = len(self.machine.events)
-        self.machine.send(f"tell {who} {words}")
-        self.machine.wait("heeded", since=since, who=who, words=words)
+        tell(self.run, who, words)
 
     def hold(self, who, place, arguments):
         """The command, to be held at a place."""
@@ -84,26 +79,11 @@ class Update:
     def must_be_undone(self, asked):
         """The command says so; all is as before; the VMs were asked what they had to be asked."""
         self.must_end("update", 3)
-        deadline = time.monotonic() + 60 * self.machine.slow
-        while True:
-            # Sessions are closed by a thread of the agent's.
-            status, data = continuo(self.machine, f"{AGENT} list")
-            found = {row["vm"]: row["state"] for row in data["vm"]}
-            if not status and found == IDLE and not data["session"] and not data["device"]:
-                break
-            if time.monotonic() > deadline:
-                raise Failed(f"{self.step}: after it list ends with {status} and says {data}")
-        events = self.machine.events
+        as_before(self.run, self.step)
         for who in (VM, OTHER):
-            got = [e["want"] for e in events[self.since:] if e["ev"] == "obeyed" and e["who"] == who]
+            got = [e["want"] for e in self.machine.events[self.since:] if e["ev"] == "obeyed" and e["who"] == who]
             if got != asked:
                 raise Failed(f"{self.step}: {who} was asked to {got}, expected {asked}")
-        _, check = continuo(self.machine, "check")
-        loaded = next(row["found"] for row in check["host"] if row["check"] == "kexec")
-        if loaded != "no kernel is loaded yet":
-            raise Failed(f"{self.step}: after it {loaded}")
-        if sum(e["ev"] == "boot" for e in events) != 1:
-            raise Failed(f"{self.step}: the machine has jumped")
 
 
 def end(run, since, begun):

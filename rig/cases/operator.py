@@ -66,6 +66,34 @@ def states(run, expected):
             raise Failed(f"list ends with {status} and says {data}, expected the VMs {expected}")
 
 
+IDLE = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
+
+
+def as_before(run, what):
+    """After an update that was undone: this kernel runs on with all VMs, and nothing is prepared or loaded."""
+    deadline = time.monotonic() + 60 * run.machine.slow
+    while True:
+        # Sessions are closed by a thread of the agent's.
+        status, data = continuo(run.machine, f"{AGENT} list")
+        if not status and vms_of(data) == IDLE and not data["session"] and not data["device"]:
+            break
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: after it list ends with {status} and says {data}")
+    _, check = continuo(run.machine, "check")
+    loaded = next(row["found"] for row in check["host"] if row["check"] == "kexec")
+    if loaded != "no kernel is loaded yet":
+        raise Failed(f"{what}: after it {loaded}")
+    if sum(e["ev"] == "boot" for e in run.machine.events) != 1:
+        raise Failed(f"{what}: the machine has jumped")
+
+
+def tell(run, who, words):
+    """To a tenant, or to what holds a program; see rig/guest/libcontinuo/held_program.h."""
+    since = len(run.machine.events)
+    run.machine.send(f"tell {who} {words}")
+    run.machine.wait("heeded", since=since, who=who, words=words)
+
+
 def jump(run, options, expected, outcome="complete", update=UPDATE):
     """An update that succeeds: what it reports in the next kernel."""
     machine, since, begin = run.machine, len(run.machine.events), wall_us()
