@@ -30,7 +30,8 @@ class Case:
                                    # "lab" if it breaks a law or damages a handover,
     next_kernel: str = ""          # and that it goes over to, if that is another one
     soak: bool = False             # takes an hour or so: for "make soak" alone
-    alone: bool = False            # judges times: nothing else runs meanwhile
+    alone: bool = False            # judges times, or takes all processors: nothing else runs meanwhile
+    setup: str = ""                # part of scripts/setup that it needs
 
 
 @dataclass
