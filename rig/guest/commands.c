@@ -36,6 +36,7 @@
  *	join			wait until it has ended, and say how
  *	held NAME PLACE PROGRAM [ARG]...	run it, to be held; see libcontinuo/held_program.h
  *	tell NAME WORD...	to such a program, or to a tenant
+ *	unasked			update, without asking whether the host is ready
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
@@ -75,6 +76,7 @@
 #include "libcontinuo/order_tests.h"
 #include "libcontinuo/session_owners.h"
 #include "libcontinuo/tenants.h"
+#include "libcontinuo/unasked_update.h"
 #include "libcontinuo/vm.h"
 #include "scenarios/abort/failed_jump.h"
 #include "scenarios/abort/failed_steps.h"
@@ -373,6 +375,11 @@ static void spawn(struct rig *r, char *args)
 	spawn_program(args);
 }
 
+static void unasked(struct rig *r, char *args)
+{
+	update_unasked();
+}
+
 static void send_signal(struct rig *r, char *args)
 {
 	signal_spawned(atoi(args));
@@ -428,6 +435,7 @@ static const struct {
 	{ "remote", remote },
 	{ "held", held },
 	{ "tell", tell },
+	{ "unasked", unasked },
 	{ "spawn", spawn },
 	{ "signal", send_signal },
 	{ "join", join },

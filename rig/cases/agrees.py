@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+continuo check says yes exactly when continuo update works: on each kind of host that the rig
+has, and of each kind of device.
+
+A host is asked, and then updated with a VM that has a device (examples/vmm.c). Where check
+says no, continuo update refuses because of that, which proves nothing: there the same is done
+without asking first, and must not work either. Whether it works is not written down here: only
+check and what happens are compared.
+
+A device is asked for, and then attached and preserved, and that is undone: "candidate" has to
+be what the kernel says.
+"""
+
+import json
+import time
+
+from rig.cases.command import continuo, printed, program
+from rig.cases.devices import ATS, BEHIND_BRIDGE, SECOND_IGB, WITH_RMRR, dmar
+from rig.cases.library import agent_files
+from rig.cases.operator import AGENT, EXAMPLE, REPORT, UPDATE, WRITTEN, example_files, vms_of
+from rig.lib.case import Case
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
+
+EDU = "0000:00:07.0"
+RUN_AGENT = "/usr/sbin/continuo-agent --socket /tmp/agent.sock --record /tmp/update.json --list /tmp/vms --takeover /bin/init"
+RUN_VM = f"/usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EDU}"
+
+
+def comes(machine, what, condition, since):
+    """Wait for it, or until one of the programs has ended that were begun after so many events."""
+    deadline = time.monotonic() + 60 * machine.slow
+    while not condition():
+        ended = {e["who"]: e["status"] for e in machine.events[since:] if e["ev"] == "ended"}
+        if ended:
+            machine.figures["answer"] = ended
+            return False
+        if time.monotonic() > deadline:
+            raise Failed(f"{what} does not come, and nothing has ended")
+    return True
+
+
+def has_agent(machine):
+    return not printed(machine, f"{AGENT} list")[0]
+
+
+def has_vm(machine):
+    status, text = printed(machine, f"--json {AGENT} list")
+    return not status and vms_of(json.loads(text)) == {EXAMPLE: "idle"}
+
+
+def vm_comes(machine):
+    """Can there be a VM with a device that the agent knows?"""
+    for name, command, there in (("agent", RUN_AGENT, has_agent), ("vm", RUN_VM, has_vm)):
+        since = len(machine.events)
+        machine.send(f"held {name} - {command}")
+        if not comes(machine, name, lambda there=there: there(machine), since):
+            return False
+    return True
+
+
+def taken_over(machine, since):
+    """The next kernel runs: is the VM in it?"""
+    machine.wait("idle", since=since, timeout_s=60)
+    machine.send(f"spawn {RUN_AGENT}")
+    comes(machine, "the VM", lambda: has_vm(machine), since)
+    status, report = continuo(machine, REPORT)
+    found = vms_of(report)
+    return not status and report["outcome"] == "complete" and found == {EXAMPLE: "taken over"}
+
+
+def goes_over(machine, command, answers):
+    """Does the update that the command begins work? Else it answers."""
+    since = len(machine.events)
+    machine.send(command)
+    end = machine.wait(("boot", *answers), since=since, timeout_s=120)
+    if end["ev"] == "boot":
+        return taken_over(machine, since)
+    machine.figures["answer"] = {key: end[key] for key in ("status", "step", "errno") if key in end}
+    return False
+
+
+def host(machine, write=(), expected=(), **options):
+    """write: (path, text) that makes it what it is; expected: what its kernel may say of itself."""
+    machine.expected += expected
+    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0"], files={**agent_files(), **program(), **example_files()},
+                  append=f"rig.devs=none rig.idle=1 rig.debugfs=0 vfio-pci.ids=1234:11e8 {options.pop('append', '')}".strip(),
+                  quiet_s=150, limit_s=400, **options)
+    machine.wait("ready", timeout_s=60)
+    for path, text in write:
+        since = len(machine.events)
+        machine.send(f"write {path} {text}")
+        if machine.wait("written", since=since)["errno"]:
+            raise Failed(f"{path} cannot be written")
+    there = vm_comes(machine)
+    # The VM has its device: nothing of it is to come that check could not see.
+    _, check = continuo(machine, "check")
+    says = check["ready"]
+    if says:
+        works = there and goes_over(machine, f"run /usr/bin/continuo --json {UPDATE} update", ("ran",))
+    else:
+        status, text = printed(machine, f"--json {UPDATE} update")
+        if status != 1:
+            raise Failed(f"check says no, and update ends with {status}: {text[:200]}")
+        works = there and goes_over(machine, "unasked", ("unasked",))
+    machine.send("off")
+    machine.finish()
+    against = [f"{row['check']}: {row['found']}" for row in check["host"] if row["ok"] == "no"]
+    machine.figures.update(tries=1, check=says, works=works, against=against, outcome=f"check says {'yes' if says else 'no'}, and it is so")
+    if says != works:
+        raise Failed(f"check says {'yes' if says else 'no'} ({'; '.join(against)}), and the update {'works' if works else 'does not work'}: "
+                     f"{machine.figures.get('answer')}")
+    if works and WRITTEN not in machine.console().rpartition("Linux version")[2]:
+        raise Failed("the VM does not say what its device has written")
+
+
+def candidates(machine):
+    _, check = continuo(machine, "check")
+    return {row["bdf"]: (row["candidate"], row.get("why")) for row in check["device"]}
+
+
+def attempt(machine, command):
+    """The device that was to be preserved, and the steps that failed."""
+    since = len(machine.events)
+    machine.send(f"try {command}")
+    bdf = machine.wait("tried", since=since)["bdf"]
+    return bdf, [(e["step"], errno_name(e["errno"])) for e in machine.events[since:] if e["ev"] == "try" and e["errno"]]
+
+
+def set_vfs(machine, bdf, number):
+    since = len(machine.events)
+    machine.send(f"write /sys/bus/pci/devices/{bdf}/sriov_numvfs {number}")
+    error = errno_name(machine.wait("written", since=since)["errno"])
+    if error:
+        raise Failed(f"{number} virtual functions of {bdf}: {error}")
+
+
+@guarded
+def devices(machine, begin, tries, files=(), **options):
+    """tries: arguments of "try". What check says of the device, and whether it can be preserved."""
+    run = begin(iommu="vtd-scalable", sound=False, files={**program(), **dict(files)}, **options)
+    run.rest(STEADY_S)
+    found, said = [], []
+    for command in tries:
+        says = candidates(machine)
+        bdf, failed = attempt(machine, command)
+        candidate, why = says[bdf]
+        said.append(f"{command}: check says {candidate}, " + (f"{failed[0][0]} fails" if failed else "preserved"))
+        if (candidate == "yes") == bool(failed):
+            found.append(f"check says {candidate} ({why}) of {bdf}; {failed or 'it was preserved'}")
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=len(tries), outcome="; ".join(said))
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+@guarded
+def virtual_functions(machine, begin):
+    """A device that has virtual functions, as long as it has them, and such a function."""
+    run = begin(iommu="vtd-scalable", sound=False, files=program(), extra=SECOND_IGB, append="vfio_pci.enable_sriov=1")
+    run.rest(STEADY_S)
+    found, alone, bdf = [], candidates(machine), None
+    for vfs in (0, 1, 0):
+        if vfs:
+            set_vfs(machine, bdf, vfs)
+        says = candidates(machine)
+        bdf, failed = attempt(machine, "8086:10c9 1")
+        if (says[bdf][0] == "yes") == bool(failed):
+            found.append(f"with {vfs} virtual functions check says {says[bdf]} of {bdf}; {failed or 'it was preserved'}")
+        if not vfs:
+            continue
+        new = [says[other] for other in says if other not in alone]
+        if [candidate for candidate, _ in new] != ["no"]:
+            found.append(f"check says {new} of the virtual functions")
+        set_vfs(machine, bdf, 0)
+    # Who opens a virtual function has to know a token, so that it is made for the try.
+    bdf, failed = attempt(machine, "8086:10c9 1 vf=8086:10ca")
+    if not failed:
+        found.append(f"the virtual function {bdf} was preserved")
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=4, outcome="check says no while there are virtual functions, and of those; so does the kernel")
+    if found:
+        raise Failed("; ".join(found))
+    clean(run)
+
+
+IGB = "igb,mac=52:54:00:c0:00:03"
+PORT = "pcie-root-port,id=rp9,chassis=9,slot=9,addr=9.0"
+BEHIND_PORT = ("-device", PORT, "-device", f"{IGB},bus=rp9")
+BEHIND_SWITCH = ("-device", PORT, "-device", "x3130-upstream,id=up9,bus=rp9",
+                 "-device", "xio3130-downstream,id=down9,bus=up9,chassis=10,slot=10", "-device", f"{IGB},bus=down9")
+DISPLAY = ("-device", "bochs-display,addr=9.0")
+# Not by vfio-pci.ids=, where it is a module.
+TO_VFIO = ((f"/sys/bus/pci/devices/{EDU}/driver_override", "vfio-pci"), ("/sys/bus/pci/drivers_probe", EDU))
+
+
+def _cases():
+    for name, what, options in (
+            ("legacy", "the IOMMU in legacy mode", {"iommu": "vtd-legacy"}),
+            ("scalable", "the IOMMU in scalable mode", {}),
+            ("first-stage", "an IOMMU that has nothing but first-stage tables", {"first_stage": True}),
+            ("passthrough", "iommu.passthrough=1", {"iommu": "vtd-legacy", "append": "iommu.passthrough=1"}),
+            ("iommu-off", "intel_iommu=off", {"first": "intel_iommu=off"}),
+            ("liveupdate-off", "liveupdate=off", {"first": "liveupdate=off"}),
+            ("kho-off", "kho=off", {"first": "kho=off", "expected": ["[Dd]isabling liveupdate"]}),
+            ("kexec-off", "kexec was disabled", {"write": (("/proc/sys/kernel/kexec_load_disabled", "1"),)})):
+        yield Case(f"check-agrees-{name}", f"continuo check says whether an update works: {what}", bind(host, **options))
+    yield Case("check-agrees-host", "continuo check says whether an update works: a distribution's options",
+               bind(host, write=TO_VFIO), kernel="host")
+    yield Case("check-agrees-stock", "continuo check says whether an update works: a kernel without our changes", host,
+               kernel="stock-selftest")
+    for name, what, options in (
+            ("port", "behind a root port", {"extra": BEHIND_PORT, "tries": ["8086:10c9 1"]}),
+            ("switch", "behind a switch without ACS", {"extra": BEHIND_SWITCH, "tries": ["8086:10c9 1"]}),
+            ("bridge", "behind a PCIe-to-PCI bridge", {"extra": BEHIND_BRIDGE, "tries": ["8086:2668"]}),
+            ("ats", "with ATS", {"extra": ATS, "ats": True, "tries": ["1af4:1041"]}),
+            ("no-ats", "with ATS, and pci=noats", {"extra": ATS, "ats": True, "first": "pci=noats", "tries": ["1af4:1041"]}),
+            ("rmrr", "with an RMRR", {"extra": WITH_RMRR, "files": {"/kernel/firmware/acpi/DMAR.aml": dmar(0x9, 0xa)},
+                                      "tries": ["1b36:000d", "8086:2668"]}),
+            ("display", "a display", {"extra": DISPLAY, "tries": ["1234:1111"]})):
+        yield Case(f"check-agrees-{name}", f"continuo check says whether a device can be preserved: {what}", bind(devices, **options))
+    yield Case("check-agrees-sriov", "continuo check says whether a device can be preserved: with virtual functions", virtual_functions)
+
+
+CASES = list(_cases())
