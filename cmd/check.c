@@ -165,9 +165,35 @@ static void check_kexec(struct check *c)
 	free(disabled);
 }
 
+/* "Extended Capability Register" of the VT-d specification */
+#define ECAP_SMTS	(1ull << 43)	/* scalable mode */
+#define ECAP_SSTS	(1ull << 46)	/* second-stage tables in scalable mode */
+
+/* In scalable mode, and all tables that it has are first-stage ones? */
+static bool has_first_stage_only(struct check *c, const char *ecap)
+{
+	unsigned long long bits = strtoull(ecap, NULL, 16);
+	const char *mode = cmdline_vtd_mode(c->cmdline);
+	bool scalable = *mode ? !strcmp(mode, "sm_on") :
+			configured(c, "INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON") == YES;
+
+	return scalable && bits & ECAP_SMTS && !(bits & ECAP_SSTS);
+}
+
+/* As the kernel asks the CPU; false if nothing is known of it. */
+static bool lacks_cx16(struct check *c)
+{
+	char *info = read_text(c->opt, "/proc/cpuinfo");
+	bool lacks = info && strstr(info, "\nflags") && !strstr(info, " cx16 ");
+
+	free(info);
+	return lacks;
+}
+
 static void check_iommu(struct check *c)
 {
 	char *found = NULL, *path;
+	bool first_stage = false;
 	unsigned int vtd = 0, other = 0;
 	struct dirent *de;
 	DIR *dir;
@@ -190,12 +216,18 @@ static void check_iommu(struct check *c)
 		add(&found, "%s%s", found ? "; " : "", de->d_name);
 		if (cap && ecap)
 			add(&found, " cap %s ecap %s", cap, ecap);
+		first_stage |= cap && ecap && has_first_stage_only(c, ecap);
 		free(cap);
 		free(ecap);
 	}
 	if (dir)
 		closedir(dir);
-	if (vtd && !other)
+	if (vtd && !other && lacks_cx16(c))
+		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
+	else if (vtd && !other && first_stage)
+		say(c, "IOMMU", NO, "in scalable mode it has first-stage tables only, which cannot be carried over",
+		    "boot this kernel and the next with intel_iommu=on,sm_off");
+	else if (vtd && !other)
 		say(c, "IOMMU", YES, found, NULL);
 	else if (vtd || other)
 		say(c, "IOMMU", NO, found, "only Intel VT-d can be carried over so far");

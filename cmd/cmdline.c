@@ -28,11 +28,8 @@ bool cmdline_is_on(const char *value)
 	return value && (!*value || strchr("1yY", *value) || !strcasecmp(value, "on"));
 }
 
-/*
- * "sm_on" or "sm_off" if the line says which mode VT-d is to be in, else "". Each
- * intel_iommu= counts, and each has a list.
- */
-static const char *vtd_mode(const char *line)
+/* Each intel_iommu= counts, and each has a list. */
+const char *cmdline_vtd_mode(const char *line)
 {
 	const char *mode = "";
 	char *copy = strdup(line), *save = NULL, *word;
@@ -108,10 +105,10 @@ char *cmdline_objection(const char *now, const char *next)
 	}
 	if (!why && strcmp(vtd_on(now), vtd_on(next)) && strcmp(vtd_on(next), "on"))
 		why = strdup("intel_iommu=on is not on it, as on that of this kernel: all devices would be stopped; add it");
-	if (!why && strcmp(vtd_mode(now), vtd_mode(next)) &&
+	if (!why && strcmp(cmdline_vtd_mode(now), cmdline_vtd_mode(next)) &&
 	    asprintf(&why, "intel_iommu has %s, and this kernel has %s: tables of another mode cannot be gone on with; say the same",
-		     *vtd_mode(next) ? vtd_mode(next) : "no mode",
-		     *vtd_mode(now) ? vtd_mode(now) : "none") < 0)
+		     *cmdline_vtd_mode(next) ? cmdline_vtd_mode(next) : "no mode",
+		     *cmdline_vtd_mode(now) ? cmdline_vtd_mode(now) : "none") < 0)
 		abort();
 	return why ?: movable_objection(now, next);
 }

@@ -9,6 +9,8 @@
 char *cmdline_value(const char *line, const char *name);
 /* Does that value switch something on? */
 bool cmdline_is_on(const char *value);
+/* "sm_on" or "sm_off" if the line says which mode VT-d is to be in, else "". */
+const char *cmdline_vtd_mode(const char *line);
 /*
  * What keeps a kernel that is started with @next from going on with what one that was
  * started with @now hands over; or NULL. To be freed.

@@ -81,10 +81,11 @@ def goes_over(machine, command, answers):
     return False
 
 
-def host(machine, write=(), expected=(), **options):
-    """write: (path, text) that makes it what it is; expected: what its kernel may say of itself."""
+def host(machine, write=(), expected=(), cpu=(), **options):
+    """write: (path, text) that makes it what it is; expected: what its kernel may say of itself;
+    cpu: arguments of QEMU's."""
     machine.expected += expected
-    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0"], files={**agent_files(), **program(), **example_files()},
+    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0", *cpu], files={**agent_files(), **program(), **example_files()},
                   append=f"rig.devs=none rig.idle=1 rig.debugfs=0 vfio-pci.ids=1234:11e8 {options.pop('append', '')}".strip(),
                   quiet_s=150, limit_s=400, **options)
     machine.wait("ready", timeout_s=60)
@@ -205,6 +206,7 @@ def _cases():
             ("legacy", "the IOMMU in legacy mode", {"iommu": "vtd-legacy"}),
             ("scalable", "the IOMMU in scalable mode", {}),
             ("first-stage", "an IOMMU that has nothing but first-stage tables", {"first_stage": True}),
+            ("no-cx16", "a CPU without cmpxchg16b", {"cpu": ("-cpu", "max,cx16=off")}),
             ("passthrough", "iommu.passthrough=1", {"iommu": "vtd-legacy", "append": "iommu.passthrough=1"}),
             ("iommu-off", "intel_iommu=off", {"first": "intel_iommu=off"}),
             ("liveupdate-off", "liveupdate=off", {"first": "liveupdate=off"}),
