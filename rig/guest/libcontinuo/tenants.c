@@ -84,7 +84,7 @@ static const char *const want_name[] = { "", "preserve", "suspend", "undo" };
  * the case says so, or not at all if another order comes before that.
  */
 static struct {
-	char at[16];
+	char at[EAR_WORDS];
 	bool on;
 	int fd;
 	struct continuo_order order;
