@@ -131,8 +131,13 @@ def aborted(machine, begin, iommu):
         tries += 1
     run.rest(1)
 
+    # The agent answers nobody while it stands: who aborts has to have spoken with it before.
+    since = len(machine.events)
+    machine.send(f"held second ask /usr/bin/continuo --json {AGENT} abort")
+    machine.wait("stands", since=since, timeout_s=60, who="second", at="ask")
     update = Update(run, "count")
-    update.hold("second", "sent", f"{AGENT} abort")
+    for words in ("at sent", "go"):
+        update.tell("second", words)
     update.wait("stands", who="second", at="sent")
     begun = wall_us()
     machine.send("tell agent go")

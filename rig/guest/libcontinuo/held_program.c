@@ -4,7 +4,8 @@
  *
  *	load	the command is about to load the next kernel (kexec_file_load(2)): the update is
  *		prepared, and the agent has not been told to go
- *	sent	the command has sent "abort" to the agent
+ *	ask	the command has spoken with the agent, and is about to send it "abort"
+ *	sent	it has sent that
  *	sync	the agent has made the process that writes files back, for the first time
  *	flush	the same for the second time; of both, it is this process that stands, not the agent
  *	count	the agent is about to look what the sessions hold, after the flush
@@ -45,9 +46,9 @@ static struct {
 	bool again;
 	int ear;
 	pid_t pid;		/* 0 if it does not run */
-	char place[16];		/* where it is to be held; "" for nowhere */
+	char place[EAR_WORDS];	/* where it is to be held; "" for nowhere */
 	unsigned int forks;	/* since that was said */
-	bool leaving;		/* hold it at the end of this call */
+	bool aborts;		/* this call sends "abort" */
 	bool stands;
 	pid_t child;		/* that stands in its place */
 } held;
@@ -61,7 +62,7 @@ static void start(void)
 	int status;
 
 	held.forks = 0;
-	held.leaving = held.stands = false;
+	held.aborts = held.stands = false;
 	stat(held.argv[0], &st);
 	held.pid = fork();
 	if (held.pid < 0)
@@ -148,8 +149,8 @@ static bool enters(uint64_t nr, const uint64_t args[6])
 	case SYS_kexec_file_load:
 		return is_at("load");
 	case SYS_sendto:
-		held.leaving = is_at("sent") && says(args[1], "abort");
-		return false;
+		held.aborts = says(args[1], "abort");
+		return held.aborts && is_at("ask");
 	case SYS_openat:
 		return is_at("count") && held.forks >= 2 && says(args[1], VIEW);
 	case SYS_ioctl:
@@ -170,10 +171,10 @@ static bool is_held_at_call(void)
 		return false;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 		return enters(info.entry.nr, (const uint64_t *)info.entry.args);
-	if (info.op != PTRACE_SYSCALL_INFO_EXIT || !held.leaving)
+	if (info.op != PTRACE_SYSCALL_INFO_EXIT || !held.aborts)
 		return false;
-	held.leaving = false;
-	return true;
+	held.aborts = false;
+	return is_at("sent");
 }
 
 static void forked(void)
