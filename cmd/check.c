@@ -529,10 +529,11 @@ static void check_device(struct check *c, const char *bdf)
 	if (text && strcmp(text, "0"))
 		against(&o, why_pci_vfs, "write 0 into its sriov_numvfs");
 	free(text);
-	if (code >> 16 == 0x03)
+	/* VGA (also as it was before there were classes), and each display of Intel's. */
+	if (code >> 8 == 0x0300 || code >> 8 == 0x0001 || (code >> 16 == 0x03 && !strcmp(vendor, "0x8086")))
 		against(&o, why_vfio_display, "these cannot be carried over yet");
 	text = read_text(c->opt, PCI "/%s/iommu_group/reserved_regions", bdf);
-	if (text && strstr(text, " direct\n"))
+	if (text && (strstr(text, " direct\n") || strstr(text, " direct-relaxable\n")))
 		against(&o, why_iommu_rmrr,
 			"look for a setting of the firmware that takes its hands off the device");
 	free(text);
