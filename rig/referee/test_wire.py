@@ -237,23 +237,6 @@ class TheProcess(unittest.TestCase):
             self.assertEqual(figures["frames_received"], self.wire.sent)
             self.assertEqual(os.listdir(folder), ["nic.sock"])
 
-    def test_hold(self):
-        with tempfile.TemporaryDirectory() as folder:
-            FakeVm(os.path.join(folder, "nic.sock"))
-            self.wire = wire.Wire(folder, "nic", "52:54:00:c0:00:01", 1000)
-            self.addCleanup(self.wire.kill)
-            for least in (50, 100):
-                self.wire.send()
-                self.until(lambda status: status["sent"] >= least)
-                self.wire.hold()
-                self.until(lambda status: status["last"].counted == status["sent"])
-            held = self.wire.status()["sent"]
-            self.wire.last()
-            self.until(lambda status: status["last"].kind == wire.END)
-            self.wire.close()
-            self.assertEqual(self.wire.sent, held + 1)
-            self.assertEqual(wire.judge(self.wire.words, self.wire.log)[1], [])
-
     def test_lost(self):
         with tempfile.TemporaryDirectory() as folder:
             figures, findings = self.talk(folder, lose=(17, 18))

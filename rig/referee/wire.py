@@ -75,7 +75,7 @@ class Splitter:
 # -- the process ----------------------------------------------------------
 
 class _Process:
-    """Told by lines on stdin: "send", "hold", "last", "status"; ends when stdin does."""
+    """Told by lines on stdin: "send", "last", "status"; ends when stdin does."""
 
     def __init__(self, path, mac, rate, log):
         self._sock = socket.socket(socket.AF_UNIX)
@@ -117,8 +117,6 @@ class _Process:
     def _told(self, line):
         if line == "send":
             self._start = time.monotonic_ns() - len(self._times) * 1_000_000_000 // self._rate
-        elif line == "hold":
-            self._start = None
         elif line == "last":
             self._put(last=True)
             self._over = True
@@ -220,10 +218,6 @@ class Wire:
     def send(self):
         """Frames go out from now on."""
         self._tell("send")
-
-    def hold(self):
-        """No frame goes out until send()."""
-        self._tell("hold")
 
     def last(self):
         """One more frame, which says that it is the last one."""

@@ -3,8 +3,6 @@
  * Linked into continuo-qemu for the rig's negative twins, and into no other one: breaks in
  * the next kernel what the first line of /host/vm/lab names, from outside of the program.
  *
- *	unkicked	no vector is kicked when it is wired, neither by the program nor by the
- *			kernel, which does it too
  *	hole IOVA	that page is left out of the rebuilt IOAS, and nobody compares
  *	again		the state of QEMU is that of the update before
  *
@@ -16,11 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <linux/vfio.h>
 
 #include "abi.h"
 
@@ -73,34 +68,7 @@ static void told(const char *what)
 	fprintf(stderr, "continuo-qemu-lab: %s\n", what);
 }
 
-/* --- interrupts --- */
-
-int __real_eventfd_write(int fd, eventfd_t value);
-
-int __wrap_eventfd_write(int fd, eventfd_t value)
-{
-	if (!is("unkicked"))
-		return __real_eventfd_write(fd, value);
-	told("not kicked");
-	return 0;
-}
-
 int __real_ioctl(int fd, unsigned long request, ...);
-
-/* The kernel has signalled each of them when it was connected. */
-static void forget_signals(const struct vfio_irq_set *set)
-{
-	eventfd_t value;
-	int event;
-
-	if (!(set->flags & VFIO_IRQ_SET_DATA_EVENTFD) || !(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
-		return;
-	for (uint32_t i = 0; i < set->count; i++) {
-		memcpy(&event, set->data + i * sizeof(event), sizeof(event));
-		if (event >= 0 && !eventfd_read(event, &value))
-			told("a signal of the kernel's is forgotten");
-	}
-}
 
 /* --- memory --- */
 
@@ -144,8 +112,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	ret = __real_ioctl(fd, request, arg);
 	if (request == UIO_HWPT_VERIFY && is("hole "))
 		((struct uio_hwpt_verify *)arg)->out_result = 0;
-	if (request == VFIO_DEVICE_SET_IRQS && is("unkicked"))
-		forget_signals(arg);
 	return ret;
 }
 
