@@ -796,6 +796,23 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vm);
 
 /**
+ * continuo_vm_move() - The same, and the session is not finished
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ * @how:     How its HWPTs are rebuilt.
+ * @vm:      Where the VM is stored.
+ *
+ * For somebody who has to hand the VM on before he can be sure of it: continuo_finish() is
+ * to be called then. If he ends before that, all can be retrieved once more, and moved again;
+ * only what the hardware used before the first move cannot be compared any more. Until it is
+ * finished a device cannot be reset, and nothing of it preserved.
+ *
+ * Return: as continuo_vm_take(), but for what continuo_finish() returns.
+ */
+int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
+		     struct continuo_vm **vm);
+
+/**
  * continuo_vm_verify() - Would continuo_vm_take() succeed?
  * @ctx:     The context.
  * @session: The retrieved session.

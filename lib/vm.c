@@ -579,7 +579,7 @@ static int prepare(struct continuo *ctx, int session, enum continuo_how how,
 	return 0;
 }
 
-int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
+int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vmp)
 {
 	struct continuo_vm *vm;
@@ -591,13 +591,29 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 	if (ret)
 		return ret;
 	ret = move_devices(vm);
-	if (!ret)
-		ret = continuo_finish(ctx, session);
 	if (ret) {
 		continuo_vm_free(vm);
 		return ret;
 	}
 	ctx->why[0] = 0;
+	*vmp = vm;
+	return 0;
+}
+
+int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
+		     struct continuo_vm **vmp)
+{
+	struct continuo_vm *vm;
+	int ret;
+
+	ret = continuo_vm_move(ctx, session, how, &vm);
+	if (ret)
+		return ret;
+	ret = continuo_finish(ctx, session);
+	if (ret) {
+		continuo_vm_free(vm);
+		return ret;
+	}
 	*vmp = vm;
 	return 0;
 }

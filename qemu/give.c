@@ -220,7 +220,8 @@ int give(struct giving *g, struct vm *vm, uint64_t until)
 
 	if (!g->pid && give_start(g, vm))
 		return -1;
-	if (!give_channel(g, vm, until) && !give_stream(g, vm, until) && !let_run(g, vm, until)) {
+	if (!give_channel(g, vm, until) && !give_stream(g, vm, until) && (!g->finish || !g->finish(g)) &&
+	    !let_run(g, vm, until)) {
 		vm->pid = g->pid;
 		vm->child = true;
 		vm->format = channel_format(vm->qmp.major, vm->qmp.minor);

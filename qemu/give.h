@@ -10,6 +10,8 @@
  * @bytes:  of the channel, with the ids that are right now.
  * @fd:     of each of its descriptors.
  * @pid:    the new QEMU; 0 if none has been started.
+ * @finish: what is to be done when it has accepted the VM, and before that runs; 0, or -1 with
+ *	    why(). NULL for nothing.
  */
 struct giving {
 	struct described description;
@@ -20,6 +22,7 @@ struct giving {
 	const void *stream;
 	size_t stream_size;
 	pid_t pid;
+	int (*finish)(struct giving *g);
 };
 
 /* Starts the new QEMU, which waits for the channel then. 0, or -1 with why(). */

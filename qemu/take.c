@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 struct taking {
 	struct vm *vm;
 	int session;
+	bool over;		/* the session is finished */
 	struct giving give;
 	struct continuo_vm *taken;
 	void *at;
@@ -324,16 +326,25 @@ static int rebuild(struct taking *t)
 	struct vm *vm = t->vm;
 
 	if (t->give.channel.devices)
-		return library(vm, continuo_vm_take(vm->ctx, t->session, CONTINUO_REPLACE, &t->taken));
+		return library(vm, continuo_vm_move(vm->ctx, t->session, CONTINUO_REPLACE, &t->taken));
 	return 0;
 }
 
-/* Without devices, all that is left to be done is to say that it is over. */
-static int finish(struct taking *t)
+/*
+ * Once a QEMU has accepted the VM, and before it runs: then devices can be reset again. Up to here
+ * all of it can be done once more, by another continuo-qemu, with another QEMU. Not twice, if the
+ * QEMU that had accepted it does not let it run.
+ */
+static int finish(struct giving *g)
 {
-	if (t->give.channel.devices)
+	struct taking *t = (struct taking *)((char *)g - offsetof(struct taking, give));
+
+	if (t->over)
 		return 0;
-	return library(t->vm, continuo_finish(t->vm->ctx, t->session));
+	if (library(t->vm, continuo_finish(t->vm->ctx, t->session)))
+		return -1;
+	t->over = true;
+	return 0;
 }
 
 static int take_over(struct taking *t, uid_t uid, uint64_t until)
@@ -345,8 +356,9 @@ static int take_over(struct taking *t, uid_t uid, uint64_t until)
 	    give_start(&t->give, vm) || rebuild(t))
 		return -1;
 	say("rebuilt", "%u devices", t->give.channel.devices);
-	if (wire(t) || finish(t))
+	if (wire(t))
 		return -1;
+	t->give.finish = finish;
 	for (int i = 0; i < TRIES && ret; i++) {
 		ret = give(&t->give, vm, until);
 		if (ret)
