@@ -9,10 +9,11 @@ from rig.cases.library import agent_files
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, must_see
-from rig.lib.vm import AGENT, BROKER, NAME, PATIENCE_S, broker, guarded_vm
+from rig.lib.vm import AGENT, BROKER, NAME, PATIENCE_S, TAKE, broker, guarded_vm
 from rig.referee import page, summary
 
 BROKEN_S = 5                            # in which a law that was broken has to show
+SLOW_PER_S = 50                         # frames: the ring of 4096 has to last for two tries
 
 
 def host_files():
@@ -134,6 +135,30 @@ def twice(machine, begin, iommu):
     machine.figures["outcome"] = f"QEMU refuses it ({said[0].partition(': ')[2].strip()}), and the VM ends"
 
 
+@guarded_vm
+def refused_twice(machine, begin, iommu):
+    """
+    Both QEMUs that continuo-qemu starts refuse the VM's state, and it gives up. Nothing is over: started
+    once more, it has a third one take the VM. DMA goes on all the while, and each frame is answered.
+    """
+    def start_again():
+        run.read("continuo-qemu to give up", lambda _, line: " failed take " in line)
+        machine.send(f"spawn {TAKE}")
+
+    run = begin(iommu=iommu, prefix=BROKER, files={**agent_files(), **program(), **broker(lab=True)}, append="rig.agent=1",
+                lab="refuse", rate=SLOW_PER_S)
+    registered(run)
+    run.rest(STEADY_S)
+    run.update(2, meanwhile=start_again)
+    registered(run)
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+    said = [line for _, line in run.clock.lines if line.startswith("continuo-qemu-lab: the stream is damaged")]
+    must_see("two QEMUs refuse the VM", len(said) == 2)
+    machine.figures["outcome"] = "it gives up; started again, it has a third QEMU take the VM; DMA goes on"
+
+
 # A machine in a machine, both in software, takes all there is.
 VM = functools.partial(Case, kernel="vm", alone=True)
 
@@ -146,6 +171,8 @@ CASES = [
        bind(nothing_preserved, iommu="vtd-scalable"), fault="nothing of a VM is preserved before the jump"),
     VM("vm-page-left-out", "negative: one page of the VM's memory left out of the rebuilt IOAS",
        bind(page_left_out, iommu="vtd-scalable"), fault="one page of a VM's memory is left out of the rebuilt IOAS"),
+    VM("vm-refused-twice", "both new QEMUs refuse the VM, and continuo-qemu is started again", bind(refused_twice, iommu="vtd-scalable"),
+       fault="both new QEMUs refuse the VM"),
     VM("vm-twice", "negative: QEMU gets the VM's state of the update before", bind(twice, iommu="vtd-scalable"),
        fault="QEMU gets the state of the update before"),
     VM("vm-steady", "a VM in an unmodified QEMU answers frames, and no update", bind(steady, iommu="vtd-scalable")),

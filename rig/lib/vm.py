@@ -34,7 +34,8 @@ TIMEOUT = "--timeout 120"               # of each step: hosts are busy, and VMs 
 UPDATE = f"{AGENT} {TIMEOUT} --kernel /host/next/bzImage --initrd /host/next/initramfs --append @/tmp/cmdline"
 NAME = "vm"
 WRAPPED = ("ioctl", "sock_send")      # by rig/vm/lab/laws.c
-BROKER = ("/usr/bin/continuo-qemu", *AGENT.split(), *TIMEOUT.split(), "--state-dir", "/run/continuo-qemu", "run", NAME, "--")
+PROGRAM = ("/usr/bin/continuo-qemu", *AGENT.split(), *TIMEOUT.split(), "--state-dir", "/run/continuo-qemu")
+BROKER, TAKE = (*PROGRAM, "run", NAME, "--"), " ".join((*PROGRAM, "take", NAME, "0"))
 
 # What the VM's kernel says of the emulated machine, and not of an update.
 HARMLESS = ()
@@ -155,13 +156,16 @@ class VmRun(Run):
                 raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
             time.sleep(0.02)
 
-    def update(self, stage, options="", whole=True):
+    def update(self, stage, options="", whole=True, meanwhile=None):
         """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
-        whole: the VM is; else what continuo-qemu says is enough, even that it failed."""
+        whole: the VM is; else what continuo-qemu says is enough, even that it failed. meanwhile: what is
+        done after the jump."""
         machine, since = self.machine, len(self.machine.events)
         begin, begin_ns = wall_us(), time.monotonic_ns()
         machine.send(f"run /usr/bin/continuo --json {UPDATE} {options} update".replace("  ", " "))
         boot = self._jump(stage, since)
+        if meanwhile:
+            meanwhile()
         if whole:
             self.hear("the VM after the update", lambda status: status["last"].heard_ns > boot["host_ns"])
         ends = ("qemu:finished", *["qemu:failed"] * (not whole))

@@ -5,6 +5,7 @@
  *
  *	hole IOVA	that page is left out of the rebuilt IOAS, and nobody compares
  *	again		the state of QEMU is that of the update before
+ *	refuse		that which the first two QEMUs get is damaged
  *
  * The linker has the program call __wrap_NAME() where it calls NAME().
  */
@@ -21,6 +22,7 @@
 
 #define ORDER	"/host/vm/lab"
 #define STREAM	"/host/vm/stream"
+#define REFUSED	"/host/vm/refused"
 #define PAGE	4096ull
 
 /* What there is to read, with a 0 behind it. */
@@ -141,17 +143,47 @@ static void *keep_or_change(const void *bytes, size_t *size)
 	return old;
 }
 
-/* A stream of QEMU begins so. */
+/* A stream of QEMU begins so; and version and type of its first section follow. */
 static const char magic[4] = { 'Q', 'E', 'V', 'M' };
+#define SECTION	8
+
+/* Until as many have refused it, in this process and in others. */
+static int refused_twice(void)
+{
+	int fd = open(REFUSED, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	off_t times = lseek(fd, 0, SEEK_END);
+
+	if (fd < 0 || write(fd, "", 1) != 1)
+		abort();
+	close(fd);
+	return times >= 2;
+}
+
+static void *damage(const void *bytes, size_t size)
+{
+	char *damaged = malloc(size);
+
+	if (!damaged)
+		abort();
+	told("the stream is damaged");
+	memcpy(damaged, bytes, size);
+	damaged[SECTION] ^= 0x55;
+	return damaged;
+}
 
 int __wrap_sock_send(int fd, const void *bytes, size_t size, uint64_t until)
 {
 	void *given;
 	int ret;
 
-	if (!is("again") || size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)))
+	if (size <= SECTION || memcmp(bytes, magic, sizeof(magic)))
 		return __real_sock_send(fd, bytes, size, until);
-	given = keep_or_change(bytes, &size);
+	if (is("again"))
+		given = keep_or_change(bytes, &size);
+	else if (is("refuse") && !refused_twice())
+		given = damage(bytes, size);
+	else
+		return __real_sock_send(fd, bytes, size, until);
 	ret = __real_sock_send(fd, given, size, until);
 	free(given);
 	return ret;
