@@ -803,9 +803,10 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
  * @vm:      Where the VM is stored.
  *
  * For somebody who has to hand the VM on before he can be sure of it: continuo_finish() is
- * to be called then. If he ends before that, all can be retrieved once more, and moved again;
- * only what the hardware used before the first move cannot be compared any more. Until it is
- * finished a device cannot be reset, and nothing of it preserved.
+ * to be called then. If he ends before that, all can be retrieved once more and moved again, as
+ * long as somebody else holds the session, as the agent does; only what the hardware used before
+ * the first move cannot be compared any more. Until it is finished a device cannot be reset, and
+ * nothing of it preserved.
  *
  * Return: as continuo_vm_take(), but for what continuo_finish() returns.
  */
