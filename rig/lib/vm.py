@@ -131,7 +131,7 @@ class VmRun(Run):
 
     def _first_word(self):
         """A VM in a machine that is software itself was seen to reset itself while it boots, without
-        a word on its console, as after a triple fault. Nothing of ours has begun then."""
+        a word on its console, as after a triple fault. No update has begun then; the cause is not known."""
         try:
             return self.hear("a word of the VM", lambda status: status["last"])
         except Failed:
