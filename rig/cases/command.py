@@ -2,22 +2,15 @@
 """The command continuo on the rig's host: what it says is true."""
 
 import json
-import os
-import subprocess
 
+from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 
 def program():
-    """Linked statically: the guest has no libraries."""
-    folder = f"{TOP}/build/cmd-static"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/cmd", f"O={folder}", "STATIC=1"], check=True)
-    with open(f"{folder}/continuo", "rb") as f:
-        return {"/usr/bin/continuo": f.read()}
+    return {"/usr/bin/continuo": programs.program("cmd", "continuo")}
 
 
 def printed(machine, arguments):

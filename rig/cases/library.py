@@ -2,9 +2,8 @@
 """Updates by way of libcontinuo: a VM is described once, and taken over by the name of its session."""
 
 import errno
-import os
-import subprocess
 
+from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
@@ -30,16 +29,9 @@ def library(machine, begin, iommu, how, **options):
     clean(run)
 
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
 def agent_files():
-    """The agent, linked statically, and the group whose members may ask it."""
-    folder = f"{TOP}/build/agent-static"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/agent", f"O={folder}", "STATIC=1"], check=True,
-                   stderr=subprocess.DEVNULL)
-    with open(f"{folder}/continuo-agent", "rb") as f:
-        return {"/usr/sbin/continuo-agent": f.read(), "/etc/group": b"root:x:0:\nvmm:x:100:\n"}
+    """The agent, and the group whose members may ask it."""
+    return {"/usr/sbin/continuo-agent": programs.program("agent", "continuo-agent"), "/etc/group": b"root:x:0:\nvmm:x:100:\n"}
 
 
 # who: {what: what it has to be answered}

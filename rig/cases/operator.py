@@ -7,20 +7,17 @@ operator would do it.
 import errno
 import hashlib
 import json
-import os
 import signal
-import subprocess
 import time
 
 from rig.cases.command import both_ways, continuo, printed, program
 from rig.cases.library import agent_files
 from rig.cases.skew import list_at
+from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, wall_us
 from rig.referee import phases
-
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 AGENT = "--agent /tmp/agent.sock"
 UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
@@ -31,11 +28,8 @@ WRITTEN = "written by the device while no kernel was there"
 
 
 def example_files():
-    """examples/vmm.c, linked statically."""
-    folder = f"{TOP}/build/examples-static"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/examples", f"O={folder}", "STATIC=1"], check=True)
-    with open(f"{folder}/vmm", "rb") as f:
-        return {"/usr/bin/vmm": f.read()}
+    """examples/vmm.c."""
+    return {"/usr/bin/vmm": programs.program("examples", "vmm")}
 
 
 def start(begin, iommu, append="", files=(), **options):

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from rig.cases.library import agent_files
-from rig.lib import initramfs
+from rig.lib import initramfs, programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed, Skipped
 from rig.lib.run import bind
@@ -56,12 +56,11 @@ def base():
 
 
 def guest():
-    out = f"{TOP}/build/rig-systemd"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/lib", f"O={out}/lib"], check=True)
-    subprocess.run(["cc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", f"-I{TOP}/lib", "-static", "-o", f"{out}/guest",
-                    f"{TOP}/rig/systemd/guest.c", f"{out}/lib/libcontinuo.a"], check=True)
-    with open(f"{out}/guest", "rb") as f:
-        return f.read()
+    with programs.folder("rig-systemd") as out:
+        programs.make("lib", f"{out}/lib")
+        subprocess.run(["cc", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", f"-I{TOP}/lib", "-static", "-o", f"{out}/guest",
+                        f"{TOP}/rig/systemd/guest.c", f"{out}/lib/libcontinuo.a"], check=True)
+        return programs.read(f"{out}/guest")
 
 
 def expected(jump):

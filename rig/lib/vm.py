@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections import Counter
 
-from rig.lib import disk, initramfs
+from rig.lib import disk, initramfs, programs
 from rig.lib.machine import Failed, Skipped
 from rig.lib.run import Run, devices, guarded, wall_us
 from rig.referee import dmalog, guestlog, journal, phases, wire
@@ -43,29 +43,26 @@ HARMLESS = ()
 
 def guest():
     """The VM's initramfs."""
-    out = f"{TOP}/build/rig-vm"
-    subprocess.run(["make", "-s", "-C", f"{TOP}/rig/vm", f"O={out}"], check=True)
-    with open(f"{out}/init", "rb") as f:
-        return initramfs.archive({"/init": f.read()})
+    with programs.folder("rig-vm") as out:
+        programs.make("rig/vm", out)
+        return initramfs.archive({"/init": programs.read(f"{out}/init")})
 
 
 def broker(lab=False):
-    """continuo-qemu, linked statically; lab: with rig/vm/lab/laws.c, which breaks a law."""
-    folder, flags = f"{TOP}/build/qemu-static", []
-    if lab:
-        folder = f"{TOP}/build/qemu-lab"
-        os.makedirs(folder, exist_ok=True)
+    """continuo-qemu; lab: with rig/vm/lab/laws.c, which breaks a law."""
+    if not lab:
+        return {"/usr/bin/continuo-qemu": programs.program("qemu", "continuo-qemu")}
+    with programs.folder("qemu-lab") as folder:
         subprocess.run(["cc", "-O2", "-g", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", f"-I{TOP}/lib", "-c",
                         "-o", f"{folder}/laws.o", f"{TOP}/rig/vm/lab/laws.c"], check=True)
         # First, or it would be linked with the laboratory too.
-        subprocess.run(["make", "-s", "-C", f"{TOP}/lib", f"O={folder}/lib"], check=True)
+        programs.make("lib", f"{folder}/lib")
         # make does not know what is in the flags.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{folder}/continuo-qemu")
-        flags = [f"LDFLAGS={folder}/laws.o " + ",".join(["-Wl", *(f"--wrap={name}" for name in WRAPPED)])]
-    subprocess.run(["make", "-s", "-C", f"{TOP}/qemu", f"O={folder}", "STATIC=1", *flags], check=True)
-    with open(f"{folder}/continuo-qemu", "rb") as f:
-        return {"/usr/bin/continuo-qemu": f.read()}
+        programs.make("qemu", folder, "STATIC=1",
+                      f"LDFLAGS={folder}/laws.o " + ",".join(["-Wl", *(f"--wrap={name}" for name in WRAPPED)]))
+        return {"/usr/bin/continuo-qemu": programs.read(f"{folder}/continuo-qemu")}
 
 
 def qemu_arguments(platform):
