@@ -26,10 +26,11 @@
 
 #include "closer.h"
 #include "continuo.h"
-#include "flush.h"
+#include "helper.h"
 #include "record.h"
 #include "registry.h"
 #include "request.h"
+#include "services.h"
 #include "sessions.h"
 #include "systemd.h"
 #include "talk.h"
@@ -50,7 +51,7 @@ enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 #endif
 
 /* What is waited for; clients come behind these. */
-enum { LISTENER, FLUSH, CLOSER, FIRST };
+enum { LISTENER, HELPER, CLOSER, FIRST };
 
 /*
  * @parked: A request of @size bytes waits until a session of its name has been closed. No
@@ -204,6 +205,8 @@ static void connect_vm(const struct asker *who, const struct peer *peer, const c
 		return;
 	}
 	refuse_descriptors(ends[0]);
+	/* Whose process it is is seen when it speaks. */
+	setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int));
 	if (!reply(who->client, ends[1], "ok\n"))
 		close(ends[0]);
 	else
@@ -276,6 +279,9 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		reply(who.client, -1, "error %d this agent jumps itself: the command is older than the agent, and has to be upgraded",
 		      EOPNOTSUPP);
 		break;
+	case VERB_SERVICES:
+		update_services(&who, req.number);
+		break;
 	case VERB_GO:
 		update_go(&who, req.number, req.leave_silent);
 		break;
@@ -307,16 +313,35 @@ static void serve_parked(const char *name)
 /* False if it is gone. */
 static bool hear(unsigned int i)
 {
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
 	char message[REQUEST_MOST + 1];
+	struct iovec iov = { .iov_base = message, .iov_len = sizeof(message) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+	struct ucred who;
 	ssize_t n;
 
 	if (agent.client[i].parked)
 		return !(agent.poll[i].revents & (POLLHUP | POLLERR));
-	n = recv(agent.poll[i].fd, message, sizeof(message), MSG_DONTWAIT);
+	/* There is room for that, and for no descriptor. */
+	if (!agent.client[i].pid) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	n = recvmsg(agent.poll[i].fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0)
 		return false;
+	head = msg.msg_control ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (head && head->cmsg_level == SOL_SOCKET &&
+	    head->cmsg_type == SCM_CREDENTIALS) {
+		memcpy(&who, CMSG_DATA(head), sizeof(who));
+		agent.client[i].pid = who.pid;
+	}
 	serve(i, message, n, false);
 	return true;
 }
@@ -382,7 +407,7 @@ static void takeover_ended(pid_t pid, int status)
 
 	for (i = 0; i < nr_started && started[i].pid != pid; i++)
 		;
-	/* One that writes files back, which says itself how that went. */
+	/* A helper, which says itself how it went. */
 	if (i == nr_started)
 		return;
 	if (WIFSIGNALED(status))
@@ -410,8 +435,11 @@ static void reap(void)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		helper_reaped(pid);
+		services_reaped(pid, status);
 		takeover_ended(pid, status);
+	}
 }
 
 static void child(int sig)
@@ -440,7 +468,7 @@ static int wait_for(void)
 			ms = earlier(ms, (agent.pause_us - now) / 1000 + 1);
 	}
 	agent.poll[LISTENER].events = agent.pause_us ? 0 : POLLIN;
-	agent.poll[FLUSH].fd = flush_fd();
+	agent.poll[HELPER].fd = helper_fd();
 	time = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
 	sigemptyset(&none);
 	return ppoll(agent.poll, agent.end, ms < 0 ? NULL : &time, &none);
@@ -449,7 +477,7 @@ static int wait_for(void)
 static int run(int listener)
 {
 	agent.poll[LISTENER] = (struct pollfd){ .fd = listener, .events = POLLIN };
-	agent.poll[FLUSH] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	agent.poll[HELPER] = (struct pollfd){ .fd = -1, .events = POLLIN };
 	agent.poll[CLOSER] = (struct pollfd){ .fd = closer_fd(), .events = POLLIN };
 	for (;;) {
 		update_tick();
@@ -464,8 +492,8 @@ static int run(int listener)
 			}
 			return trouble("ppoll: %s", strerror(errno));
 		}
-		if (agent.poll[FLUSH].revents)
-			update_flush_news();
+		if (agent.poll[HELPER].revents)
+			update_helper_news();
 		/* Without a thread to do it, it was done at once. */
 		closer_news(serve_parked);
 		for (unsigned int i = agent.end - 1; i >= FIRST; i--) {
@@ -581,6 +609,8 @@ static void usage(FILE *to)
 	      "                      brought here (default: they are started by others)\n"
 	      "  -r, --record FILE   of the last update (default: " RECORD_FILE ")\n"
 	      "  -l, --list FILE     of the VMs that are registered (default: " REGISTRY_FILE ")\n"
+	      "  -S, --services PROG end the host's services before a jump by PROG end, and start\n"
+	      "                      them again by PROG back (default: they do not end)\n"
 	      "  -h, --help          say this\n", to);
 }
 
@@ -592,17 +622,18 @@ int main(int argc, char **argv)
 		{ "takeover", required_argument, NULL, 't' },
 		{ "record", required_argument, NULL, 'r' },
 		{ "list", required_argument, NULL, 'l' },
+		{ "services", required_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
-	const char *record = RECORD_FILE, *vms = REGISTRY_FILE;
+	const char *record = RECORD_FILE, *vms = REGISTRY_FILE, *services = NULL;
 	struct sigaction action = { .sa_handler = end }, chld = { .sa_handler = child };
 	struct rlimit files;
 	sigset_t ends;
 	int c, fd, ret;
 
-	while ((c = getopt_long(argc, argv, "s:g:t:r:l:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:g:t:r:l:S:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			path = optarg;
@@ -618,6 +649,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			vms = optarg;
+			break;
+		case 'S':
+			services = optarg;
 			break;
 		case 'h':
 			usage(stdout);
@@ -661,6 +695,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return EXIT_TROUBLE;
 	arrive();
+	services_open(services);
 	systemd_ready();
 	ret = run(fd);
 	unlink(path);

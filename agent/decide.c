@@ -13,7 +13,7 @@ const char *const vm_state_name[] = {
 };
 
 const char *const step_name[] = {
-	[STEP_NONE] = "none", [STEP_SYNC] = "sync", [STEP_PRESERVE] = "preserve",
+	[STEP_NONE] = "none", [STEP_SYNC] = "sync", [STEP_SERVICES] = "services", [STEP_PRESERVE] = "preserve",
 	[STEP_SUSPEND] = "suspend", [STEP_FLUSH] = "flush", [STEP_COUNT] = "count",
 	[STEP_SEAL] = "seal", [STEP_JUMP] = "jump", [STEP_UNDO] = "undo",
 };
@@ -343,12 +343,13 @@ static void begin_phase(struct decide *d, int asker, enum continuo_want want, co
 
 /* --- an update, step by step --- */
 
-static void begin_sync(struct decide *d)
+/* What it keeps up after that it does for @ms. */
+static void begin_helper(struct decide *d, enum action_kind kind, uint32_t timeout_ms, uint32_t ms)
 {
-	d->sync_number = ++d->numbers ?: ++d->numbers;
-	d->sync_us = d->now_us + d->timeout_ms * 1000ull;
-	copy(d->sync_at, sizeof(d->sync_at), "");
-	act(d, &(struct action){ .kind = ACT_SYNC, .number = d->sync_number });
+	d->helper_number = ++d->numbers ?: ++d->numbers;
+	d->helper_us = d->now_us + timeout_ms * 1000ull;
+	copy(d->helper_at, sizeof(d->helper_at), "");
+	act(d, &(struct action){ .kind = kind, .number = d->helper_number, .ms = ms });
 }
 
 /* The last look before the jump, and before all that is in between. */
@@ -376,7 +377,11 @@ static void next_step(struct decide *d, enum step step)
 					 .text = step_name[step] });
 	switch (step) {
 	case STEP_SYNC:
-		begin_sync(d);
+		begin_helper(d, ACT_SYNC, d->timeout_ms, 0);
+		break;
+	case STEP_SERVICES:
+		d->ended = true;
+		begin_helper(d, ACT_SERVICES, d->services_ms, 0);
 		break;
 	case STEP_PRESERVE:
 		begin_phase(d, -1, CONTINUO_WANT_PRESERVE, "", d->timeout_ms);
@@ -392,8 +397,10 @@ static void next_step(struct decide *d, enum step step)
 		give_up(d, EBUSY, why);
 		break;
 	case STEP_FLUSH:
-		if (all_are_ready(d))
-			begin_sync(d);
+		if (!all_are_ready(d))
+			break;
+		d->still = d->services_ms;
+		begin_helper(d, ACT_SYNC, d->timeout_ms, d->still ? d->timeout_ms : 0);
 		break;
 	case STEP_COUNT:
 		if (all_are_ready(d))
@@ -414,13 +421,21 @@ static void next_step(struct decide *d, enum step step)
 	}
 }
 
-/* Nobody waits any more for files to be written back. */
-static void leave_sync(struct decide *d)
+/* Nobody waits any more for what takes long, and file systems go on. */
+static void leave_helper(struct decide *d)
 {
-	if (!d->sync_us)
+	if (!d->helper_us && !d->still)
 		return;
-	d->sync_us = 0;
-	simply(d, ACT_SYNC_LEFT);
+	d->helper_us = 0;
+	d->still = false;
+	simply(d, ACT_HELPER_LEFT);
+}
+
+static void services_back(struct decide *d)
+{
+	if (d->ended)
+		simply(d, ACT_SERVICES_BACK);
+	d->ended = false;
 }
 
 /* Each VM goes on as before. */
@@ -431,7 +446,9 @@ static void give_up(struct decide *d, int err, const char *why)
 
 	if (d->step == STEP_UNDO)
 		return;
-	leave_sync(d);
+	/* Before the VMs go on, who write to them. */
+	leave_helper(d);
+	services_back(d);
 	d->err = err;
 	copy(d->why, sizeof(d->why), why);
 	outcome(d, "stuck", d->why);
@@ -464,6 +481,7 @@ static void end_update(struct decide *d, bool all)
 	d->watcher = -1;
 	d->aborter = -1;
 	d->timeout_ms = 0;
+	d->services_ms = 0;
 	clean(d);
 	reply(d, watcher, d->err, "%s%s", d->why,
 	      all ? "" : "; not all VMs have said that they have undone it");
@@ -678,6 +696,18 @@ void decide_vms(struct decide *d, int client)
 	fine(d, client);
 }
 
+void decide_services(struct decide *d, int client, uint32_t timeout_ms)
+{
+	if (!decide_may(d, client))
+		return;
+	if (d->owner != client) {
+		reply(d, client, EINVAL, "this connection updates nothing; begin with update");
+		return;
+	}
+	d->services_ms = timeout_ms;
+	fine(d, client);
+}
+
 void decide_go(struct decide *d, int client, uint32_t timeout_ms, bool leave_silent)
 {
 	if (!decide_may(d, client))
@@ -776,11 +806,14 @@ void decide_time(struct decide *d)
 		if (d->owner >= 0)
 			act(d, &(struct action){ .kind = ACT_DISCONNECT, .client = d->owner });
 	}
-	if (d->sync_us && d->now_us >= d->sync_us) {
-		snprintf(why, sizeof(why), "files are not written back within %u s%s%s%s%s%s",
-			 d->timeout_ms / 1000, *d->sync_at ? ": " : "", d->sync_at,
-			 *d->sync_at ? " hangs; see to it, or go on without it (--leave " : "",
-			 d->sync_at, *d->sync_at ? ")" : "");
+	if (d->helper_us && d->now_us >= d->helper_us) {
+		bool services = d->step == STEP_SERVICES;
+
+		snprintf(why, sizeof(why), "%s within %u s%s%s%s%s%s",
+			 services ? "services have not ended" : "files are not written back",
+			 (services ? d->services_ms : d->timeout_ms) / 1000, *d->helper_at ? ": " : "",
+			 d->helper_at, *d->helper_at ? " hangs; see to it, or go on without it (--leave " : "",
+			 d->helper_at, *d->helper_at ? ")" : "");
 		give_up(d, ETIMEDOUT, why);
 	}
 	if (!d->phase.on || d->now_us < d->phase.deadline_us)
@@ -800,22 +833,38 @@ void decide_time(struct decide *d)
 	end_phase(d);
 }
 
-void decide_syncing(struct decide *d, uint32_t number, const char *where)
+void decide_helping(struct decide *d, uint32_t number, const char *where)
 {
-	if (d->sync_us && number == d->sync_number)
-		copy(d->sync_at, sizeof(d->sync_at), where);
+	if (d->helper_us && number == d->helper_number)
+		copy(d->helper_at, sizeof(d->helper_at), where);
 }
 
-void decide_synced(struct decide *d, uint32_t number, const char *why)
+void decide_helped(struct decide *d, uint32_t number, const char *why)
 {
+	char text[400];
+
 	/* Nobody waits for an earlier one any more. */
-	if (!d->sync_us || number != d->sync_number)
+	if (!d->helper_us || number != d->helper_number)
 		return;
-	d->sync_us = 0;
-	if (why)
-		give_up(d, EIO, why);
-	else
-		next_step(d, d->step == STEP_SYNC ? STEP_PRESERVE : STEP_COUNT);
+	d->helper_us = 0;
+	if (why) {
+		snprintf(text, sizeof(text), "%s: %.250s; see to it, or go on without it (--leave)",
+			 d->step == STEP_SERVICES ? "services do not end" : "files are not written back", why);
+		give_up(d, EIO, text);
+		return;
+	}
+	switch (d->step) {
+	case STEP_SYNC:
+		/* What hangs has been found before a service has ended. */
+		next_step(d, d->services_ms && !d->ended ? STEP_SERVICES : STEP_PRESERVE);
+		break;
+	case STEP_SERVICES:
+		next_step(d, STEP_SYNC);
+		break;
+	default:
+		next_step(d, STEP_COUNT);
+		break;
+	}
 }
 
 void decide_counted(struct decide *d, const unsigned int *files)
@@ -898,8 +947,8 @@ uint64_t decide_due(const struct decide *d)
 {
 	uint64_t due = d->phase.on ? d->phase.deadline_us : d->patience_us;
 
-	if (d->sync_us && (!due || d->sync_us < due))
-		due = d->sync_us;
+	if (d->helper_us && (!due || d->helper_us < due))
+		due = d->helper_us;
 	return due;
 }
 

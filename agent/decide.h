@@ -8,17 +8,20 @@
  * An update ("go") takes these steps:
  *
  *   sync      files are written back, while the VMs run
+ *   services  if that was asked for: other services of the host end, and what is mounted for
+ *	       nobody is unmounted; then "sync" once more, for what they have written
  *   preserve  each VM preserves, and its session then holds files
  *   suspend   each VM stops its virtual CPUs
- *   flush     what was written since is written back
+ *   flush     what was written since is written back; after "services" the file systems then
+ *	       stand still
  *   count     does the session of each VM hold what it held when the VM had preserved?
  *   seal      the agent's own record is preserved
  *   jump      the kernel is replaced: this does not come back, or fails
  *
- * Each of the first four has a deadline. Whatever goes wrong in one of them, an abort, and
+ * Each of the first five has a deadline. Whatever goes wrong in one of them, an abort, and
  * the end of the agent lead to
  *
- *   undo      each VM goes on as before
+ *   undo      file systems go on, then each VM as before; services start again
  *
  * and to nowhere else. No other place jumps: so none can jump after an undo.
  */
@@ -76,7 +79,7 @@ struct vm {
 };
 
 enum step {
-	STEP_NONE, STEP_SYNC, STEP_PRESERVE, STEP_SUSPEND, STEP_FLUSH, STEP_COUNT, STEP_SEAL,
+	STEP_NONE, STEP_SYNC, STEP_SERVICES, STEP_PRESERVE, STEP_SUSPEND, STEP_FLUSH, STEP_COUNT, STEP_SEAL,
 	STEP_JUMP, STEP_UNDO,
 };
 
@@ -95,10 +98,16 @@ enum action_kind {
 	ACT_REPLY,
 	/* End the connection of action.client. */
 	ACT_DISCONNECT,
-	/* Begin to write files back; decide_synced() says of action.number that it is done. */
-	ACT_SYNC,
-	/* Nobody waits any more for what ACT_SYNC has begun. */
-	ACT_SYNC_LEFT,
+	/*
+	 * Begin what takes long: decide_helped() says of action.number that it is done. Write
+	 * files back, and, unless action.ms is 0, have the file systems stand still from then
+	 * on, for so long at most; have services end.
+	 */
+	ACT_SYNC, ACT_SERVICES,
+	/* Nobody waits any more for what was begun, or needs that it stands still. */
+	ACT_HELPER_LEFT,
+	/* Services start again. */
+	ACT_SERVICES_BACK,
 	/* Say at once, by decide_counted(), what the sessions hold. */
 	ACT_COUNT,
 	/* Preserve the record, and say by decide_sealed() whether that succeeded. */
@@ -146,10 +155,13 @@ struct decide {
 	/* How an update ends that has been given up. */
 	int err;
 	char why[400];
-	/* Of the files that are written back now: until when, and which are under way. */
-	uint32_t sync_number;
-	uint64_t sync_us;
-	char sync_at[128];
+	/* What takes long and is under way: until when, 0 if nothing is; and what it is at. */
+	uint32_t helper_number;
+	uint64_t helper_us;
+	char helper_at[128];
+	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
+	uint32_t services_ms;
+	bool ended, still;
 	/* Until when those who are suspended, step by step, wait for more; 0 if none do. */
 	uint64_t patience_us;
 	/* What the VMs are asked now; @asker is -1 if nobody waits for it. */
@@ -183,6 +195,8 @@ void decide_ask(struct decide *d, int client, enum continuo_want want, const cha
 		uint32_t timeout_ms);
 void decide_leave(struct decide *d, int client, const char *name);
 void decide_vms(struct decide *d, int client);
+/* Have services end before the jump. */
+void decide_services(struct decide *d, int client, uint32_t timeout_ms);
 void decide_go(struct decide *d, int client, uint32_t timeout_ms, bool leave_silent);
 /* Be told how the update ends that is running. */
 void decide_attach(struct decide *d, int client);
@@ -194,10 +208,10 @@ void decide_abort(struct decide *d, int client);
 void decide_gone(struct decide *d, int client);
 /* It is the time that decide_due() has said, or later. */
 void decide_time(struct decide *d);
-/* The file system at @where is next to be written back. */
-void decide_syncing(struct decide *d, uint32_t number, const char *where);
-/* @why: NULL if all is written back. */
-void decide_synced(struct decide *d, uint32_t number, const char *why);
+/* What takes long comes to @where now: a file system, or a service. */
+void decide_helping(struct decide *d, uint32_t number, const char *where);
+/* @why: NULL if all of it is done. */
+void decide_helped(struct decide *d, uint32_t number, const char *why);
 /* @files: of each VM, in the order of decide.vm. */
 void decide_counted(struct decide *d, const unsigned int *files);
 void decide_sealed(struct decide *d, int err, const char *why);

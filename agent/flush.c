@@ -3,31 +3,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "flush.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range	436
-#endif
+#include "helper.h"
+#include "still.h"
 
 #define MOST_LEFT	16
 #define MOST_PATH	256
 
 static char left[MOST_LEFT][MOST_PATH];
 static unsigned int nr_left;
-
-static struct {
-	int fd;
-	uint32_t number;
-	size_t n;
-	char text[1024];
-} flush = { .fd = -1 };
 
 bool flush_leave(const char *path)
 {
@@ -52,17 +41,6 @@ static bool is_left(const char *path)
 
 /* --- in the process that does it --- */
 
-static void say(int to, const char *word, const char *path, const char *why)
-{
-	char line[600];
-	int n = snprintf(line, sizeof(line), "%s %s%s%s\n", word, path, *why ? ": " : "", why);
-
-	if (n >= (int)sizeof(line))
-		n = sizeof(line) - 1;
-	if (write(to, line, n) < 0)
-		_exit(1);
-}
-
 /* They have no disk, or nothing that is to be found after the jump. */
 static bool has_no_disk(const char *type)
 {
@@ -78,7 +56,7 @@ static bool has_no_disk(const char *type)
 	return false;
 }
 
-static void write_back(int to)
+static void write_back(struct still *still)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
 	struct mntent *m;
@@ -88,124 +66,45 @@ static void write_back(int to)
 
 		if (has_no_disk(m->mnt_type) || is_left(m->mnt_dir))
 			continue;
-		say(to, "at", m->mnt_dir, "");
+		helper_say("at", m->mnt_dir, "");
 		/* One that something else is mounted over is the last sync()'s. */
 		fd = open(m->mnt_dir, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0)
 			continue;
 		if (syncfs(fd)) {
-			say(to, "failed", m->mnt_dir, strerror(errno));
+			helper_say("failed", m->mnt_dir, strerror(errno));
 			_exit(1);
 		}
-		close(fd);
+		if (!still || !still_add(still, fd, m->mnt_dir))
+			close(fd);
 	}
 	if (!nr_left) {
-		say(to, "at", "what is mounted nowhere", "");
+		helper_say("at", "what is mounted nowhere", "");
 		sync();
 	}
-	say(to, "done", "", "");
+}
+
+static void work(void)
+{
+	write_back(NULL);
+	helper_say("done", "", "");
 	_exit(0);
+}
+
+static uint32_t still_ms;
+
+static void work_and_keep_still(void)
+{
+	struct still *still = still_new();
+
+	write_back(still);
+	still_keep(still, still_ms);
 }
 
 /* --- in the agent --- */
 
-int flush_begin(uint32_t number)
+int flush_begin(uint32_t number, uint32_t ms)
 {
-	int ends[2];
-	pid_t pid;
-
-	flush_left();
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		sigset_t none;
-
-		/*
-		 * It may never end: then it must not keep a session, or /dev/liveupdate. What it
-		 * writes on is 0, all else is closed.
-		 */
-		if (dup2(ends[1], 0) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u))
-			_exit(1);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		signal(SIGTERM, SIG_DFL);
-		signal(SIGINT, SIG_DFL);
-		write_back(0);
-	}
-	close(ends[1]);
-	if (pid < 0) {
-		int err = errno;
-
-		close(ends[0]);
-		return -err;
-	}
-	flush.fd = ends[0];
-	flush.number = number;
-	flush.n = 0;
-	return flush.fd;
-}
-
-void flush_left(void)
-{
-	/* The process ends at the next thing that it says; it cannot be ended if it hangs. */
-	if (flush.fd >= 0)
-		close(flush.fd);
-	flush.fd = -1;
-}
-
-int flush_fd(void)
-{
-	return flush.fd;
-}
-
-static void end_with(void (*end)(uint32_t number, const char *why), const char *why)
-{
-	uint32_t number = flush.number;
-
-	flush_left();
-	end(number, why);
-}
-
-void flush_news(void (*at)(uint32_t number, const char *where),
-		void (*end)(uint32_t number, const char *why))
-{
-	ssize_t n;
-	char *line;
-
-	if (flush.fd < 0)
-		return;
-	n = read(flush.fd, flush.text + flush.n, sizeof(flush.text) - 1 - flush.n);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		end_with(end, "files are not written back: the process that does it has ended");
-		return;
-	}
-	flush.n += n;
-	flush.text[flush.n] = 0;
-	while ((line = memchr(flush.text, '\n', flush.n))) {
-		char why[700], first[sizeof(flush.text)];
-		size_t used = line + 1 - flush.text;
-
-		*line = 0;
-		strcpy(first, flush.text);
-		memmove(flush.text, flush.text + used, flush.n + 1 - used);
-		flush.n -= used;
-		if (!strncmp(first, "done", 4)) {
-			end_with(end, NULL);
-			return;
-		}
-		if (!strncmp(first, "failed ", 7)) {
-			snprintf(why, sizeof(why), "files are not written back: %.600s; see to it, or go on without it (--leave)",
-				 first + 7);
-			end_with(end, why);
-			return;
-		}
-		if (!strncmp(first, "at ", 3))
-			at(flush.number, first + 3);
-	}
-	/* A line that is longer than any that is said. */
-	if (flush.n == sizeof(flush.text) - 1)
-		flush.n = 0;
+	still_ms = ms;
+	return helper_begin(number, false, ms ? work_and_keep_still : work);
 }

@@ -76,6 +76,13 @@ void registry_note(const char *name, pid_t pid)
 	note(name, pid, pid ? began(pid) : 0);
 }
 
+pid_t registry_pid(const char *name)
+{
+	const struct process *p = find(name);
+
+	return p && p->pid && began(p->pid) == p->began ? p->pid : 0;
+}
+
 bool registry_lives(const char *name)
 {
 	const struct process *p = find(name);

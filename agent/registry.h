@@ -16,6 +16,8 @@
 void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
 /* Whose process is it? 0 if that is not known. */
 void registry_note(const char *name, pid_t pid);
+/* 0 if it is not known. */
+pid_t registry_pid(const char *name);
 /* As far as it is known. */
 bool registry_lives(const char *name);
 /* Write it anew: the @n names and users that @of gives. False if it cannot be kept. */

@@ -32,6 +32,7 @@ static const struct {
 	{ "leave", VERB_LEAVE, ROOT | NAME | PATH },
 	{ "vms", VERB_VMS, ROOT },
 	{ "seal", VERB_SEAL, ROOT },
+	{ "services", VERB_SERVICES, ROOT | MILLISECONDS },
 	{ "go", VERB_GO, ROOT | MILLISECONDS },
 	{ "attach", VERB_ATTACH, ROOT },
 	{ "abort", VERB_ABORT, ROOT },
@@ -121,6 +122,21 @@ static bool is_text(const char *text)
 	return true;
 }
 
+bool request_is_unit(const char *name)
+{
+	static const char *const types[] = {
+		"automount", "mount", "path", "scope", "service", "slice", "socket", "swap", "target", "timer",
+	};
+	const char *type = strrchr(name, '.');
+
+	if (!*name || strchr(name, ' ') || strchr(name, '/'))
+		return false;
+	for (size_t i = 0; type && i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcmp(type + 1, types[i]))
+			return true;
+	return false;
+}
+
 static int parse_rest(char *at, unsigned int has, const struct peer *peer,
 		      struct request *req, const char **why)
 {
@@ -136,10 +152,10 @@ static int parse_rest(char *at, unsigned int has, const struct peer *peer,
 	}
 	if (ret)
 		return ret;
-	if (!(has & PATH && at && *at == '/') && (has & NAME || (has & NAME_OR_NOT && at)))
+	if (!(has & PATH && at && (*at == '/' || request_is_unit(at))) && (has & NAME || (has & NAME_OR_NOT && at)))
 		return parse_name(at, peer, req, why);
 	if (has & (TEXT | PATH)) {
-		*why = "a reason, or a mount point, is printable ASCII";
+		*why = "a reason, a mount point, or a unit is printable ASCII";
 		if (!at || !is_text(at))
 			return -EINVAL;
 		strcpy(req->text, at);

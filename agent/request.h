@@ -21,7 +21,7 @@ enum verb {
 	VERB_HELLO, VERB_CONNECT,
 	/* of who updates the host */
 	VERB_UPDATE, VERB_PRESERVE, VERB_SUSPEND, VERB_UNDO, VERB_LEAVE, VERB_VMS, VERB_SEAL,
-	VERB_GO, VERB_ATTACH, VERB_ABORT,
+	VERB_SERVICES, VERB_GO, VERB_ATTACH, VERB_ABORT,
 };
 
 /*
@@ -39,7 +39,7 @@ enum verb {
 /*
  * @name:   Of the session, as the kernel knows it; "" if the verb has none.
  * @number: Milliseconds, a version, or the number of an order; 0 if the verb has none.
- * @text:   Why something failed; a mount point; or "".
+ * @text:   Why something failed; a mount point, or a unit of systemd's; or "".
  * @leave_silent: Of "go": the field silent=leave.
  */
 struct request {
@@ -68,6 +68,8 @@ struct peer {
  */
 int request_parse(const char *message, size_t size, const struct peer *peer,
 		  struct request *req, const char **why);
+/* Does it look like the name of one of systemd's units? A VM can have such a name, too. */
+bool request_is_unit(const char *name);
 /* Is a session his? Its name without what was put in front, or NULL. */
 const char *request_own(const char *name, uid_t uid);
 

@@ -11,9 +11,11 @@
 
 #include "decide.h"
 #include "flush.h"
+#include "helper.h"
 #include "holds.h"
 #include "record.h"
 #include "registry.h"
+#include "services.h"
 #include "sessions.h"
 #include "talk.h"
 #include "update.h"
@@ -26,8 +28,8 @@ static struct continuo *ctx;
 /* What the decision asks for, and is told of before anything else happens. */
 static struct {
 	bool count, seal, jump, exit;
-	int sync_err;
-	uint32_t sync_number;
+	int helper_err;
+	uint32_t helper_number;
 } due;
 
 /* --- what is to be done --- */
@@ -36,6 +38,14 @@ static const char *name_of(unsigned int i, uid_t *uid)
 {
 	*uid = vm[i].uid;
 	return vm[i].name;
+}
+
+/* Of the command that has begun the update: if its unit ended, it would think better of it. */
+static pid_t operator_pid;
+
+static pid_t pid_of(unsigned int i)
+{
+	return i < d.vms ? registry_pid(vm[i].name) : operator_pid;
 }
 
 static bool act(void *arg, const struct action *a)
@@ -75,11 +85,18 @@ static bool act(void *arg, const struct action *a)
 		shutdown(a->client, SHUT_RDWR);
 		break;
 	case ACT_SYNC:
-		due.sync_err = flush_begin(a->number);
-		due.sync_number = a->number;
+		due.helper_err = flush_begin(a->number, a->ms);
+		due.helper_number = a->number;
 		break;
-	case ACT_SYNC_LEFT:
-		flush_left();
+	case ACT_SERVICES:
+		due.helper_err = services_end(a->number, d.vms + 1, pid_of);
+		due.helper_number = a->number;
+		break;
+	case ACT_HELPER_LEFT:
+		helper_left();
+		break;
+	case ACT_SERVICES_BACK:
+		services_back();
 		break;
 	case ACT_COUNT:
 		due.count = true;
@@ -144,9 +161,12 @@ static void jump(void)
 static void follow(void)
 {
 	for (;;) {
-		if (due.sync_err < 0) {
-			due.sync_err = 0;
-			decide_synced(&d, due.sync_number, "files are not written back: no process can be made for it");
+		if (due.helper_err < 0) {
+			const char *why = due.helper_err == -EBUSY ? "those of the last update are still being started again" :
+								     "no process can be made for it";
+
+			due.helper_err = 0;
+			decide_helped(&d, due.helper_number, why);
 		} else if (due.count) {
 			due.count = false;
 			count();
@@ -200,8 +220,13 @@ void update_begin(const struct asker *who)
 		if (vm[i].state == VM_AWAY && !registry_lives(vm[i].name))
 			EVENT(decide_dead(&d, vm[i].name));
 	/* Those of an update that is running stay as they are. */
-	if (!d.updating)
+	if (!d.updating) {
 		flush_forget();
+		services_forget();
+	}
+	/* Whoever is refused does not count. */
+	if (!d.updating)
+		operator_pid = who->pid;
 	EVENT(decide_begin(&d, who->client));
 }
 
@@ -231,13 +256,20 @@ void update_leave(const struct asker *who, const char *name)
 			reply(who->client, -1, "error %d %s: too many file systems are left already", E2BIG, name);
 		return;
 	}
-	/* One that came from the previous kernel. */
+	/* One that came from the previous kernel; or a unit. */
 	if (!decide_find(&d, name)) {
 		if (!decide_may(&d, who->client))
 			return;
 		if (!sessions_release(name)) {
 			record_left(name);
 			reply(who->client, -1, "ok\n");
+			return;
+		}
+		if (request_is_unit(name)) {
+			if (services_leave(name))
+				reply(who->client, -1, "ok\n");
+			else
+				reply(who->client, -1, "error %d %s: too many units are left already", E2BIG, name);
 			return;
 		}
 	}
@@ -247,6 +279,16 @@ void update_leave(const struct asker *who, const char *name)
 void update_vms(const struct asker *who)
 {
 	EVENT(decide_vms(&d, who->client));
+}
+
+void update_services(const struct asker *who, uint32_t timeout_ms)
+{
+	if (!services_can()) {
+		reply(who->client, -1, "error %d the agent has no program that ends services (--services): end them by hand, and update with --now",
+		      ENODEV);
+		return;
+	}
+	EVENT(decide_services(&d, who->client, timeout_ms));
 }
 
 void update_go(const struct asker *who, uint32_t timeout_ms, bool leave_silent)
@@ -295,19 +337,19 @@ void update_gone(int client)
 	EVENT(decide_gone(&d, client));
 }
 
-static void syncing(uint32_t number, const char *where)
+static void helping(uint32_t number, const char *where)
 {
-	decide_syncing(&d, number, where);
+	decide_helping(&d, number, where);
 }
 
-static void synced(uint32_t number, const char *why)
+static void helped(uint32_t number, const char *why)
 {
-	EVENT(decide_synced(&d, number, why));
+	EVENT(decide_helped(&d, number, why));
 }
 
-void update_flush_news(void)
+void update_helper_news(void)
 {
-	flush_news(syncing, synced);
+	helper_news(helping, helped);
 }
 
 int update_due(void)

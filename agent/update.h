@@ -30,6 +30,7 @@ void update_ask(const struct asker *who, enum continuo_want want, const char *na
 		uint32_t timeout_ms);
 void update_leave(const struct asker *who, const char *name);
 void update_vms(const struct asker *who);
+void update_services(const struct asker *who, uint32_t timeout_ms);
 void update_go(const struct asker *who, uint32_t timeout_ms, bool leave_silent);
 void update_attach(const struct asker *who);
 void update_abort(const struct asker *who);
@@ -42,8 +43,8 @@ void update_released(const char *name);
 const char *update_forbids(const char *name);
 /* A connection has ended. */
 void update_gone(int client);
-/* There is news of the files that are written back. */
-void update_flush_news(void);
+/* There is news of the helper. */
+void update_helper_news(void);
 /* Milliseconds until something is due; -1 if nothing is. */
 int update_due(void);
 /* Do what is due. */

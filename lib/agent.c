@@ -470,6 +470,15 @@ int continuo_update_seal(struct continuo *ctx)
 	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);
 }
 
+int continuo_update_services(struct continuo *ctx, uint32_t timeout_ms)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "services %u", timeout_ms);
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
+}
+
 int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
 		       continuo_listener *listener, void *arg)
 {

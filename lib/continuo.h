@@ -290,7 +290,7 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
  * continuo_update_leave() - Go on without a VM
  * @ctx:  The context, after continuo_update_begin().
  * @name: Of the VM; or the path of a mount point: its file system is not written back by
- *	  the update then.
+ *	  the update then; or of a unit (systemd): it is not waited for when services end.
  *
  * What it has preserved is undone as far as it is in the agent's hands. The jump is its
  * end: its devices are stopped. Of a session that came from the previous kernel the agent
@@ -322,6 +322,20 @@ int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void 
  */
 int continuo_update_seal(struct continuo *ctx);
 
+/**
+ * continuo_update_services() - Have other services of the host end before the jump
+ * @ctx:        The context, after continuo_update_begin().
+ * @timeout_ms: How long they have, 1 to 3600000.
+ *
+ * continuo_update_go() then ends them before the VMs preserve, and unmounts what nobody uses;
+ * what a VM needs stays. Before the jump the file systems that are left stand still. If the
+ * update is undone, the services start again.
+ *
+ * Return: 0; -ENODEV if the agent has no program that does it; -EOPNOTSUPP from an agent of
+ * before; -EBUSY if somebody else updates the host; -EINVAL; -EPERM; -ENOTCONN.
+ */
+int continuo_update_services(struct continuo *ctx, uint32_t timeout_ms);
+
 /* VMs that do not answer in time are left behind, in place of giving up. */
 #define CONTINUO_GO_LEAVE_SILENT	1u
 
@@ -331,8 +345,8 @@ int continuo_update_seal(struct continuo *ctx);
  * @timeout_ms: How long each step may take, 1 to 3600000.
  * @flags:      0 or CONTINUO_GO_LEAVE_SILENT.
  * @listener:   Is told of each VM, in the order of the answers; and of each step of the
- *		host, as a VM of the name "" whose state is the step: "sync", "preserve",
- *		"suspend", "flush", "count", "seal", "jump" or "undo", and at the end
+ *		host, as a VM of the name "" whose state is the step: "sync", "services",
+ *		"preserve", "suspend", "flush", "count", "seal", "jump" or "undo", and at the end
  *		"undone", or "partly" if not all VMs have said so; or NULL.
  * @arg:        For @listener.
  *

@@ -5,12 +5,15 @@
  * again. All orders are walked through in which these can act. A VM answers, fails, lies,
  * dies, is silent, or lets go of its session by itself; a command goes on late, dies, leaves
  * a VM, or comes second, and attaches or aborts; files are written back, or are not, or too
- * late; the seal fails; the kernel does not jump.
+ * late; services end, or do not; the seal fails; the kernel does not jump.
  *
  * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
  * was not left behind on purpose. Others, which show what leads there: a step begins when
  * all VMs have truly done the one before; whatever has begun has a deadline, and what is
- * due is done; when an update has ended, nothing of it is left.
+ * due is done; when an update has ended, nothing of it is left. Where services are to end,
+ * they do so only after files could be written back, and before the VMs preserve; the jump
+ * finds them ended and file systems standing still, and nobody else does: no VM goes on
+ * while its file system stands still, and services run again when there was no jump.
  *
  *   model WORLD|all   which world, see worlds[]; ends with 1 if a law is broken
  */
@@ -42,16 +45,18 @@ struct budget {
 
 static const struct {
 	const char *name;
-	bool kept;
+	bool kept, orderly;
 	struct budget budget;
 } worlds[] = {
-	{ "vms", false, { .vm_dies = 1, .vm_fails = 1, .vm_lies = 1, .vm_lets_go = 1, .vanish = 1, .seal_fails = 1,
+	{ "vms", false, false, { .vm_dies = 1, .vm_fails = 1, .vm_lies = 1, .vm_lets_go = 1, .vanish = 1, .seal_fails = 1,
 			  .stays = 1, .silence = 1 } },
-	{ "commands", false, { .cmd_dies = 1, .leave = 1, .leave_silent = 1, .second = 1, .silence = 1, .stays = 1,
+	{ "commands", false, false, { .cmd_dies = 1, .leave = 1, .leave_silent = 1, .second = 1, .silence = 1, .stays = 1,
 			       .sync_fails = 1, .vm_fails = 1 } },
-	{ "agent", false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
+	{ "agent", false, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
 			    .leave_silent = 1 } },
-	{ "kept", true, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
+	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
+	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
+				    .stays = 1 } },
 };
 
 struct vm_truth {
@@ -82,8 +87,11 @@ struct world {
 	uint8_t starts;
 	enum { NEW, BEGUN, GONE, OVER } command[COMMANDS];
 	bool second_aborts;
-	uint32_t syncing[2];		/* what is being written back: now, and before */
+	uint32_t syncing[2];		/* what the helper is to do: now, and before */
 	bool synced;			/* what was asked for last */
+	bool to_stand_still;		/* once that is done */
+	bool orderly, still;
+	enum { SERVE, STOP, STOPPED } services;
 	bool silent_go;
 	struct budget b;
 	bool exits, counts, seals, jumps;
@@ -150,6 +158,8 @@ static void check_step(struct world *w, const char *step)
 	}
 	if ((!strcmp(step, "preserve") || !strcmp(step, "count")) && !w->synced)
 		broken("files are not written back, and the update goes on");
+	if (!strcmp(step, "preserve") && w->orderly && w->services != STOPPED)
+		broken("services have not ended, and VMs are to preserve");
 }
 
 static bool act(void *arg, const struct action *a)
@@ -161,6 +171,8 @@ static bool act(void *arg, const struct action *a)
 	(void)arg;
 	switch (a->kind) {
 	case ACT_ORDER:
+		if (a->want == CONTINUO_WANT_UNDO && w->still)
+			broken("a VM is to go on, and its file system stands still");
 		if (!t || !t->alive || a->client != client_of(w, i) || t->queued == QUEUE)
 			return false;
 		t->order[t->queued].want = a->want;
@@ -196,6 +208,24 @@ static bool act(void *arg, const struct action *a)
 		w->syncing[1] = w->syncing[0];
 		w->syncing[0] = a->number;
 		w->synced = false;
+		w->to_stand_still = a->ms;
+		break;
+	case ACT_SERVICES:
+		if (!w->synced)
+			broken("services end, and nobody knows whether files can be written back");
+		w->syncing[1] = w->syncing[0];
+		w->syncing[0] = a->number;
+		w->synced = false;
+		w->services = STOP;
+		break;
+	case ACT_HELPER_LEFT:
+		w->still = false;
+		w->to_stand_still = false;
+		break;
+	case ACT_SERVICES_BACK:
+		if (w->services == SERVE)
+			broken("services start that have not ended");
+		w->services = SERVE;
 		break;
 	case ACT_COUNT:
 		w->counts = true;
@@ -225,6 +255,9 @@ static void go_down(struct world *w)
 	w->own = false;
 	w->exits = false;
 	memset(w->syncing, 0, sizeof(w->syncing));
+	/* The helper sees that, and has them go on. */
+	w->still = false;
+	w->to_stand_still = false;
 	for (int i = 0; i < VMS; i++) {
 		w->truth[i].connected = false;
 		if (!w->kept) {
@@ -250,6 +283,10 @@ static void check_quiet(struct world *w)
 		broken("an update is nobody's, and does not end");
 	if (w->d.updating)
 		return;
+	if (w->still)
+		broken("an update has ended, and file systems stand still");
+	if (w->services != SERVE)
+		broken("an update has ended, and services have not started again");
 	if (w->own)
 		broken("an update has ended, and the agent's session is there");
 	for (int i = 0; i < VMS; i++) {
@@ -265,6 +302,10 @@ static void check_quiet(struct world *w)
 static void jump(struct world *w)
 {
 	jumps++;
+	if (w->orderly && w->services != STOPPED)
+		broken("a jump, and services have not ended");
+	if (w->orderly != w->still)
+		broken(w->still ? "a jump at once, and file systems stand still" : "a jump, and file systems do not stand still");
 	if (!w->record)
 		broken("the next kernel's agent would know nothing");
 	for (int i = 0; i < VMS; i++)
@@ -405,6 +446,8 @@ static void start(struct world *w)
 	w->d = (struct decide){ .act = act, .room = ROOM };
 	w->d.vm = w->vm;
 	decide_init(&w->d);
+	/* As agent.c: what the one before has left. */
+	w->services = SERVE;
 	for (int i = 0; i < VMS && w->starts > 1; i++)
 		if (w->truth[i].alive && !w->list_lost)
 			decide_away(&w->d, names[i], 0);
@@ -495,6 +538,8 @@ static bool happen(struct world *w, enum kind kind, int i)
 			return false;
 		w->silent_go = kind == CMD_GOES_SILENT && w->d.owner == cmd;
 		w->command[i] = GONE;
+		if (w->orderly)
+			decide_services(&w->d, cmd, 2 * MS);
 		decide_go(&w->d, cmd, MS, kind == CMD_GOES_SILENT);
 		break;
 	case CMD_DIES:
@@ -533,24 +578,28 @@ static bool happen(struct world *w, enum kind kind, int i)
 	case SYNCED:
 		if (!w->up || !w->syncing[0])
 			return false;
-		w->synced = true;
+		w->synced = w->services != STOP;
+		if (w->services == STOP)
+			w->services = STOPPED;
+		else if (w->to_stand_still)
+			w->still = true;
 		due = w->syncing[0];
 		w->syncing[0] = 0;
-		decide_synced(&w->d, due, NULL);
+		decide_helped(&w->d, due, NULL);
 		break;
 	case SYNC_FAILS:
 		if (!w->up || !w->syncing[0] || !TAKE(sync_fails))
 			return false;
 		due = w->syncing[0];
 		w->syncing[0] = 0;
-		decide_synced(&w->d, due, "the disk is full");
+		decide_helped(&w->d, due, "the disk is full");
 		break;
 	case SYNCED_LATE:
 		if (!w->up || !w->syncing[1])
 			return false;
 		due = w->syncing[1];
 		w->syncing[1] = 0;
-		decide_synced(&w->d, due, NULL);
+		decide_helped(&w->d, due, NULL);
 		break;
 	case SEAL_FAILS:
 		if (w->b.seal_fails != 1)
@@ -700,6 +749,7 @@ int main(int argc, char **argv)
 		states = steps = jumps = ends = used = 0;
 		memset(&w, 0, sizeof(w));
 		w.kept = worlds[i].kept;
+		w.orderly = worlds[i].orderly;
 		w.b = worlds[i].budget;
 		now = &w;
 		start(&w);

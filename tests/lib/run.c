@@ -575,6 +575,7 @@ static void updates(void)
 	call(ctx, "ask without", continuo_update_ask(ctx, CONTINUO_WANT_UNDO, NULL, 1, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "leave without", continuo_update_leave(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "vms without", continuo_update_vms(ctx, note, text), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "services without", continuo_update_services(ctx, 1), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "go without", continuo_update_go(ctx, 1, 0, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "attach without", continuo_update_attach(ctx, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "abort without", continuo_update_abort(ctx), -ENOTCONN, "continuo_agent() first");

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What may hang is done by a process of its own, the helper: one at a time. It says on its
+ * standard output what it is at, one line each, so that what hangs has a name:
+ *
+ *   at NAME            that comes next
+ *   failed SENTENCE    it has not done it
+ *   done               it has
+ */
+#ifndef HELPER_H
+#define HELPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Begin: @work runs in the process, and does not return. @killed: if nobody waits for it any
+ * more, it and what it has started is killed; otherwise it hears that nobody reads what it
+ * says. 0 or a negative errno.
+ */
+int helper_begin(uint32_t number, bool killed, void (*work)(void));
+/* Nobody waits for it any more, or needs what it keeps up. */
+void helper_left(void);
+/* A process has ended and was waited for. */
+void helper_reaped(pid_t pid);
+/* A descriptor that becomes readable when there is news, or -1. */
+int helper_fd(void);
+/* Read the news, and pass it on. */
+void helper_news(void (*at)(uint32_t number, const char *where),
+		 void (*end)(uint32_t number, const char *why));
+
+/* In the process. @why may be "". */
+void helper_say(const char *word, const char *what, const char *why);
+/* As a process that the agent starts: standard output is @out, and all else is closed. */
+bool helper_begin_anew(int out);
+
+#endif

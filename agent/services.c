@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "request.h"
+#include "services.h"
+#include "talk.h"
+
+#define MOST_LEFT	16
+#define MOST_NAME	256
+
+static const char *program;
+static char left[MOST_LEFT][MOST_NAME];
+static unsigned int nr_left;
+static pid_t starting;		/* it starts them again; 0 if none does */
+/* For the helper. */
+static char **argv;
+
+void services_open(const char *path)
+{
+	program = path;
+	/* The agent before this one was killed in the middle of an update. */
+	if (program && !access(SERVICES_FILE, F_OK))
+		services_back();
+}
+
+bool services_can(void)
+{
+	return program;
+}
+
+bool services_leave(const char *unit)
+{
+	if (nr_left == MOST_LEFT || strlen(unit) >= MOST_NAME)
+		return false;
+	strcpy(left[nr_left++], unit);
+	return true;
+}
+
+void services_forget(void)
+{
+	nr_left = 0;
+}
+
+/* Of the service manager of the system; one that a user's service manager has is in his. */
+static bool unit_of(pid_t pid, char unit[MOST_NAME])
+{
+	char path[64], line[1024], *word, *save;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		/* One of systemd's hierarchies: "0::/..." or "1:name=systemd:/...". */
+		if (strncmp(line, "0::/", 4) && !strstr(line, ":name=systemd:/"))
+			continue;
+		for (word = strtok_r(strchr(line, '/'), "/\n", &save); word && !found;
+		     word = strtok_r(NULL, "/\n", &save)) {
+			size_t n = strlen(word);
+
+			found = n < MOST_NAME && request_is_unit(word) && strcmp(word + n - 6, ".slice");
+			if (found)
+				strcpy(unit, word);
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void work(void)
+{
+	execv(program, argv);
+	helper_say("failed", program, strerror(errno));
+	_exit(1);
+}
+
+int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i))
+{
+	unsigned int words = 0;
+	char (*units)[MOST_NAME];
+	int ret = -ENOMEM;
+
+	if (starting)
+		return -EBUSY;
+	units = calloc(n + 1, sizeof(*units));
+	argv = calloc(6 + 2 * (n + nr_left), sizeof(*argv));
+	if (units && argv) {
+		argv[words++] = (char *)program;
+		argv[words++] = "end";
+		argv[words++] = SERVICES_FILE;
+		/* The last one is ours. */
+		for (unsigned int i = 0; i <= n; i++) {
+			pid_t pid = i < n ? pid_of(i) : getpid();
+
+			if (!pid || !unit_of(pid, units[i]))
+				continue;
+			argv[words++] = "--keep";
+			argv[words++] = units[i];
+		}
+		for (unsigned int i = 0; i < nr_left; i++) {
+			argv[words++] = "--leave";
+			argv[words++] = left[i];
+		}
+		ret = helper_begin(number, true, work);
+	}
+	free(units);
+	free(argv);
+	return ret;
+}
+
+void services_back(void)
+{
+	if (starting)
+		return;
+	starting = fork();
+	if (!starting) {
+		/* What it has to say is for the journal. */
+		if (helper_begin_anew(2))
+			execl(program, program, "back", SERVICES_FILE, NULL);
+		_exit(trouble("%s: %m", program));
+	}
+	if (starting < 0) {
+		trouble("services are not started again: %m; run '%s back " SERVICES_FILE "'", program);
+		starting = 0;
+	}
+}
+
+void services_reaped(pid_t pid, int status)
+{
+	if (pid != starting)
+		return;
+	starting = 0;
+	if (status)
+		trouble("not all services are started again: '%s back " SERVICES_FILE "' ended with %d; run it by hand",
+			program, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}

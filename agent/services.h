@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Other services of the host end before the jump, and start again if there is none. How that
+ * is done is a program's business (--services; packaging/services is the one for systemd):
+ *
+ *   PROGRAM end FILE [--keep UNIT]... [--leave UNIT]...
+ *	 Ends all but what a VM needs, with the units that are named by --keep; does not wait
+ *	 for those that are named by --leave. Writes into FILE first what is there now. Says
+ *	 what it is at, and how it has ended, as helper.h has it.
+ *   PROGRAM back FILE
+ *	 Starts again what FILE says, and removes FILE.
+ *
+ * As long as there is FILE, something is to be started again: by this agent, or, if this one
+ * is killed, by the next. It is gone after a jump.
+ */
+#ifndef SERVICES_H
+#define SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SERVICES_FILE	"/run/continuo/services"
+
+/* Before all else; @program: NULL if there is none. What an earlier agent has left is done. */
+void services_open(const char *program);
+/* Is there a program for it? */
+bool services_can(void);
+/* Units that are not waited for, until services_forget(). False if there are too many. */
+bool services_leave(const char *unit);
+void services_forget(void);
+
+/* Begin, as the helper: 0 or a negative errno. The units of the @n processes stay, and
+ * ours; 0 is none. */
+int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i));
+/* They start again, and nobody waits for it. */
+void services_back(void);
+/* A process has ended and was waited for. */
+void services_reaped(pid_t pid, int status);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * File systems stand still before the jump: nobody writes to them, and what is on their
+ * disks is clean, as if they were unmounted. Programs that have files open for writing keep
+ * a file system from being made read-only. So it is frozen (FIFREEZE): who writes to it
+ * waits, and notices nothing if it is thawed again. One that cannot be frozen (FAT) is made
+ * read-only; if that cannot be done either, it is left as it is, written back.
+ *
+ * Whoever freezes has to thaw: so the process that does it waits for its agent to let go, or
+ * to end, and thaws also when its time is up. A file system that hangs while it is frozen is
+ * waited for by a process of its own, so that all others are thawed in spite of it.
+ */
+#ifndef STILL_H
+#define STILL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct still;
+
+/* In a process that ends with still_keep(). */
+struct still *still_new(void);
+/* A file system by a descriptor of it, which is kept. False if there is no room for it. */
+bool still_add(struct still *still, int fd, const char *where);
+/* Says "done", or why not; does not return. @ms: when all are thawed, whatever happens. */
+void still_keep(struct still *still, uint32_t ms) __attribute__((noreturn));
+
+#endif
