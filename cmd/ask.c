@@ -36,19 +36,24 @@ int ask_trouble(struct continuo *ctx)
 	return trouble("%s", continuo_why(ctx));
 }
 
-uint32_t ask_timeout_or(const struct options *opt, unsigned long s)
+uint32_t ask_timeout_of(const struct options *opt, enum option_id id, const char *name, unsigned long s)
 {
-	const char *text = opt->given[OPT_TIMEOUT];
+	const char *text = opt->given[id];
 	char *end;
 
 	if (text) {
 		s = strtoul(text, &end, 10);
 		if (*text < '0' || *text > '9' || *end || !s || s > MOST_TIMEOUT_S) {
-			trouble("--timeout %s: that is not a number of 1 to %d seconds", text, MOST_TIMEOUT_S);
+			trouble("--%s %s: that is not a number of 1 to %d seconds", name, text, MOST_TIMEOUT_S);
 			return 0;
 		}
 	}
 	return s * 1000;
+}
+
+uint32_t ask_timeout_or(const struct options *opt, unsigned long s)
+{
+	return ask_timeout_of(opt, OPT_TIMEOUT, "timeout", s);
 }
 
 uint32_t ask_timeout(const struct options *opt)

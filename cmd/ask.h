@@ -14,6 +14,8 @@ struct continuo *ask_begin(const struct options *opt, bool must);
 /* As trouble(), with what continuo_why() says. */
 int ask_trouble(struct continuo *ctx);
 /* The time-out that was given, in ms; 0 if that is none, which was said. */
+/* The same of another option, by its name. */
+uint32_t ask_timeout_of(const struct options *opt, enum option_id id, const char *name, unsigned long s);
 uint32_t ask_timeout(const struct options *opt);
 /* As above, with a default of @s seconds. */
 uint32_t ask_timeout_or(const struct options *opt, unsigned long s);

@@ -16,6 +16,9 @@
 #include "next.h"
 #include "steps.h"
 
+/* systemd gives a service 90 s if it does not say otherwise, and kills it then. */
+#define SERVICES_TIMEOUT_S	120
+
 struct update {
 	const struct options *opt;
 	struct continuo *ctx;
@@ -24,6 +27,7 @@ struct update {
 	struct steps steps;
 	struct next next;
 	uint32_t timeout;
+	uint32_t services_timeout;	/* 0: they do not end */
 	unsigned int registered;
 	bool dry, partly, taken;
 	unsigned int begun;		/* steps of the agent's */
@@ -97,6 +101,7 @@ static const struct {
 	const char *step, *does;
 } steps[] = {
 	{ "sync", "write back all files, while the VMs run" },
+	{ "services", "other services end, and what nobody uses is unmounted; files are written back once more" },
 	{ "preserve", "every VM preserves its memory and devices" },
 	{ "suspend", "every VM stops its virtual CPUs" },
 	{ "flush", "write back what was written since" },
@@ -179,6 +184,26 @@ static int leave_named(struct update *u)
 /* --- the agent's part --- */
 
 /*
+ * Below a service manager the agent knows a program that ends services. Without one the jump
+ * is at once; an agent that is too old for it must not do that without being told to.
+ */
+static int ask_for_services(struct update *u)
+{
+	int ret;
+
+	if (!u->services_timeout || u->dry)
+		return EXIT_FINE;
+	ret = continuo_update_services(u->ctx, u->services_timeout);
+	if (ret == -EOPNOTSUPP)
+		return trouble("the agent is older than this program, and cannot end services: restart it, or give --now");
+	if (ret == -ENODEV) {
+		fprintf(stderr, "continuo: no service ends before the jump, since the agent knows no program for it (its option --services)\n");
+		ret = 0;
+	}
+	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
+}
+
+/*
  * The operator has changed his mind: the agent undoes it, and says so to the main thread.
  * It hears us on another connection.
  */
@@ -231,9 +256,11 @@ static int ask_to_go(struct update *u)
 	if (u->dry) {
 		/* Up to the jump, with what is in between of no interest to anybody. */
 		for (size_t i = 0; i < STEPS; i++)
-			if (strcmp(steps[i].step, "undo") && strcmp(steps[i].step, "count") &&
+			if ((u->services_timeout || strcmp(steps[i].step, "services")) &&
+			    strcmp(steps[i].step, "undo") && strcmp(steps[i].step, "count") &&
 			    strcmp(steps[i].step, "seal"))
-				steps_begin(&u->steps, steps[i].step, "%s, within %u s", steps[i].does, u->timeout / 1000);
+				steps_begin(&u->steps, steps[i].step, "%s, within %u s", steps[i].does,
+					    (strcmp(steps[i].step, "services") ? u->timeout : u->services_timeout) / 1000);
 		return EXIT_FINE;
 	}
 	ret = continuo_update_go(u->ctx, u->timeout, flags, listen_to, u);
@@ -262,6 +289,8 @@ static int go(struct update *u)
 		ret = next_load(&u->next);
 	if (!ret)
 		ret = leave_named(u);
+	if (!ret)
+		ret = ask_for_services(u);
 	if (!ret)
 		ret = ask_to_go(u);
 	return ret;
@@ -310,6 +339,8 @@ static int wrong_options(const struct options *opt)
 		return trouble("--initrd, --append and --reuse-cmdline are of an image: give --kernel FILE, too");
 	if (opt->given[OPT_KERNEL] && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
 		return trouble("update takes --append LINE or --reuse-cmdline, one of them");
+	if (opt->given[OPT_NOW] && opt->given[OPT_SERVICES_TIMEOUT])
+		return trouble("--services-timeout is for services that end, and with --now none does: give one of them");
 	return EXIT_FINE;
 }
 
@@ -326,6 +357,11 @@ int cmd_update(const struct options *opt)
 
 	if (!u.timeout)
 		return EXIT_USAGE;
+	if (!opt->given[OPT_NOW]) {
+		u.services_timeout = ask_timeout_of(opt, OPT_SERVICES_TIMEOUT, "services-timeout", SERVICES_TIMEOUT_S);
+		if (!u.services_timeout)
+			return EXIT_USAGE;
+	}
 	if (wrong_options(opt))
 		return EXIT_USAGE;
 	u.o = model_new("update");
