@@ -807,13 +807,15 @@ void decide_time(struct decide *d)
 			act(d, &(struct action){ .kind = ACT_DISCONNECT, .client = d->owner });
 	}
 	if (d->helper_us && d->now_us >= d->helper_us) {
-		bool services = d->step == STEP_SERVICES;
+		char at[340] = "";
 
-		snprintf(why, sizeof(why), "%s within %u s%s%s%s%s%s",
-			 services ? "services have not ended" : "files are not written back",
-			 (services ? d->services_ms : d->timeout_ms) / 1000, *d->helper_at ? ": " : "",
-			 d->helper_at, *d->helper_at ? " hangs; see to it, or go on without it (--leave " : "",
-			 d->helper_at, *d->helper_at ? ")" : "");
+		if (*d->helper_at)
+			snprintf(at, sizeof(at), ": %s hangs; see to it, or go on without it (--leave %s)",
+				 d->helper_at, d->helper_at);
+		if (d->step == STEP_SERVICES)
+			snprintf(why, sizeof(why), "services have not ended within %u s%s", d->services_ms / 1000, at);
+		else
+			snprintf(why, sizeof(why), "files are not written back within %u s%s", d->timeout_ms / 1000, at);
 		give_up(d, ETIMEDOUT, why);
 	}
 	if (!d->phase.on || d->now_us < d->phase.deadline_us)

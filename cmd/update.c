@@ -191,13 +191,17 @@ static int ask_for_services(struct update *u)
 {
 	int ret;
 
-	if (!u->services_timeout || u->dry)
+	if (!u->services_timeout)
 		return EXIT_FINE;
 	ret = continuo_update_services(u->ctx, u->services_timeout);
+	/* In a dry run nothing has begun: it is refused for that, if for nothing else. */
+	if (u->dry && ret == -EINVAL)
+		return EXIT_FINE;
 	if (ret == -EOPNOTSUPP)
 		return trouble("the agent is older than this program, and cannot end services: restart it, or give --now");
 	if (ret == -ENODEV) {
 		fprintf(stderr, "continuo: no service ends before the jump, since the agent knows no program for it (its option --services)\n");
+		u->services_timeout = 0;
 		ret = 0;
 	}
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
