@@ -71,9 +71,9 @@ class Run:
     """One machine from start to power-off, and what the referee has on it."""
 
     def __init__(self, machine, iommu, nic=True, sound=True, bystander=False, behind="bus", append="",
-                 extra=(), rate=None, tenants=False, messages=False, **options):
+                 extra=(), rate=None, tenants=False, messages=False, ready_s=60, **options):
         """extra: more of QEMU's arguments; rate: frames/s; tenants: each device is another process's;
-        messages: the network device asks for an interrupt with each frame, see frames.py; options:
+        messages: the network device asks for an interrupt with each frame, see frames.py; ready_s: until the devices are in use; options:
         further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, nic, sound, messages
         self.traced = True                          # all of the devices' DMA is in the log
@@ -91,11 +91,11 @@ class Run:
             append=f"{machine.platform.early_console} rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         if tenants:
-            sounding = machine.wait("ready", timeout_s=60, nic="")
-            self.ready = {**machine.wait("ready", timeout_s=60, audio=""),
+            sounding = machine.wait("ready", timeout_s=ready_s, nic="")
+            self.ready = {**machine.wait("ready", timeout_s=ready_s, audio=""),
                           **{key: sounding[key] for key in ("audio", "audio_writes", "host_ns", "host_real_ns")}}
         else:
-            self.ready = machine.wait("ready", timeout_s=60)
+            self.ready = machine.wait("ready", timeout_s=ready_s)
         machine.figures["iommu"] = iommu
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
         if bystander:

@@ -8,6 +8,11 @@
  *   guest vm NAME   a unit with LUOSession=vm, which opens no device itself
  *   guest taken     a VM that the agent has started
  *   guest hold      has /dev/liveupdate until the end, through systemd's shutdown
+ *   guest disks     are the file systems of both disks clean? Before they are mounted
+ *   guest writer    a service that writes to its file system until it is stopped, and then "ended"
+ *   guest disk      writes to the file system of a VM's disk, for ever
+ *   guest stubborn  a service that does not stop
+ *   guest say WHAT  an event of that name
  *
  * Events go to the second serial port, as those of the other guests.
  */
@@ -333,6 +338,81 @@ static void hold(void)
 		pause();
 }
 
+/* --- services that an orderly update ends, or not --- */
+
+/* Linux's fs/ext4/ext4.h: where what is in the superblock, which is at 1024. */
+enum { EXT4_MAGIC = 0x38, EXT4_STATE = 0x3a, EXT4_INCOMPAT = 0x60, EXT4_NEEDS_RECOVERY = 4 };
+
+static void disks(void)
+{
+	static const char *const disk[][2] = { { "/dev/vda", "/disk/data" }, { "/dev/vdb", "/disk/vm" } };
+
+	mkdir("/disk", 0755);
+	for (size_t i = 0; i < sizeof(disk) / sizeof(disk[0]); i++) {
+		int fd = open(disk[i][0], O_RDONLY | O_CLOEXEC);
+		unsigned char b[1024] = {};
+
+		if (fd < 0 || pread(fd, b, sizeof(b), 1024) != sizeof(b))
+			die("%s: %m", disk[i][0]);
+		close(fd);
+		emit("disk", ",\"stage\":%d,\"name\":\"%s\",\"magic\":%d,\"state\":%d,\"needs_recovery\":%d", stage(), disk[i][1],
+		     b[EXT4_MAGIC] | b[EXT4_MAGIC + 1] << 8, b[EXT4_STATE] | b[EXT4_STATE + 1] << 8,
+		     !!(b[EXT4_INCOMPAT] & EXT4_NEEDS_RECOVERY));
+		/* There is no udev: a unit with a path in /dev would wait for one to announce it. */
+		if (symlink(disk[i][0], disk[i][1]) && errno != EEXIST)
+			die("%s: %m", disk[i][1]);
+	}
+}
+
+/* What a file ends with. */
+static void say_end(const char *who, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char end[7] = "";
+
+	if (fd >= 0 && lseek(fd, -6, SEEK_END) >= 0 && read(fd, end, 6) == 6 && end[5] == '\n')
+		end[5] = 0;
+	emit(who, ",\"stage\":%d,\"found\":%d,\"last\":\"%s\"", stage(), fd >= 0, !strcmp(end, "ended") ? end : "");
+	if (fd >= 0)
+		close(fd);
+}
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static void write_on(const char *who, const char *path)
+{
+	struct sigaction action = { .sa_handler = stop };
+	int fd;
+
+	say_end(who, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die("%s: %m", path);
+	sigaction(SIGTERM, &action, NULL);
+	while (!stopped) {
+		if (write(fd, "going\n", 6) != 6)
+			die("%s: %m", path);
+		usleep(10000);
+	}
+	if (write(fd, "ended\n", 6) != 6)
+		die("%s: %m", path);
+	emit("ended", ",\"who\":\"%s\"", who);
+}
+
+static void stubborn(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	emit("stubborn", "%s", "");
+	for (;;)
+		pause();
+}
+
 /* --- guest drive --- */
 
 static int run(const char *command)
@@ -618,6 +698,16 @@ int main(int argc, char **argv)
 		vm(argv[2]);
 	else if (argc == 2 && !strcmp(argv[1], "hold"))
 		hold();
+	else if (argc == 2 && !strcmp(argv[1], "disks"))
+		disks();
+	else if (argc == 2 && !strcmp(argv[1], "writer"))
+		write_on("writer", "/srv/data/log");
+	else if (argc == 2 && !strcmp(argv[1], "disk"))
+		write_on("vm_disk", "/srv/vm/log");
+	else if (argc == 2 && !strcmp(argv[1], "stubborn"))
+		stubborn();
+	else if (argc == 3 && !strcmp(argv[1], "say"))
+		emit(argv[2], ",\"stage\":%d", stage());
 	else if (argc == 2 && !strcmp(argv[1], "taken"))
 		emit("taken", ",\"stage\":%d", stage());
 	else if (argc == 2 && !strcmp(argv[1], "drive") && stage() == 1)

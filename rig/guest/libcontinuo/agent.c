@@ -84,10 +84,11 @@ void agent_ask(struct continuo *ctx)
 	uint64_t end = now_us() + 10000000;
 	int ret;
 
-	if (!agent)
+	/* agent_unit=1: a service manager starts it. */
+	if (!agent && !opt_num("agent_unit", 0))
 		start();
 	while ((ret = continuo_agent(ctx, AGENT_SOCKET)) < 0) {
-		if (waitpid(agent, NULL, WNOHANG) == agent)
+		if (agent && waitpid(agent, NULL, WNOHANG) == agent)
 			die("the agent has ended");
 		if (now_us() > end)
 			die("the agent: %s", continuo_why(ctx));

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+An update below systemd as process 1 ends the services of the host in their order, and what VMs
+use stays: two file systems are clean in the next kernel, and no frame is lost.
+"""
+
+import os
+import shutil
+import subprocess
+
+from rig.cases import systemd
+from rig.cases.command import continuo, program
+from rig.cases.library import agent_files
+from rig.cases.operator import TENANTS, states, vms_of
+from rig.lib import initramfs
+from rig.lib.case import Case
+from rig.lib.machine import Failed, Skipped
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
+
+TOP = systemd.TOP
+DISK_BYTES = 64 << 20
+EXT4_MAGIC = 0xef53
+EXT4_VALID_FS = 1
+
+AGENT = "--agent /tmp/agent.sock"
+UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
+
+MOUNT = """[Unit]
+Requires=disks.service
+After=disks.service
+[Mount]
+What=/disk/{name}
+Where=/srv/{name}
+Type=ext4
+"""
+SERVICE = "[Unit]\n{unit}\n[Service]\n{service}\n"
+UNITS = {
+    # Before anything of the disks is mounted.
+    "disks.service": SERVICE.format(unit="DefaultDependencies=no", service="Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/guest disks"),
+    "srv-data.mount": MOUNT.format(name="data"),
+    "srv-vm.mount": MOUNT.format(name="vm"),
+    "writer.service": SERVICE.format(unit="RequiresMountsFor=/srv/data", service="ExecStart=/usr/bin/guest writer"),
+    "stubborn.service": SERVICE.format(unit="After=writer.service", service="ExecStart=/usr/bin/guest stubborn\nTimeoutStopSec=infinity"),
+    # What the VMs use: it stays since their unit wants it.
+    "bridge.service": SERVICE.format(unit="", service="Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/guest say bridge\n"
+                                                     "ExecStop=/usr/bin/guest say bridge_gone"),
+    "disk.service": SERVICE.format(unit="RequiresMountsFor=/srv/vm", service="ExecStart=/usr/bin/guest disk"),
+    "vms.service": SERVICE.format(unit="Requires=bridge.service disk.service\nAfter=bridge.service disk.service continuo-agent.service\n"
+                                       "RequiresMountsFor=/tmp", service="ExecStart=/usr/bin/init"),
+    # In place of what the package has in /run: the rig's tenants expect it there.
+    "continuo-agent.service.d/rig.conf":
+        "[Unit]\nRequiresMountsFor=/tmp\n[Service]\nReadWritePaths=/tmp\nExecStart=\n"
+        "ExecStart=/usr/sbin/continuo-agent --services /usr/lib/continuo/services --socket /tmp/agent.sock --group vmm "
+        "--record /tmp/update.json --list /tmp/vms --takeover /usr/bin/init\n",
+    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.service writer.service stubborn.service\n",
+}
+
+
+def disks(machine):
+    """Two of them, and QEMU's arguments for them."""
+    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin")
+    if not mkfs:
+        raise Skipped("no mkfs.ext4 (package e2fsprogs)")
+    out = []
+    for slot, name in ((8, "data"), (9, "vm")):
+        path = machine.path(f"{name}.img")
+        with open(path, "wb") as f:
+            f.truncate(DISK_BYTES)
+        subprocess.run([mkfs, "-q", "-F", path], check=True)
+        out += ["-drive", f"file={name}.img,if=none,id={name},format=raw", "-device", f"virtio-blk-pci,drive={name},addr={slot}.0,romfile="]
+    return out
+
+
+def files(machine):
+    """The initramfs: systemd's root is in it, with the rig's program as a service."""
+    guest = systemd.guest()
+    packaging = f"{TOP}/packaging"
+    inside = {"/usr/bin/guest": guest, "/srv/data/": b"", "/srv/vm/": b"", **agent_files(), **program()}
+    with open(f"{machine.programs}/init", "rb") as f:
+        inside["/usr/bin/init"] = f.read()
+    for to, source in {
+            "/usr/lib/continuo/services": "services", "/usr/lib/continuo/keep": "keep",
+            "/usr/lib/systemd/system/continuo-agent.service": "debian/continuo.continuo-agent.service",
+            "/usr/lib/systemd/system/continuo-update.target": "debian/continuo.continuo-update.target",
+            "/usr/lib/systemd/system/continuo-back.target": "debian/continuo.continuo-back.target"}.items():
+        with open(f"{packaging}/{source}", "rb") as f:
+            inside[to] = f.read()
+    inside |= {f"/etc/systemd/system/{name}": text.encode() for name, text in UNITS.items()}
+    # The folders of a cpio archive are in it twice; the second one changes nothing.
+    return {"/init": guest, "/root.cpio": systemd.base() + initramfs.archive(inside)}
+
+
+def heard(machine, since, ev, **members):
+    """Where an event is, from there on; or None."""
+    return next((i for i, e in enumerate(machine.events) if i >= since and e["ev"] == ev and
+                 all(e.get(k) == v for k, v in members.items())), None)
+
+
+def must_be(machine, since, *events):
+    """These events, in this order."""
+    for ev, members in events:
+        at = heard(machine, since, ev, **members)
+        if at is None:
+            raise Failed(f"there is no {ev} with {members} where one has to be")
+        since = at + 1
+
+
+@guarded
+def orderly(machine, begin):
+    """
+    First a service does not stop: it is named, the update is undone, and the services that had
+    ended run again. Then it is left: the others end, and the VMs go over.
+    Not seen to fail yet. To see it: without the freeze (agent/still.c) the disk of the VM has to
+    need recovery; with --now that of the writer, too.
+    """
+    run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine), memory="4G",
+                append="rig.tenants=1 rig.library=replace rig.debugfs=0 rig.agent_unit=1 kho_scratch=32M,64M,512M "
+                       "printk.devkmsg=on systemd.log_target=kmsg systemd.show_status=0",
+                quiet_s=120, limit_s=1200)
+    for who in ("vm-nic", "vm-audio"):
+        machine.wait("tenant_ready", who=who, timeout_s=120)
+    machine.wait("writer", stage=1, timeout_s=60)
+    machine.wait("stubborn", timeout_s=60)
+    idle = dict.fromkeys(TENANTS, "idle")
+    states(run, idle)
+    run.rest(STEADY_S)
+
+    since = len(machine.events)
+    status, data = continuo(machine, f"{UPDATE} --timeout 60 --services-timeout 15 update")
+    if status != 3 or data["outcome"] != "undone":
+        raise Failed(f"an update with a service that does not stop ends with {status}: {data}")
+    if "stubborn.service hangs" not in machine.console():
+        raise Failed("the service that does not stop is not named")
+    must_be(machine, since, ("ended", {"who": "writer"}))
+    # It has found what it had written: it was started again on the same file system.
+    machine.wait("writer", since=since, last="ended", timeout_s=60)
+    if heard(machine, since, "obeyed", want="preserve") is not None:
+        raise Failed("a VM was asked, although services had not ended")
+    states(run, idle)
+
+    since, start = len(machine.events), wall_us()
+    machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 60 --leave stubborn.service update")
+    machine.wait("boot", stage=2, since=since, timeout_s=300)
+    for who in ("vm-nic", "vm-audio"):
+        end = machine.wait("tenant_back", who=who, since=since, timeout_s=240)
+    run.updates.append((start, end["host_real_ns"] // 1000))
+    must_be(machine, since, ("ended", {"who": "writer"}), ("obeyed", {"want": "preserve"}), ("obeyed", {"want": "suspend"}),
+            ("boot", {"stage": 2}))
+    gone = [e for e in machine.events if e["ev"] == "bridge_gone" or (e["ev"] == "ended" and e["who"] == "vm_disk")]
+    if gone:
+        raise Failed(f"what the VMs use has ended before the jump: {gone}")
+    for name in ("/disk/data", "/disk/vm"):
+        disk = machine.wait("disk", stage=2, name=name, timeout_s=120)
+        machine.figures[f"needs_recovery_{name.rpartition('/')[2]}"] = disk["needs_recovery"]
+        if (disk["magic"], disk["state"] & EXT4_VALID_FS, disk["needs_recovery"]) != (EXT4_MAGIC, EXT4_VALID_FS, 0):
+            raise Failed(f"{name} is not clean in the next kernel: {disk}")
+    machine.wait("writer", stage=2, last="ended", timeout_s=120)
+    machine.wait("vm_disk", stage=2, found=1, timeout_s=120)
+    status, report = continuo(machine, "--record /tmp/update.json report")
+    if status or report["outcome"] != "complete" or vms_of(report) != dict.fromkeys(TENANTS, "taken over"):
+        raise Failed(f"continuo report ends with {status}: {report}")
+    machine.figures["report"] = report
+    run.rest(AFTER_S)
+    states(run, idle)
+    run.stop()
+    clean(run)
+    check = shutil.which("e2fsck", path="/usr/sbin:/sbin:/usr/bin")
+    for name in ("data", "vm") if check else ():
+        # The rig has switched off without unmounting: the journal may be replayed, and nothing else is to be wrong.
+        if subprocess.run([check, "-f", "-y", machine.path(f"{name}.img")], stdout=subprocess.DEVNULL, check=False).returncode > 1:
+            raise Failed(f"e2fsck finds errors on the disk {name}")
+    for name in ("data", "vm"):
+        os.unlink(machine.path(f"{name}.img"))
+
+
+CASES = [
+    Case("systemd-orderly", "below systemd services end before the jump, file systems are clean, no frame is lost", bind(orderly),
+         kernel="systemd"),
+]
