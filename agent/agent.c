@@ -32,6 +32,7 @@
 #include "request.h"
 #include "services.h"
 #include "sessions.h"
+#include "still.h"
 #include "systemd.h"
 #include "talk.h"
 #include "update.h"
@@ -248,7 +249,7 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		list(&who);
 		break;
 	case VERB_REGISTER:
-		update_register(&who, req.name);
+		update_register(&who, req.name, req.process);
 		break;
 	case VERB_DONE:
 		update_answer(&who, req.number, NULL);
@@ -695,6 +696,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return EXIT_TROUBLE;
 	arrive();
+	still_again(STILL_FILE);
 	services_open(services);
 	systemd_ready();
 	ret = run(fd);

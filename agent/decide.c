@@ -143,6 +143,14 @@ static struct vm *unready(struct decide *d, enum vm_state ready)
 	return NULL;
 }
 
+static struct vm *in_state(struct decide *d, enum vm_state state)
+{
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (d->vm[i].state == state)
+			return &d->vm[i];
+	return NULL;
+}
+
 /* --- phases: all VMs, or one, are asked something --- */
 
 static void next_step(struct decide *d, enum step step);
@@ -380,6 +388,13 @@ static void next_step(struct decide *d, enum step step)
 		begin_helper(d, ACT_SYNC, d->timeout_ms, 0);
 		break;
 	case STEP_SERVICES:
+		v = in_state(d, VM_AWAY);
+		if (v) {
+			snprintf(why, sizeof(why), "VM %s: it has not registered again since the agent was started again, and "
+				 "services that end could end it; wait until it has, or leave it", v->name);
+			give_up(d, EAGAIN, why);
+			break;
+		}
 		d->ended = true;
 		begin_helper(d, ACT_SERVICES, d->services_ms, 0);
 		break;
@@ -758,6 +773,16 @@ void decide_abort(struct decide *d, int client)
 
 /* --- what happens --- */
 
+/* Nobody has asked it yet; an update that it was lost to must not come to its jump. */
+static void ended_with_services(struct decide *d, const struct vm *v)
+{
+	char why[400];
+
+	snprintf(why, sizeof(why),
+		 "VM %s: it has ended while services ended; if that is why, name its unit in /etc/continuo/keep", v->name);
+	give_up(d, ECANCELED, why);
+}
+
 void decide_gone(struct decide *d, int client)
 {
 	for (unsigned int i = 0; i < d->vms; i++) {
@@ -778,7 +803,10 @@ void decide_gone(struct decide *d, int client)
 			/* It can have died between an order that came too late and its undo. */
 			if (v->want == CONTINUO_WANT_UNDO)
 				release(d, v);
-			forget(d, v);
+			if (d->ended && d->step != STEP_UNDO)
+				ended_with_services(d, v);
+			else
+				forget(d, v);
 		}
 		break;
 	}

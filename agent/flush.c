@@ -12,15 +12,14 @@
 #include "helper.h"
 #include "still.h"
 
-#define MOST_LEFT	16
 #define MOST_PATH	256
 
-static char left[MOST_LEFT][MOST_PATH];
+static char left[FLUSH_MOST_LEFT][MOST_PATH];
 static unsigned int nr_left;
 
 bool flush_leave(const char *path)
 {
-	if (nr_left == MOST_LEFT || strlen(path) >= MOST_PATH)
+	if (nr_left == FLUSH_MOST_LEFT || strlen(path) >= MOST_PATH)
 		return false;
 	strcpy(left[nr_left++], path);
 	return true;
@@ -29,6 +28,11 @@ bool flush_leave(const char *path)
 void flush_forget(void)
 {
 	nr_left = 0;
+}
+
+const char *flush_left(unsigned int i)
+{
+	return i < nr_left ? left[i] : NULL;
 }
 
 static bool is_left(const char *path)
@@ -98,7 +102,7 @@ static void work_and_keep_still(void)
 	struct still *still = still_new();
 
 	write_back(still);
-	still_keep(still, still_ms);
+	still_keep(still, STILL_FILE, still_ms);
 }
 
 /* --- in the agent --- */

@@ -10,8 +10,11 @@
 #include <stdint.h>
 
 /* Mount points that are left out, until flush_forget(). False if there are too many. */
+#define FLUSH_MOST_LEFT	16
 bool flush_leave(const char *path);
 void flush_forget(void);
+/* The i-th of them, or NULL. */
+const char *flush_left(unsigned int i);
 
 /*
  * Begin: 0 or a negative errno. @ms: 0; or, when all is written back, keep the file systems as

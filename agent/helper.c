@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,16 +61,21 @@ bool helper_begin_anew(int out)
 
 int helper_begin(uint32_t number, bool killed, void (*work)(void))
 {
+	pid_t pid, agent = getpid();
 	int ends[2];
-	pid_t pid;
 
 	helper_left();
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
 	pid = fork();
 	if (!pid) {
-		if (killed)
+		if (killed) {
 			setpgid(0, 0);
+			/* An agent that is killed cannot kill it. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != agent)
+				_exit(1);
+		}
 		if (helper_begin_anew(ends[1]))
 			work();
 		_exit(1);

@@ -13,11 +13,11 @@
 #include "registry.h"
 #include "talk.h"
 
-/* @began: its start time, since numbers of processes come again. */
+/* @began, @other_began: start times, since numbers of processes come again. */
 struct process {
 	char name[CONTINUO_SESSION_NAME];
-	pid_t pid;
-	unsigned long long began;
+	pid_t pid, other;
+	unsigned long long began, other_began;
 };
 
 static struct process process[MOST_VMS];
@@ -68,12 +68,27 @@ static struct process *note(const char *name, pid_t pid, unsigned long long time
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->pid = pid;
 	p->began = time;
+	p->other = 0;
 	return p;
 }
 
-void registry_note(const char *name, pid_t pid)
+void registry_note(const char *name, pid_t pid, pid_t other)
 {
-	note(name, pid, pid ? began(pid) : 0);
+	struct process *p = note(name, pid, pid ? began(pid) : 0);
+
+	if (p && other) {
+		p->other = other;
+		p->other_began = began(other);
+	}
+}
+
+pid_t registry_other(const char *name)
+{
+	const struct process *p = find(name);
+
+	if (!p || !p->other)
+		return 0;
+	return p->other_began && began(p->other) == p->other_began ? p->other : -1;
 }
 
 pid_t registry_pid(const char *name)

@@ -14,10 +14,12 @@
  * agent could not keep its list, for one of the name VM_UNKNOWN.
  */
 void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
-/* Whose process is it? 0 if that is not known. */
-void registry_note(const char *name, pid_t pid);
-/* 0 if it is not known. */
+/* Whose process is it, and which other one belongs to it? 0 if that is not known, or none does. */
+void registry_note(const char *name, pid_t pid, pid_t other);
+/* 0 if it is not known, or has ended. */
 pid_t registry_pid(const char *name);
+/* 0 if there is none; -1 if it has ended. An earlier agent's list does not say it. */
+pid_t registry_other(const char *name);
 /* As far as it is known. */
 bool registry_lives(const char *name);
 /* Write it anew: the @n names and users that @of gives. False if it cannot be kept. */

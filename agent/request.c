@@ -107,6 +107,8 @@ static char *parse_fields(char *at, struct request *req)
 			break;
 		if (!strcmp(word, "silent=leave"))
 			req->leave_silent = true;
+		else if (!strncmp(word, "process=", 8) && strlen(word + 8) < 10 && strspn(word + 8, "0123456789") == strlen(word + 8))
+			req->process = atoi(word + 8);
 		if (word == at)
 			return NULL;
 		word[-1] = 0;

@@ -40,12 +40,14 @@ enum verb {
  * @name:   Of the session, as the kernel knows it; "" if the verb has none.
  * @number: Milliseconds, a version, or the number of an order; 0 if the verb has none.
  * @text:   Why something failed; a mount point, or a unit of systemd's; or "".
+ * @process: Of "register": the field process=; 0 without it.
  * @leave_silent: Of "go": the field silent=leave.
  */
 struct request {
 	enum verb verb;
 	char name[CONTINUO_SESSION_NAME];
 	uint32_t number;
+	pid_t process;
 	bool leave_silent;
 	char text[REQUEST_MOST + 1];
 };

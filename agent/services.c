@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "flush.h"
 #include "helper.h"
 #include "request.h"
 #include "services.h"
@@ -19,14 +20,15 @@ static const char *program;
 static char left[MOST_LEFT][MOST_NAME];
 static unsigned int nr_left;
 static pid_t starting;		/* it starts them again; 0 if none does */
+static bool again;		/* once more when that has ended: there may be more by now */
 /* For the helper. */
 static char **argv;
 
 void services_open(const char *path)
 {
 	program = path;
-	/* The agent before this one was killed in the middle of an update. */
-	if (program && !access(SERVICES_FILE, F_OK))
+	/* The agent before this one may have been killed in the middle of an update, and what it began may still run. */
+	if (program)
 		services_back();
 }
 
@@ -48,13 +50,17 @@ void services_forget(void)
 	nr_left = 0;
 }
 
-/* Of the service manager of the system; one that a user's service manager has is in his. */
+/*
+ * Of the service manager of the system; one that a user's service manager has is in his. "" for a
+ * process that is in none. False if there is no such process.
+ */
 static bool unit_of(pid_t pid, char unit[MOST_NAME])
 {
 	char path[64], line[1024], *word, *save;
 	bool found = false;
 	FILE *f;
 
+	unit[0] = 0;
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
 	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof(line), f)) {
@@ -72,7 +78,7 @@ static bool unit_of(pid_t pid, char unit[MOST_NAME])
 	}
 	if (f)
 		fclose(f);
-	return found;
+	return f;
 }
 
 static void work(void)
@@ -82,35 +88,52 @@ static void work(void)
 	_exit(1);
 }
 
-int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i))
+/* The arguments of the program; 0, or -ESRCH and @unknown. */
+static int arguments(unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker, char (*units)[MOST_NAME],
+		     unsigned int *unknown)
 {
 	unsigned int words = 0;
+	const char *path;
+
+	argv[words++] = (char *)program;
+	argv[words++] = "end";
+	argv[words++] = SERVICES_FILE;
+	for (unsigned int i = 0; i < n + 2; i++) {
+		pid_t pid = i < n ? pid_of(i) : i == n ? getpid() : asker;
+
+		if (!pid)
+			continue;
+		if (!unit_of(pid, units[i]) && i < n) {
+			*unknown = i;
+			return -ESRCH;
+		}
+		if (!units[i][0])
+			continue;
+		argv[words++] = "--keep";
+		argv[words++] = units[i];
+	}
+	for (unsigned int i = 0; i < nr_left; i++) {
+		argv[words++] = "--leave";
+		argv[words++] = left[i];
+	}
+	for (unsigned int i = 0; (path = flush_left(i)); i++) {
+		argv[words++] = "--leave";
+		argv[words++] = (char *)path;
+	}
+	return 0;
+}
+
+int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker,
+		 unsigned int *unknown)
+{
 	char (*units)[MOST_NAME];
 	int ret = -ENOMEM;
 
-	if (starting)
-		return -EBUSY;
-	units = calloc(n + 1, sizeof(*units));
-	argv = calloc(6 + 2 * (n + nr_left), sizeof(*argv));
-	if (units && argv) {
-		argv[words++] = (char *)program;
-		argv[words++] = "end";
-		argv[words++] = SERVICES_FILE;
-		/* The last one is ours. */
-		for (unsigned int i = 0; i <= n; i++) {
-			pid_t pid = i < n ? pid_of(i) : getpid();
-
-			if (!pid || !unit_of(pid, units[i]))
-				continue;
-			argv[words++] = "--keep";
-			argv[words++] = units[i];
-		}
-		for (unsigned int i = 0; i < nr_left; i++) {
-			argv[words++] = "--leave";
-			argv[words++] = left[i];
-		}
-		ret = helper_begin(number, true, work);
-	}
+	/* It waits for one that still starts what an update before has ended. */
+	units = calloc(n + 2, sizeof(*units));
+	argv = calloc(8 + 2 * (n + nr_left + FLUSH_MOST_LEFT), sizeof(*argv));
+	if (units && argv)
+		ret = arguments(n, pid_of, asker, units, unknown) ?: helper_begin(number, true, work);
 	free(units);
 	free(argv);
 	return ret;
@@ -118,8 +141,10 @@ int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i
 
 void services_back(void)
 {
-	if (starting)
+	if (starting) {
+		again = true;
 		return;
+	}
 	starting = fork();
 	if (!starting) {
 		/* What it has to say is for the journal. */
@@ -141,4 +166,8 @@ void services_reaped(pid_t pid, int status)
 	if (status)
 		trouble("not all services are started again: '%s back " SERVICES_FILE "' ended with %d; run it by hand",
 			program, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	if (again) {
+		again = false;
+		services_back();
+	}
 }

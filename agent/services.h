@@ -8,7 +8,8 @@
  *	 for those that are named by --leave. Writes into FILE first what is there now. Says
  *	 what it is at, and how it has ended, as helper.h has it.
  *   PROGRAM back FILE
- *	 Starts again what FILE says, and removes FILE.
+ *	 When no "end" runs any more: starts again what FILE says, and removes FILE. Nothing if
+ *	 there is none.
  *
  * As long as there is FILE, something is to be started again: by this agent, or, if this one
  * is killed, by the next. It is gone after a jump.
@@ -30,9 +31,14 @@ bool services_can(void);
 bool services_leave(const char *unit);
 void services_forget(void);
 
-/* Begin, as the helper: 0 or a negative errno. The units of the @n processes stay, and
- * ours; 0 is none. */
-int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i));
+/*
+ * Begin, as the helper. The units of the @n processes stay (0 is none), and ours, and that of @asker
+ * if it is there. What flush_leave() was told is not waited for, either. 0; -ESRCH if
+ * there is no process for the one that @unknown is set to; another negative errno if there can
+ * be no helper.
+ */
+int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker,
+		 unsigned int *unknown);
 /* They start again, and nobody waits for it. */
 void services_back(void);
 /* A process has ended and was waited for. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <linux/mount.h>
 #include <poll.h>
 #include <signal.h>
@@ -35,6 +36,8 @@ struct still {
 	unsigned int n;
 	/* It is to be undone: what is frozen after this is thawed by who has frozen it. */
 	atomic_bool over;
+	/* What of them is not as before, for an agent that is started when all of this was killed. */
+	int notes;
 	struct {
 		int fd;
 		dev_t dev;
@@ -107,43 +110,90 @@ static bool make(int fd, const char *how)
 
 /* --- both --- */
 
+static void stays_so(const char *where, const char *how)
+{
+	fprintf(stderr, "continuo-agent: %s stays %s: %s\n", where, how, strerror(errno));
+}
+
+static void go_on(int fd, const char *where, enum state from)
+{
+	if (from == FROZEN && ioctl(fd, FITHAW, 0))
+		stays_so(where, "frozen; fsfreeze -u lets it go on");
+	else if (from == READ_ONLY && !make(fd, "rw"))
+		stays_so(where, "read-only; mount -o remount,rw lets it be written to");
+}
+
 static void thaw(struct still *s, unsigned int i)
 {
-	switch (atomic_exchange(&s->fs[i].state, AS_BEFORE)) {
-	case FROZEN:
-		ioctl(s->fs[i].fd, FITHAW, 0);
-		break;
-	case READ_ONLY:
-		make(s->fs[i].fd, "rw");
-		break;
-	default:
-		break;
-	}
+	go_on(s->fs[i].fd, s->fs[i].where, atomic_exchange(&s->fs[i].state, AS_BEFORE));
+}
+
+/* A note in one piece: "f" of one to be frozen, "r" read-only, "-" neither; and where it is. */
+static bool note(const struct still *s, char what, unsigned int i)
+{
+	char line[sizeof(s->fs[0].where) + 2];
+	int n = snprintf(line, sizeof(line), "%c%s", what, s->fs[i].where) + 1;
+
+	return write(s->notes, line, n) == n;
+}
+
+/*
+ * What has no disk of its own (network and stacked file systems) is no device's, and who uses it
+ * shall not get an error: it is not made read-only.
+ */
+static bool has_device(dev_t dev)
+{
+	return major(dev);
 }
 
 static void freeze(struct still *s, unsigned int i)
 {
-	if (!ioctl(s->fs[i].fd, FIFREEZE, 0))
+	/* Before it is done: nobody who is killed can say that it was. */
+	if (!note(s, 'f', i)) {
+		helper_say("failed", s->fs[i].where, "what is frozen cannot be written down");
+		_exit(1);
+	}
+	if (!ioctl(s->fs[i].fd, FIFREEZE, 0)) {
 		atomic_store(&s->fs[i].state, FROZEN);
 	/* One that somebody else has frozen is his (EBUSY). */
-	else if ((errno == EOPNOTSUPP || errno == ENOTTY) && !is_read_only(s->fs[i].dev) && make(s->fs[i].fd, "ro"))
+	} else if ((errno == EOPNOTSUPP || errno == ENOTTY) && has_device(s->fs[i].dev) &&
+		   !is_read_only(s->fs[i].dev) && note(s, 'r', i) && make(s->fs[i].fd, "ro")) {
 		atomic_store(&s->fs[i].state, READ_ONLY);
+	} else {
+		note(s, '-', i);
+	}
 	if (atomic_load(&s->over))
 		thaw(s, i);
 }
 
-/* What was mounted later can be in a file of what was mounted before: from the last one. */
+static bool is_in_file(dev_t dev)
+{
+	return major(dev) == LOOP_MAJOR;
+}
+
+/*
+ * Those in files of others first. Then from the last one: what was mounted later can be above
+ * what was mounted before.
+ */
 static void freeze_all(struct still *s)
 {
-	for (unsigned int i = s->n; i-- > 0 && !atomic_load(&s->over);) {
-		helper_say("at", s->fs[i].where, "");
-		freeze(s, i);
+	for (int in_file = 1; in_file >= 0; in_file--) {
+		for (unsigned int i = s->n; i-- > 0 && !atomic_load(&s->over);) {
+			if (is_in_file(s->fs[i].dev) != in_file)
+				continue;
+			helper_say("at", s->fs[i].where, "");
+			freeze(s, i);
+		}
 	}
 }
 
+/* What is made writable may take long; nothing that is frozen waits for that. */
 static void thaw_all(struct still *s)
 {
 	atomic_store(&s->over, true);
+	for (unsigned int i = 0; i < s->n; i++)
+		if (atomic_load(&s->fs[i].state) == FROZEN)
+			thaw(s, i);
 	for (unsigned int i = 0; i < s->n; i++)
 		thaw(s, i);
 }
@@ -171,15 +221,64 @@ static void live_long(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-void still_keep(struct still *s, uint32_t ms)
+/* --- an agent that is started --- */
+
+/* Of a note that is not the last one of its file system nothing is to be done. */
+static bool is_last(const char *line, const char *end)
+{
+	for (const char *next = line + strlen(line) + 1; next < end; next += strlen(next) + 1)
+		if (!strcmp(next + 1, line + 1))
+			return false;
+	return true;
+}
+
+static void as_noted(const char *line)
+{
+	int fd;
+
+	if (*line == '-')
+		return;
+	fd = open(line + 1, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* One that goes on already, or was not frozen yet: EINVAL. */
+	if (fd < 0 || (*line == 'f' && ioctl(fd, FITHAW, 0) && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOTTY))
+		stays_so(line + 1, "frozen; fsfreeze -u lets it go on");
+	else if (*line == 'r')
+		go_on(fd, line + 1, READ_ONLY);
+	if (fd >= 0)
+		close(fd);
+}
+
+void still_again(const char *notes)
+{
+	FILE *f = fopen(notes, "re");
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!f)
+		return;
+	/* There is no such byte in it. */
+	n = getdelim(&text, &size, 0x1a, f);
+	for (char *line = text; line < text + n && n > 0; line += strlen(line) + 1)
+		if (*line && is_last(line, text + n))
+			as_noted(line);
+	free(text);
+	fclose(f);
+	unlink(notes);
+}
+
+void still_keep(struct still *s, const char *notes, uint32_t ms)
 {
 	/* Standard output has an error once nobody reads it. */
 	struct pollfd ends[2] = { { .fd = 1 }, { .fd = -1, .events = POLLIN } };
 	uint64_t until = ms_now() + ms, now;
+	bool failed = false;
 	int frozen[2];
 	pid_t pid = -1;
+	char all;
 
-	if (s && !pipe2(frozen, O_CLOEXEC)) {
+	if (s && (s->notes = open(notes, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600)) >= 0 &&
+	    !pipe2(frozen, O_CLOEXEC)) {
 		live_long();
 		pid = fork();
 	}
@@ -190,21 +289,29 @@ void still_keep(struct still *s, uint32_t ms)
 	if (!pid) {
 		close(frozen[0]);
 		freeze_all(s);
-		_exit(0);
+		_exit(write(frozen[1], "", 1) != 1);
 	}
 	close(frozen[1]);
 	ends[1].fd = frozen[0];
-	while ((now = ms_now()) < until) {
+	while (!failed && (now = ms_now()) < until) {
 		if (poll(ends, 2, until - now) <= 0)
 			continue;
 		if (ends[0].revents)
 			break;
 		if (ends[1].revents) {
 			ends[1].fd = -1;
-			if (write(1, "done\n", 5) < 0)
+			/* Its end without a word is not that all stands still. */
+			failed = read(frozen[0], &all, 1) != 1;
+			if (!failed && write(1, "done\n", 5) < 0)
 				break;
 		}
 	}
 	thaw_all(s);
-	_exit(0);
+	/* Who freezes can have ended with one frozen, and not have said so. */
+	if (failed)
+		still_again(notes);
+	unlink(notes);
+	if (failed)
+		helper_say("failed", "the process that has file systems stand still has ended", "");
+	_exit(failed);
 }

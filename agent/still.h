@@ -4,10 +4,12 @@
  * disks is clean, as if they were unmounted. Programs that have files open for writing keep
  * a file system from being made read-only. So it is frozen (FIFREEZE): who writes to it
  * waits, and notices nothing if it is thawed again. One that cannot be frozen (FAT) is made
- * read-only; if that cannot be done either, it is left as it is, written back.
+ * read-only, if it has a device of its own; if that cannot be done either, it is left as it is,
+ * written back.
  *
  * Whoever freezes has to thaw: so the process that does it waits for its agent to let go, or
- * to end, and thaws also when its time is up. A file system that hangs while it is frozen is
+ * to end, and thaws also when its time is up. When all of them are killed at once (systemctl
+ * kill, cgroup.kill), the next agent does it: what stands still is written down before. A file system that hangs while it is frozen is
  * waited for by a process of its own, so that all others are thawed in spite of it.
  */
 #ifndef STILL_H
@@ -22,7 +24,15 @@ struct still;
 struct still *still_new(void);
 /* A file system by a descriptor of it, which is kept. False if there is no room for it. */
 bool still_add(struct still *still, int fd, const char *where);
-/* Says "done", or why not; does not return. @ms: when all are thawed, whatever happens. */
-void still_keep(struct still *still, uint32_t ms) __attribute__((noreturn));
+/*
+ * Says "done", or why not; does not return. @ms: when all are thawed, whatever happens. @notes: a
+ * file that says meanwhile which ones are not as before; it has to be in memory (/run), and is
+ * removed at the end.
+ */
+void still_keep(struct still *still, const char *notes, uint32_t ms) __attribute__((noreturn));
+/* All of that was killed: what @notes has goes on, and the file is removed. */
+void still_again(const char *notes);
+
+#define STILL_FILE		"/run/continuo/still"
 
 #endif

@@ -2,10 +2,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/reboot.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +32,8 @@ static struct {
 	bool count, seal, jump, exit;
 	int helper_err;
 	uint32_t helper_number;
+	/* The one of whom it is not known which unit he is in. */
+	unsigned int helper_vm;
 } due;
 
 /* --- what is to be done --- */
@@ -43,9 +47,14 @@ static const char *name_of(unsigned int i, uid_t *uid)
 /* Of the command that has begun the update: if its unit ended, it would think better of it. */
 static pid_t operator_pid;
 
+/* Whose unit is to stay, of each VM and then once more of each; 0: nobody's; -1: it is not known whose. */
 static pid_t pid_of(unsigned int i)
 {
-	return i < d.vms ? registry_pid(vm[i].name) : operator_pid;
+	const struct vm *v = &vm[i % d.vms];
+
+	if (v->state == VM_LEFT)
+		return 0;
+	return i < d.vms ? registry_pid(v->name) ?: -1 : registry_other(v->name);
 }
 
 static bool act(void *arg, const struct action *a)
@@ -89,7 +98,7 @@ static bool act(void *arg, const struct action *a)
 		due.helper_number = a->number;
 		break;
 	case ACT_SERVICES:
-		due.helper_err = services_end(a->number, d.vms + 1, pid_of);
+		due.helper_err = services_end(a->number, 2 * d.vms, pid_of, operator_pid, &due.helper_vm);
 		due.helper_number = a->number;
 		break;
 	case ACT_HELPER_LEFT:
@@ -162,9 +171,14 @@ static void follow(void)
 {
 	for (;;) {
 		if (due.helper_err < 0) {
-			const char *why = due.helper_err == -EBUSY ? "those of the last update are still being started again" :
-								     "no process can be made for it";
+			char why[300];
 
+			if (due.helper_err == -ESRCH)
+				snprintf(why, sizeof(why),
+					 "VM %s: the process that registered it, or QEMU, has ended, so that nobody knows which unit has to stay; leave it, or update with --now",
+					 vm[due.helper_vm % d.vms].name);
+			else
+				snprintf(why, sizeof(why), "no process can be made for it");
 			due.helper_err = 0;
 			decide_helped(&d, due.helper_number, why);
 		} else if (due.count) {
@@ -205,12 +219,26 @@ void update_open(struct continuo *continuo, const char *list)
 	registry_write(d.vms, name_of);
 }
 
-void update_register(const struct asker *who, const char *name)
+/* The unit of a process that is another user's is no business of this one. */
+static bool is_of(pid_t process, uid_t uid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)process);
+	return !stat(path, &st) && (!uid || st.st_uid == uid);
+}
+
+void update_register(const struct asker *who, const char *name, pid_t process)
 {
 	const struct vm *v = decide_find(&d, name);
 
+	if (process && !is_of(process, who->uid)) {
+		reply(who->client, -1, "error %d VM %s: process %d is not yours, or there is none", EPERM, name, (int)process);
+		return;
+	}
 	if (!v || v->client < 0)
-		registry_note(name, who->pid);
+		registry_note(name, who->pid, process);
 	EVENT(decide_register(&d, who->client, who->uid, name));
 }
 

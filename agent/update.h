@@ -24,7 +24,8 @@ struct asker {
 void update_open(struct continuo *ctx, const char *list);
 
 /* Each of these replies, now or later. */
-void update_register(const struct asker *who, const char *name);
+/* @process: another one that is the VM's, or 0. */
+void update_register(const struct asker *who, const char *name, pid_t process);
 void update_begin(const struct asker *who);
 void update_ask(const struct asker *who, enum continuo_want want, const char *name,
 		uint32_t timeout_ms);

@@ -324,6 +324,11 @@ int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp
 
 int continuo_register(struct continuo *ctx, const char *name)
 {
+	return continuo_register_process(ctx, name, 0);
+}
+
+int continuo_register_process(struct continuo *ctx, const char *name, pid_t process)
+{
 	int ret = need_agent(ctx), fd;
 
 	if (ret)
@@ -332,7 +337,7 @@ int continuo_register(struct continuo *ctx, const char *name)
 	fd = *ctx->path ? dial(ctx, ctx->path) : continuo_connect(ctx, NULL);
 	if (fd < 0)
 		return fd;
-	ret = tell(ctx, fd, "register %s", name);
+	ret = process ? tell(ctx, fd, "register %s process=%d", name, (int)process) : tell(ctx, fd, "register %s", name);
 	if (!ret)
 		ret = answer_of(ctx, fd, NULL, NULL, NULL);
 	if (ret) {

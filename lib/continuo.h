@@ -19,6 +19,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -191,6 +192,20 @@ struct continuo_order {
  * there are too many; -ENOTCONN; and as continuo_agent().
  */
 int continuo_register(struct continuo *ctx, const char *name);
+
+/**
+ * continuo_register_process() - The same for a VM that another process runs
+ * @ctx:     The context, after continuo_agent().
+ * @name:    Of the session that the VM will be preserved in.
+ * @process: The process that runs it. If the host's services end for an update, the unit
+ *	     that it is in stays, as that of the caller does.
+ *
+ * An agent that does not know of such processes takes it for continuo_register().
+ *
+ * Return: as continuo_register(); -EPERM if there is no such process, or it is another
+ * user's.
+ */
+int continuo_register_process(struct continuo *ctx, const char *name, pid_t process);
 
 /**
  * continuo_order() - Wait for an order, and read it

@@ -78,7 +78,7 @@ static int join(struct vm *vm)
 		return fail("the VM is not as it was before: it could not be undone");
 	if (serve_connect(vm))
 		return -1;
-	fd = continuo_register(vm->ctx, vm->name);
+	fd = continuo_register_process(vm->ctx, vm->name, vm->pid);
 	if (fd < 0)
 		return fail("%s", continuo_why(vm->ctx));
 	say("registered", "%s", vm->agent ?: CONTINUO_AGENT_SOCKET);

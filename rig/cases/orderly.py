@@ -40,19 +40,21 @@ UNITS = {
     "srv-data.mount": MOUNT.format(name="data"),
     "srv-vm.mount": MOUNT.format(name="vm"),
     "writer.service": SERVICE.format(unit="RequiresMountsFor=/srv/data", service="ExecStart=/usr/bin/guest writer"),
-    "stubborn.service": SERVICE.format(unit="After=writer.service", service="ExecStart=/usr/bin/guest stubborn\nTimeoutStopSec=infinity"),
+    "stubborn.service": SERVICE.format(unit="", service="ExecStart=/usr/bin/guest stubborn\nTimeoutStopSec=infinity"),
     # What the VMs use: it stays since their unit wants it.
     "bridge.service": SERVICE.format(unit="", service="Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/guest say bridge\n"
                                                      "ExecStop=/usr/bin/guest say bridge_gone"),
     "disk.service": SERVICE.format(unit="RequiresMountsFor=/srv/vm", service="ExecStart=/usr/bin/guest disk"),
-    "vms.service": SERVICE.format(unit="Requires=bridge.service disk.service\nAfter=bridge.service disk.service continuo-agent.service\n"
+    # It would end with what it is part of, which stays because of that.
+    "vms.target": "[Unit]\n",
+    "vms.service": SERVICE.format(unit="PartOf=vms.target\nRequires=bridge.service disk.service\nAfter=bridge.service disk.service continuo-agent.service\n"
                                        "RequiresMountsFor=/tmp", service="ExecStart=/usr/bin/init"),
     # In place of what the package has in /run: the rig's tenants expect it there.
     "continuo-agent.service.d/rig.conf":
         "[Unit]\nRequiresMountsFor=/tmp\n[Service]\nReadWritePaths=/tmp\nExecStart=\n"
         "ExecStart=/usr/sbin/continuo-agent --services /usr/lib/continuo/services --socket /tmp/agent.sock --group vmm "
         "--record /tmp/update.json --list /tmp/vms --takeover /usr/bin/init\n",
-    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.service writer.service stubborn.service\n",
+    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service\n",
 }
 
 

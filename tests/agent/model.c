@@ -56,7 +56,7 @@ static const struct {
 			    .leave_silent = 1 } },
 	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
 	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
-				    .stays = 1 } },
+				    .stays = 1, .vm_dies = 1, .list_lost = 1 } },
 };
 
 struct vm_truth {
@@ -213,6 +213,9 @@ static bool act(void *arg, const struct action *a)
 	case ACT_SERVICES:
 		if (!w->synced)
 			broken("services end, and nobody knows whether files can be written back");
+		for (unsigned int i = 0; i < w->d.vms; i++)
+			if (w->vm[i].state == VM_AWAY)
+				broken("services end, and a VM has not come back");
 		w->syncing[1] = w->syncing[0];
 		w->syncing[0] = a->number;
 		w->synced = false;
@@ -226,6 +229,9 @@ static bool act(void *arg, const struct action *a)
 		if (w->services == SERVE)
 			broken("services start that have not ended");
 		w->services = SERVE;
+		/* Whoever has died is not a matter of the next update. */
+		for (int i = 0; i < VMS; i++)
+			w->truth[i].had &= w->truth[i].alive || w->session[i].agent;
 		break;
 	case ACT_COUNT:
 		w->counts = true;
@@ -428,9 +434,10 @@ static void die(struct world *w, int i)
 	t->fd = false;
 	t->queued = 0;
 	memset(t->order, 0, sizeof(t->order));
-	/* Its death is its own, but for what it has said is to be carried over. */
-	t->had = w->session[i].agent && v && (v->state == VM_PRESERVED || v->state == VM_SUSPENDED ||
-					      (v->state == VM_ASKED && v->want == CONTINUO_WANT_SUSPEND));
+	/* Its death is its own, but for what it has said is to be carried over, and while services end. */
+	t->had = (t->had && t->connected && w->services != SERVE && v && v->state != VM_LEFT) ||
+		 (w->session[i].agent && v && (v->state == VM_PRESERVED || v->state == VM_SUSPENDED ||
+					       (v->state == VM_ASKED && v->want == CONTINUO_WANT_SUSPEND)));
 	tidy(w, i);
 	if (t->connected)
 		decide_gone(&w->d, client_of(w, i));

@@ -44,6 +44,8 @@ static const struct {
 	{ "hello", 0, 1000, -EINVAL, 0, "a number" },
 	{ "create vm color=red", 0, 1000, 0, VERB_CREATE, "u1000.vm" },
 	{ "done 1 files=3 x-y=", 0, 1000, 0, VERB_DONE, "", 1 },
+	{ "register vm process=77", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
+	{ "register vm process=x", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
 	{ "list x=1", 0, 1000, 0, VERB_LIST, "" },
 	{ "list X=1", 0, 1000, -EBADMSG, 0, "nothing follows" },
 	{ "list =1", 0, 1000, -EBADMSG, 0, "nothing follows" },
