@@ -188,7 +188,11 @@ static void go_on(struct decide *d, bool failed, bool silent, const char *why)
 		return;
 	}
 	if (failed || (silent && (!d->leave_silent || is_unknown_silent(d)))) {
-		give_up(d, failed ? ECANCELED : ETIMEDOUT, why);
+		char text[500];
+
+		snprintf(text, sizeof(text), "%s%s", why, failed || is_unknown_silent(d) ? "" :
+			 "; see to it, or go on without it (--leave, --leave-silent)");
+		give_up(d, failed ? ECANCELED : ETIMEDOUT, text);
 		return;
 	}
 	for (unsigned int i = 0; silent && i < d->vms; i++)
@@ -837,9 +841,12 @@ void decide_time(struct decide *d)
 	if (d->helper_us && d->now_us >= d->helper_us) {
 		char at[340] = "";
 
-		if (*d->helper_at)
-			snprintf(at, sizeof(at), ": %s hangs; see to it, or go on without it (--leave %s)",
+		if (*d->helper_at && d->helper_can_leave)
+			snprintf(at, sizeof(at), ": %s hangs; see to it, or go on without it (--leave '%s')",
 				 d->helper_at, d->helper_at);
+		else if (*d->helper_at)
+			snprintf(at, sizeof(at), ": still at %s; see to it, or wait longer (%s)", d->helper_at,
+				 d->step == STEP_SERVICES ? "--services-timeout" : "--timeout");
 		if (d->step == STEP_SERVICES)
 			snprintf(why, sizeof(why), "services have not ended within %u s%s", d->services_ms / 1000, at);
 		else
@@ -863,10 +870,12 @@ void decide_time(struct decide *d)
 	end_phase(d);
 }
 
-void decide_helping(struct decide *d, uint32_t number, const char *where)
+void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave)
 {
-	if (d->helper_us && number == d->helper_number)
+	if (d->helper_us && number == d->helper_number) {
 		copy(d->helper_at, sizeof(d->helper_at), where);
+		d->helper_can_leave = can_leave;
+	}
 }
 
 void decide_helped(struct decide *d, uint32_t number, const char *why)

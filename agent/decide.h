@@ -159,6 +159,7 @@ struct decide {
 	uint32_t helper_number;
 	uint64_t helper_us;
 	char helper_at[128];
+	bool helper_can_leave;
 	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
 	uint32_t services_ms;
 	bool ended, still;
@@ -208,8 +209,8 @@ void decide_abort(struct decide *d, int client);
 void decide_gone(struct decide *d, int client);
 /* It is the time that decide_due() has said, or later. */
 void decide_time(struct decide *d);
-/* What takes long comes to @where now: a file system, or a service. */
-void decide_helping(struct decide *d, uint32_t number, const char *where);
+/* What takes long comes to @where now: a file system or a service, or what nobody can do without. */
+void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave);
 /* @why: NULL if all of it is done. */
 void decide_helped(struct decide *d, uint32_t number, const char *why);
 /* @files: of each VM, in the order of decide.vm. */

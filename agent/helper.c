@@ -130,7 +130,7 @@ static void end_with(void (*end)(uint32_t number, const char *why), const char *
 	end(number, why);
 }
 
-void helper_news(void (*at)(uint32_t number, const char *where),
+void helper_news(void (*at)(uint32_t number, const char *where, bool can_leave),
 		 void (*end)(uint32_t number, const char *why))
 {
 	ssize_t n;
@@ -166,7 +166,9 @@ void helper_news(void (*at)(uint32_t number, const char *where),
 			return;
 		}
 		if (!strncmp(first, "at ", 3))
-			at(helper.number, first + 3);
+			at(helper.number, first + 3, true);
+		if (!strncmp(first, "doing ", 6))
+			at(helper.number, first + 6, false);
 	}
 	/* A line that is longer than any that is said. */
 	if (helper.n == sizeof(helper.text) - 1)

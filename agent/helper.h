@@ -3,7 +3,8 @@
  * What may hang is done by a process of its own, the helper: one at a time. It says on its
  * standard output what it is at, one line each, so that what hangs has a name:
  *
- *   at NAME            that comes next
+ *   at NAME            that comes next; one can go on without it (--leave NAME)
+ *   doing WHAT         that comes next, and it has to be done
  *   failed SENTENCE    it has not done it
  *   done               it has
  */
@@ -27,7 +28,7 @@ void helper_reaped(pid_t pid);
 /* A descriptor that becomes readable when there is news, or -1. */
 int helper_fd(void);
 /* Read the news, and pass it on. */
-void helper_news(void (*at)(uint32_t number, const char *where),
+void helper_news(void (*at)(uint32_t number, const char *where, bool can_leave),
 		 void (*end)(uint32_t number, const char *why));
 
 /* In the process. @why may be "". */

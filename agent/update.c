@@ -365,9 +365,9 @@ void update_gone(int client)
 	EVENT(decide_gone(&d, client));
 }
 
-static void helping(uint32_t number, const char *where)
+static void helping(uint32_t number, const char *where, bool can_leave)
 {
-	decide_helping(&d, number, where);
+	decide_helping(&d, number, where, can_leave);
 }
 
 static void helped(uint32_t number, const char *why)

@@ -279,9 +279,6 @@ static int ask_to_go(struct update *u)
 		u->next.loaded = false;
 		u->taken = true;
 	}
-	if (ret == -ETIMEDOUT && !u->opt->given[OPT_LEAVE_SILENT])
-		return trouble("%s; see to it, or go on without it (--leave, --leave-silent)",
-			       continuo_why(u->ctx));
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
 
