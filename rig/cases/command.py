@@ -17,7 +17,7 @@ def printed(machine, arguments):
     """Exit status and output of a command in the guest."""
     since = len(machine.events)
     machine.send(f"run /usr/bin/continuo {arguments}")
-    status = machine.wait("ran", since=since)["status"]
+    status = machine.wait("ran", since=since, timeout_s=120)["status"]
     return status, b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
 
 

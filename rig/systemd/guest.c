@@ -355,7 +355,7 @@ static void disks(void)
 		if (fd < 0 || pread(fd, b, sizeof(b), 1024) != sizeof(b))
 			die("%s: %m", disk[i][0]);
 		close(fd);
-		emit("disk", ",\"stage\":%d,\"name\":\"%s\",\"magic\":%d,\"state\":%d,\"needs_recovery\":%d", stage(), disk[i][1],
+		emit("disk", ",\"stage\":%d,\"disk\":\"%s\",\"magic\":%d,\"state\":%d,\"needs_recovery\":%d", stage(), disk[i][1],
 		     b[EXT4_MAGIC] | b[EXT4_MAGIC + 1] << 8, b[EXT4_STATE] | b[EXT4_STATE + 1] << 8,
 		     !!(b[EXT4_INCOMPAT] & EXT4_NEEDS_RECOVERY));
 		/* There is no udev: a unit with a path in /dev would wait for one to announce it. */
@@ -552,12 +552,17 @@ static void many(struct continuo *ctx)
 		if (fd < 0)
 			break;
 		close(fd);
+		/* It takes minutes on a slow host: the rig hears that it goes on. */
+		if (!(made % 256))
+			emit("making", ",\"made\":%d", made);
 	}
 	last = -fd;
 	emit("many", ",\"made\":%d,\"errno\":%d,\"stored\":%ld", made, last, agent_is("NFileDescriptorStore"));
 	for (int i = 0; i < made; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
 		gone += !continuo_session_release(ctx, name);
+		if (!(i % 256))
+			emit("releasing", ",\"gone\":%d", gone);
 	}
 	emit("many_gone", ",\"gone\":%d,\"stored\":%ld", gone, agent_is("NFileDescriptorStore"));
 }
