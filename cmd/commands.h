@@ -11,7 +11,7 @@
 /* What a command ends with. */
 enum {
 	EXIT_FINE = 0,		/* done; of check: the host is ready */
-	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin */
+	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin; of attach and abort: none is running */
 	EXIT_USAGE = 2,
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
 	/* report, when it is asked for how the update ended, and that is not what is expected */

@@ -320,6 +320,8 @@ static int wait_for_end(const struct options *opt, const char *command, bool abo
 		model_print(stdout, u.o, opt->json);
 	json_object_put(u.o);
 	continuo_free(u.ctx);
+	if (ret == -ENOENT)
+		return EXIT_NOT_READY;
 	return ret ? EXIT_TROUBLE : EXIT_FINE;
 }
 

@@ -257,17 +257,18 @@ static void keep(void *table, const struct continuo_heard *heard)
 	ask_keep(table, heard);
 }
 
-/* The VMs that are registered with the agent, if there is one here that tells. */
-static void list_vms(const struct options *opt, struct json_object *o)
+/* The VMs that are registered with the agent; is there one here that tells? */
+static bool list_vms(const struct options *opt, struct json_object *o)
 {
 	struct json_object *table = model_table(o, "vm");
 	struct continuo *ctx;
+	bool told;
 
 	if (*opt->root || continuo_new(&ctx))
-		return;
-	if (!continuo_agent(ctx, opt->given[OPT_AGENT]))
-		continuo_update_vms(ctx, keep, table);
+		return false;
+	told = !continuo_agent(ctx, opt->given[OPT_AGENT]) && !continuo_update_vms(ctx, keep, table);
 	continuo_free(ctx);
+	return told;
 }
 
 int cmd_list(const struct options *opt)
@@ -280,7 +281,13 @@ int cmd_list(const struct options *opt)
 	model_table(o, "session");
 	model_table(o, "device");
 	ret = read_view(opt, o, &want);
-	list_vms(opt, o);
+	if (ret) {
+		json_object_object_del(o, "session");
+		json_object_object_del(o, "device");
+	}
+	/* An agent knows its VMs also where the kernel says nothing. */
+	if (list_vms(opt, o) && ret)
+		model_print(stdout, o, opt->json);
 	return finish(opt, o, ret);
 }
 
