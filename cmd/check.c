@@ -17,6 +17,7 @@
 #include "abi.h"
 #include "cmdline.h"
 #include "commands.h"
+#include "continuo.h"
 #include "placed.h"
 #include "record.h"
 
@@ -35,6 +36,7 @@ struct check {
 	struct json_object *host, *devices;
 	char *cmdline;			/* the kernel's, "" if it cannot be read */
 	char *config;			/* the kernel's configuration, or NULL */
+	bool view;			/* can it be read? */
 	unsigned int against, candidates;
 };
 
@@ -296,6 +298,7 @@ static void check_view(struct check *c)
 
 	if (err == ENOENT)
 		debugfs = read_text(c->opt, VIEW_DEBUGFS "/outgoing");
+	c->view = view || debugfs;
 	if (view)
 		say(c, "view", YES, VIEW_DEVICE, NULL);
 	else if (debugfs)
@@ -595,6 +598,42 @@ static void check_devices(struct check *c)
 	    "clear what stands against one of them");
 }
 
+/* The next jump is the end of what came with the last one and has no VM yet. */
+static void check_last_update(struct check *c)
+{
+	struct json_object *o = json_object_new_object();
+	char *found = NULL;
+	const char *name;
+	size_t at = 0;
+
+	if (!c->view || view_incoming(c->opt, o)) {
+		say(c, "last update", UNKNOWN, "the view cannot be read", "see to the view");
+	} else {
+		while ((name = view_untaken(o, &at)))
+			add(&found, "%s%s", found ? " " : "nobody has taken over: ", name);
+		say(c, "last update", found ? NO : YES, found ?: "everything that came with it has been taken over, or nothing did",
+		    "start their VMs, or 'continuo finish --discard' the sessions, or 'continuo update --leave' them");
+	}
+	free(found);
+	json_object_put(o);
+}
+
+static void check_agent(struct check *c)
+{
+	struct continuo *ctx = NULL;
+
+	if (*c->opt->root)
+		say(c, "agent", UNKNOWN, "this is a copy of another machine", "run this on the machine");
+	else if (continuo_new(&ctx))
+		abort();
+	else if (continuo_agent(ctx, c->opt->given[OPT_AGENT]))
+		say(c, "agent", NO, continuo_why(ctx),
+		    "start it ('systemctl start continuo-agent'), or say where it listens (--agent)");
+	else
+		say(c, "agent", YES, "it answers", NULL);
+	continuo_free(ctx);
+}
+
 /* Of the running kernel: as gzip'ed text in /proc, or beside its image. */
 static char *read_kernel_config(struct check *c)
 {
@@ -627,7 +666,8 @@ static char *read_kernel_config(struct check *c)
 	return text;
 }
 
-struct json_object *check_host(const struct options *opt)
+/* @begin: also what an update begins from, which is none of the host's properties. */
+static struct json_object *look(const struct options *opt, bool begin)
 {
 	struct json_object *o = model_new("check");
 	struct check c = { .opt = opt };
@@ -647,12 +687,21 @@ struct json_object *check_host(const struct options *opt)
 	check_access(&c);
 	check_view(&c);
 	check_watchdog(&c);
+	if (begin) {
+		check_last_update(&c);
+		check_agent(&c);
+	}
 	check_devices(&c);
 
 	model_bool(o, "ready", !c.against);
 	free(c.cmdline);
 	free(c.config);
 	return o;
+}
+
+struct json_object *check_host(const struct options *opt)
+{
+	return look(opt, false);
 }
 
 int cmd_check(const struct options *opt)
@@ -662,7 +711,7 @@ int cmd_check(const struct options *opt)
 
 	if (opt->given[OPT_BUNDLE])
 		return bundle(opt);
-	o = check_host(opt);
+	o = look(opt, true);
 	json_object_object_get_ex(o, "ready", &ready);
 	ret = json_object_get_boolean(ready) ? EXIT_FINE : EXIT_NOT_READY;
 	model_print(stdout, o, opt->json);

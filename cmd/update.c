@@ -52,23 +52,16 @@ static bool is_left(const struct update *u, const char *name)
 /* The next jump is the end of what came with the last one and has no VM yet. */
 static int check_incoming(struct update *u)
 {
-	struct json_object *rows, *name, *state;
+	const char *name;
+	size_t at = 0;
 	int ret;
 
 	steps_begin(&u->steps, "incoming", "has everything that came with the last update been taken over?");
 	ret = view_incoming(u->opt, u->incoming);
-	for (size_t i = 0; !ret && json_object_object_get_ex(u->incoming, "session", &rows) &&
-			   i < json_object_array_length(rows); i++) {
-		struct json_object *row = json_object_array_get_idx(rows, i);
-
-		if (!json_object_object_get_ex(row, "name", &name) ||
-		    !json_object_object_get_ex(row, "state", &state) ||
-		    !strcmp(json_object_get_string(state), "finished") ||
-		    is_left(u, json_object_get_string(name)))
-			continue;
-		ret = trouble("session %s came with the last update, and nobody has taken it over: this jump would be its end. Start its VM, or 'continuo finish --discard' it, or --leave it",
-			      json_object_get_string(name));
-	}
+	while (!ret && (name = view_untaken(u->incoming, &at)))
+		if (!is_left(u, name))
+			ret = trouble("session %s came with the last update, and nobody has taken it over: this jump would be its end. Start its VM, or 'continuo finish --discard' it, or --leave it",
+				      name);
 	steps_end(&u->steps);
 	return ret;
 }

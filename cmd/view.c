@@ -228,6 +228,22 @@ int view_incoming(const struct options *opt, struct json_object *o)
 	return read_view(opt, o, &want);
 }
 
+const char *view_untaken(const struct json_object *o, size_t *at)
+{
+	struct json_object *rows, *name, *state;
+
+	if (!json_object_object_get_ex(o, "session", &rows))
+		return NULL;
+	while (*at < json_object_array_length(rows)) {
+		struct json_object *row = json_object_array_get_idx(rows, (*at)++);
+
+		if (json_object_object_get_ex(row, "name", &name) && json_object_object_get_ex(row, "state", &state) &&
+		    strcmp(json_object_get_string(state), "finished"))
+			return json_object_get_string(name);
+	}
+	return NULL;
+}
+
 int view_image(const struct options *opt, struct json_object *o)
 {
 	static const char *const types[] = { "image", "format", NULL };

@@ -104,7 +104,7 @@ def host(machine, write=(), expected=(), cpu=(), **options):
             raise Failed(f"{path} cannot be written")
     there = vm_comes(machine)
     # The VM has its device: nothing of it is to come that check could not see.
-    _, check = continuo(machine, "check")
+    _, check = continuo(machine, f"{AGENT} check")
     says = check["ready"]
     if says:
         works = there and goes_over(machine, f"run /usr/bin/continuo --json {UPDATE} update", ("ran",))

