@@ -79,8 +79,8 @@ def qemu_arguments(platform):
         "-device", "virtio-blk-pci,drive=disk",
         "-chardev", "file,id=console,path=/host/vm/console.log,append=on", "-serial", "chardev:console",
         "-kernel", "/host/vm/bzImage", "-initrd", "/host/vm/initramfs",
-        # Warnings and what is worse: each letter is an exit of the VM.
-        "-append", f"{platform.console} panic=-1 oops=panic {platform.options} loglevel=5",
+        # Warnings and what is worse: each letter is an exit of the VM. The early console has them from the first moment on.
+        "-append", f"loglevel=5 {platform.console} {platform.early_console} panic=-1 oops=panic {platform.options}",
     ]
 
 
@@ -235,6 +235,7 @@ class VmRun(Run):
         """The VM ends by itself, and then the host; afterwards everything is on file."""
         self.wire.last()
         self.hear("the VM's last word", lambda status: status["last"].kind == wire.END)
+        self.machine.wait("vm_ended", timeout_s=PATIENCE_S)
         self.wire.close()
         self._power_off()
 
