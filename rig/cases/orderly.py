@@ -54,7 +54,8 @@ UNITS = {
     "continuo-agent.service.d/rig.conf":
         "[Unit]\nRequiresMountsFor=/tmp\n[Service]\nReadWritePaths=/tmp\nExecStart=\n"
         "ExecStart=/usr/sbin/continuo-agent --services /usr/lib/continuo/services --socket /tmp/agent.sock --group vmm "
-        "--record /tmp/update.json --list /tmp/vms --takeover /usr/bin/init\n",
+        "--record /tmp/update.json --list /tmp/vms --takeover /usr/lib/continuo/takeover\n"
+        "Environment=CONTINUO_TAKE=/usr/bin/init\n",
     "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service\n",
 }
 
@@ -82,7 +83,8 @@ def files(machine):
     with open(f"{machine.programs}/init", "rb") as f:
         inside["/usr/bin/init"] = f.read()
     for to, source in {
-            "/usr/lib/continuo/services": "services", "/usr/lib/continuo/keep": "keep",
+            "/usr/lib/continuo/services": "services", "/usr/lib/continuo/takeover": "takeover",
+            "/usr/lib/continuo/keep": "keep",
             "/usr/lib/systemd/system/continuo-agent.service": "debian/continuo.continuo-agent.service",
             "/usr/lib/systemd/system/continuo-update.target": "debian/continuo.continuo-update.target",
             "/usr/lib/systemd/system/continuo-back.target": "debian/continuo.continuo-back.target"}.items():
@@ -142,10 +144,13 @@ def orderly(machine, begin):
     states(run, idle)
 
     since, start = len(machine.events), wall_us()
-    machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 60 --leave stubborn.service update")
+    machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 240 --leave stubborn.service update")
     machine.wait("boot", stage=2, since=since, timeout_s=300)
     for who in ("vm-nic", "vm-audio"):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=240)
+        unit = {"uid": 1000, "no_new_privs": 0, "cgroup": f"/machine.slice/continuo-vm-1000-{who}.service"}
+        if {key: end[key] for key in unit} != unit:
+            raise Failed(f"VM {who} is not a unit of its own in the next kernel: {end}")
     run.updates.append((start, end["host_real_ns"] // 1000))
     must_be(machine, since, ("ended", {"who": "writer"}), ("obeyed", {"want": "preserve"}), ("obeyed", {"want": "suspend"}),
             ("boot", {"stage": 2}))
@@ -178,5 +183,5 @@ def orderly(machine, begin):
 
 CASES = [
     Case("systemd-orderly", "below systemd services end before the jump, file systems are clean, no frame is lost", bind(orderly),
-         kernel="systemd"),
+         kernel="systemd", alone=True),
 ]

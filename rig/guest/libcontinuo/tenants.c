@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -254,6 +255,20 @@ void tenants_start(void)
 	}
 }
 
+/* As what has somebody started it? */
+static void say_back(const char *name)
+{
+	char cgroup[256] = "";
+	FILE *f = fopen("/proc/self/cgroup", "r");
+
+	if (f && fscanf(f, "0::%255s", cgroup) != 1)
+		*cgroup = 0;
+	if (f)
+		fclose(f);
+	emit("tenant_back", ",\"who\":\"%s\",\"uid\":%u,\"no_new_privs\":%d,\"cgroup\":\"%s\"", name, getuid(),
+	     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), cgroup);
+}
+
 void tenant_take_over(const char *name, const char *uid)
 {
 	struct continuo *ctx;
@@ -270,6 +285,6 @@ void tenant_take_over(const char *name, const char *uid)
 	rig.session = -1;
 	opt_set("agent=1");
 	library_resume(&rig);
-	emit("tenant_back", ",\"who\":\"%s\"", name);
+	say_back(name);
 	live(ctx, name);
 }
