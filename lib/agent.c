@@ -18,6 +18,20 @@
 #define REPLY_BYTES	4096
 #define PROTOCOL_VERSION 1
 
+/* Of a connection: for connect(2), too, if it is set before. 0: none. */
+static void set_deadline(int agent, uint32_t ms)
+{
+	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	setsockopt(agent, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	setsockopt(agent, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+}
+
+static int too_late(struct continuo *ctx)
+{
+	return fail(ctx, -ETIMEDOUT, "the agent has not answered within %u ms", ctx->timeout_ms);
+}
+
 static int dial(struct continuo *ctx, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -28,11 +42,16 @@ static int dial(struct continuo *ctx, const char *path)
 			    path, sizeof(addr.sun_path) - 1);
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		set_deadline(fd, ctx->timeout_ms);
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	err = errno;
 	if (fd >= 0)
 		close(fd);
+	/* It accepts nobody. */
+	if (err == EAGAIN)
+		return too_late(ctx);
 	return fail(ctx, -err, "%s: %s", path,
 		    err == EACCES ? "this user may not ask the agent; see its option --group" :
 		    err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
@@ -79,7 +98,7 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 		n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return fail(ctx, -ETIMEDOUT, "the agent has not answered within %u ms", ctx->timeout_ms);
+		return too_late(ctx);
 	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
 	if (n <= 0)
@@ -127,6 +146,9 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 			close(fd);
 		return refusal(ctx, text);
 	}
+	/* It does not read what it is asked. */
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return too_late(ctx);
 	return fail(ctx, errno == ECONNRESET ? -EPIPE : -errno,
 		    "the agent cannot be asked: %s", strerror(errno));
 }
@@ -232,22 +254,11 @@ static int greet(struct continuo *ctx, int agent)
 	return ret == -EBADMSG ? 0 : ret;
 }
 
-static void set_deadline(struct continuo *ctx, int agent)
-{
-	struct timeval time = {
-		.tv_sec = ctx->timeout_ms / 1000,
-		.tv_usec = ctx->timeout_ms % 1000 * 1000,
-	};
-
-	setsockopt(agent, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
-	setsockopt(agent, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
-}
-
 static int use(struct continuo *ctx, int fd)
 {
 	int ret;
 
-	set_deadline(ctx, fd);
+	set_deadline(fd, ctx->timeout_ms);
 	ret = greet(ctx, fd);
 	if (ret)
 		return ret;
@@ -298,7 +309,7 @@ int continuo_deadline(struct continuo *ctx, uint32_t timeout_ms)
 {
 	ctx->timeout_ms = timeout_ms;
 	if (ctx->agent >= 0)
-		set_deadline(ctx, ctx->agent);
+		set_deadline(ctx->agent, timeout_ms);
 	return 0;
 }
 
@@ -337,6 +348,7 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 	fd = *ctx->path ? dial(ctx, ctx->path) : continuo_connect(ctx, NULL);
 	if (fd < 0)
 		return fd;
+	set_deadline(fd, ctx->timeout_ms);
 	ret = process ? tell(ctx, fd, "register %s process=%d", name, (int)process) : tell(ctx, fd, "register %s", name);
 	if (!ret)
 		ret = answer_of(ctx, fd, NULL, NULL, NULL);
@@ -344,6 +356,8 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 		close(fd);
 		return ret;
 	}
+	/* An order comes when it comes. */
+	set_deadline(fd, 0);
 	return fd;
 }
 

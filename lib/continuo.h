@@ -110,7 +110,7 @@ int continuo_agent_version(struct continuo *ctx);
 /**
  * continuo_agent_fd() - Have sessions from an agent, over a connection that was handed in
  * @ctx: The context.
- * @fd:  Of continuo_connect(), which becomes the context's.
+ * @fd:  Of continuo_connect(), which becomes the context's, unless this fails.
  *
  * For a VMM in a sandbox, which cannot reach the agent's socket, or where several VMs run
  * as one user. The connection was made for one VM: it can name no other.
