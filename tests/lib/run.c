@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Manifests, good ones and ones with one thing wrong, and what can be wrong with a VM
- * before anything is asked of a kernel.
+ * Manifests, good ones and ones with one thing wrong; what can be wrong with a VM before
+ * anything is asked of a kernel; and what agents could answer, or not answer at all.
  *
  *   run               all of it; names what is not as expected
  *   run --corpus DIR  write each manifest into a file of DIR, for the fuzzer
@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -315,24 +317,29 @@ static void vms(void)
 	close(null);
 }
 
-static void give_answer(int client, const char *answer, bool with_fd)
+/* With @n descriptors, 2 at most. */
+static void give(int client, const char *answer, const int *fds, unsigned int n)
 {
 	union {
 		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(2 * sizeof(int))];
 	} control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-				.cmsg_len = CMSG_LEN(sizeof(int)) } };
+				.cmsg_len = CMSG_LEN(n * sizeof(int)) } };
 	struct iovec iov = { .iov_base = (char *)answer, .iov_len = strlen(answer) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fd = 2;
 
-	if (with_fd) {
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	if (n) {
+		memcpy(CMSG_DATA(&control.head), fds, n * sizeof(int));
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
 	}
 	if (*answer)
 		sendmsg(client, &msg, 0);
+}
+
+static void give_answer(int client, const char *answer, bool with_fd)
+{
+	give(client, answer, (const int[]){ 2 }, with_fd);
 }
 
 /* What an agent could answer, and what it is not to be taken for. */
@@ -457,6 +464,336 @@ static void errnos_and_marks(void)
 	continuo_free(ctx);
 	close(ram);
 	close(null);
+}
+
+/* --- connections that are handed in --- */
+
+/* What the agent was asked next. */
+static void asked(int agent, const char *want)
+{
+	char text[512];
+	ssize_t n = recv(agent, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[n < 0 ? 0 : n] = 0;
+	expect(!strcmp(text, want), "asked '%s', expected '%s'", text, want);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Has who was at the other end of it gone? What was asked before is read first. */
+static bool is_left(int agent)
+{
+	char text[512];
+	ssize_t n;
+
+	do
+		n = recv(agent, text, sizeof(text), MSG_DONTWAIT);
+	while (n > 0);
+	/* The latter if it has left without reading all. */
+	return !n || errno == ECONNRESET;
+}
+
+/* An agent that is greeted over @agent, and says from now on what the test has it say. */
+static void hand_in(struct continuo *ctx, int *agent)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	*agent = pair[1];
+	give_answer(*agent, "version 3 a-newer-agent", false);
+	give_answer(*agent, "ok\n", false);
+	call(ctx, "hand in", continuo_agent_fd(ctx, pair[0]), 0, "");
+	asked(*agent, "hello 1");
+	expect(fcntl(pair[0], F_GETFD) == FD_CLOEXEC, "a program that is started gets the connection");
+}
+
+static struct continuo *handed_in(int *agent)
+{
+	struct continuo *ctx;
+
+	if (continuo_new(&ctx))
+		exit(2);
+	hand_in(ctx, agent);
+	return ctx;
+}
+
+static void connections(void)
+{
+	int agent, other, room[2], pair[2], vm;
+	struct continuo *ctx = handed_in(&agent), *in_sandbox;
+
+	call(ctx, "version", continuo_agent_version(ctx), 3, "");
+	/* Another one takes its place. */
+	hand_in(ctx, &other);
+	expect(is_left(agent), "the connection of before is not closed");
+	close(agent);
+	agent = other;
+
+	/* What a manager of VMs does: a connection for one VM. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, room))
+		exit(2);
+	give(agent, "ok\n", &room[0], 1);
+	vm = continuo_connect(ctx, "vm");
+	expect(vm >= 0 && fcntl(vm, F_GETFD) == FD_CLOEXEC, "connect: %d (%s)", vm, continuo_why(ctx));
+	asked(agent, "connect vm");
+	close(room[0]);
+	/* And the VM, which has it: of it comes the connection for orders. */
+	give_answer(room[1], "version 1 x", false);
+	give_answer(room[1], "ok\n", false);
+	if (continuo_new(&in_sandbox))
+		exit(2);
+	call(in_sandbox, "agent of the VM", continuo_agent_fd(in_sandbox, vm), 0, "");
+	asked(room[1], "hello 1");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	give(room[1], "ok\n", &pair[0], 1);
+	close(pair[0]);
+	give_answer(pair[1], "ok\n", false);
+	vm = continuo_register(in_sandbox, "vm");
+	expect(vm >= 0, "register: %d (%s)", vm, continuo_why(in_sandbox));
+	asked(room[1], "connect");
+	asked(pair[1], "register vm");
+	close(vm);
+	expect(is_left(pair[1]), "somebody else has the connection for orders");
+	close(pair[1]);
+	continuo_free(in_sandbox);
+	expect(is_left(room[1]), "the connection of a context that is freed is not closed");
+	close(room[1]);
+
+	give_answer(agent, "error 122 you have too many", false);
+	call(ctx, "one more", continuo_connect(ctx, "vm"), -EDQUOT, "too many");
+	give_answer(agent, "error 74 a request begins with a verb", false);
+	call(ctx, "connect of 0.1", continuo_connect(ctx, NULL), -EOPNOTSUPP, "upgrade it");
+	give_answer(agent, "ok\n", false);
+	call(ctx, "connect to nothing", continuo_connect(ctx, "vm"), -EPROTO, "not of the protocol");
+
+	/* Nobody is there: then the descriptor stays the caller's, and all is as before. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	close(pair[1]);
+	call(ctx, "nobody", continuo_agent_fd(ctx, pair[0]), -EPIPE, "");
+	expect(is_open(pair[0]), "the descriptor was closed");
+	close(pair[0]);
+	give_answer(agent, "ok\n", false);
+	call(ctx, "the one of before", continuo_update_begin(ctx), 0, "");
+	continuo_free(ctx);
+	close(agent);
+}
+
+/* --- agents that say nothing --- */
+
+#define DEADLINE_MS	100
+#define LATE_MS		(3 * DEADLINE_MS)
+
+static long ms_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Takes as long as the deadline, and not much longer; the machine can be busy. */
+#define CALL_LATE(ctx, what, ret) do {						\
+	long since = ms_now(), took;						\
+										\
+	call(ctx, what, ret, -ETIMEDOUT, "within 100 ms");			\
+	took = ms_now() - since;						\
+	expect(took >= DEADLINE_MS - 20 && took < 5000, "%s: took %ld ms", what, took); \
+} while (0)
+
+/* Says @text, some time from now. */
+static pid_t say_late(int agent, const char *text)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	usleep(LATE_MS * 1000);
+	give_answer(agent, text, false);
+	_exit(0);
+}
+
+static void deadlines(void)
+{
+	char folder[] = "/tmp/continuo-XXXXXX";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	int agent, other, pair[2], ret = 0, one;
+	struct continuo_order order = {};
+	struct continuo *ctx;
+	pid_t pid;
+
+	/* Not even a greeting. */
+	if (continuo_new(&ctx) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	call(ctx, "deadline without an agent", continuo_deadline(ctx, DEADLINE_MS), 0, "");
+	CALL_LATE(ctx, "greet", continuo_agent_fd(ctx, pair[0]));
+	expect(is_open(pair[0]), "the descriptor was closed");
+	call(ctx, "not connected", continuo_agent_version(ctx), -ENOTCONN, "continuo_agent() first");
+	close(pair[0]);
+	close(pair[1]);
+	continuo_free(ctx);
+
+	ctx = handed_in(&agent);
+	call(ctx, "deadline", continuo_deadline(ctx, DEADLINE_MS), 0, "");
+	CALL_LATE(ctx, "vms", continuo_update_vms(ctx, NULL, NULL));
+	CALL_LATE(ctx, "create", continuo_session_create(ctx, "vm"));
+	CALL_LATE(ctx, "register", continuo_register(ctx, "vm"));
+	/* An answer comes after all: it is not taken for one to what another connection is asked. */
+	give_answer(agent, "ok\n", false);
+	hand_in(ctx, &other);
+	expect(is_left(agent), "the connection of before is not closed");
+	close(agent);
+	give_answer(other, "error 16 somebody else updates", false);
+	call(ctx, "connected again", continuo_update_begin(ctx), -EBUSY, "somebody else");
+	CALL_LATE(ctx, "the deadline of before", continuo_update_begin(ctx));
+	continuo_free(ctx);
+	close(other);
+
+	/* None any more. */
+	ctx = handed_in(&agent);
+	continuo_deadline(ctx, DEADLINE_MS);
+	continuo_deadline(ctx, 0);
+	pid = say_late(agent, "ok\n");
+	call(ctx, "no deadline", continuo_update_begin(ctx), 0, "");
+	waitpid(pid, NULL, 0);
+
+	/* An order comes when it comes. */
+	continuo_deadline(ctx, DEADLINE_MS);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	give(agent, "ok\n", &pair[0], 1);
+	close(pair[0]);
+	give_answer(pair[1], "ok\n", false);
+	one = continuo_register(ctx, "vm");
+	pid = say_late(pair[1], "undo 3 5");
+	call(ctx, "an order", continuo_order(ctx, one, &order), 0, "");
+	waitpid(pid, NULL, 0);
+	close(one);
+	close(pair[1]);
+
+	/* An agent that reads nothing: once there is no room for more. */
+	for (int i = 0; i < 1000000 && !ret; i++)
+		ret = continuo_answer(ctx, ctx->agent, &order, NULL);
+	call(ctx, "ask", ret, -ETIMEDOUT, "within 100 ms");
+	continuo_free(ctx);
+	close(agent);
+
+	/* One that accepts nobody: the first connection has room, and no other one. */
+	if (!mkdtemp(folder))
+		exit(2);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/agent", folder);
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 0))
+		exit(2);
+	ctx = handed_in(&agent);
+	continuo_deadline(ctx, DEADLINE_MS);
+	strcpy(ctx->path, addr.sun_path);
+	CALL_LATE(ctx, "register at the socket", continuo_register(ctx, "vm"));
+	CALL_LATE(ctx, "connect", continuo_agent(ctx, addr.sun_path));
+	continuo_free(ctx);
+	close(agent);
+	close(listener);
+	unlink(addr.sun_path);
+	rmdir(folder);
+}
+
+/* --- descriptors that there is no room for --- */
+
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += is_open(fd);
+	return n;
+}
+
+/* No room for one more; or room again. */
+static void fill(bool full)
+{
+	static struct rlimit before;
+	struct rlimit limit;
+	int fd;
+
+	if (full) {
+		getrlimit(RLIMIT_NOFILE, &before);
+		fd = dup(0);
+		close(fd);
+		limit = (struct rlimit){ .rlim_cur = fd, .rlim_max = before.rlim_max };
+	} else {
+		limit = before;
+	}
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		exit(2);
+}
+
+static void no_room(void)
+{
+	int agent, fd, n;
+	struct continuo *ctx = handed_in(&agent);
+	struct continuo_order order;
+
+	n = open_files();
+	give_answer(agent, "ok\n", true);
+	give_answer(agent, "ok\n", true);
+	fill(true);
+	call(ctx, "session", continuo_session_create(ctx, "vm"), -EMFILE, "RLIMIT_NOFILE");
+	call(ctx, "connection", continuo_connect(ctx, "vm"), -EMFILE, "RLIMIT_NOFILE");
+	call(ctx, "another agent", continuo_agent(ctx, "/nonexistent"), -EMFILE, strerror(EMFILE));
+	fill(false);
+	expect(open_files() == (unsigned int)n, "%u files are open, %u were", open_files(), n);
+	/* The connection is as before. */
+	give_answer(agent, "ok\n", true);
+	fd = continuo_session_create(ctx, "vm");
+	expect(fd >= 0 && open_files() == (unsigned int)n + 1, "with room: %d (%s)", fd, continuo_why(ctx));
+	close(fd);
+
+	/* Those that nobody has asked for, and one more than was asked for. */
+	give_answer(agent, "ok\n", true);
+	call(ctx, "unasked", continuo_update_begin(ctx), -EPROTO, "not of the protocol");
+	give_answer(agent, "undo 3 5", true);
+	call(ctx, "an order", continuo_order(ctx, ctx->agent, &order), -EPROTO, "not of the protocol");
+	give(agent, "ok\n", (const int[]){ 1, 2 }, 2);
+	call(ctx, "two", continuo_session_create(ctx, "vm"), -EPROTO, "not of the protocol");
+	expect(open_files() == (unsigned int)n, "%u files are open, %u were", open_files(), n);
+	continuo_free(ctx);
+	close(agent);
+}
+
+/* --- orders of other sizes --- */
+
+static void sizes(void)
+{
+	struct {
+		struct continuo_order order;
+		uint32_t more[4], behind;
+	} o;
+	int agent;
+	struct continuo *ctx = handed_in(&agent);
+
+	/* A program with a newer header: what this library does not know is 0. */
+	memset(&o, 0xa5, sizeof(o));
+	give_answer(agent, "suspend 7 30000", false);
+	call(ctx, "larger", continuo_order_sized(ctx, ctx->agent, &o.order, sizeof(o) - sizeof(o.behind)), 0, "");
+	expect(o.order.want == CONTINUO_WANT_SUSPEND && o.order.number == 7 && o.order.timeout_ms == 30000,
+	       "a larger order: %u %u %u", o.order.want, o.order.number, o.order.timeout_ms);
+	expect(!o.more[0] && !o.more[1] && !o.more[2] && !o.more[3], "members that are not known are not 0");
+	expect(o.behind == 0xa5a5a5a5, "behind a larger order");
+	/* Less than there ever was: the order is not lost. */
+	memset(&o, 0xa5, sizeof(o));
+	give_answer(agent, "undo 8 5", false);
+	call(ctx, "smaller", continuo_order_sized(ctx, ctx->agent, &o.order, sizeof(o.order) - 1), -EINVAL, "12 bytes at least");
+	call(ctx, "none", continuo_order_sized(ctx, ctx->agent, &o.order, 0), -EINVAL, "12 bytes at least");
+	expect(o.order.want == 0xa5a5a5a5 && o.order.timeout_ms == 0xa5a5a5a5, "written in spite of the size");
+	call(ctx, "as large", continuo_order_sized(ctx, ctx->agent, &o.order, sizeof(o.order)), 0, "");
+	expect(o.order.want == CONTINUO_WANT_UNDO && o.order.number == 8 && o.more[0] == 0xa5a5a5a5, "an order of now");
+	continuo_free(ctx);
+	close(agent);
 }
 
 /* What was heard, as one text. */
@@ -599,6 +936,10 @@ int main(int argc, char **argv)
 	written();
 	vms();
 	agents();
+	connections();
+	deadlines();
+	no_room();
+	sizes();
 	updates();
 	errnos_and_marks();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
