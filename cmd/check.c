@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "abi.h"
 #include "cmdline.h"
@@ -22,6 +23,7 @@
 #include "record.h"
 
 #define PCI	"/sys/bus/pci/devices"
+#define MOST_CONFIG	(16 << 20)	/* bytes; the largest ones have 300,000 */
 
 /* What the kernel would say of a device, from the tables that it has it from. */
 #define LIVEUPDATE_RULE(id, err, text) \
@@ -634,28 +636,43 @@ static void check_agent(struct check *c)
 	continuo_free(ctx);
 }
 
+/* The text that is gzip'ed in a file; NULL if that is not whole. Closes @fd. */
+static char *read_gzip(int fd)
+{
+	gzFile f = gzdopen(fd, "rb");
+	char *text;
+	int n = -1;
+
+	if (!f) {
+		close(fd);
+		return NULL;
+	}
+	text = malloc(MOST_CONFIG + 1);
+	if (!text)
+		abort();
+	/* What is no gzip'ed file would be read as it is. */
+	if (!gzdirect(f))
+		n = gzread(f, text, MOST_CONFIG);
+	/* A file that is cut off is an error of the end only. */
+	if (gzclose(f) != Z_OK || n <= 0 || n == MOST_CONFIG) {
+		free(text);
+		return NULL;
+	}
+	text[n] = 0;
+	return text;
+}
+
 /* Of the running kernel: as gzip'ed text in /proc, or beside its image. */
 static char *read_kernel_config(struct check *c)
 {
-	char *path, *text = NULL, *command, *release;
-	size_t room = 0;
-	FILE *f;
+	char *path, *text, *release;
+	int fd;
 
 	if (asprintf(&path, "%s/proc/config.gz", c->opt->root) < 0)
 		abort();
-	if (!access(path, R_OK) && !strpbrk(path, "'\\")) {
-		if (asprintf(&command, "gzip -dc '%s' 2>/dev/null", path) < 0)
-			abort();
-		f = popen(command, "r");
-		if (f && getdelim(&text, &room, '\0', f) <= 0) {
-			free(text);
-			text = NULL;
-		}
-		if (f)
-			pclose(f);
-		free(command);
-	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	free(path);
+	text = fd < 0 ? NULL : read_gzip(fd);
 	if (text)
 		return text;
 	/* The release of the machine that is looked at, which need not be this one. */
