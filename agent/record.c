@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "record.h"
+#include "request.h"
 #include "talk.h"
 
 #define TOKEN		1u		/* of the memfd in the agent's own session */
 #define PAGE		4096
 #define MOST_BYTES	(1 << 20)
+#define LATEST_US	(1ll << 53)
 
 static const char *file;
 static struct json_object *record;
@@ -246,18 +248,33 @@ static const char *find_offset(struct json_object *clock)
 	return "time of day";
 }
 
+/* One that can be added to another. */
+static bool has_time(struct json_object *o, const char *key)
+{
+	int64_t us = json_object_get_int64(get(o, key));
+
+	return json_object_is_type(get(o, key), json_type_int) && us >= 0 && us <= LATEST_US;
+}
+
+static bool has_name(struct json_object *row)
+{
+	int64_t uid = json_object_get_int64(get(row, "uid"));
+
+	return uid >= 0 && uid <= UINT32_MAX && request_is_name(text_of(row, "name"), uid);
+}
+
 static struct json_object *parse(const char *text)
 {
 	struct json_object *o = json_tokener_parse(text), *rows = get(o, "vm");
 
 	if (json_object_get_int(get(o, "format_version")) == RECORD_FORMAT_VERSION &&
 	    json_object_is_type(get(o, "at"), json_type_object) &&
-	    json_object_is_type(get(o, "clock"), json_type_object) &&
+	    has_time(get(o, "clock"), "us") && has_time(get(o, "clock"), "realtime_us") &&
 	    json_object_is_type(rows, json_type_array)) {
 		size_t i, n = json_object_array_length(rows);
 
 		for (i = 0; i < n; i++)
-			if (!*text_of(json_object_array_get_idx(rows, i), "name"))
+			if (!has_name(json_object_array_get_idx(rows, i)))
 				break;
 		if (i == n)
 			return o;

@@ -11,7 +11,10 @@
 #include "continuo.h"
 #include "decide.h"
 #include "registry.h"
+#include "request.h"
 #include "talk.h"
+
+#define FORMAT	"continuo-vms 1\n"
 
 /* @began, @other_began: start times, since numbers of processes come again. */
 struct process {
@@ -105,28 +108,45 @@ bool registry_lives(const char *name)
 	return !p || !p->pid || began(p->pid) == p->began;
 }
 
-void registry_read(const char *path, void (*each)(const char *name, uid_t uid))
+/* A line of a VM; false if it is none. */
+static bool read_line(const char *line, void (*each)(const char *name, uid_t uid))
 {
 	char name[CONTINUO_SESSION_NAME];
 	unsigned long long time;
 	unsigned int uid;
-	struct stat st;
-	int pid;
+	int pid, end = 0;
+
+	if (sscanf(line, "%63s %u %d %llu%n", name, &uid, &pid, &time, &end) != 4 ||
+	    strcmp(line + end, "\n") || !request_is_name(name, uid) || !note(name, pid, time))
+		return false;
+	if (registry_lives(name))
+		each(name, uid);
+	return true;
+}
+
+void registry_read(const char *path, void (*each)(const char *name, uid_t uid))
+{
+	char *line = NULL;
+	size_t room = 0;
+	bool whole;
+	ssize_t n;
 	FILE *f;
 
 	file = path;
 	f = fopen(path, "re");
 	if (!f)
 		return;
-	if (fstat(fileno(f), &st) || !st.st_size) {
-		trouble("%s: the agent before this one could not write down which VMs were registered", path);
+	/* The first line is that of the format. */
+	n = getline(&line, &room, f);
+	whole = n > 0 && !strcmp(line, FORMAT);
+	/* There is no byte 0 in a line. */
+	while (whole && (n = getline(&line, &room, f)) > 0)
+		whole = strlen(line) == (size_t)n && read_line(line, each);
+	if (!whole || ferror(f)) {
+		trouble("%s: the agent before this one could not write down which VMs were registered, or the list is not of this version", path);
 		each(VM_UNKNOWN, 0);
 	}
-	/* The first line is that of the format. */
-	if (fscanf(f, "continuo-vms %u\n", &uid) == 1 && uid == 1)
-		while (fscanf(f, "%63s %u %d %llu\n", name, &uid, &pid, &time) == 4)
-			if (note(name, pid, time) && registry_lives(name))
-				each(name, uid);
+	free(line);
 	fclose(f);
 }
 
@@ -141,7 +161,7 @@ bool registry_write(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid
 	if (asprintf(&next, "%s.next", file) < 0)
 		return false;
 	f = fopen(next, "we");
-	written = f && fputs("continuo-vms 1\n", f) >= 0;
+	written = f && fputs(FORMAT, f) >= 0;
 	for (unsigned int i = 0; i < n && written; i++) {
 		uid_t uid;
 		const char *name = of(i, &uid);

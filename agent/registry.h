@@ -11,7 +11,7 @@
 
 /*
  * Calls @each for those that an earlier agent has left, and whose process lives. If that
- * agent could not keep its list, for one of the name VM_UNKNOWN.
+ * agent could not keep its list, or a line of it is none, for one of the name VM_UNKNOWN.
  */
 void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
 /* Whose process is it, and which other one belongs to it? 0 if that is not known, or none does. */

@@ -66,13 +66,18 @@ static int parse_number(char **at, struct request *req, const char **why)
 	return 0;
 }
 
+/* It can become a word of somebody's command line, or part of a path. */
+static bool is_name(const char *name)
+{
+	return isalnum((unsigned char)*name) && !name[strspn(name, NAME_BYTES)];
+}
+
 static int parse_name(const char *name, const struct peer *peer, struct request *req,
 		      const char **why)
 {
 	size_t n;
 
-	/* It can become a word of somebody's command line, or part of a path. */
-	if (!name || !isalnum((unsigned char)*name) || name[strspn(name, NAME_BYTES)]) {
+	if (!name || !is_name(name)) {
 		*why = "a session's name consists of letters, digits and . _ -, and begins with one of the first two";
 		return -EINVAL;
 	}
@@ -204,4 +209,11 @@ const char *request_own(const char *name, uid_t uid)
 	int n = prefix(begin, sizeof(begin), uid);
 
 	return strncmp(name, begin, n) ? NULL : name + n;
+}
+
+bool request_is_name(const char *name, uid_t uid)
+{
+	const char *own = request_own(name, uid);
+
+	return own && is_name(own) && strlen(name) < CONTINUO_SESSION_NAME;
 }

@@ -74,5 +74,7 @@ int request_parse(const char *message, size_t size, const struct peer *peer,
 bool request_is_unit(const char *name);
 /* Is a session his? Its name without what was put in front, or NULL. */
 const char *request_own(const char *name, uid_t uid);
+/* Could it be the whole name of a session of that user? */
+bool request_is_name(const char *name, uid_t uid);
 
 #endif

@@ -227,7 +227,7 @@ static void live_long(void)
 static bool is_last(const char *line, const char *end)
 {
 	for (const char *next = line + strlen(line) + 1; next < end; next += strlen(next) + 1)
-		if (!strcmp(next + 1, line + 1))
+		if (*next && !strcmp(next + 1, line + 1))
 			return false;
 	return true;
 }
@@ -236,7 +236,7 @@ static void as_noted(const char *line)
 {
 	int fd;
 
-	if (*line == '-')
+	if (*line != 'f' && *line != 'r')
 		return;
 	fd = open(line + 1, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	/* One that goes on already, or was not frozen yet: EINVAL. */
@@ -252,14 +252,17 @@ void still_again(const char *notes)
 {
 	FILE *f = fopen(notes, "re");
 	char *text = NULL;
-	size_t size = 0;
-	ssize_t n;
+	struct stat st;
+	size_t n = 0;
 
 	if (!f)
 		return;
-	/* There is no such byte in it. */
-	n = getdelim(&text, &size, 0x1a, f);
-	for (char *line = text; line < text + n && n > 0; line += strlen(line) + 1)
+	if (!fstat(fileno(f), &st))
+		text = calloc(1, st.st_size + 1);
+	/* Any byte can be in a path. */
+	if (text)
+		n = fread(text, 1, st.st_size, f);
+	for (char *line = text; n && line < text + n; line += strlen(line) + 1)
 		if (*line && is_last(line, text + n))
 			as_noted(line);
 	free(text);
