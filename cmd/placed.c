@@ -20,6 +20,22 @@
 
 /* --- what is there --- */
 
+/* All that is said of a kernel is text; "kernel" and "append" are said of each. */
+static bool is_whole(struct json_object *record)
+{
+	static const char *const facts[] = {
+		"kernel", "sha256", "initrd", "initrd_sha256", "append", "loaded", "formats",
+	};
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		struct json_object *fact = record_get(record, facts[i]);
+
+		if (fact && !json_object_is_type(fact, json_type_string))
+			return false;
+	}
+	return *record_text(record, "kernel") && record_get(record, "append");
+}
+
 static struct json_object *read_record(const struct options *opt, char **why)
 {
 	char *text = read_text(opt, PLACED_FILE);
@@ -31,8 +47,7 @@ static struct json_object *read_record(const struct options *opt, char **why)
 		*why = strdup("what was written down of it is for root to read; run this as root");
 	else if (!text)
 		*why = strdup("this program has not written it down, so nobody knows its command line: another program has loaded it, or one that has not ended well, or yet");
-	else if (json_object_get_int(record_get(o, "format_version")) != PLACED_FORMAT_VERSION ||
-		 !*record_text(o, "kernel") || !record_get(o, "append"))
+	else if (json_object_get_int(record_get(o, "format_version")) != PLACED_FORMAT_VERSION || !is_whole(o))
 		*why = strdup("what was written down of it is no record of this program's version");
 	else if (strcmp(record_text(o, "boot"), boot ?: ""))
 		*why = strdup("what was written down is of another boot");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libFuzzer target: whatever a view or a record says, it is read to its end or refused,
- * and what was read can be printed each way.
+ * and what was read can be printed each way. The same of the record of the kernel that is
+ * in place.
  */
 #define _GNU_SOURCE
 #include <unistd.h>
@@ -9,6 +10,7 @@
 /* Nothing changes by waiting here. */
 #define usleep(us)	((void)(us))
 #include "view.c"
+#include "placed.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -19,9 +21,25 @@ int trouble(const char *fmt, ...)
 
 static const char *file;
 
+/* Of a machine on which a kernel is in place; elsewhere all files are the same. */
+static const struct {
+	const char *path, *text;
+} machine[] = {
+	{ PLACED_FILE, NULL },
+	{ "/proc/sys/kernel/random/boot_id", "boot-a" },
+	{ "/sys/kernel/kexec_loaded", "1" },
+	{ VIEW_DEVICE, "format=1\nview state=whole\nimage kernel=outgoing state=has-list\n"
+		       "format kernel=outgoing compatible=\"luo-v5\" state=read\n" },
+};
+static bool is_placed;
+
 char *read_text(const struct options *opt, const char *fmt, ...)
 {
-	return strdup(file);
+	for (size_t i = 0; is_placed && i < sizeof(machine) / sizeof(machine[0]); i++)
+		if (!strcmp(fmt, machine[i].path))
+			return strdup(machine[i].text ?: file);
+	errno = ENOENT;
+	return is_placed ? NULL : strdup(file);
 }
 
 #include "report.c"
@@ -47,6 +65,32 @@ static void fuzz_report(const char *text)
 	cmd_report(&opt);
 	opt.given[OPT_EXPECT] = "complete,undone";
 	cmd_report(&opt);
+}
+
+/* It is known and of this boot, or it is said why not; what is shown of it is what is in it. */
+static void fuzz_placed(const char *text)
+{
+	static const char *const facts[] = {
+		"kernel", "sha256", "initrd", "initrd_sha256", "append", "loaded",
+	};
+	struct options opt = { .root = "" };
+	struct json_object *record;
+	char *why;
+	enum placed placed;
+
+	file = text;
+	is_placed = true;
+	placed = placed_find(&opt, &record, &why);
+	is_placed = false;
+	if ((placed == PLACED_KNOWN) != !!record || (placed == PLACED_KNOWN) == !!why)
+		abort();
+	if (record && (strcmp(record_text(record, "boot"), "boot-a") || !*record_text(record, "kernel")))
+		abort();
+	for (size_t i = 0; record && i < sizeof(facts) / sizeof(facts[0]); i++)
+		if (record_get(record, facts[i]) && !json_object_is_type(record_get(record, facts[i]), json_type_string))
+			abort();
+	json_object_put(record);
+	free(why);
 }
 
 /* As the text of a file, and as that of the device, of which only some is kept. */
@@ -77,7 +121,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 
 	memcpy(text, data, size);
 	text[size] = 0;
-	if (*text == '{')
+	/* Of both formats, no field is in the other. */
+	if (*text == '{' && strstr(text, "\"append\""))
+		fuzz_placed(text);
+	else if (*text == '{')
 		fuzz_report(text);
 	else
 		fuzz_view(text);
