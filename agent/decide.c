@@ -28,6 +28,20 @@ static const struct {
 	[CONTINUO_WANT_UNDO] = { "undo", "undo", "undone", VM_IDLE },
 };
 
+/*
+ * When a step begins and is over, well or not, in the record. The second sync has names of its
+ * own. The orders above have those of their steps.
+ */
+static const struct times {
+	const char *begin, *end;
+} times[] = {
+	[STEP_SYNC] = { "sync", "synced" },
+	[STEP_SERVICES] = { "services", "services_ended" },
+	[STEP_FLUSH] = { "flush", "flushed" },
+	[STEP_COUNT] = { "count", "counted" },
+	[STEP_SEAL] = { "seal", "sealed" },
+}, times_again = { "sync_again", "synced_again" };
+
 /* --- actions --- */
 
 static bool act(struct decide *d, const struct action *a)
@@ -50,6 +64,21 @@ static void at(struct decide *d, const char *what)
 {
 	if (d->recording)
 		act(d, &(struct action){ .kind = ACT_AT, .text = what });
+}
+
+static const struct times *times_of(const struct decide *d)
+{
+	return d->step == STEP_SYNC && d->ended ? &times_again : &times[d->step];
+}
+
+static void step_begins(struct decide *d)
+{
+	at(d, times_of(d)->begin);
+}
+
+static void step_is_over(struct decide *d)
+{
+	at(d, times_of(d)->end);
 }
 
 static void vm_at(struct decide *d, struct vm *v, const char *what)
@@ -361,6 +390,7 @@ static void begin_helper(struct decide *d, enum action_kind kind, uint32_t timeo
 	d->helper_number = ++d->numbers ?: ++d->numbers;
 	d->helper_us = d->now_us + timeout_ms * 1000ull;
 	copy(d->helper_at, sizeof(d->helper_at), "");
+	step_begins(d);
 	act(d, &(struct action){ .kind = kind, .number = d->helper_number, .ms = ms });
 }
 
@@ -422,13 +452,16 @@ static void next_step(struct decide *d, enum step step)
 		begin_helper(d, ACT_SYNC, d->timeout_ms, d->still ? d->timeout_ms : 0);
 		break;
 	case STEP_COUNT:
-		if (all_are_ready(d))
-			simply(d, ACT_COUNT);
+		if (!all_are_ready(d))
+			break;
+		step_begins(d);
+		simply(d, ACT_COUNT);
 		break;
 	case STEP_SEAL:
 		if (!all_are_ready(d))
 			break;
 		d->sealed = true;
+		step_begins(d);
 		simply(d, ACT_SEAL);
 		break;
 	case STEP_JUMP:
@@ -445,6 +478,8 @@ static void leave_helper(struct decide *d)
 {
 	if (!d->helper_us && !d->still)
 		return;
+	if (d->helper_us)
+		step_is_over(d);
 	d->helper_us = 0;
 	d->still = false;
 	simply(d, ACT_HELPER_LEFT);
@@ -474,8 +509,10 @@ static void give_up(struct decide *d, int err, const char *why)
 	if (d->sealed)
 		release(d, NULL);
 	d->sealed = false;
-	if (d->phase.on)
+	if (d->phase.on) {
+		at(d, orders[d->phase.want].end);
 		reply(d, d->phase.asker, ECANCELED, "%s", d->why);
+	}
 	d->phase.on = false;
 	d->step = STEP_UNDO;
 	if (d->watcher >= 0)
@@ -885,6 +922,7 @@ void decide_helped(struct decide *d, uint32_t number, const char *why)
 	/* Nobody waits for an earlier one any more. */
 	if (!d->helper_us || number != d->helper_number)
 		return;
+	step_is_over(d);
 	d->helper_us = 0;
 	if (why) {
 		snprintf(text, sizeof(text), "%s: %.250s; see to it, or go on without it (--leave)",
@@ -912,6 +950,7 @@ void decide_counted(struct decide *d, const unsigned int *files)
 
 	if (d->step != STEP_COUNT)
 		return;
+	step_is_over(d);
 	for (unsigned int i = 0; i < d->vms; i++) {
 		const struct vm *v = &d->vm[i];
 
@@ -929,10 +968,12 @@ void decide_sealed(struct decide *d, int err, const char *why)
 {
 	if (d->step != STEP_SEAL)
 		return;
-	if (err)
+	if (err) {
+		step_is_over(d);
 		give_up(d, err, why);
-	else
+	} else {
 		next_step(d, STEP_JUMP);
+	}
 }
 
 void decide_stayed(struct decide *d, int err, const char *why)

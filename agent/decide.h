@@ -24,6 +24,9 @@
  *   undo      file systems go on, then each VM as before; services start again
  *
  * and to nowhere else. No other place jumps: so none can jump after an undo.
+ *
+ * ACT_AT says when each step begins, and when it is over, well or not. What is said after the
+ * record was preserved does not go over: "jump" has no such times, and begins when "seal" is over.
  */
 #ifndef DECIDE_H
 #define DECIDE_H
@@ -110,7 +113,7 @@ enum action_kind {
 	ACT_SERVICES_BACK,
 	/* Say at once, by decide_counted(), what the sessions hold. */
 	ACT_COUNT,
-	/* Preserve the record, and say by decide_sealed() whether that succeeded. */
+	/* Preserve the record, with when this was, and say by decide_sealed() whether that succeeded. */
 	ACT_SEAL,
 	/* Replace the kernel. If it comes back, decide_stayed() says why. */
 	ACT_JUMP,

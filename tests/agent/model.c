@@ -13,7 +13,8 @@
  * due is done; when an update has ended, nothing of it is left. Where services are to end,
  * they do so only after files could be written back, and before the VMs preserve; the jump
  * finds them ended and file systems standing still, and nobody else does: no VM goes on
- * while its file system stands still, and services run again when there was no jump.
+ * while its file system stands still, and services run again when there was no jump. In the
+ * record, a step that has begun is over before the next one begins, and a jump comes after all.
  *
  *   model WORLD|all   which world, see worlds[]; ends with 1 if a law is broken
  */
@@ -34,6 +35,18 @@
 #define MS	1000
 
 enum truth { RUNNING, HOLDS, STANDS_STILL };
+
+/* The names in the record of when a step begins, and is over. */
+static const struct {
+	const char *begin, *end;
+	bool orderly;			/* where services end */
+} times[] = {
+	{ "sync", "synced" }, { "services", "services_ended", true }, { "sync_again", "synced_again", true },
+	{ "preserve", "preserved" }, { "suspend", "suspended" }, { "flush", "flushed" },
+	{ "count", "counted" }, { "seal", "sealed" },
+};
+
+#define TIMES	(sizeof(times) / sizeof(times[0]))
 
 /* How often each thing may happen. */
 struct budget {
@@ -93,6 +106,7 @@ struct world {
 	bool orderly, still;
 	enum { SERVE, STOP, STOPPED } services;
 	bool silent_go;
+	uint8_t begun, over;		/* of times[], in the record */
 	struct budget b;
 	bool exits, counts, seals, jumps;
 	bool replied_ok;
@@ -162,6 +176,26 @@ static void check_step(struct world *w, const char *step)
 		broken("services have not ended, and VMs are to preserve");
 }
 
+/* The record has a time. */
+static void note(struct world *w, const char *what)
+{
+	if (!strcmp(what, "undo") && w->begun != w->over)
+		broken("the VMs are to undo, and the record has a step that is not over");
+	for (unsigned int i = 0; i < TIMES; i++) {
+		if (!strcmp(what, times[i].begin)) {
+			if (w->begun >> i)
+				broken("a step begins in the record after a later one, or twice");
+			if (w->begun != w->over)
+				broken("a step begins in the record, and the one before is not over");
+			w->begun |= 1 << i;
+		} else if (!strcmp(what, times[i].end)) {
+			if (!(w->begun >> i & 1) || w->over >> i & 1)
+				broken("a step is over in the record that has not begun, or was over before");
+			w->over |= 1 << i;
+		}
+	}
+}
+
 static bool act(void *arg, const struct action *a)
 {
 	struct world *w = now;
@@ -200,6 +234,13 @@ static bool act(void *arg, const struct action *a)
 		break;
 	case ACT_STEP:
 		check_step(w, a->text);
+		break;
+	case ACT_RECORD:
+		w->begun = 0;
+		w->over = 0;
+		break;
+	case ACT_AT:
+		note(w, a->text);
 		break;
 	case ACT_REPLY:
 		w->replied_ok = !a->err;
@@ -261,6 +302,8 @@ static void go_down(struct world *w)
 	w->own = false;
 	w->exits = false;
 	memset(w->syncing, 0, sizeof(w->syncing));
+	w->begun = 0;
+	w->over = 0;
 	/* The helper sees that, and has them go on. */
 	w->still = false;
 	w->to_stand_still = false;
@@ -314,6 +357,9 @@ static void jump(struct world *w)
 		broken(w->still ? "a jump at once, and file systems stand still" : "a jump, and file systems do not stand still");
 	if (!w->record)
 		broken("the next kernel's agent would know nothing");
+	for (unsigned int i = 0; i < TIMES; i++)
+		if ((!times[i].orderly || w->orderly) != (w->over >> i & 1))
+			broken("a jump, and the record does not have when each step was");
 	for (int i = 0; i < VMS; i++)
 		if (!is_safe(w, i, true))
 			broken("a VM is lost");
@@ -337,6 +383,9 @@ static void follow(struct world *w)
 			w->seals = false;
 			w->own = true;
 			w->record = !fails;
+			/* As agent/record.c: it has to be in what goes over. */
+			if (!fails)
+				note(w, "sealed");
 			decide_sealed(&w->d, fails ? ENOSPC : 0, fails ? "no space" : "");
 		} else if (w->jumps) {
 			w->jumps = false;
@@ -350,6 +399,8 @@ static void follow(struct world *w)
 		for (int i = 0; i < VMS; i++)
 			w->truth[i].left = false;
 		w->silent_go = false;
+		w->begun = 0;
+		w->over = 0;
 		for (int k = 0; k < COMMANDS; k++)
 			if (w->command[k] == GONE)
 				w->command[k] = OVER;
