@@ -9,10 +9,17 @@
 
 #define LATEST_US	(1ll << 53)
 
+/* One follows the other; each step of the agent's is one of them (agent/decide.h). */
 const struct record_phase record_phases[] = {
+	{ "sync", "sync", "synced", "#9ecae9" },
+	{ "services", "services", "services_ended", "#bab0ac" },
+	{ "sync again", "sync_again", "synced_again", "#9ecae9" },
 	{ "preserve", "preserve", "preserved", "#4c78a8" },
 	{ "suspend", "suspend", "suspended", "#e45756" },
-	{ "jump", "suspended", "kernel", "#b279a2" },
+	{ "flush", "flush", "flushed", "#f58518" },
+	{ "count", "count", "counted", "#79706e" },
+	{ "seal", "seal", "sealed", "#79706e" },
+	{ "jump", "sealed", "kernel", "#b279a2" },
 	{ "kernel boot", "kernel", "agent", "#b35900" },
 	{ "take over", "agent", "complete", "#2f6f4e" },
 	{ "undo", "undo", "undone", "#9d755d" },
@@ -47,7 +54,12 @@ bool record_time(struct json_object *o, const char *key, long long *us)
 bool record_took(struct json_object *o, const struct record_phase *phase,
 		 long long *begin, long long *end)
 {
-	return record_time(o, phase->begin, begin) && record_time(o, phase->end, end);
+	const char *from = phase->begin;
+
+	/* An older agent has not written down what comes before its "sealed": that is in its jump. */
+	if (!strcmp(from, "sealed") && !record_time(o, "seal", begin))
+		from = "suspended";
+	return record_time(o, from, begin) && record_time(o, phase->end, end);
 }
 
 const char *record_text(struct json_object *o, const char *key)
