@@ -3,7 +3,7 @@
  * report --keep and --list: the history of updates.
  *
  * The agent writes the record of the last update into /run, and knows nothing of what is
- * here. A unit of the package (continuo-record.path) runs "report --keep" whenever that
+ * here. A unit of the package (continuo-record.path) runs "report --keep --wait" when that
  * record has changed. It prints a line for each step that it has not printed before, and
  * keeps the record in a folder that lasts, with what the agent does not know: when the
  * update began by the time of day, and the ids of both boots. If there is no room for it,
@@ -380,6 +380,8 @@ int history_keep(const struct options *opt, struct json_object *record)
 	}
 	if (opt->json)
 		model_print(stdout, o, true);
+	/* Where the folder is, file systems may stand still from here until the jump. */
+	fflush(stdout);
 
 	path = path_of(opt, id, ".json");
 	folder = path_of(opt, "", "");

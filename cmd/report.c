@@ -266,10 +266,22 @@ static struct json_object *read_record(const struct options *opt, bool quiet, bo
 	return record;
 }
 
-/* The record once it is known how the update ended, or as it is when time is up. */
+static int put_down(const struct options *opt, struct json_object *record)
+{
+	int ret = opt->given[OPT_KEEP] ? history_keep(opt, record) : EXIT_FINE;
+
+	/* Though the record could not be kept. */
+	return opt->given[OPT_METRICS] ? metrics_write(opt, record) ?: ret : ret;
+}
+
+/*
+ * The record once it is known how the update ended, or as it is when time is up. With --keep
+ * it is put down whenever it has changed until then, but for the last time.
+ */
 static struct json_object *wait_for_it(const struct options *opt, uint32_t timeout_ms)
 {
 	struct json_object *record;
+	char *before = NULL;
 	bool again;
 
 	for (long long us = 0; ; us += POLL_US) {
@@ -277,10 +289,21 @@ static struct json_object *wait_for_it(const struct options *opt, uint32_t timeo
 
 		record = read_record(opt, !last, &again);
 		if (last || (record ? record_verdict(record) != VERDICT_PENDING : !again))
-			return record;
+			break;
+		if (record && opt->given[OPT_KEEP]) {
+			const char *text = json_object_to_json_string(record);
+
+			if (!before || strcmp(text, before)) {
+				free(before);
+				before = strdup(text);
+				put_down(opt, record);
+			}
+		}
 		json_object_put(record);
 		usleep(POLL_US);
 	}
+	free(before);
+	return record;
 }
 
 static bool is_expected(const char *list, const char *verdict)
@@ -354,7 +377,8 @@ static int judge(const struct options *opt, struct json_object *record)
 
 int cmd_report(const struct options *opt)
 {
-	bool asked = opt->given[OPT_WAIT] || opt->given[OPT_EXPECT], again;
+	/* Who keeps a record waits only to keep all of it. */
+	bool asked = opt->given[OPT_EXPECT] || (opt->given[OPT_WAIT] && !opt->given[OPT_KEEP]), again;
 	uint32_t timeout = ask_timeout_or(opt, TIMEOUT_S);
 	struct json_object *record, *o;
 	long long zero;
@@ -369,19 +393,14 @@ int cmd_report(const struct options *opt)
 		return EXIT_TROUBLE;
 	if (!record_time(record_get(record, "at"), "begin", &zero))
 		zero = 0;
-	ret = EXIT_FINE;
-	if (opt->given[OPT_KEEP]) {
-		ret = history_keep(opt, record);
-	} else if (opt->given[OPT_SVG]) {
+	if (opt->given[OPT_SVG] && !opt->given[OPT_KEEP]) {
 		draw(record, zero);
-	} else if (!opt->given[OPT_METRICS]) {
+	} else if (!opt->given[OPT_METRICS] && !opt->given[OPT_KEEP]) {
 		o = model_of(opt, record, zero);
 		model_print(stdout, o, opt->json);
 		json_object_put(o);
 	}
-	/* Though the record could not be kept. */
-	if (opt->given[OPT_METRICS])
-		ret = metrics_write(opt, record) ?: ret;
+	ret = put_down(opt, record);
 	if (!ret && asked)
 		ret = judge(opt, record);
 	json_object_put(record);
