@@ -13,11 +13,11 @@ def program():
     return {"/usr/bin/continuo": programs.program("cmd", "continuo")}
 
 
-def printed(machine, arguments):
+def printed(machine, arguments, timeout_s=120):
     """Exit status and output of a command in the guest."""
     since = len(machine.events)
     machine.send(f"run /usr/bin/continuo {arguments}")
-    status = machine.wait("ran", since=since, timeout_s=120)["status"]
+    status = machine.wait("ran", since=since, timeout_s=timeout_s)["status"]
     return status, b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
 
 
@@ -45,9 +45,9 @@ def both_ways(machine, arguments):
     return status, data
 
 
-def continuo(machine, arguments):
+def continuo(machine, arguments, timeout_s=120):
     """Exit status and JSON of a command in the guest."""
-    status, text = printed(machine, f"--json {arguments}")
+    status, text = printed(machine, f"--json {arguments}", timeout_s)
     try:
         return status, json.loads(text)
     except ValueError:

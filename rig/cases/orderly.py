@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 An update below systemd as process 1 ends the services of the host in their order, and what VMs
-use stays: two file systems are clean in the next kernel, and no frame is lost.
+use stays: two file systems are clean in the next kernel, and no frame is lost. Each step has a
+line in the journal, with one id in both kernels.
 """
 
 import os
+import re
 import shutil
 import subprocess
+import time
 
 from rig.cases import systemd
-from rig.cases.command import continuo, program
+from rig.cases.command import both_ways, continuo, program
 from rig.cases.library import agent_files
 from rig.cases.operator import TENANTS, states, vms_of
 from rig.lib import initramfs
@@ -24,6 +27,9 @@ EXT4_VALID_FS = 1
 
 AGENT = "--agent /tmp/agent.sock"
 UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
+REPORT = "--record /tmp/update.json --history /srv/vm/continuo"
+# Of an update that arrives, in the order in which they come.
+STEPS = ["sync", "services", "sync again", "preserve", "suspend", "flush", "count", "seal", "jump", "kernel boot", "take over"]
 
 MOUNT = """[Unit]
 Requires=disks.service
@@ -56,7 +62,13 @@ UNITS = {
         "ExecStart=/usr/sbin/continuo-agent --services /usr/lib/continuo/services --socket /tmp/agent.sock --group vmm "
         "--record /tmp/update.json --list /tmp/vms --takeover /usr/lib/continuo/takeover\n"
         "Environment=CONTINUO_TAKE=/usr/bin/init\n",
-    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service\n",
+    # The record is elsewhere, too, and what is kept of it on a disk that is there in both kernels.
+    "continuo-record.path.d/rig.conf": "[Path]\nPathChanged=\nPathChanged=/tmp/update.json\n",
+    "continuo-record.service.d/rig.conf":
+        "[Unit]\nRequiresMountsFor=/tmp /srv/vm\nConditionPathExists=\nConditionPathExists=/tmp/update.json\n"
+        f"[Service]\nExecStart=\nExecStart=/usr/bin/continuo {REPORT} --keep --wait report\n",
+    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service "
+                                    "continuo-record.path continuo-record.service\n",
 }
 
 
@@ -87,9 +99,13 @@ def files(machine):
             "/usr/lib/continuo/keep": "keep",
             "/usr/lib/systemd/system/continuo-agent.service": "debian/continuo.continuo-agent.service",
             "/usr/lib/systemd/system/continuo-update.target": "debian/continuo.continuo-update.target",
-            "/usr/lib/systemd/system/continuo-back.target": "debian/continuo.continuo-back.target"}.items():
+            "/usr/lib/systemd/system/continuo-back.target": "debian/continuo.continuo-back.target",
+            "/usr/lib/systemd/system/continuo-record.path": "debian/continuo.continuo-record.path",
+            "/usr/lib/systemd/system/continuo-record.service": "debian/continuo.continuo-record.service"}.items():
         with open(f"{packaging}/{source}", "rb") as f:
             inside[to] = f.read()
+    # What is in the journal can be read on the console.
+    inside["/etc/systemd/journald.conf.d/rig.conf"] = b"[Journal]\nForwardToKMsg=yes\nMaxLevelKMsg=info\n"
     inside |= {f"/etc/systemd/system/{name}": text.encode() for name, text in UNITS.items()}
     # The folders of a cpio archive are in it twice; the second one changes nothing.
     return {"/init": guest, "/root.cpio": systemd.base() + initramfs.archive(inside)}
@@ -110,13 +126,81 @@ def must_be(machine, since, *events):
         since = at + 1
 
 
+def journal(machine):
+    """What continuo has said in the journal of each kernel: a dict of each line."""
+    kernels = re.split(r"^.*\] Linux version .*$", machine.console(), flags=re.M)[1:]
+    return [[{key: value.strip('"') for key, value in re.findall(r'(\w+)=("[^"]*"|\S*)', line)}
+             for line in re.findall(r"\bcontinuo\[\d+\]: (update=.*)", text)] for text in kernels]
+
+
+def ended(machine, verdict):
+    """Wait until the journal has it."""
+    deadline = time.monotonic() + 60 * machine.slow
+    while not any(line.get("ended") == verdict for kernel in journal(machine) for line in kernel):
+        if time.monotonic() > deadline:
+            raise Failed(f"the journal has no update that has ended as {verdict}: {journal(machine)}")
+        time.sleep(0.2)
+
+
+def judge_journal(machine):
+    """Both updates have a line for each step of the host's, and an id of their own in all of them."""
+    first, *rest = journal(machine)
+    if len(rest) != 1:
+        raise Failed(f"the console has {1 + len(rest)} kernels")
+    undone = {line["update"] for line in first if line.get("ended") == "undone"}
+    # Each of the next kernel's is of the one that came over.
+    over = {line["update"] for line in rest[0]}
+    if len(undone) != 1 or len(over) != 1 or {line["update"] for line in first} != undone | over or undone & over:
+        raise Failed(f"an update does not have one id: {first}, and in the next kernel {rest[0]}")
+    steps = {line.get("step") for line in first if line["update"] in undone and "vm" not in line} - {None}
+    if steps != {"sync", "services", "undo"}:
+        raise Failed(f"of the update that was undone the journal has the steps {steps}")
+    early = [line for line in first if line["update"] in over]
+    lines = [line for line in early + rest[0] if "step" in line and "vm" not in line]
+    times = {line["step"]: line["time"] for line in lines}
+    # A line can be there twice if what was kept stood still before it was written.
+    if sorted(times, key=times.get) != STEPS or len({(line["step"], line["time"]) for line in lines}) != len(STEPS):
+        raise Failed(f"the journal has the steps {lines}, expected {STEPS}")
+    # Long before the jump: the kernel that it is of says so itself.
+    if "sync" not in {line.get("step") for line in early}:
+        raise Failed(f"the first kernel says no more of the update than {early}")
+    blackouts = {line["vm"] for line in rest[0] if line.get("step") == "blackout"}
+    if blackouts != TENANTS:
+        raise Failed(f"the journal has the blackouts of {blackouts}")
+    machine.figures["lines_of_each_kernel"] = [len(early), len(rest[0])]
+
+
+def judge_report(report):
+    """Each step follows the one before; what files take is a part of the pause, and of each VM's blackout."""
+    if [p["phase"] for p in report["phase"]] != STEPS:
+        raise Failed(f"the report has the phases {report['phase']}")
+    phase = {p["phase"]: p for p in report["phase"]}
+    for a, b in zip(report["phase"], report["phase"][1:]):
+        # Of figures that are rounded.
+        if a["begin_ms"] + a["ms"] > b["begin_ms"] + 0.2:
+            raise Failed(f"{a['phase']} is not over when {b['phase']} begins: {report['phase']}")
+    pause = phase["kernel boot"]["begin_ms"] - phase["suspend"]["begin_ms"]
+    for vm in report["vm"]:
+        if not vm.get("blackout_ms", 0) > pause > phase["flush"]["ms"] > 0:
+            raise Failed(f"the blackout of {vm} is not longer than {pause}, of which flush is {phase['flush']['ms']}")
+
+
+def judge_history(machine):
+    """What was kept on the disk has both updates, and which boot they were of."""
+    status, data = continuo(machine, f"{REPORT} --list report")
+    undone, over = [{key: row.get(key) for key in ("ended", "boot_from", "boot_to")} for row in data["update"]]
+    if status or (undone["ended"], over["ended"], undone["boot_to"]) != ("undone", "complete", None) or \
+            undone["boot_from"] != over["boot_from"] or over["boot_to"] in (None, over["boot_from"]):
+        raise Failed(f"the history ends with {status}, and has {data['update']}")
+
+
 @guarded
 def orderly(machine, begin):
     """
     First a service does not stop: it is named, the update is undone, and the services that had
     ended run again. Then it is left: the others end, and the VMs go over.
     Seen to fail: without the freeze (agent/still.c) the disk of the VM needs recovery; with --now
-    the writer does not end.
+    the writer does not end; with a line, an id or a blackout taken out of what a run had said.
     """
     run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine), memory="4G",
                 append="rig.tenants=1 rig.library=replace rig.debugfs=0 rig.agent_unit=1 kho_scratch=32M,64M,512M "
@@ -131,7 +215,7 @@ def orderly(machine, begin):
     run.rest(STEADY_S)
 
     since = len(machine.events)
-    status, data = continuo(machine, f"{UPDATE} --timeout 60 --services-timeout 40 update")
+    status, data = continuo(machine, f"{UPDATE} --timeout 60 --services-timeout 60 update", timeout_s=300)
     if status != 3 or data["outcome"] != "undone":
         raise Failed(f"an update with a service that does not stop ends with {status}: {data}")
     if "stubborn.service hangs" not in machine.console():
@@ -142,10 +226,11 @@ def orderly(machine, begin):
     if heard(machine, since, "obeyed", want="preserve") is not None:
         raise Failed("a VM was asked, although services had not ended")
     states(run, idle)
+    ended(machine, "undone")
 
     since, start = len(machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 240 --leave stubborn.service update")
-    machine.wait("boot", stage=2, since=since, timeout_s=300)
+    machine.wait("boot", stage=2, since=since, timeout_s=400)
     for who in ("vm-nic", "vm-audio"):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=240)
         unit = {"uid": 1000, "no_new_privs": 0, "cgroup": f"/machine.slice/continuo-vm-1000-{who}.service"}
@@ -164,10 +249,14 @@ def orderly(machine, begin):
             raise Failed(f"{name} is not clean in the next kernel: {disk}")
     machine.wait("writer", stage=2, last="ended", timeout_s=120)
     machine.wait("vm_disk", stage=2, found=1, timeout_s=120)
-    status, report = continuo(machine, "--record /tmp/update.json report")
+    status, report = both_ways(machine, "--record /tmp/update.json report")
     if status or report["outcome"] != "complete" or vms_of(report) != dict.fromkeys(TENANTS, "taken over"):
         raise Failed(f"continuo report ends with {status}: {report}")
     machine.figures["report"] = report
+    ended(machine, "complete")
+    judge_report(report)
+    judge_journal(machine)
+    judge_history(machine)
     run.rest(AFTER_S)
     states(run, idle)
     run.stop()
