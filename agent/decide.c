@@ -239,6 +239,7 @@ static void end_phase(struct decide *d)
 
 	d->phase.on = false;
 	d->phase.asker = -1;
+	d->look_us = 0;
 	for (unsigned int i = 0; i < d->vms; i++) {
 		if (d->vm[i].now && d->vm[i].bad == SAID_NO)
 			failed = &d->vm[i];
@@ -317,6 +318,7 @@ static void order(struct decide *d, struct vm *v, enum continuo_want want, uint3
 	bool heard = v->state != VM_SILENT && v->state != VM_LEFT;
 
 	v->bad = DID;
+	v->said = false;
 	v->want = want;
 	v->number = ++d->numbers ?: ++d->numbers;
 	v->asked_us = d->now_us;
@@ -455,6 +457,7 @@ static void next_step(struct decide *d, enum step step)
 		if (!all_are_ready(d))
 			break;
 		step_begins(d);
+		d->count_us = d->now_us + COUNT_MS * 1000ull;
 		simply(d, ACT_COUNT);
 		break;
 	case STEP_SEAL:
@@ -509,11 +512,16 @@ static void give_up(struct decide *d, int err, const char *why)
 	if (d->sealed)
 		release(d, NULL);
 	d->sealed = false;
+	/* The sessions were still being looked at. */
+	if (d->count_us)
+		step_is_over(d);
+	d->count_us = 0;
 	if (d->phase.on) {
 		at(d, orders[d->phase.want].end);
 		reply(d, d->phase.asker, ECANCELED, "%s", d->why);
 	}
 	d->phase.on = false;
+	d->look_us = 0;
 	d->step = STEP_UNDO;
 	if (d->watcher >= 0)
 		act(d, &(struct action){ .kind = ACT_STEP, .client = d->watcher,
@@ -616,8 +624,28 @@ void decide_register(struct decide *d, int client, uid_t uid, const char *name)
 	fine(d, client);
 }
 
-void decide_answer(struct decide *d, int client, uint32_t number, const char *why,
-		   unsigned int files)
+/* Sessions are looked at once more, and for the last time at @until_us. */
+static void look_again(struct decide *d, uint64_t until_us)
+{
+	uint64_t at_us = d->now_us + LOOK_AGAIN_US;
+
+	d->look_us = at_us < until_us ? at_us : until_us;
+}
+
+/* It has answered; @files are those that its session holds, if it was to preserve. */
+static void answered(struct decide *d, struct vm *v, const char *why, unsigned int files)
+{
+	if (!why)
+		vm_at(d, v, orders[v->want].end);
+	if (v->want != CONTINUO_WANT_SUSPEND)
+		v->files = why ? 0 : files;
+	if (v->want == CONTINUO_WANT_UNDO)
+		settle(d, v, VM_IDLE, why ?: "", why ? SAID_NO : DID);
+	else
+		settle(d, v, why ? VM_FAILED : orders[v->want].done, why ?: "", why ? SAID_NO : DID);
+}
+
+void decide_answer(struct decide *d, int client, uint32_t number, const char *why)
 {
 	struct vm *v = NULL;
 
@@ -631,19 +659,15 @@ void decide_answer(struct decide *d, int client, uint32_t number, const char *wh
 		release(d, v);
 	if (v->state != VM_ASKED)
 		return;
-	if (!why && v->want == CONTINUO_WANT_PRESERVE && !files)
-		why = "it says that it has preserved, and its session holds nothing";
-	if (!why)
-		vm_at(d, v, orders[v->want].end);
-	if (v->want == CONTINUO_WANT_PRESERVE)
-		v->files = why ? 0 : files;
-	if (v->want == CONTINUO_WANT_UNDO) {
-		v->files = 0;
-		settle(d, v, VM_IDLE, why ?: "", why ? SAID_NO : DID);
-	} else {
-		settle(d, v, why ? VM_FAILED : orders[v->want].done, why ?: "", why ? SAID_NO : DID);
+	if (why || v->want != CONTINUO_WANT_PRESERVE) {
+		answered(d, v, why, 0);
+		check_phase(d);
+		return;
 	}
-	check_phase(d);
+	/* One look serves all who say so until then. To say it twice brings no further look. */
+	if (!v->said)
+		d->look_us = d->now_us;
+	v->said = true;
 }
 
 void decide_released(struct decide *d, const char *name)
@@ -865,6 +889,26 @@ void decide_gone(struct decide *d, int client)
 		give_up(d, ECANCELED, "whoever updated the host is gone");
 }
 
+/* Who has not answered by the deadline of the phase is silent. */
+static void check_deadline(struct decide *d)
+{
+	if (!d->phase.on || d->now_us < d->phase.deadline_us)
+		return;
+	for (unsigned int i = 0; i < d->vms; i++) {
+		struct vm *v = &d->vm[i];
+		bool undo = d->phase.want == CONTINUO_WANT_UNDO;
+
+		if (!v->now || v->state != VM_ASKED)
+			continue;
+		settle(d, v, undo ? VM_IDLE : VM_SILENT,
+		       v->away ? "it has not registered again since the agent was started again" :
+				 "it has not answered in time", SAID_NOTHING);
+		if (undo)
+			release(d, v);
+	}
+	end_phase(d);
+}
+
 void decide_time(struct decide *d)
 {
 	char why[400];
@@ -890,21 +934,13 @@ void decide_time(struct decide *d)
 			snprintf(why, sizeof(why), "files are not written back within %u s%s", d->timeout_ms / 1000, at);
 		give_up(d, ETIMEDOUT, why);
 	}
-	if (!d->phase.on || d->now_us < d->phase.deadline_us)
+	/* Who has answered is judged before those who have not: decide_counted() sees to the deadline then. */
+	if (d->look_us && d->now_us >= d->look_us) {
+		d->look_us = 0;
+		simply(d, ACT_COUNT);
 		return;
-	for (unsigned int i = 0; i < d->vms; i++) {
-		struct vm *v = &d->vm[i];
-		bool undo = d->phase.want == CONTINUO_WANT_UNDO;
-
-		if (!v->now || v->state != VM_ASKED)
-			continue;
-		settle(d, v, undo ? VM_IDLE : VM_SILENT,
-		       v->away ? "it has not registered again since the agent was started again" :
-				 "it has not answered in time", SAID_NOTHING);
-		if (undo)
-			release(d, v);
 	}
-	end_phase(d);
+	check_deadline(d);
 }
 
 void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave)
@@ -944,24 +980,73 @@ void decide_helped(struct decide *d, uint32_t number, const char *why)
 	}
 }
 
-void decide_counted(struct decide *d, const unsigned int *files)
+/* Those who say that they have preserved: their sessions show it, or not. */
+static void judge(struct decide *d, const int *files, const char *blind)
 {
+	for (unsigned int i = 0; i < d->vms; i++) {
+		struct vm *v = &d->vm[i];
+		const char *why = blind;
+
+		if (v->state != VM_ASKED || !v->said)
+			continue;
+		if (!why && files[i] == BUSY && d->now_us < d->phase.deadline_us) {
+			look_again(d, d->phase.deadline_us);
+			continue;
+		}
+		if (!why && files[i] <= 0)
+			why = files[i] == BUSY ? "it says that it has preserved, and a call is still under way in its session" :
+						 "it says that it has preserved, and its session holds nothing";
+		answered(d, v, why, why ? 0 : files[i]);
+	}
+	check_phase(d);
+	check_deadline(d);
+}
+
+/* The last look at the sessions: they hold what they held when the VMs had preserved. */
+static void compare(struct decide *d, const int *files, const char *blind)
+{
+	const struct vm *busy = NULL;
 	char why[400];
 
-	if (d->step != STEP_COUNT)
-		return;
-	step_is_over(d);
 	for (unsigned int i = 0; i < d->vms; i++) {
 		const struct vm *v = &d->vm[i];
 
-		if (v->state == VM_LEFT || (v->files && files[i] >= v->files))
+		if (v->state == VM_LEFT)
 			continue;
-		snprintf(why, sizeof(why), "VM %s: its session holds %u files, and held %u when it had preserved",
-			 v->name, files[i], v->files);
+		if (blind) {
+			snprintf(why, sizeof(why), "VM %s: nobody knows what its session holds: %.250s", v->name, blind);
+		} else if (files[i] == BUSY) {
+			busy = v;
+			continue;
+		} else if (v->files && files[i] >= (int)v->files) {
+			continue;
+		} else {
+			snprintf(why, sizeof(why), "VM %s: its session holds %d files, and held %u when it had preserved",
+				 v->name, files[i], v->files);
+		}
 		give_up(d, ECANCELED, why);
 		return;
 	}
-	next_step(d, STEP_SEAL);
+	if (!busy) {
+		step_is_over(d);
+		d->count_us = 0;
+		next_step(d, STEP_SEAL);
+		return;
+	}
+	if (d->now_us < d->count_us) {
+		look_again(d, d->count_us);
+		return;
+	}
+	snprintf(why, sizeof(why), "VM %s: a call is under way in its session, so that nobody sees what it holds", busy->name);
+	give_up(d, ECANCELED, why);
+}
+
+void decide_counted(struct decide *d, const int *files, const char *why)
+{
+	if (d->step == STEP_COUNT)
+		compare(d, files, why);
+	else if (d->phase.on)
+		judge(d, files, why);
 }
 
 void decide_sealed(struct decide *d, int err, const char *why)
@@ -1029,6 +1114,8 @@ uint64_t decide_due(const struct decide *d)
 
 	if (d->helper_us && (!due || d->helper_us < due))
 		due = d->helper_us;
+	if (d->look_us && (!due || d->look_us < due))
+		due = d->look_us;
 	return due;
 }
 

@@ -14,11 +14,12 @@
  *   suspend   each VM stops its virtual CPUs
  *   flush     what was written since is written back; after "services" the file systems then
  *	       stand still
- *   count     does the session of each VM hold what it held when the VM had preserved?
+ *   count     does the session of each VM hold what it held when the VM had preserved? One in
+ *	       which a call is under way is looked at again, for COUNT_MS at most
  *   seal      the agent's own record is preserved
  *   jump      the kernel is replaced: this does not come back, or fails
  *
- * Each of the first five has a deadline. Whatever goes wrong in one of them, an abort, and
+ * Each of the first six has a deadline. Whatever goes wrong in one of them, an abort, and
  * the end of the agent lead to
  *
  *   undo      file systems go on, then each VM as before; services start again
@@ -50,6 +51,13 @@
 /* How long the VMs have to undo if whoever updated the host is gone, or the agent ends. */
 #define UNDO_MS			10000
 
+/* What a session holds in which a call is under way: nobody can see it. Less than any number of files. */
+#define BUSY			(-1)
+/* After so long it is looked at again. */
+#define LOOK_AGAIN_US		5000
+/* So long the count waits for such a session, before the jump, when all VMs stand still. */
+#define COUNT_MS		20
+
 /*
  * VM_AWAY: registered with an earlier agent; its process lives, and has not registered
  * again.
@@ -63,6 +71,7 @@ enum vm_state {
  * @away:     It was registered with an earlier agent, and has not come back.
  * @want:     What it was asked last, by an order of @number.
  * @asked_us: When; @took_us: until it answered.
+ * @said:     It has answered, while VM_ASKED, that it has preserved; its session has not shown it yet.
  * @files:    That its session held when it had preserved.
  * @now:      It is part of the phase; @bad: and has not done what it was asked.
  */
@@ -75,6 +84,7 @@ struct vm {
 	enum continuo_want want;
 	uint32_t number;
 	uint64_t asked_us, took_us;
+	bool said;
 	unsigned int files;
 	bool now;
 	enum { DID, SAID_NO, SAID_NOTHING } bad;
@@ -166,6 +176,8 @@ struct decide {
 	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
 	uint32_t services_ms;
 	bool ended, still;
+	/* When it is looked again at what sessions hold, 0 if nobody waits for that; the end of "count". */
+	uint64_t look_us, count_us;
 	/* Until when those who are suspended, step by step, wait for more; 0 if none do. */
 	uint64_t patience_us;
 	/* What the VMs are asked now; @asker is -1 if nobody waits for it. */
@@ -186,9 +198,8 @@ void decide_init(struct decide *d);
 /* --- what VMs do --- */
 
 void decide_register(struct decide *d, int client, uid_t uid, const char *name);
-/* @why: NULL if it was done. @files: how many its session holds now. */
-void decide_answer(struct decide *d, int client, uint32_t number, const char *why,
-		   unsigned int files);
+/* @why: NULL if it was done. */
+void decide_answer(struct decide *d, int client, uint32_t number, const char *why);
 /* Somebody had the agent let go of the session of that name. */
 void decide_released(struct decide *d, const char *name);
 
@@ -216,8 +227,8 @@ void decide_time(struct decide *d);
 void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave);
 /* @why: NULL if all of it is done. */
 void decide_helped(struct decide *d, uint32_t number, const char *why);
-/* @files: of each VM, in the order of decide.vm. */
-void decide_counted(struct decide *d, const unsigned int *files);
+/* @files: of each VM, in the order of decide.vm, or BUSY; @why: if nobody can know, why; else NULL. */
+void decide_counted(struct decide *d, const int *files, const char *why);
 void decide_sealed(struct decide *d, int err, const char *why);
 void decide_stayed(struct decide *d, int err, const char *why);
 /* A VM was registered with an agent before this one, and its process lives. */

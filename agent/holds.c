@@ -9,15 +9,12 @@
 #include <unistd.h>
 
 #include "continuo.h"
+#include "decide.h"
 #include "holds.h"
 
 /* Those of before the device have it in debugfs. */
 #define VIEW	"/dev/liveupdate-view"
 #define DEBUGFS	"/sys/kernel/debug/liveupdate/outgoing"
-
-/* A session in which a call is under way shows nothing else: so often it is looked again. */
-#define LOOKS	20
-#define PAUSE_US 1000
 
 static char *read_view(void)
 {
@@ -80,49 +77,70 @@ static bool is(const char *line, const char *key, const char *value)
 	return at && n == strlen(value) && !strncmp(at, value, n);
 }
 
-/* True if one has to be looked at again. */
-static bool count(char *text, const char *const *names, unsigned int *files, unsigned int n)
+struct wanted {
+	const char *name;
+	int *files;
+};
+
+static int by_name(const void *a, const void *b)
 {
-	char *line, *save = NULL;
-	bool busy = false;
-
-	memset(files, 0, n * sizeof(*files));
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "session ", 8) || is(line, "kernel", "incoming"))
-			continue;
-		for (unsigned int i = 0; i < n; i++) {
-			size_t len;
-			const char *at;
-
-			if (!is(line, "name", names[i]))
-				continue;
-			busy |= is(line, "state", "busy");
-			at = value_of(line, "files", &len);
-			if (at && is(line, "state", "outgoing"))
-				files[i] = strtoul(at, NULL, 10);
-		}
-	}
-	return busy;
+	return strcmp(((const struct wanted *)a)->name, ((const struct wanted *)b)->name);
 }
 
-void holds_count(const char *const *names, unsigned int *files, unsigned int n, const char **why)
+/* The session of a line; NULL if it is not wanted. */
+static int *files_of(const char *line, const struct wanted *wanted, unsigned int n)
 {
-	memset(files, 0, n * sizeof(*files));
-	*why = NULL;
-	for (unsigned int look = 0; look < LOOKS; look++) {
-		char *text = read_view();
-		bool again;
+	char name[CONTINUO_SESSION_NAME];
+	struct wanted key = { .name = name }, *found;
+	size_t len;
+	const char *at = value_of(line, "name", &len);
 
-		if (!text || strncmp(text, "format=1\n", 9)) {
-			*why = text ? VIEW " is of another format than this agent reads" :
-				      VIEW " cannot be read, and no other place says what a session holds";
-			free(text);
-			return;
-		}
-		again = count(text, names, files, n);
-		free(text);
-		if (!again)
-			return;
-		usleep(PAUSE_US);
+	if (!at || len >= sizeof(name))
+		return NULL;
+	memcpy(name, at, len);
+	name[len] = 0;
+	found = bsearch(&key, wanted, n, sizeof(*wanted), by_name);
+	return found ? found->files : NULL;
+}
+
+static void count(char *text, const struct wanted *wanted, unsigned int n)
+{
+	char *line, *save = NULL;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *at;
+		size_t len;
+		int *files;
+
+		if (strncmp(line, "session ", 8) || is(line, "kernel", "incoming"))
+			continue;
+		files = files_of(line, wanted, n);
+		at = value_of(line, "files", &len);
+		if (files && is(line, "state", "busy"))
+			*files = BUSY;
+		else if (files && at && is(line, "state", "outgoing"))
+			*files = atoi(at);
 	}
+}
+
+const char *holds_count(const char *const *names, int *files, unsigned int n)
+{
+	static struct wanted wanted[MOST_VMS];
+	const char *why = NULL;
+	char *text;
+
+	for (unsigned int i = 0; i < n; i++) {
+		files[i] = 0;
+		wanted[i] = (struct wanted){ .name = names[i], .files = &files[i] };
+	}
+	qsort(wanted, n, sizeof(*wanted), by_name);
+	text = read_view();
+	if (!text)
+		why = VIEW " cannot be read, and no other place says what a session holds";
+	else if (strncmp(text, "format=1\n", 9))
+		why = VIEW " is of another format than this agent reads";
+	else
+		count(text, wanted, n);
+	free(text);
+	return why;
 }

@@ -5,8 +5,9 @@
 
 /*
  * How many files does each of the @n sessions hold that this kernel would hand over? 0 of
- * one that is not there; @why: if it cannot be known, why; else NULL.
+ * one that is not there, BUSY (decide.h) of one in which a call is under way. Nothing is
+ * waited for. Returns NULL, or why it cannot be known.
  */
-void holds_count(const char *const *names, unsigned int *files, unsigned int n, const char **why);
+const char *holds_count(const char *const *names, int *files, unsigned int n);
 
 #endif

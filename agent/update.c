@@ -128,16 +128,16 @@ static bool act(void *arg, const struct action *a)
 
 static void count(void)
 {
-	static unsigned int files[MOST_VMS];
+	static int files[MOST_VMS];
 	static const char *names[MOST_VMS];
 	const char *why;
 
 	for (unsigned int i = 0; i < d.vms; i++)
 		names[i] = vm[i].name;
-	holds_count(names, files, d.vms, &why);
-	if (why)
-		trouble("%s", why);
-	decide_counted(&d, files);
+	why = holds_count(names, files, d.vms);
+	/* The pause until the next look begins behind this one, however long it took. */
+	d.now_us = now_us();
+	decide_counted(&d, files, why);
 }
 
 static void seal(void)
@@ -336,18 +336,7 @@ void update_abort(const struct asker *who)
 
 void update_answer(const struct asker *who, uint32_t number, const char *why)
 {
-	unsigned int files = 0;
-
-	for (unsigned int i = 0; i < d.vms && !why; i++) {
-		const char *name = vm[i].name, *blind;
-
-		if (vm[i].client != who->client || vm[i].number != number ||
-		    vm[i].want != CONTINUO_WANT_PRESERVE)
-			continue;
-		holds_count(&name, &files, 1, &blind);
-		why = blind;
-	}
-	EVENT(decide_answer(&d, who->client, number, why, files));
+	EVENT(decide_answer(&d, who->client, number, why));
 }
 
 void update_released(const char *name)

@@ -3,18 +3,20 @@
  * The agent's decision (agent/decide.c, the object file that ships) in a world that is made
  * up: two VMs, two operators, a disk, and an agent that can be killed, ended and started
  * again. All orders are walked through in which these can act. A VM answers, fails, lies,
- * dies, is silent, or lets go of its session by itself; a command goes on late, dies, leaves
- * a VM, or comes second, and attaches or aborts; files are written back, or are not, or too
- * late; services end, or do not; the seal fails; the kernel does not jump.
+ * dies, is silent, has a call under way in its session, so that nobody sees what it holds, or
+ * lets go of its session by itself; a command goes on late, dies, leaves a VM, or comes
+ * second, and attaches or aborts; files are written back, or are not, or too late; services
+ * end, or do not; the seal fails; the kernel does not jump.
  *
  * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
  * was not left behind on purpose. Others, which show what leads there: a step begins when
  * all VMs have truly done the one before; whatever has begun has a deadline, and what is
- * due is done; when an update has ended, nothing of it is left. Where services are to end,
- * they do so only after files could be written back, and before the VMs preserve; the jump
- * finds them ended and file systems standing still, and nobody else does: no VM goes on
- * while its file system stands still, and services run again when there was no jump. In the
- * record, a step that has begun is over before the next one begins, and a jump comes after all.
+ * due is done; a VM has not failed because its session was busy for a moment; when an update
+ * has ended, nothing of it is left. Where services are to end, they do so only after files
+ * could be written back, and before the VMs preserve; the jump finds them ended and file
+ * systems standing still, and nobody else does: no VM goes on while its file system stands
+ * still, and services run again when there was no jump. In the record, a step that has begun
+ * is over before the next one begins, and a jump comes after all.
  *
  *   model WORLD|all   which world, see worlds[]; ends with 1 if a law is broken
  */
@@ -50,7 +52,7 @@ static const struct {
 
 /* How often each thing may happen. */
 struct budget {
-	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish;
+	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish, busy;
 	uint8_t cmd_dies, leave, leave_silent, second, sync_fails, seal_fails, stays;
 	uint8_t kill, end, list_lost;
 	uint8_t silence;
@@ -65,6 +67,7 @@ static const struct {
 			  .stays = 1, .silence = 1 } },
 	{ "commands", false, false, { .cmd_dies = 1, .leave = 1, .leave_silent = 1, .second = 1, .silence = 1, .stays = 1,
 			       .sync_fails = 1, .vm_fails = 1 } },
+	{ "busy", false, false, { .busy = 1, .vm_lies = 1, .vanish = 1, .leave_silent = 1, .silence = 1, .second = 1 } },
 	{ "agent", false, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
 			    .leave_silent = 1 } },
 	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
@@ -85,6 +88,7 @@ struct vm_truth {
 
 struct session {
 	bool agent;			/* the agent has a descriptor */
+	bool busy;			/* a call is under way in it */
 	uint8_t files;
 };
 
@@ -139,8 +143,10 @@ static int index_of(const struct vm *v)
 /* What is in a session goes when nobody has it. */
 static void tidy(struct world *w, int i)
 {
-	if (!w->session[i].agent && !w->truth[i].fd)
+	if (!w->session[i].agent && !w->truth[i].fd) {
 		w->session[i].files = 0;
+		w->session[i].busy = false;
+	}
 }
 
 /* A VM is carried over if its session is there, and it counts on it. */
@@ -224,6 +230,9 @@ static bool act(void *arg, const struct action *a)
 		}
 		break;
 	case ACT_STATE:
+		if (t && a->vm->state == VM_FAILED && a->vm->said && t->alive && t->is == HOLDS && w->session[i].agent &&
+		    w->session[i].busy && w->d.now_us < w->d.phase.deadline_us)
+			broken("a VM has failed, and its session was only busy");
 		if (!t || a->vm->state != VM_LEFT || t->left)
 			break;
 		if (w->d.step != STEP_NONE && t->alive && t->connected && !t->queued)
@@ -328,6 +337,9 @@ static void check_quiet(struct world *w)
 		return;
 	if (w->d.step != STEP_NONE && !decide_due(&w->d))
 		broken("an update has begun, and nothing is due");
+	for (unsigned int i = 0; i < w->d.vms; i++)
+		if (w->vm[i].state == VM_ASKED && w->vm[i].said && w->d.phase.want == CONTINUO_WANT_PRESERVE && !w->d.look_us)
+			broken("a VM has answered, and nobody looks at its session");
 	if (w->d.updating && w->d.owner < 0 && w->d.step == STEP_NONE)
 		broken("an update is nobody's, and does not end");
 	if (w->d.updating)
@@ -370,13 +382,23 @@ static void follow(struct world *w)
 {
 	for (;;) {
 		if (w->counts) {
-			unsigned int files[ROOM] = {};
+			bool waits = w->d.step == STEP_COUNT && w->d.now_us < w->d.count_us;
+			bool busy = false;
+			int files[ROOM] = {};
 
 			w->counts = false;
-			for (unsigned int i = 0; i < w->d.vms; i++)
-				if (index_of(&w->vm[i]) >= 0)
-					files[i] = w->session[index_of(&w->vm[i])].files;
-			decide_counted(&w->d, files);
+			for (unsigned int i = 0; i < w->d.vms; i++) {
+				int k = index_of(&w->vm[i]);
+
+				if (k < 0)
+					continue;
+				files[i] = w->session[k].busy ? BUSY : w->session[k].files;
+				busy |= w->session[k].busy && w->vm[i].state != VM_LEFT;
+				waits &= w->session[k].busy || files[i] || w->vm[i].state == VM_LEFT;
+			}
+			decide_counted(&w->d, files, NULL);
+			if (waits && busy && w->d.step != STEP_COUNT)
+				broken("a session is busy for a moment, and the count does not wait");
 		} else if (w->seals) {
 			bool fails = w->b.seal_fails == 2;
 
@@ -457,7 +479,7 @@ static void obey(struct world *w, int i, enum manner manner)
 		t->lied = false;
 	}
 	if (t->connected)
-		decide_answer(&w->d, client_of(w, i), number, why, w->session[i].files);
+		decide_answer(&w->d, client_of(w, i), number, why);
 }
 
 /* Its connection has ended. */
@@ -517,16 +539,50 @@ static void start(struct world *w)
 /* --- all that can happen next --- */
 
 enum kind {
-	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, VANISH, CMD_BEGINS, CMD_LEAVES,
-	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, TIME, SYNCED, SYNC_FAILS,
+	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, GETS_BUSY, IS_FREE, VANISH, CMD_BEGINS, CMD_LEAVES,
+	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, LOOK, TIME, SYNCED, SYNC_FAILS,
 	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KINDS,
 };
 
 static const char *const kind_name[KINDS] = {
-	"obeys", "fails", "lies", "dies", "lets-go", "notices", "vanish", "begin", "leave", "go", "go-silent",
-	"cmd-dies", "attach", "abort", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
+	"obeys", "fails", "lies", "dies", "lets-go", "notices", "gets-busy", "is-free", "vanish", "begin", "leave",
+	"go", "go-silent", "cmd-dies", "attach", "abort", "look", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
 	"start", "list-lost",
 };
+
+/* It is to preserve, and can make a session, and put nothing into it. */
+static bool can_make(struct world *w, int i)
+{
+	return w->truth[i].queued && w->truth[i].order[0].want == CONTINUO_WANT_PRESERVE && !decide_forbids(&w->d, names[i]);
+}
+
+/* Would a look at the sessions that is due find what the one before has not found? */
+static bool finds(const struct world *w)
+{
+	/* That is the first one behind an answer. */
+	if (w->d.look_us <= 1)
+		return w->d.look_us;
+	for (unsigned int i = 0; i < w->d.vms; i++) {
+		int k = index_of(&w->vm[i]);
+		bool busy = k >= 0 && w->session[k].busy;
+
+		if (w->d.step == STEP_COUNT && busy)
+			return false;
+		if (w->d.step != STEP_COUNT && w->vm[i].state == VM_ASKED && w->vm[i].said && !busy)
+			return true;
+	}
+	return w->d.step == STEP_COUNT;
+}
+
+/* Time passes. */
+static void pass(struct world *w, uint64_t until_us)
+{
+	w->d.now_us = until_us;
+	decide_time(&w->d);
+	follow(w);
+	if (w->up && decide_due(&w->d) && decide_due(&w->d) <= until_us)
+		broken("something is due, and is not done");
+}
 
 /* False if it cannot happen. */
 static bool happen(struct world *w, enum kind kind, int i)
@@ -572,6 +628,18 @@ static bool happen(struct world *w, enum kind kind, int i)
 		/* It is not all done before it has registered with another agent. */
 		if (done && !t->connected)
 			return false;
+		break;
+	case GETS_BUSY:
+		if (!t->alive || !t->connected || w->session[i].busy || (!w->session[i].agent && !can_make(w, i)) ||
+		    !TAKE(busy))
+			return false;
+		w->session[i].agent = true;
+		w->session[i].busy = true;
+		break;
+	case IS_FREE:
+		if (!w->session[i].busy)
+			return false;
+		w->session[i].busy = false;
 		break;
 	case VANISH:
 		/* Whatever the reason: only the kernel's own word counts. */
@@ -619,19 +687,24 @@ static bool happen(struct world *w, enum kind kind, int i)
 		w->command[i] = GONE;
 		decide_abort(&w->d, cmd);
 		break;
+	case LOOK:
+		if (!w->up || !finds(w))
+			return false;
+		pass(w, w->d.look_us);
+		break;
 	case TIME:
 		due = w->up ? decide_due(&w->d) : 0;
 		if (!due)
 			return false;
+		/* The loop came too late to look, or each look has found that a session is busy. */
+		if (w->d.look_us)
+			due = w->d.step == STEP_COUNT ? w->d.count_us : w->d.phase.deadline_us;
 		/* With no silence left, everybody answers before it is too late. */
 		if (!w->b.silence && w->d.step != STEP_UNDO)
 			return false;
 		if (w->b.silence && w->d.step != STEP_UNDO)
 			w->b.silence--;
-		w->d.now_us = due;
-		decide_time(&w->d);
-		if (decide_due(&w->d) && decide_due(&w->d) <= due)
-			broken("something is due, and is not done");
+		pass(w, due);
 		break;
 	case SYNCED:
 		if (!w->up || !w->syncing[0])
