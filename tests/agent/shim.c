@@ -181,7 +181,7 @@ static const char *below(const char *path, char room[512])
 
 static int view(void)
 {
-	static char text[1 << 16];
+	static char text[1 << 17];
 	int fd = memfd_create("view", MFD_CLOEXEC);
 
 	ask_once("view", text, sizeof(text));
