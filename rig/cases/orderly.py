@@ -231,9 +231,9 @@ def orderly(machine, begin):
     since, start = len(machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 240 --leave stubborn.service update")
     machine.wait("boot", stage=2, since=since, timeout_s=400)
-    for who in ("vm-nic", "vm-audio"):
+    for uid, who in ((1000, "vm-nic"), (1001, "vm-audio")):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=240)
-        unit = {"uid": 1000, "no_new_privs": 0, "cgroup": f"/machine.slice/continuo-vm-1000-{who}.service"}
+        unit = {"uid": uid, "no_new_privs": 0, "cgroup": f"/machine.slice/continuo-vm-{uid}-{who}.service"}
         if {key: end[key] for key in unit} != unit:
             raise Failed(f"VM {who} is not a unit of its own in the next kernel: {end}")
     run.updates.append((start, end["host_real_ns"] // 1000))
