@@ -75,6 +75,27 @@ static struct process *note(const char *name, pid_t pid, unsigned long long time
 	return p;
 }
 
+bool registry_is_full(void)
+{
+	return processes == MOST_VMS;
+}
+
+void registry_keep(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid))
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < processes; i++) {
+		bool is = false;
+		uid_t uid;
+
+		for (unsigned int k = 0; k < n && !is; k++)
+			is = !strcmp(process[i].name, of(k, &uid));
+		if (is)
+			process[kept++] = process[i];
+	}
+	processes = kept;
+}
+
 void registry_note(const char *name, pid_t pid, pid_t other)
 {
 	struct process *p = note(name, pid, pid ? began(pid) : 0);

@@ -16,6 +16,10 @@
 void registry_read(const char *path, void (*each)(const char *name, uid_t uid));
 /* Whose process is it, and which other one belongs to it? 0 if that is not known, or none does. */
 void registry_note(const char *name, pid_t pid, pid_t other);
+/* Is there no room for one more? Names stay noted after their VMs are gone. */
+bool registry_is_full(void);
+/* Forget all but the @n names that @of gives. */
+void registry_keep(unsigned int n, const char *(*of)(unsigned int i, uid_t *uid));
 /* 0 if it is not known, or has ended. */
 pid_t registry_pid(const char *name);
 /* 0 if there is none; -1 if it has ended. An earlier agent's list does not say it. */

@@ -237,6 +237,8 @@ void update_register(const struct asker *who, const char *name, pid_t process)
 		reply(who->client, -1, "error %d VM %s: process %d is not yours, or there is none", EPERM, name, (int)process);
 		return;
 	}
+	if (registry_is_full())
+		registry_keep(d.vms, name_of);
 	if (!v || v->client < 0)
 		registry_note(name, who->pid, process);
 	EVENT(decide_register(&d, who->client, who->uid, name));
