@@ -620,15 +620,21 @@ static void check_last_update(struct check *c)
 	json_object_put(o);
 }
 
+/* One that is stopped takes connections, and never answers. */
+#define AGENT_MS	5000
+
 static void check_agent(struct check *c)
 {
 	struct continuo *ctx = NULL;
+	int ret;
 
 	if (*c->opt->root)
 		say(c, "agent", UNKNOWN, "this is a copy of another machine", "run this on the machine");
-	else if (continuo_new(&ctx))
+	else if (continuo_new(&ctx) || continuo_deadline(ctx, AGENT_MS))
 		abort();
-	else if (continuo_agent(ctx, c->opt->given[OPT_AGENT]))
+	else if ((ret = continuo_agent(ctx, c->opt->given[OPT_AGENT])) == -EACCES)
+		say(c, "agent", UNKNOWN, continuo_why(ctx), "run this as root, or in the group that may ask the agent");
+	else if (ret)
 		say(c, "agent", NO, continuo_why(ctx),
 		    "start it ('systemctl start continuo-agent'), or say where it listens (--agent)");
 	else
