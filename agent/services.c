@@ -69,9 +69,12 @@ static bool unit_of(pid_t pid, char unit[MOST_NAME])
 			continue;
 		for (word = strtok_r(strchr(line, '/'), "/\n", &save); word && !found;
 		     word = strtok_r(NULL, "/\n", &save)) {
-			size_t n = strlen(word);
+			size_t n;
 
-			found = n < MOST_NAME && request_is_unit(word) && strcmp(word + n - 6, ".slice");
+			/* A name that could be the kernel's has one of these in front (cg_escape() of systemd). */
+			word += *word == '_';
+			n = strlen(word);
+			found = n > 6 && n < MOST_NAME && request_is_unit(word) && strcmp(word + n - 6, ".slice");
 			if (found)
 				strcpy(unit, word);
 		}
@@ -164,7 +167,7 @@ void services_reaped(pid_t pid, int status)
 		return;
 	starting = 0;
 	if (status)
-		trouble("not all services are started again: '%s back " SERVICES_FILE "' ended with %d; run it by hand",
+		trouble("not all services are started again: '%s back' ended with %d; 'systemctl start' those that it has named",
 			program, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	if (again) {
 		again = false;

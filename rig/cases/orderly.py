@@ -47,6 +47,8 @@ UNITS = {
     "srv-vm.mount": MOUNT.format(name="vm"),
     "writer.service": SERVICE.format(unit="RequiresMountsFor=/srv/data", service="ExecStart=/usr/bin/guest writer"),
     "stubborn.service": SERVICE.format(unit="", service="ExecStart=/usr/bin/guest stubborn\nTimeoutStopSec=infinity"),
+    # It takes a while until it is there again, which is waited for.
+    "slow.service": SERVICE.format(unit="", service="Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/sleep 5"),
     # What the VMs use: it stays since their unit wants it.
     "bridge.service": SERVICE.format(unit="", service="Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/guest say bridge\n"
                                                      "ExecStop=/usr/bin/guest say bridge_gone"),
@@ -67,7 +69,7 @@ UNITS = {
     "continuo-record.service.d/rig.conf":
         "[Unit]\nRequiresMountsFor=/tmp /srv/vm\nConditionPathExists=\nConditionPathExists=/tmp/update.json\n"
         f"[Service]\nExecStart=\nExecStart=/usr/bin/continuo {REPORT} --keep --wait report\n",
-    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service "
+    "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service slow.service "
                                     "continuo-record.path continuo-record.service\n",
 }
 
@@ -237,6 +239,9 @@ def orderly(machine, begin):
         if {key: end[key] for key in unit} != unit:
             raise Failed(f"VM {who} is not a unit of its own in the next kernel: {end}")
     run.updates.append((start, end["host_real_ns"] // 1000))
+    missing = set(re.findall(r"continuo: not started again: *(.*)", machine.console()))
+    if missing != {"stubborn.service"}:
+        raise Failed(f"services that are said not to run again after the first update: {missing}")
     must_be(machine, since, ("ended", {"who": "writer"}), ("obeyed", {"want": "preserve"}), ("obeyed", {"want": "suspend"}),
             ("boot", {"stage": 2}))
     gone = [e for e in machine.events if e["ev"] == "bridge_gone" or (e["ev"] == "ended" and e["who"] == "vm_disk")]
