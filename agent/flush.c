@@ -109,6 +109,7 @@ static void work_and_keep_still(void)
 
 int flush_begin(uint32_t number, uint32_t ms)
 {
-	still_ms = ms;
+	/* Later than the agent gives up: it is for an agent that is stopped, or it could thaw before the jump. */
+	still_ms = ms + 10000;
 	return helper_begin(number, false, ms ? work_and_keep_still : work);
 }

@@ -18,7 +18,7 @@ const char *flush_left(unsigned int i);
 
 /*
  * Begin: 0 or a negative errno. @ms: 0; or, when all is written back, keep the file systems as
- * they are (still.h) until helper_left(), and no longer than that.
+ * they are (still.h) until helper_left(), and 10 s longer than that if nobody calls it.
  */
 int flush_begin(uint32_t number, uint32_t ms);
 
