@@ -437,7 +437,8 @@ static void reap(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		helper_reaped(pid);
+		if (helper_reaped(pid))
+			still_go_on(STILL_FILE);
 		services_reaped(pid, status);
 		takeover_ended(pid, status);
 	}
@@ -696,7 +697,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return EXIT_TROUBLE;
 	arrive();
-	still_again(STILL_FILE);
+	still_go_on(STILL_FILE);
 	services_open(services);
 	systemd_ready();
 	ret = run(fd);

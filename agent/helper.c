@@ -111,10 +111,12 @@ void helper_left(void)
 	helper.pid = 0;
 }
 
-void helper_reaped(pid_t pid)
+bool helper_reaped(pid_t pid)
 {
-	if (pid == helper.pid)
-		helper.pid = 0;
+	if (pid != helper.pid)
+		return false;
+	helper.pid = 0;
+	return true;
 }
 
 int helper_fd(void)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -117,7 +118,8 @@ static void stays_so(const char *where, const char *how)
 
 static void go_on(int fd, const char *where, enum state from)
 {
-	if (from == FROZEN && ioctl(fd, FITHAW, 0))
+	/* EINVAL: somebody else was faster, for example an agent that is started. */
+	if (from == FROZEN && ioctl(fd, FITHAW, 0) && errno != EINVAL)
 		stays_so(where, "frozen; fsfreeze -u lets it go on");
 	else if (from == READ_ONLY && !make(fd, "rw"))
 		stays_so(where, "read-only; mount -o remount,rw lets it be written to");
@@ -270,6 +272,22 @@ void still_again(const char *notes)
 	unlink(notes);
 }
 
+void still_go_on(const char *notes)
+{
+	pid_t pid;
+
+	if (access(notes, F_OK))
+		return;
+	pid = fork();
+	if (!pid) {
+		if (helper_begin_anew(1))
+			still_again(notes);
+		_exit(0);
+	}
+	if (pid < 0)
+		stays_so(notes, "there, and what it names frozen");
+}
+
 void still_keep(struct still *s, const char *notes, uint32_t ms)
 {
 	/* Standard output has an error once nobody reads it. */
@@ -277,7 +295,7 @@ void still_keep(struct still *s, const char *notes, uint32_t ms)
 	uint64_t until = ms_now() + ms, now;
 	bool failed = false;
 	int frozen[2];
-	pid_t pid = -1;
+	pid_t pid = -1, keeper = getpid();
 	char all;
 
 	if (s && (s->notes = open(notes, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600)) >= 0 &&
@@ -290,6 +308,10 @@ void still_keep(struct still *s, const char *notes, uint32_t ms)
 		_exit(1);
 	}
 	if (!pid) {
+		/* Who is left alone would freeze what nobody thaws. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != keeper)
+			_exit(1);
 		close(frozen[0]);
 		freeze_all(s);
 		_exit(write(frozen[1], "", 1) != 1);

@@ -9,8 +9,9 @@
  *
  * Whoever freezes has to thaw: so the process that does it waits for its agent to let go, or
  * to end, and thaws also when its time is up. When all of them are killed at once (systemctl
- * kill, cgroup.kill), the next agent does it: what stands still is written down before. A file system that hangs while it is frozen is
- * waited for by a process of its own, so that all others are thawed in spite of it.
+ * kill, cgroup.kill), the next agent does it: what stands still is written down
+ * before. If it alone is killed, its agent does. A file system that hangs while it is frozen is waited
+ * for by a process of its own, so that all others are thawed in spite of it.
  */
 #ifndef STILL_H
 #define STILL_H
@@ -32,6 +33,8 @@ bool still_add(struct still *still, int fd, const char *where);
 void still_keep(struct still *still, const char *notes, uint32_t ms) __attribute__((noreturn));
 /* All of that was killed: what @notes has goes on, and the file is removed. */
 void still_again(const char *notes);
+/* The same, if there is such a file, by a process of its own, for which nobody waits. */
+void still_go_on(const char *notes);
 
 #define STILL_FILE		"/run/continuo/still"
 

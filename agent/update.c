@@ -19,6 +19,7 @@
 #include "registry.h"
 #include "services.h"
 #include "sessions.h"
+#include "still.h"
 #include "talk.h"
 #include "update.h"
 
@@ -363,6 +364,9 @@ static void helping(uint32_t number, const char *where, bool can_leave)
 
 static void helped(uint32_t number, const char *why)
 {
+	/* If it was killed, it has not thawed. */
+	if (why)
+		still_go_on(STILL_FILE);
 	EVENT(decide_helped(&d, number, why));
 }
 
