@@ -79,9 +79,10 @@ static bool unit_of(pid_t pid, char unit[MOST_NAME])
 				strcpy(unit, word);
 		}
 	}
-	if (f)
-		fclose(f);
-	return f;
+	if (!f)
+		return false;
+	fclose(f);
+	return true;
 }
 
 static void work(void)
