@@ -202,7 +202,8 @@ def orderly(machine, begin):
     First a service does not stop: it is named, the update is undone, and the services that had
     ended run again. Then it is left: the others end, and the VMs go over.
     Seen to fail: without the freeze (agent/still.c) the disk of the VM needs recovery; with --now
-    the writer does not end; with a line, an id or a blackout taken out of what a run had said.
+    the writer does not end; with a line, an id or a blackout taken out of what a run had said; with
+    "back" not waiting (packaging/services without After=) slow.service is said to be missing.
     """
     # Many units start beside the VMs' processes, which at 2000/s have to run every 128 ms for a ring of 256.
     run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine), memory="4G", rate=500,
