@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The smallest VMM that is carried over a live update: one device, some memory, and no
- * virtual CPU. docs/vmm.md goes through it.
+ * The smallest VMM that is carried over a live update: one device, some memory, and for a
+ * guest one of the two of guest.h. docs/vmm.md goes through it.
  *
  *   vmm NAME BDF    start a VM of that name with the PCI device BDF, which has to be bound
  *                   to vfio-pci
  *   vmm NAME        take over the VM that an update has brought into this kernel
  *
- * Then it waits for orders of the agent, and carries them out. "The guest" below stands
- * for the software in the VM; it drives QEMU's device "edu". When the VM is suspended it
- * tells the device to write to memory 100 ms later, when neither kernel runs; after the
- * update it looks whether the write has arrived.
+ * Then it waits for orders of the agent, and carries them out.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,21 +26,32 @@
 #include <linux/vfio.h>
 
 #include "continuo.h"
+#include "guest.h"
 
 #define RAM_BYTES	(4ul << 20)
-#define RAM_IOVA	0x100000ul
 
 static struct continuo *ctx;
 static const char *name;
 static const char *socket_path;		/* NULL: where agents listen */
 
 /* The VM, while it runs. */
-static int iommufd, ram_fd, cdev, session = -1;
+static int iommufd, ram_fd, state_fd, cdev, session = -1;
 static bool suspended;
 static uint32_t hwpt;
-static char *ram;
+static struct machine machine = { .ram_bytes = RAM_BYTES };
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
+void say(const char *fmt, ...)
+{
+	va_list args;
+
+	printf("vmm %s: ", name);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	putchar('\n');
+}
+
+void die(const char *fmt, ...)
 {
 	va_list args;
 
@@ -60,52 +68,6 @@ static int must(int ret, const char *what)
 	if (ret < 0)
 		die("%s: %s", what, *continuo_why(ctx) ? continuo_why(ctx) : strerror(-ret));
 	return ret;
-}
-
-/* --- the guest: QEMU's docs/specs/edu.rst has the registers --- */
-
-enum { EDU_SRC = 0x80, EDU_DST = 0x88, EDU_COUNT = 0x90, EDU_DMA = 0x98 };
-enum { DMA_START = 1, DMA_TO_RAM = 2 };
-
-#define EDU_BUFFER	0x40000u
-#define TEXT		"written by the device while no kernel was there"
-
-static volatile char *bar;
-
-static void edu_dma(uint64_t from, uint64_t to, uint64_t count, uint64_t command)
-{
-	*(volatile uint32_t *)(bar + EDU_SRC) = from;
-	*(volatile uint32_t *)(bar + EDU_DST) = to;
-	*(volatile uint32_t *)(bar + EDU_COUNT) = count;
-	*(volatile uint32_t *)(bar + EDU_DMA) = command | DMA_START;
-}
-
-static void edu_wait(void)
-{
-	while (*(volatile uint32_t *)(bar + EDU_DMA) & DMA_START)
-		usleep(1000);
-}
-
-static void guest_begin(void)
-{
-	strcpy(ram, TEXT);
-	edu_dma(RAM_IOVA, EDU_BUFFER, sizeof(TEXT), 0);
-	edu_wait();
-	memset(ram, 0, sizeof(TEXT));
-}
-
-static void guest_suspend(void)
-{
-	edu_dma(EDU_BUFFER, RAM_IOVA + 4096, sizeof(TEXT), DMA_TO_RAM);
-}
-
-static void guest_resume(void)
-{
-	edu_wait();
-	printf("vmm %s: \"%.60s\"\n", name, ram + 4096);
-	if (strcmp(ram + 4096, TEXT))
-		die("that is not what the device was to write");
-	memset(ram + 4096, 0, sizeof(TEXT));
 }
 
 /* --- the device --- */
@@ -142,8 +104,9 @@ static void map_device(void)
 
 	if (ioctl(cdev, VFIO_DEVICE_GET_REGION_INFO, &region))
 		die("the device's BAR 0: %s", strerror(errno));
-	bar = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, cdev, region.offset);
-	if (bar == MAP_FAILED)
+	machine.bar_bytes = region.size;
+	machine.bar = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, cdev, region.offset);
+	if (machine.bar == MAP_FAILED)
 		die("map the device's BAR 0: %s", strerror(errno));
 }
 
@@ -178,11 +141,12 @@ static void start(const char *bdf)
 	cdev = open_cdev(bdf);
 	must(continuo_device_bind(ctx, cdev, iommufd, &device), "bind the device");
 	must(continuo_ioas_alloc(ctx, iommufd, &ioas), "make an address space");
-	must(continuo_ioas_map(ctx, iommufd, ioas, ram_fd, 0, RAM_BYTES, RAM_IOVA,
+	must(continuo_ioas_map(ctx, iommufd, ioas, ram_fd, 0, RAM_BYTES, RAM_ADDRESS,
 			       CONTINUO_READ | CONTINUO_WRITE), "map the memory for DMA");
 	must(continuo_hwpt_alloc(ctx, iommufd, device, ioas, &hwpt), "make a HWPT");
 	must(continuo_device_attach(ctx, cdev, hwpt), "attach the device");
 	enable_device();
+	state_fd = guest_state();
 }
 
 /* --- a VM that has come over --- */
@@ -198,6 +162,8 @@ static void take_over(void)
 	ram_fd = must(continuo_vm_find_memory(vm, "ram"), "find the memory");
 	cdev = must(continuo_vm_find_device(vm, "edu", &device, &hwpt), "find the device");
 	iommufd = must(continuo_vm_find_iommufd(vm), "find the iommufd");
+	/* A guest without one has none in either kernel. */
+	state_fd = continuo_vm_find_memory(vm, "state");
 	continuo_vm_free(vm);
 	close(from);
 	must(continuo_session_release(ctx, name), "release the session");
@@ -234,8 +200,10 @@ static int preserve(void)
 	must(continuo_vm_new(ctx, &vm), "describe the VM");
 	must(continuo_vm_iommufd(vm, iommufd), "say the iommufd");
 	memory = must(continuo_vm_memory(vm, "ram", ram_fd), "say the memory");
+	if (state_fd >= 0)
+		must(continuo_vm_memory(vm, "state", state_fd), "say the memory of the state");
 	space = must(continuo_vm_space(vm), "say the address space");
-	must(continuo_vm_map(vm, space, memory, 0, RAM_BYTES, RAM_IOVA,
+	must(continuo_vm_map(vm, space, memory, 0, RAM_BYTES, RAM_ADDRESS,
 			     CONTINUO_READ | CONTINUO_WRITE), "say the mapping");
 	index = must(continuo_vm_hwpt(vm, space, hwpt), "say the HWPT");
 	must(continuo_vm_device(vm, "edu", cdev, index), "say the device");
@@ -248,7 +216,7 @@ static void go_on(void)
 {
 	undo();
 	if (suspended)
-		guest_resume();
+		guest_go_on();
 	suspended = false;
 }
 
@@ -273,7 +241,6 @@ static void serve(void)
 			ret = preserve();
 			break;
 		case CONTINUO_WANT_SUSPEND:
-			/* Here a VMM stops its virtual CPUs, and writes down their state. */
 			guest_suspend();
 			suspended = true;
 			break;
@@ -310,15 +277,15 @@ int main(int argc, char **argv)
 		start(argv[2]);
 	else
 		take_over();
-	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
-	if (ram == MAP_FAILED)
+	machine.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ram_fd, 0);
+	if (machine.ram == MAP_FAILED)
 		die("map the memory: %s", strerror(errno));
 	map_device();
 	if (argc == 3)
-		guest_begin();
+		guest_begin(&machine);
 	else
-		guest_resume();
-	printf("vmm %s: running\n", name);
+		guest_come(&machine, state_fd);
+	say("running");
 	for (;;) {
 		serve();
 		/* Until there is another one. */

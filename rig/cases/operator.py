@@ -7,6 +7,7 @@ operator would do it.
 import errno
 import hashlib
 import json
+import re
 import signal
 import time
 
@@ -134,6 +135,58 @@ def carried(machine, begin, iommu):
     run.stop()
     if WRITTEN not in machine.console():
         raise Failed("the example does not say what its device has written")
+    clean(run)
+
+
+def numbers_of(machine, what):
+    """Those that the example's virtual CPU was heard with."""
+    return [int(n) for n in re.findall(rf"vmm {EXAMPLE}: {what} (\d+)", machine.console())]
+
+
+def goes_on(machine, after):
+    """The virtual CPU says one number more than it had said before."""
+    deadline = time.monotonic() + 60 * machine.slow
+    while after + 1 not in numbers_of(machine, "the device has brought back"):
+        machine.check()
+        if time.monotonic() > deadline:
+            raise machine.gave_up(f"the virtual CPU does not go on after {after}")
+        time.sleep(0.1)
+
+
+@guarded
+def virtual_cpu(machine, begin, iommu):
+    """
+    As carried(), and the example has a virtual CPU of KVM's, which has its device carry numbers
+    there and back by DMA: each comes back as it went, and none is left out. Before, an update that is
+    interrupted when it is suspended: it goes on in the same kernel.
+    Seen to fail: with the registers left out of what the example gives the new virtual CPU.
+    """
+    run = start(begin, iommu, nested=True, ready_s=240, quiet_s=300, limit_s=900,
+                files={"/usr/bin/vmm": programs.program("examples", "vmm-kvm")})
+    idle = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
+    goes_on(machine, 0)
+    run.rest(STEADY_S)
+    tell(run, "vm-nic", "at suspend")
+    machine.send(f"spawn /usr/bin/continuo {UPDATE} update")
+    machine.wait("stands", who="vm-nic", at="suspend", timeout_s=60)
+    states(run, {**dict.fromkeys(TENANTS, "suspended"), EXAMPLE: "suspended", "u1000.vm-nic": "asked"})
+    machine.send(f"signal {signal.SIGINT}")
+    machine.send("join")
+    status = machine.wait("joined")["status"]
+    if status != 3:
+        raise Failed(f"an update that was interrupted ends with {status}")
+    states(run, idle)
+    goes_on(machine, numbers_of(machine, "stopped after")[-1])
+    run.rest(STEADY_S)
+    jump(run, "", dict.fromkeys([*TENANTS, EXAMPLE], "taken over"))
+    run.rest(AFTER_S)
+    states(run, idle)
+    stopped, on = numbers_of(machine, "stopped after"), numbers_of(machine, "goes on after")
+    machine.figures["virtual_cpu"] = {"stopped_after": stopped, "goes_on_after": on}
+    if len(stopped) != 2 or on != stopped[-1:]:
+        raise Failed(f"the virtual CPU has stopped after {stopped}, and goes on in the next kernel after {on}")
+    goes_on(machine, on[0])
+    run.stop()
     clean(run)
 
 
@@ -439,6 +492,8 @@ CASES = [
          fault="the agent is killed"),
     Case("update-orders", "VMs and updaters that fail, die or say nothing, and the agent", orders,
          fault="a VM fails, dies, is silent or late; whoever updates the host dies; a user takes all the room"),
+    Case("update-kvm", "continuo update carries a VM over that speaks the library itself, with a virtual CPU and a device",
+         bind(virtual_cpu, iommu="vtd-scalable"), kernel="vm", alone=True),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",
          bind(carried, iommu="vtd-scalable"), debug=True),
     Case("update-load", "continuo load puts the next kernel in place, and continuo update begins from it",
