@@ -39,7 +39,7 @@ class Tiers:
     """What "make test" runs, from the table in tests/tiers; the rest is for "make test-all"."""
     normal: set                    # cases
     debug: set                     # cases that it repeats on the debug kernel
-    native: dict                   # {folder below tests/: tier}, of those that are not quick
+    native: dict                   # {folder below tests/, or a part of its tests: tier}, of those that are not quick
 
     @classmethod
     def read(cls, path=f"{TOP}/tests/tiers"):
