@@ -286,6 +286,9 @@ def by_hand(machine, begin, iommu):
     status, again = printed(machine, f"--json {AGENT} -k /next/bzImage --reuse-cmdline update")
     if status != 3 or json.loads(again)["step"][-1]["step"] != "incoming":
         raise Failed(f"an update while a VM has not been taken over ends with {status}: {again}")
+    _, check = both_ways(machine, f"{AGENT} check")
+    if check["ready"]:
+        raise Failed(f"check says yes while a VM has not been taken over: {check['host']}")
     for _ in range(2):
         must(run, f"verify {EXAMPLE}")
     must(run, "retrieve nobody", status=3)
