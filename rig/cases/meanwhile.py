@@ -101,7 +101,8 @@ def end(run, since, begun):
 def aborted(machine, begin, iommu):
     """
     A second operator aborts the update at each step, once with nobody updating, and once when
-    somebody else has aborted already. At last he comes too late: the agent counts.
+    somebody else has aborted already. Then the command is killed, and he takes the update over and
+    hears its end, which is an abort. At last he comes too late: the agent counts.
     """
     run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, limit_s=LIMIT_S)
     run.rest(STEADY_S)
@@ -129,6 +130,22 @@ def aborted(machine, begin, iommu):
         if (report["outcome"], report.get("why")) != ("undone", "the update was aborted"):
             raise Failed(f"{step}: the report says {report['outcome']}: {report.get('why')}")
         tries += 1
+
+    update = Update(run, "suspend")
+    update.tell("update", "kill")
+    update.must_end("update", -9)
+    update.hold("second", "sent", f"{AGENT} attach")
+    update.wait("stands", who="second", at="sent")
+    status, data = continuo(machine, f"{AGENT} abort")
+    if status or data["outcome"] != "undone":
+        raise Failed(f"abort of an update whose command was killed ends with {status} and {data}")
+    update.tell("second", "go")
+    update.must_end("second", 3)
+    # Who has loaded the next kernel cannot unload it any more: it is in place as after "load".
+    status, data = continuo(machine, "--unload load")
+    if status or data["outcome"] != "unloaded":
+        raise Failed(f"load --unload after an update whose command was killed ends with {status} and {data}")
+    as_before(run, "attach")
     run.rest(1)
 
     # The agent answers nobody while it stands: who aborts has to have spoken with it before.
@@ -141,7 +158,7 @@ def aborted(machine, begin, iommu):
     update.wait("stands", who="second", at="sent")
     begun = wall_us()
     machine.send("tell agent go")
-    machine.figures["tries"] = tries + 1
+    machine.figures["tries"] = tries + 2
     machine.figures["outcome"] = "undone, up to the count; the one after that comes too late, and the update goes well"
     end(run, update.since, begun)
 

@@ -4,7 +4,7 @@
  *
  *	load	the command is about to load the next kernel (kexec_file_load(2)): the update is
  *		prepared, and the agent has not been told to go
- *	ask	the command has spoken with the agent, and is about to send it "abort"
+ *	ask	the command has spoken with the agent, and is about to send it "abort" or "attach"
  *	sent	it has sent that
  *	sync	the agent has made the process that writes files back, for the first time
  *	flush	the same for the second time; of both, it is this process that stands, not the agent
@@ -48,7 +48,7 @@ static struct {
 	pid_t pid;		/* 0 if it does not run */
 	char place[EAR_WORDS];	/* where it is to be held; "" for nowhere */
 	unsigned int forks;	/* since that was said */
-	bool aborts;		/* this call sends "abort" */
+	bool asks;		/* this call sends one of these */
 	bool stands;
 	pid_t child;		/* that stands in its place */
 } held;
@@ -62,7 +62,7 @@ static void start(void)
 	int status;
 
 	held.forks = 0;
-	held.aborts = held.stands = false;
+	held.asks = held.stands = false;
 	stat(held.argv[0], &st);
 	held.pid = fork();
 	if (held.pid < 0)
@@ -149,8 +149,8 @@ static bool enters(uint64_t nr, const uint64_t args[6])
 	case SYS_kexec_file_load:
 		return is_at("load");
 	case SYS_sendto:
-		held.aborts = says(args[1], "abort");
-		return held.aborts && is_at("ask");
+		held.asks = says(args[1], "abort") || says(args[1], "attach");
+		return held.asks && is_at("ask");
 	case SYS_openat:
 		return is_at("count") && held.forks >= 2 && says(args[1], VIEW);
 	case SYS_ioctl:
@@ -171,9 +171,9 @@ static bool is_held_at_call(void)
 		return false;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 		return enters(info.entry.nr, (const uint64_t *)info.entry.args);
-	if (info.op != PTRACE_SYSCALL_INFO_EXIT || !held.aborts)
+	if (info.op != PTRACE_SYSCALL_INFO_EXIT || !held.asks)
 		return false;
-	held.aborts = false;
+	held.asks = false;
 	return is_at("sent");
 }
 
