@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "flush.h"
@@ -13,6 +14,11 @@
 #include "still.h"
 
 #define MOST_PATH	256
+
+#ifndef MOUNTS
+#define MOUNTS		"/proc/self/mounts"
+#define MOUNTINFO	"/proc/self/mountinfo"
+#endif
 
 static char left[FLUSH_MOST_LEFT][MOST_PATH];
 static unsigned int nr_left;
@@ -60,28 +66,66 @@ static bool has_no_disk(const char *type)
 	return false;
 }
 
+static void fail(const char *where, int err)
+{
+	helper_say("failed", where, strerror(err));
+	_exit(1);
+}
+
+/* Those with a device that are not among the ones that were opened: there is no way to them. */
+static void say_hidden(const struct still *still)
+{
+	FILE *f = fopen(MOUNTINFO, "re");
+	unsigned int major, minor;
+	char *line = NULL, *where, *type, *rest, *save;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor, &where) != 3)
+			continue;
+		type = strtok_r(rest + 3, " ", &save);
+		strtok_r(NULL, " ", &save);
+		/* Nobody can write to one that is read-only. */
+		rest = strtok_r(NULL, "\n", &save);
+		if (major && type && rest && strncmp(rest, "ro", 2) && !has_no_disk(type) && !is_left(where) &&
+		    !still_has(still, makedev(major, minor)))
+			still_not(where, "it cannot be opened, or something else is mounted over it");
+		free(where);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
 static void write_back(struct still *still)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	FILE *mounts = setmntent(MOUNTS, "r");
 	struct mntent *m;
 
 	while (mounts && (m = getmntent(mounts))) {
-		int fd;
+		int fd, added = 0;
 
 		if (has_no_disk(m->mnt_type) || is_left(m->mnt_dir))
 			continue;
 		helper_say("at", m->mnt_dir, "");
 		/* One that something else is mounted over is the last sync()'s. */
 		fd = open(m->mnt_dir, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+			fail(m->mnt_dir, errno);
 		if (fd < 0)
 			continue;
-		if (syncfs(fd)) {
-			helper_say("failed", m->mnt_dir, strerror(errno));
-			_exit(1);
-		}
-		if (!still || !still_add(still, fd, m->mnt_dir))
+		if (syncfs(fd))
+			fail(m->mnt_dir, errno);
+		if (still)
+			added = still_add(still, fd, m->mnt_dir);
+		if (added < 0)
+			fail(m->mnt_dir, -added);
+		if (!added)
 			close(fd);
 	}
+	if (still)
+		say_hidden(still);
 	if (!nr_left) {
 		helper_say("at", "what is mounted nowhere", "");
 		sync();

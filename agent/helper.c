@@ -36,6 +36,10 @@ void helper_say(const char *word, const char *what, const char *why)
 		n = sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
+	/* A path can have a line in it that would be taken for one of ours. */
+	for (int i = 0; i < n - 1; i++)
+		if ((unsigned char)line[i] < ' ')
+			line[i] = '?';
 	if (write(1, line, n) < 0)
 		_exit(1);
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@
 #define SYS_fspick	433
 #endif
 
-#define MOST		1024		/* file systems */
+#define MOST		8192		/* file systems; each has a descriptor, of which the agent has no more */
 
 enum state { AS_BEFORE, FROZEN, READ_ONLY };
 
@@ -42,7 +43,7 @@ struct still {
 	struct {
 		int fd;
 		dev_t dev;
-		char where[256];
+		char *where;		/* is there before there are two processes */
 		_Atomic enum state state;
 	} fs[MOST];
 };
@@ -54,19 +55,32 @@ struct still *still_new(void)
 	return s == MAP_FAILED ? NULL : s;
 }
 
-bool still_add(struct still *s, int fd, const char *where)
+bool still_has(const struct still *s, dev_t dev)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (s->fs[i].dev == dev)
+			return true;
+	return false;
+}
+
+int still_add(struct still *s, int fd, const char *where)
 {
 	struct stat st;
+	char *copy;
 
-	if (s->n == MOST || fstat(fd, &st))
-		return false;
-	for (unsigned int i = 0; i < s->n; i++)
-		if (s->fs[i].dev == st.st_dev)
-			return false;
+	if (fstat(fd, &st))
+		return -errno;
+	if (still_has(s, st.st_dev))
+		return 0;
+	if (s->n == MOST)
+		return -EMFILE;
+	copy = strdup(where);
+	if (!copy)
+		return -ENOMEM;
 	s->fs[s->n].fd = fd;
 	s->fs[s->n].dev = st.st_dev;
-	snprintf(s->fs[s->n++].where, sizeof(s->fs[0].where), "%s", where);
-	return true;
+	s->fs[s->n++].where = copy;
+	return 1;
 }
 
 /* --- read-only, for what cannot be frozen --- */
@@ -133,10 +147,12 @@ static void thaw(struct still *s, unsigned int i)
 /* A note in one piece: "f" of one to be frozen, "r" read-only, "-" neither; and where it is. */
 static bool note(const struct still *s, char what, unsigned int i)
 {
-	char line[sizeof(s->fs[0].where) + 2];
-	int n = snprintf(line, sizeof(line), "%c%s", what, s->fs[i].where) + 1;
+	struct iovec parts[] = {
+		{ .iov_base = &what, .iov_len = 1 },
+		{ .iov_base = s->fs[i].where, .iov_len = strlen(s->fs[i].where) + 1 },
+	};
 
-	return write(s->notes, line, n) == n;
+	return writev(s->notes, parts, 2) == (ssize_t)(1 + parts[1].iov_len);
 }
 
 /*
@@ -148,6 +164,22 @@ static bool has_device(dev_t dev)
 	return major(dev);
 }
 
+/* One that cannot be frozen (errno), and that is as it should be. */
+static bool is_no_matter(dev_t dev)
+{
+	int err = errno;
+	bool is = /* somebody else has frozen it, and it is his */
+		  err == EBUSY || ((err == EOPNOTSUPP || err == ENOTTY) && !has_device(dev)) || is_read_only(dev);
+
+	errno = err;
+	return is;
+}
+
+void still_not(const char *where, const char *why)
+{
+	fprintf(stderr, "continuo-agent: %s is written back, but does not stand still: %s\n", where, why);
+}
+
 static void freeze(struct still *s, unsigned int i)
 {
 	/* Before it is done: nobody who is killed can say that it was. */
@@ -157,11 +189,12 @@ static void freeze(struct still *s, unsigned int i)
 	}
 	if (!ioctl(s->fs[i].fd, FIFREEZE, 0)) {
 		atomic_store(&s->fs[i].state, FROZEN);
-	/* One that somebody else has frozen is his (EBUSY). */
-	} else if ((errno == EOPNOTSUPP || errno == ENOTTY) && has_device(s->fs[i].dev) &&
-		   !is_read_only(s->fs[i].dev) && note(s, 'r', i) && make(s->fs[i].fd, "ro")) {
+	} else if (is_no_matter(s->fs[i].dev)) {
+		note(s, '-', i);
+	} else if ((errno == EOPNOTSUPP || errno == ENOTTY) && note(s, 'r', i) && make(s->fs[i].fd, "ro")) {
 		atomic_store(&s->fs[i].state, READ_ONLY);
 	} else {
+		still_not(s->fs[i].where, strerror(errno));
 		note(s, '-', i);
 	}
 	if (atomic_load(&s->over))

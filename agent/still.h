@@ -5,7 +5,7 @@
  * a file system from being made read-only. So it is frozen (FIFREEZE): who writes to it
  * waits, and notices nothing if it is thawed again. One that cannot be frozen (FAT) is made
  * read-only, if it has a device of its own; if that cannot be done either, it is left as it is,
- * written back.
+ * written back, and the journal names it. So it does one that something else is mounted over.
  *
  * Whoever freezes has to thaw: so the process that does it waits for its agent to let go, or
  * to end, and thaws also when its time is up. When all of them are killed at once (systemctl
@@ -18,13 +18,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct still;
 
 /* In a process that ends with still_keep(). */
 struct still *still_new(void);
-/* A file system by a descriptor of it, which is kept. False if there is no room for it. */
-bool still_add(struct still *still, int fd, const char *where);
+/*
+ * A file system by a descriptor of it. 1: the descriptor is kept; 0: that file system is there
+ * already; or a negative errno: it would not stand still.
+ */
+int still_add(struct still *still, int fd, const char *where);
+bool still_has(const struct still *still, dev_t dev);
+/* For the journal: a file system is left as it is. */
+void still_not(const char *where, const char *why);
 /*
  * Says "done", or why not; does not return. @ms: when all are thawed, whatever happens. @notes: a
  * file that says meanwhile which ones are not as before; it has to be in memory (/run), and is
