@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -61,6 +62,39 @@ bool helper_begin_anew(int out)
 	return true;
 }
 
+/*
+ * An agent that is killed cannot kill anybody, and the kernel does it for a process, not for those
+ * that it has started: so this process waits, the work is its child's, and all of the group ends when the
+ * agent does.
+ */
+static void __attribute__((noreturn)) watch(pid_t agent, void (*work)(void))
+{
+	pid_t worker, self = getpid();
+	sigset_t news;
+	int sig;
+
+	sigemptyset(&news);
+	sigaddset(&news, SIGTERM);
+	sigaddset(&news, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &news, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != agent)
+		_exit(1);
+	worker = fork();
+	if (!worker) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != self)
+			_exit(1);
+		sigprocmask(SIG_UNBLOCK, &news, NULL);
+		work();
+		_exit(1);
+	}
+	while (worker > 0 && waitpid(worker, NULL, WNOHANG) != worker)
+		if (!sigwait(&news, &sig) && sig == SIGTERM)
+			kill(0, SIGKILL);
+	_exit(worker < 0);
+}
+
 /* --- in the agent --- */
 
 int helper_begin(uint32_t number, bool killed, void (*work)(void))
@@ -73,15 +107,13 @@ int helper_begin(uint32_t number, bool killed, void (*work)(void))
 		return -errno;
 	pid = fork();
 	if (!pid) {
-		if (killed) {
+		if (killed)
 			setpgid(0, 0);
-			/* An agent that is killed cannot kill it. */
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() != agent)
-				_exit(1);
-		}
-		if (helper_begin_anew(ends[1]))
-			work();
+		if (!helper_begin_anew(ends[1]))
+			_exit(1);
+		if (killed)
+			watch(agent, work);
+		work();
 		_exit(1);
 	}
 	close(ends[1]);

@@ -17,7 +17,7 @@
 
 /*
  * Begin: @work runs in the process, and does not return. @killed: if nobody waits for it any
- * more, it and what it has started is killed; otherwise it hears that nobody reads what it
+ * more, and when the agent is killed, it and what it has started is killed; otherwise it hears that nobody reads what it
  * says. 0 or a negative errno.
  */
 int helper_begin(uint32_t number, bool killed, void (*work)(void));
