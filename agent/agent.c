@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -52,7 +53,7 @@ enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 #endif
 
 /* What is waited for; clients come behind these. */
-enum { LISTENER, HELPER, CLOSER, FIRST };
+enum { LISTENER, HELPER, CLOSER, SIGNALS, FIRST };
 
 /*
  * @parked: A request of @size bytes waits until a session of its name has been closed. No
@@ -422,13 +423,7 @@ static void takeover_ended(pid_t pid, int status)
 	started[i] = started[--nr_started];
 }
 
-static volatile sig_atomic_t ended;
-
-static void end(int sig)
-{
-	(void)sig;
-	ended = 1;
-}
+static bool ended;
 
 /* What --takeover has started, and has ended. */
 static void reap(void)
@@ -444,9 +439,20 @@ static void reap(void)
 	}
 }
 
-static void child(int sig)
+/*
+ * They are read, and not caught: ppoll(2) lets none through as long as there is something else to
+ * be done, which clients can see to.
+ */
+static void signals_news(int fd)
 {
-	(void)sig;
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap();
+		else
+			ended = true;
+	}
 }
 
 static int earlier(int a, int b)
@@ -454,11 +460,8 @@ static int earlier(int a, int b)
 	return a < 0 ? b : b < 0 ? a : a < b ? a : b;
 }
 
-/* Signals come only while we wait: so none is missed. */
 static int wait_for(void)
 {
-	struct timespec time;
-	sigset_t none;
 	int ms = update_due();
 
 	if (agent.pause_us) {
@@ -471,16 +474,15 @@ static int wait_for(void)
 	}
 	agent.poll[LISTENER].events = agent.pause_us ? 0 : POLLIN;
 	agent.poll[HELPER].fd = helper_fd();
-	time = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
-	sigemptyset(&none);
-	return ppoll(agent.poll, agent.end, ms < 0 ? NULL : &time, &none);
+	return poll(agent.poll, agent.end, ms);
 }
 
-static int run(int listener)
+static int run(int listener, int signals)
 {
 	agent.poll[LISTENER] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	agent.poll[HELPER] = (struct pollfd){ .fd = -1, .events = POLLIN };
 	agent.poll[CLOSER] = (struct pollfd){ .fd = closer_fd(), .events = POLLIN };
+	agent.poll[SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 	for (;;) {
 		update_tick();
 		/* An update that is under way is undone first. */
@@ -488,12 +490,12 @@ static int run(int listener)
 			break;
 		record_write();
 		if (wait_for() < 0) {
-			if (errno == EINTR) {
-				reap();
+			if (errno == EINTR)
 				continue;
-			}
-			return trouble("ppoll: %s", strerror(errno));
+			return trouble("poll: %s", strerror(errno));
 		}
+		if (agent.poll[SIGNALS].revents)
+			signals_news(signals);
 		if (agent.poll[HELPER].revents)
 			update_helper_news();
 		/* Without a thread to do it, it was done at once. */
@@ -630,10 +632,9 @@ int main(int argc, char **argv)
 	};
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
 	const char *record = RECORD_FILE, *vms = REGISTRY_FILE, *services = NULL;
-	struct sigaction action = { .sa_handler = end }, chld = { .sa_handler = child };
 	struct rlimit files;
 	sigset_t ends;
-	int c, fd, ret;
+	int c, fd, signals, ret;
 
 	while ((c = getopt_long(argc, argv, "s:g:t:r:l:S:h", longs, NULL)) != -1) {
 		switch (c) {
@@ -672,9 +673,11 @@ int main(int argc, char **argv)
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGCHLD, &chld, NULL);
+	/* Whoever has started it may have ignored it, and then nobody's end is waited for. */
+	signal(SIGCHLD, SIG_DFL);
+	signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		return trouble("signalfd: %s", strerror(errno));
 	/* One for each session and each client, and some. */
 	if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < MOST_FILES) {
 		files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
@@ -700,7 +703,7 @@ int main(int argc, char **argv)
 	still_go_on(STILL_FILE);
 	services_open(services);
 	systemd_ready();
-	ret = run(fd);
+	ret = run(fd, signals);
 	unlink(path);
 	return ret;
 }
