@@ -80,7 +80,9 @@ static void say_hidden(const struct still *still)
 	char *line = NULL, *where, *type, *rest, *save;
 	size_t size = 0;
 
-	while (f && getline(&line, &size, f) > 0) {
+	if (!f)
+		fail(MOUNTINFO, errno);
+	while (getline(&line, &size, f) > 0) {
 		rest = strstr(line, " - ");
 		if (!rest || sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor, &where) != 3)
 			continue;
@@ -94,8 +96,7 @@ static void say_hidden(const struct still *still)
 		free(where);
 	}
 	free(line);
-	if (f)
-		fclose(f);
+	fclose(f);
 }
 
 static void write_back(struct still *still)
@@ -103,7 +104,9 @@ static void write_back(struct still *still)
 	FILE *mounts = setmntent(MOUNTS, "r");
 	struct mntent *m;
 
-	while (mounts && (m = getmntent(mounts))) {
+	if (!mounts)
+		fail(MOUNTS, errno);
+	while ((m = getmntent(mounts))) {
 		int fd, added = 0;
 
 		if (has_no_disk(m->mnt_type) || is_left(m->mnt_dir))
