@@ -89,8 +89,8 @@ def disks(machine):
     return out
 
 
-def files(machine):
-    """The initramfs: systemd's root is in it, with the rig's program as a service."""
+def files(machine, suite):
+    """The initramfs: the root of that Debian is in it, with the rig's program as a service."""
     guest = systemd.guest()
     packaging = f"{TOP}/packaging"
     inside = {"/usr/bin/guest": guest, "/srv/data/": b"", "/srv/vm/": b"", **agent_files(), **program()}
@@ -110,7 +110,7 @@ def files(machine):
     inside["/etc/systemd/journald.conf.d/rig.conf"] = b"[Journal]\nForwardToKMsg=yes\nMaxLevelKMsg=info\n"
     inside |= {f"/etc/systemd/system/{name}": text.encode() for name, text in UNITS.items()}
     # The folders of a cpio archive are in it twice; the second one changes nothing.
-    return {"/init": guest, "/root.cpio": systemd.base() + initramfs.archive(inside)}
+    return {"/init": guest, "/root.cpio": systemd.base(suite) + initramfs.archive(inside)}
 
 
 def heard(machine, since, ev, **members):
@@ -197,7 +197,7 @@ def judge_history(machine):
 
 
 @guarded
-def orderly(machine, begin):
+def orderly(machine, begin, suite="sid"):
     """
     First a service does not stop: it is named, the update is undone, and the services that had
     ended run again. Then it is left: the others end, and the VMs go over.
@@ -206,7 +206,7 @@ def orderly(machine, begin):
     "back" not waiting (packaging/services without After=) slow.service is said to be missing.
     """
     # Many units start beside the VMs' processes, which at 2000/s have to run every 128 ms for a ring of 256.
-    run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine), memory="4G", rate=500,
+    run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine, suite), memory="4G", rate=500,
                 append="rig.tenants=1 rig.library=replace rig.debugfs=0 rig.agent_unit=1 kho_scratch=32M,64M,512M "
                        "printk.devkmsg=on systemd.log_target=kmsg systemd.show_status=0",
                 quiet_s=120, limit_s=1200)
@@ -280,4 +280,6 @@ def orderly(machine, begin):
 CASES = [
     Case("systemd-orderly", "below systemd services end before the jump, file systems are clean, no frame is lost", bind(orderly),
          kernel="systemd", alone=True),
+    *(Case(f"systemd-orderly-{suite}", f"the same below the systemd of Debian {version} ({suite})", bind(orderly, suite=suite),
+           kernel="systemd", alone=True) for suite, version in (("trixie", 13), ("bookworm", 12))),
 ]

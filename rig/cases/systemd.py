@@ -44,8 +44,8 @@ UNITS = {
 KEPT, FROM_KERNEL = "vm-1", ""
 
 
-def base():
-    made = subprocess.run([f"{TOP}/rig/systemd/root"], stdout=subprocess.PIPE, text=True, check=False)
+def base(suite="sid"):
+    made = subprocess.run([f"{TOP}/rig/systemd/root", suite], stdout=subprocess.PIPE, text=True, check=False)
     said = made.stdout.strip()
     if made.returncode == 77:
         raise Skipped(said)
