@@ -532,6 +532,10 @@ int continuo_hwpt_restore(struct continuo *ctx, int iommufd, uint64_t token,
  * @was:          The physical address that the restored HWPT translates it to; ~0 if
  *		  to nothing; 0 if the process may not know (CAP_SYS_RAWIO).
  * @is:           The same of the other one.
+ *
+ * Members can be added at the end: continuo_hwpt_verify() and continuo_hwpt_adopt() write
+ * these six, and continuo_hwpt_verify_sized() and continuo_hwpt_adopt_sized() as many as
+ * the caller has.
  */
 struct continuo_difference {
 	int differs;
@@ -559,6 +563,23 @@ struct continuo_difference {
 int continuo_hwpt_verify(struct continuo *ctx, int iommufd, uint32_t restored,
 			 uint32_t hwpt, struct continuo_difference *diff);
 
+/**
+ * continuo_hwpt_verify_sized() - The same, for a structure that can have more members
+ * @ctx:      The context.
+ * @iommufd:  The iommufd of both.
+ * @restored: Id of the restored HWPT.
+ * @hwpt:     Id of the other one.
+ * @diff:     Where the answer is stored, or NULL.
+ * @size:     sizeof(*@diff): members beyond it are not written, and those that the library
+ *	      does not know are 0. Of no meaning if @diff is NULL.
+ *
+ * Return: as continuo_hwpt_verify(); -EINVAL if the size is less than that of the six
+ * members of version 0.1: nothing was compared.
+ */
+int continuo_hwpt_verify_sized(struct continuo *ctx, int iommufd, uint32_t restored,
+			       uint32_t hwpt, struct continuo_difference *diff,
+			       size_t size);
+
 /* Adopt the sizes of the leaves alone; the new HWPT has tables of its own. */
 #define CONTINUO_ADOPT_SIZES	1u
 
@@ -582,6 +603,26 @@ int continuo_hwpt_verify(struct continuo *ctx, int iommufd, uint32_t restored,
 int continuo_hwpt_adopt(struct continuo *ctx, int iommufd, uint32_t restored,
 			uint32_t ioas, uint32_t device, uint32_t flags,
 			uint32_t *hwpt, struct continuo_difference *diff);
+
+/**
+ * continuo_hwpt_adopt_sized() - The same, for a structure that can have more members
+ * @ctx:      The context.
+ * @iommufd:  The iommufd.
+ * @restored: Id of the restored HWPT.
+ * @ioas:     The address space, with all of its memory mapped.
+ * @device:   Id of a device that is on the restored HWPT.
+ * @flags:    0 or CONTINUO_ADOPT_SIZES.
+ * @hwpt:     Where the id of the new HWPT is stored.
+ * @diff:     Where the answer is stored, or NULL.
+ * @size:     sizeof(*@diff), as continuo_hwpt_verify_sized() has it.
+ *
+ * Return: as continuo_hwpt_adopt(); -EINVAL if the size is less than that of the six
+ * members of version 0.1: nothing was adopted.
+ */
+int continuo_hwpt_adopt_sized(struct continuo *ctx, int iommufd, uint32_t restored,
+			      uint32_t ioas, uint32_t device, uint32_t flags,
+			      uint32_t *hwpt, struct continuo_difference *diff,
+			      size_t size);
 
 /**
  * continuo_device_bind() - Bind a VFIO device's cdev to an iommufd

@@ -71,6 +71,26 @@ int continuo_hwpt_restore(struct continuo *ctx, int iommufd, uint64_t token,
 	return 0;
 }
 
+/* What a program has that was built with the header of 0.1. */
+#define DIFFERENCE_SIZE_0_1	(offsetof(struct continuo_difference, is) + sizeof(uint64_t))
+
+static int check_size(struct continuo *ctx, const struct continuo_difference *diff, size_t size)
+{
+	if (diff && size < DIFFERENCE_SIZE_0_1)
+		return fail(ctx, -EINVAL, "a difference has %zu bytes at least", DIFFERENCE_SIZE_0_1);
+	return 0;
+}
+
+/* As much as the caller has room for; what this library does not know is 0. */
+static void store(struct continuo_difference *diff, size_t size,
+		  const struct continuo_difference *d)
+{
+	if (!diff)
+		return;
+	memset(diff, 0, size);
+	memcpy(diff, d, size < sizeof(*d) ? size : sizeof(*d));
+}
+
 static uint64_t address_of(const struct uio_translation *t)
 {
 	return t->flags & 1 ? t->address : UINT64_MAX;
@@ -107,13 +127,23 @@ static int differs(struct continuo *ctx, struct continuo_difference *diff,
 int continuo_hwpt_verify(struct continuo *ctx, int iommufd, uint32_t restored,
 			 uint32_t hwpt, struct continuo_difference *diff)
 {
+	return continuo_hwpt_verify_sized(ctx, iommufd, restored, hwpt, diff, DIFFERENCE_SIZE_0_1);
+}
+
+int continuo_hwpt_verify_sized(struct continuo *ctx, int iommufd, uint32_t restored,
+			       uint32_t hwpt, struct continuo_difference *diff,
+			       size_t size)
+{
 	struct uio_hwpt_verify arg = {
 		.size = sizeof(arg),
 		.restored_id = restored,
 		.hwpt_id = hwpt,
 	};
 	struct continuo_difference d = {};
+	int ret = check_size(ctx, diff, size);
 
+	if (ret)
+		return ret;
 	if (ioctl(iommufd, UIO_HWPT_VERIFY, &arg))
 		return fail(ctx, -errno, "restored HWPT %u cannot be compared with HWPT %u: %s",
 			    restored, hwpt,
@@ -125,8 +155,7 @@ int continuo_hwpt_verify(struct continuo *ctx, int iommufd, uint32_t restored,
 		d.was = address_of(&arg.out_restored);
 		d.is = address_of(&arg.out_rebuilt);
 	}
-	if (diff)
-		*diff = d;
+	store(diff, size, &d);
 	return d.differs ? differs(ctx, &d, restored) : 0;
 }
 
@@ -134,12 +163,23 @@ int continuo_hwpt_adopt(struct continuo *ctx, int iommufd, uint32_t restored,
 			uint32_t ioas, uint32_t device, uint32_t flags,
 			uint32_t *hwpt, struct continuo_difference *diff)
 {
-	return adopt_hwpt(ctx, iommufd, restored, ioas, device, flags, 0, hwpt, diff);
+	return continuo_hwpt_adopt_sized(ctx, iommufd, restored, ioas, device, flags, hwpt, diff,
+					 DIFFERENCE_SIZE_0_1);
+}
+
+int continuo_hwpt_adopt_sized(struct continuo *ctx, int iommufd, uint32_t restored,
+			      uint32_t ioas, uint32_t device, uint32_t flags,
+			      uint32_t *hwpt, struct continuo_difference *diff,
+			      size_t size)
+{
+	int ret = check_size(ctx, diff, size);
+
+	return ret ? ret : adopt_hwpt(ctx, iommufd, restored, ioas, device, flags, 0, hwpt, diff, size);
 }
 
 int adopt_hwpt(struct continuo *ctx, int iommufd, uint32_t restored, uint32_t ioas,
 	       uint32_t device, uint32_t flags, uint32_t hwpt_flags, uint32_t *hwpt,
-	       struct continuo_difference *diff)
+	       struct continuo_difference *diff, size_t size)
 {
 	struct uio_hwpt_adopt arg = {
 		.size = sizeof(arg),
@@ -166,8 +206,7 @@ int adopt_hwpt(struct continuo *ctx, int iommufd, uint32_t restored, uint32_t io
 	d.iova = arg.out_iova;
 	d.was = address_of(&arg.out_restored);
 	d.is = address_of(&arg.out_rebuilt);
-	if (diff)
-		*diff = d;
+	store(diff, size, &d);
 	if (arg.out_result)
 		return differs(ctx, &d, restored);
 	*hwpt = arg.out_hwpt_id;

@@ -15,6 +15,6 @@ int alloc_hwpt(struct continuo *ctx, int iommufd, uint32_t device, uint32_t ioas
 	       uint32_t flags, uint32_t *hwpt);
 int adopt_hwpt(struct continuo *ctx, int iommufd, uint32_t restored, uint32_t ioas,
 	       uint32_t device, uint32_t flags, uint32_t hwpt_flags, uint32_t *hwpt,
-	       struct continuo_difference *diff);
+	       struct continuo_difference *diff, size_t size);
 
 #endif

@@ -495,7 +495,7 @@ static int build_hwpt(struct continuo_vm *vm, uint32_t i, enum continuo_how how)
 	if (hwpt->restored && how != CONTINUO_REPLACE)
 		return adopt_hwpt(vm->ctx, vm->iommufd, hwpt->restored, ioas, device,
 				  how == CONTINUO_SIZES ? CONTINUO_ADOPT_SIZES : 0,
-				  vm->m.hwpt[i].flags, &hwpt->id, NULL);
+				  vm->m.hwpt[i].flags, &hwpt->id, NULL, 0);
 	ret = alloc_hwpt(vm->ctx, vm->iommufd, device, ioas, vm->m.hwpt[i].flags, &hwpt->id);
 	if (!ret && hwpt->restored)
 		ret = continuo_hwpt_verify(vm->ctx, vm->iommufd, hwpt->restored,

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A program of version 0.1: built with the header of then (continuo-0.1.h), run with the
- * shared library of now. What lies behind its structures stays as it is.
+ * shared library of now, and with one whose structures have more members. What lies behind
+ * its own structures stays as it is.
  */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "continuo-0.1.h"
 
 static int failed;
@@ -26,6 +31,66 @@ static void hear(void *arg, const struct continuo_heard *heard)
 	int *n = arg;
 
 	*n += !strcmp(heard->name, "a") && !strcmp(heard->state, "idle") && heard->us == 7;
+}
+
+/* The kernel, to the library: two HWPTs differ at an IOVA. */
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	void *arg;
+
+	(void)fd;
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (request == UIO_HWPT_VERIFY) {
+		struct uio_hwpt_verify *verify = arg;
+
+		verify->out_result = UIO_DIFFERS;
+		verify->out_iova = 0x7000;
+		verify->out_restored = (struct uio_translation){ .flags = 1, .address = 0x1000 };
+		verify->out_rebuilt = (struct uio_translation){ .flags = 1, .address = 0x2000 };
+	} else if (request == UIO_HWPT_ADOPT) {
+		struct uio_hwpt_adopt *adopt = arg;
+
+		adopt->out_result = UIO_DIFFERS | UIO_MORE;
+		adopt->out_iova = 0x7000;
+		adopt->out_restored = (struct uio_translation){ .flags = 1, .address = 0x1000 };
+		adopt->out_rebuilt = (struct uio_translation){};
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
+static void untouched(const unsigned char *behind, size_t size, const char *what)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (behind[i] == 0xa5)
+			continue;
+		expect(0, what);
+		return;
+	}
+}
+
+static void differences(struct continuo *ctx)
+{
+	struct {
+		struct continuo_difference diff;
+		unsigned char behind[64];
+	} d;
+	uint32_t hwpt;
+
+	memset(&d, 0xa5, sizeof(d));
+	expect(continuo_hwpt_verify(ctx, 0, 1, 2, &d.diff) == -EILSEQ, "continuo_hwpt_verify");
+	expect(d.diff.differs == 1 && !d.diff.sizes_differ && !d.diff.more && d.diff.iova == 0x7000 &&
+	       d.diff.was == 0x1000 && d.diff.is == 0x2000, "the difference");
+	untouched(d.behind, sizeof(d.behind), "behind the difference");
+	memset(&d, 0xa5, sizeof(d));
+	expect(continuo_hwpt_adopt(ctx, 0, 1, 2, 3, 0, &hwpt, &d.diff) == -EILSEQ, "continuo_hwpt_adopt");
+	expect(d.diff.differs == 1 && d.diff.more == 1 && d.diff.was == 0x1000 && d.diff.is == ~0ull,
+	       "the difference of an adoption");
+	untouched(d.behind, sizeof(d.behind), "behind the difference of an adoption");
 }
 
 /* An agent of now: it says its version, and more than 0.1 knows. */
@@ -87,11 +152,11 @@ int main(int argc, char **argv)
 	memset(&o, 0xa5, sizeof(o));
 	expect(!continuo_order(ctx, fd, &o.order), "continuo_order");
 	expect(o.order.want == CONTINUO_WANT_PRESERVE && o.order.number == 2 && o.order.timeout_ms == 5, "the order");
-	for (unsigned int i = 0; i < sizeof(o.behind); i++)
-		expect(o.behind[i] == 0xa5, "behind the order");
+	untouched(o.behind, sizeof(o.behind), "behind the order");
 	expect(!continuo_answer(ctx, fd, &o.order, NULL), "continuo_answer");
 	waitpid(pid, &status, 0);
 	expect(!status, "the agent");
+	differences(ctx);
 	continuo_free(ctx);
 	unlink(argv[1]);
 	return failed;

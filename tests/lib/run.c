@@ -796,6 +796,37 @@ static void sizes(void)
 	close(agent);
 }
 
+/* The same of differences; and one that is too small is found before the kernel is asked. */
+static void differences(void)
+{
+	struct {
+		struct continuo_difference diff;
+		uint64_t more[4], behind;
+	} d;
+	struct continuo *ctx;
+	uint32_t hwpt = 7;
+
+	if (continuo_new(&ctx))
+		exit(2);
+	memset(&d, 0xa5, sizeof(d));
+	kernel_says(0, 0, 0);
+	call(ctx, "larger", continuo_hwpt_verify_sized(ctx, 0, 1, 2, &d.diff, sizeof(d) - sizeof(d.behind)), 0, "");
+	expect(!d.diff.differs && !d.diff.is && !d.more[0] && !d.more[3] && d.behind == 0xa5a5a5a5a5a5a5a5,
+	       "a larger difference: behind it %#llx", (unsigned long long)d.behind);
+	memset(&d, 0xa5, sizeof(d));
+	call(ctx, "larger, adopted", continuo_hwpt_adopt_sized(ctx, 0, 1, 2, 3, 0, &hwpt, &d.diff, sizeof(d) - sizeof(d.behind)), 0, "");
+	expect(!d.diff.differs && !d.more[0] && !d.more[3] && d.behind == 0xa5a5a5a5a5a5a5a5,
+	       "a larger difference of an adoption");
+	memset(&d, 0xa5, sizeof(d));
+	kernel_says(0, 0, 0);
+	call(ctx, "smaller", continuo_hwpt_verify_sized(ctx, 0, 1, 2, &d.diff, sizeof(d.diff) - 1), -EINVAL, "40 bytes at least");
+	call(ctx, "smaller, adopted", continuo_hwpt_adopt_sized(ctx, 0, 1, 2, 3, 0, &hwpt, &d.diff, 0), -EINVAL, "40 bytes at least");
+	expect(!kernel.n && d.diff.is == 0xa5a5a5a5a5a5a5a5, "a smaller one: %u calls", kernel.n);
+	call(ctx, "of no interest", continuo_hwpt_verify_sized(ctx, 0, 1, 2, NULL, 0), 0, "");
+	call(ctx, "of no interest, adopted", continuo_hwpt_adopt_sized(ctx, 0, 1, 2, 3, 0, &hwpt, NULL, 0), 0, "");
+	continuo_free(ctx);
+}
+
 /* What was heard, as one text. */
 static void note(void *arg, const struct continuo_heard *heard)
 {
@@ -940,6 +971,7 @@ int main(int argc, char **argv)
 	deadlines();
 	no_room();
 	sizes();
+	differences();
 	updates();
 	errnos_and_marks();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
