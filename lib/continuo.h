@@ -744,6 +744,19 @@ int continuo_vm_iommufd(struct continuo_vm *vm, int fd);
 int continuo_vm_memory(struct continuo_vm *vm, const char *name, int fd);
 
 /**
+ * continuo_vm_memory_flags() - Say in what a memory is special
+ * @vm:     The VM.
+ * @memory: Index of the memory.
+ * @flags:  0: this version knows no flag yet.
+ *
+ * Replaces what was said before. A program that needs a flag of a later version learns
+ * here that the library which runs does not know it.
+ *
+ * Return: 0; -EINVAL if there is no such memory or flag: nothing has changed.
+ */
+int continuo_vm_memory_flags(struct continuo_vm *vm, int memory, uint32_t flags);
+
+/**
  * continuo_vm_space() - Add an address space
  * @vm: The VM.
  *
@@ -810,6 +823,18 @@ int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
 		       int hwpt);
 
 /**
+ * continuo_vm_device_flags() - Say in what a device is special
+ * @vm:     The VM.
+ * @device: Index of the device.
+ * @flags:  0: this version knows no flag yet.
+ *
+ * As continuo_vm_memory_flags().
+ *
+ * Return: 0; -EINVAL if there is no such device or flag: nothing has changed.
+ */
+int continuo_vm_device_flags(struct continuo_vm *vm, int device, uint32_t flags);
+
+/**
  * continuo_vm_preserve() - Preserve all of a VM
  * @vm:      The VM.
  * @session: A session with nothing in it.
@@ -823,6 +848,17 @@ int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
  * continuo_hwpt_mark() return.
  */
 int continuo_vm_preserve(struct continuo_vm *vm, int session);
+
+/**
+ * continuo_vm_preserve_flags() - The same, with flags
+ * @vm:      The VM.
+ * @session: A session with nothing in it.
+ * @flags:   0: this version knows no flag yet.
+ *
+ * Return: as continuo_vm_preserve(); -EINVAL also if there is no such flag: nothing was
+ * preserved.
+ */
+int continuo_vm_preserve_flags(struct continuo_vm *vm, int session, uint32_t flags);
 
 /**
  * continuo_vm_unpreserve() - Remove what is left of continuo_vm_preserve()
@@ -882,6 +918,23 @@ int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
  */
 int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vm);
+
+/* The session is not finished, as continuo_vm_move() leaves it. */
+#define CONTINUO_TAKE_UNFINISHED	1u
+
+/**
+ * continuo_vm_take_flags() - Take a VM over, with flags
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ * @how:     How its HWPTs are rebuilt.
+ * @flags:   0, as continuo_vm_take(), or CONTINUO_TAKE_UNFINISHED, as continuo_vm_move().
+ * @vm:      Where the VM is stored.
+ *
+ * Return: as continuo_vm_take(); -EINVAL if there is no such flag, or no such @how: nothing
+ * was retrieved.
+ */
+int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how how,
+			   uint32_t flags, struct continuo_vm **vm);
 
 /**
  * continuo_vm_verify() - Would continuo_vm_take() succeed?

@@ -228,14 +228,34 @@ int continuo_vm_hwpt(struct continuo_vm *vm, int space, uint32_t id)
 	return vm->m.head.hwpts++;
 }
 
+/* Is there one of @index among @n, and are all flags among those that are @known? */
+static int check_flags(struct continuo_vm *vm, const char *what, int index, uint32_t n,
+		       uint32_t flags, uint32_t known)
+{
+	if (index < 0 || (uint32_t)index >= n)
+		return fail(vm->ctx, -EINVAL, "there is no %s of index %d", what, index);
+	if (flags & ~known)
+		return fail(vm->ctx, -EINVAL, "flags=%#x: there is no such flag of a %s", flags, what);
+	return 0;
+}
+
+int continuo_vm_memory_flags(struct continuo_vm *vm, int memory, uint32_t flags)
+{
+	return check_flags(vm, "memory", memory, vm->m.head.memories, flags, 0);
+}
+
+int continuo_vm_device_flags(struct continuo_vm *vm, int device, uint32_t flags)
+{
+	return check_flags(vm, "device", device, vm->m.head.devices, flags, 0);
+}
+
 int continuo_vm_hwpt_flags(struct continuo_vm *vm, int hwpt, uint32_t flags)
 {
-	if (hwpt < 0 || (uint32_t)hwpt >= vm->m.head.hwpts)
-		return fail(vm->ctx, -EINVAL, "there is no HWPT of index %d", hwpt);
-	if (flags & ~CONTINUO_HWPT_FLAGS)
-		return fail(vm->ctx, -EINVAL, "flags=%#x: there is no such flag of a HWPT", flags);
-	vm->m.hwpt[hwpt].flags = flags;
-	return 0;
+	int ret = check_flags(vm, "HWPT", hwpt, vm->m.head.hwpts, flags, CONTINUO_HWPT_FLAGS);
+
+	if (!ret)
+		vm->m.hwpt[hwpt].flags = flags;
+	return ret;
 }
 
 int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
@@ -298,9 +318,16 @@ err:
 
 int continuo_vm_preserve(struct continuo_vm *vm, int session)
 {
+	return continuo_vm_preserve_flags(vm, session, 0);
+}
+
+int continuo_vm_preserve_flags(struct continuo_vm *vm, int session, uint32_t flags)
+{
 	struct manifest_why why;
 	int fd, ret;
 
+	if (flags)
+		return fail(vm->ctx, -EINVAL, "flags=%#x: there is no such flag to preserve a VM", flags);
 	manifest_size(&vm->m);
 	ret = manifest_check(&vm->m, &why);
 	if (ret)
@@ -579,18 +606,22 @@ static int prepare(struct continuo *ctx, int session, enum continuo_how how,
 	return 0;
 }
 
-int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
-		     struct continuo_vm **vmp)
+int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how how,
+			   uint32_t flags, struct continuo_vm **vmp)
 {
 	struct continuo_vm *vm;
 	int ret;
 
 	if (how > CONTINUO_SIZES)
 		return fail(ctx, -EINVAL, "how=%d: it is replace, adopt or sizes", how);
+	if (flags & ~CONTINUO_TAKE_UNFINISHED)
+		return fail(ctx, -EINVAL, "flags=%#x: there is no such flag to take a VM over", flags);
 	ret = prepare(ctx, session, how, &vm);
 	if (ret)
 		return ret;
 	ret = move_devices(vm);
+	if (!ret && !(flags & CONTINUO_TAKE_UNFINISHED))
+		ret = continuo_finish(ctx, session);
 	if (ret) {
 		continuo_vm_free(vm);
 		return ret;
@@ -600,22 +631,16 @@ int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
 	return 0;
 }
 
+int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
+		     struct continuo_vm **vmp)
+{
+	return continuo_vm_take_flags(ctx, session, how, CONTINUO_TAKE_UNFINISHED, vmp);
+}
+
 int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vmp)
 {
-	struct continuo_vm *vm;
-	int ret;
-
-	ret = continuo_vm_move(ctx, session, how, &vm);
-	if (ret)
-		return ret;
-	ret = continuo_finish(ctx, session);
-	if (ret) {
-		continuo_vm_free(vm);
-		return ret;
-	}
-	*vmp = vm;
-	return 0;
+	return continuo_vm_take_flags(ctx, session, how, 0, vmp);
 }
 
 int continuo_vm_verify(struct continuo *ctx, int session)

@@ -422,7 +422,7 @@ static void agents(void)
 static void errnos_and_marks(void)
 {
 	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
-	struct continuo_vm *vm;
+	struct continuo_vm *vm, *other;
 	struct continuo *ctx;
 	uint32_t id;
 
@@ -446,10 +446,24 @@ static void errnos_and_marks(void)
 	call(ctx, "flags", continuo_vm_hwpt_flags(vm, 0, CONTINUO_HWPT_DIRTY_TRACKING), 0, "");
 	call(ctx, "no such flag", continuo_vm_hwpt_flags(vm, 0, 4), -EINVAL, "no such flag");
 	call(ctx, "no such HWPT", continuo_vm_hwpt_flags(vm, 1, 0), -EINVAL, "no HWPT of index 1");
+	/* Those of later versions are found before anything has happened. */
+	call(ctx, "memory, no flag", continuo_vm_memory_flags(vm, 0, 0), 0, "");
+	call(ctx, "memory, some flag", continuo_vm_memory_flags(vm, 0, 1), -EINVAL, "flags=0x1: there is no such flag of a memory");
+	call(ctx, "no such memory", continuo_vm_memory_flags(vm, -1, 0), -EINVAL, "no memory of index -1");
+	call(ctx, "device, no flag", continuo_vm_device_flags(vm, 0, 0), 0, "");
+	call(ctx, "device, some flag", continuo_vm_device_flags(vm, 0, 1u << 31), -EINVAL, "flags=0x80000000: there is no such flag of a device");
+	call(ctx, "no such device", continuo_vm_device_flags(vm, 1, 0), -EINVAL, "no device of index 1");
+	kernel_says(0, 0, 0);
+	call(ctx, "preserve with some flag", continuo_vm_preserve_flags(vm, null, 1), -EINVAL, "flags=0x1: there is no such flag to preserve");
+	call(ctx, "take with some flag", continuo_vm_take_flags(ctx, null, CONTINUO_REPLACE, 2, &other), -EINVAL, "flags=0x2: there is no such flag to take");
+	call(ctx, "take in no way", continuo_vm_take_flags(ctx, null, 3, 0, &other), -EINVAL, "how=3");
+	expect(!kernel.n, "the kernel was asked %u times before the flags were", kernel.n);
+	kernel_says(EBADF, 0, 0);
+	call(ctx, "take with a flag", continuo_vm_take_flags(ctx, null, CONTINUO_REPLACE, CONTINUO_TAKE_UNFINISHED, &other), -EBADF, "Bad file descriptor");
 	/* Manifest, memory, mark; and the iommufd cannot be preserved. */
 	kernel_says(0, 0, 0);
 	kernel.err[3] = EBUSY;
-	call(ctx, "preserve", continuo_vm_preserve(vm, null), -EBUSY, "in a session already");
+	call(ctx, "preserve", continuo_vm_preserve_flags(vm, null, 0), -EBUSY, "in a session already");
 	expect(kernel.n == 4 && kernel.request[2] == UIO_HWPT_MARK_PRESERVE, "preserve: %u calls", kernel.n);
 	kernel_says(EBUSY, 0, 0);
 	call(ctx, "unpreserve too early", continuo_vm_unpreserve(vm), -EBUSY, "close the session first");
