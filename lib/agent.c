@@ -3,6 +3,8 @@
 /* Sessions from an agent, and updates by way of one: docs/agent.md has the protocol. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -18,13 +21,23 @@
 #define REPLY_BYTES	4096
 #define PROTOCOL_VERSION 1
 
-/* Of a connection: for connect(2), too, if it is set before. 0: none. */
-static void set_deadline(int agent, uint32_t ms)
-{
-	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+/* So long connect(2) waits at once. */
+#define CONNECT_MS	20
 
-	setsockopt(agent, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
-	setsockopt(agent, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+#define NEVER		UINT64_MAX
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+/* When @ms from now are over; 0: never. */
+static uint64_t deadline_of(uint32_t ms)
+{
+	return ms ? now_ms() + ms : NEVER;
 }
 
 static int too_late(struct continuo *ctx)
@@ -32,30 +45,70 @@ static int too_late(struct continuo *ctx)
 	return fail(ctx, -ETIMEDOUT, "the agent has not answered within %u ms", ctx->timeout_ms);
 }
 
+static int in_time(struct continuo *ctx, uint64_t until)
+{
+	return now_ms() >= until ? too_late(ctx) : 0;
+}
+
+/* Until @fd has one of @events. A signal makes it neither shorter nor longer. */
+static int await(struct continuo *ctx, int fd, short events, uint64_t until)
+{
+	struct pollfd on = { .fd = fd, .events = events };
+	int ret;
+
+	do {
+		uint64_t now = now_ms(), left = until > now ? until - now : 0;
+		int n = poll(&on, 1, left < INT_MAX ? (int)left : INT_MAX);
+
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return fail(ctx, -errno, "the agent cannot be waited for: %s", strerror(errno));
+		ret = in_time(ctx, until);
+	} while (!ret);
+	return ret;
+}
+
+/* How long connect(2) waits for an agent that has many to accept; 0: as long as it takes. */
+static void connect_for(int fd, int ms)
+{
+	struct timeval time = { .tv_usec = ms * 1000 };
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+}
+
 static int dial(struct continuo *ctx, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd, err;
+	uint64_t until = deadline_of(ctx->timeout_ms);
+	int fd, err, ret;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return fail(ctx, -ENAMETOOLONG, "%s: a socket's path has %zu bytes at most",
 			    path, sizeof(addr.sun_path) - 1);
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		set_deadline(fd, ctx->timeout_ms);
-	if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return fd;
-	err = errno;
-	if (fd >= 0)
-		close(fd);
-	/* It accepts nobody. */
-	if (err == EAGAIN)
-		return too_late(ctx);
-	return fail(ctx, -err, "%s: %s", path,
-		    err == EACCES ? "this user may not ask the agent; see its option --group" :
-		    err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
-							   strerror(err));
+	if (fd < 0)
+		return fail(ctx, -errno, "%s: %s", path, strerror(errno));
+	connect_for(fd, CONNECT_MS);
+	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		/* It accepts nobody, or a signal came: nothing has begun. */
+		if (errno == EAGAIN || errno == EINTR) {
+			ret = in_time(ctx, until);
+		} else {
+			err = errno;
+			ret = fail(ctx, -err, "%s: %s", path,
+				   err == EACCES ? "this user may not ask the agent; see its option --group" :
+				   err == ENOENT || err == ECONNREFUSED ? "no agent listens there; start continuo-agent" :
+									  strerror(err));
+		}
+		if (ret) {
+			close(fd);
+			return ret;
+		}
+	}
+	connect_for(fd, 0);
+	return fd;
 }
 
 /* The descriptor of a message, or -1. No message has two: then none is kept. */
@@ -82,14 +135,18 @@ static int not_of_protocol(struct continuo *ctx)
 	return fail(ctx, -EPROTO, "the agent's answer is not of the protocol; is it of another version?");
 }
 
-/* A message of the agent's; @fd: where its descriptor is stored, -1 if it has none. */
-static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd)
+/*
+ * A message of the agent's. @fd: where its descriptor is stored, -1 if it has none; @ms: for
+ * how long it is waited for, 0: as long as it takes.
+ */
+static int hear(struct continuo *ctx, int agent, uint32_t ms, char text[REPLY_BYTES], int *fd)
 {
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = text, .iov_len = REPLY_BYTES - 1 };
+	uint64_t until = deadline_of(ms);
 	unsigned int reset = 0;
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -98,13 +155,18 @@ static int hear(struct continuo *ctx, int agent, char text[REPLY_BYTES], int *fd
 		.msg_controllen = sizeof(control),
 	};
 	ssize_t n;
+	int ret;
 
 	/* An agent that closes without having read all has said before why. */
-	do
-		n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return too_late(ctx);
+	while ((n = recvmsg(agent, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)) < 0) {
+		if (errno == EINTR || (errno == ECONNRESET && !reset++))
+			continue;
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			break;
+		ret = await(ctx, agent, POLLIN, until);
+		if (ret)
+			return ret;
+	}
 	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
 	if (n <= 0)
@@ -134,27 +196,36 @@ static int refusal(struct continuo *ctx, const char *text)
 static int __attribute__((format(printf, 3, 4)))
 tell(struct continuo *ctx, int agent, const char *fmt, ...)
 {
+	uint64_t until = deadline_of(ctx->timeout_ms);
 	char text[REPLY_BYTES];
 	va_list args;
 	ssize_t n;
-	int fd;
+	int fd, ret;
 
 	va_start(args, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	if (n >= (ssize_t)sizeof(text))
 		n = sizeof(text) - 1;
-	if (send(agent, text, n, MSG_NOSIGNAL) == n)
-		return 0;
+	while (send(agent, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != n) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			goto err;
+		/* It does not read what it is asked. */
+		ret = await(ctx, agent, POLLOUT, until);
+		if (ret)
+			return ret;
+	}
+	return 0;
+
+err:
 	/* One that was turned away has been told why. */
-	if (errno == EPIPE && !hear(ctx, agent, text, &fd)) {
+	if (errno == EPIPE && !hear(ctx, agent, ctx->timeout_ms, text, &fd)) {
 		if (fd >= 0)
 			close(fd);
 		return refusal(ctx, text);
 	}
-	/* It does not read what it is asked. */
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return too_late(ctx);
 	return fail(ctx, errno == ECONNRESET ? -EPIPE : -errno,
 		    "the agent cannot be asked: %s", strerror(errno));
 }
@@ -216,7 +287,7 @@ static int answer_of(struct continuo *ctx, int agent, int *fdp,
 	int fd, ret;
 
 	for (;;) {
-		ret = hear(ctx, agent, text, &fd);
+		ret = hear(ctx, agent, ctx->timeout_ms, text, &fd);
 		if (ret)
 			return ret;
 		if (fd >= 0 || is_last(text))
@@ -264,7 +335,6 @@ static int use(struct continuo *ctx, int fd)
 {
 	int ret;
 
-	set_deadline(fd, ctx->timeout_ms);
 	ret = greet(ctx, fd);
 	if (ret)
 		return ret;
@@ -314,8 +384,6 @@ int continuo_agent_version(struct continuo *ctx)
 int continuo_deadline(struct continuo *ctx, uint32_t timeout_ms)
 {
 	ctx->timeout_ms = timeout_ms;
-	if (ctx->agent >= 0)
-		set_deadline(ctx->agent, timeout_ms);
 	return 0;
 }
 
@@ -354,7 +422,6 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 	fd = *ctx->path ? dial(ctx, ctx->path) : continuo_connect(ctx, NULL);
 	if (fd < 0)
 		return fd;
-	set_deadline(fd, ctx->timeout_ms);
 	ret = process ? tell(ctx, fd, "register %s process=%d", name, (int)process) : tell(ctx, fd, "register %s", name);
 	if (!ret)
 		ret = answer_of(ctx, fd, NULL, NULL, NULL);
@@ -362,8 +429,6 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 		close(fd);
 		return ret;
 	}
-	/* An order comes when it comes. */
-	set_deadline(fd, 0);
 	return fd;
 }
 
@@ -409,7 +474,8 @@ int continuo_order_sized(struct continuo *ctx, int fd, struct continuo_order *or
 	if (size < ORDER_SIZE_0_1)
 		return fail(ctx, -EINVAL, "an order has %zu bytes at least", ORDER_SIZE_0_1);
 	while (!known) {
-		ret = hear(ctx, fd, text, &with);
+		/* An order comes when it comes. */
+		ret = hear(ctx, fd, 0, text, &with);
 		if (ret)
 			return ret;
 		if (with >= 0)

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -716,6 +718,94 @@ static void deadlines(void)
 	rmdir(folder);
 }
 
+/* --- signals, and descriptors that do not wait --- */
+
+#define TICK_MS		15
+#define TICKS		120
+
+static volatile sig_atomic_t ticks;
+
+static void clock_every(int ms)
+{
+	struct itimerval every = { .it_interval.tv_usec = ms * 1000, .it_value.tv_usec = ms * 1000 };
+
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+/* Not without end, so that a call that begins anew with each signal comes to an end. */
+static void tick(int sig)
+{
+	(void)sig;
+	if (++ticks == TICKS)
+		clock_every(0);
+}
+
+/* More often than the deadline a signal comes: the call takes as long as it would. */
+#define CALL_LATE_IN_SPITE(ctx, what, ret) do {					\
+	long from = ms_now();							\
+										\
+	ticks = 0;								\
+	clock_every(TICK_MS);							\
+	CALL_LATE(ctx, what, ret);						\
+	clock_every(0);								\
+	expect(ms_now() - from < TICKS * TICK_MS, "%s: signals made it longer", what); \
+} while (0)
+
+static void signals(void)
+{
+	struct sigaction action = { .sa_handler = tick }, before;
+	char folder[] = "/tmp/continuo-XXXXXX";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	struct continuo_order order = {};
+	int agent, first, ret = 0;
+	struct continuo *ctx;
+	pid_t pid;
+
+	sigaction(SIGALRM, &action, &before);
+	ctx = handed_in(&agent);
+	continuo_deadline(ctx, DEADLINE_MS);
+	CALL_LATE_IN_SPITE(ctx, "vms", continuo_update_vms(ctx, NULL, NULL));
+	continuo_free(ctx);
+	close(agent);
+
+	/* One that reads nothing. */
+	ctx = handed_in(&agent);
+	for (int i = 0; i < 1000000 && ret >= 0; i++)
+		ret = send(ctx->agent, "x", 1, MSG_DONTWAIT);
+	continuo_deadline(ctx, DEADLINE_MS);
+	CALL_LATE_IN_SPITE(ctx, "ask", continuo_update_begin(ctx));
+	CALL_LATE(ctx, "answer", continuo_answer(ctx, ctx->agent, &order, NULL));
+	continuo_free(ctx);
+	close(agent);
+
+	/* One that accepts nobody. */
+	if (!mkdtemp(folder) || continuo_new(&ctx))
+		exit(2);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/agent", folder);
+	first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 0) ||
+	    connect(first, (struct sockaddr *)&addr, sizeof(addr)))
+		exit(2);
+	continuo_deadline(ctx, DEADLINE_MS);
+	CALL_LATE_IN_SPITE(ctx, "connect", continuo_agent(ctx, addr.sun_path));
+	continuo_free(ctx);
+	close(first);
+	close(listener);
+	unlink(addr.sun_path);
+	rmdir(folder);
+	sigaction(SIGALRM, &before, NULL);
+
+	/* A connection that was handed in by somebody who does not wait. */
+	ctx = handed_in(&agent);
+	fcntl(ctx->agent, F_SETFL, O_NONBLOCK);
+	pid = say_late(agent, "ok\n");
+	call(ctx, "a descriptor that does not wait", continuo_update_begin(ctx), 0, "");
+	waitpid(pid, NULL, 0);
+	continuo_free(ctx);
+	close(agent);
+}
+
 /* --- descriptors that there is no room for --- */
 
 static unsigned int open_files(void)
@@ -983,6 +1073,7 @@ int main(int argc, char **argv)
 	agents();
 	connections();
 	deadlines();
+	signals();
 	no_room();
 	sizes();
 	differences();
