@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -45,26 +46,31 @@ static int too_late(struct continuo *ctx)
 	return fail(ctx, -ETIMEDOUT, "the agent has not answered within %u ms", ctx->timeout_ms);
 }
 
-static int in_time(struct continuo *ctx, uint64_t until)
+/* Is it to be waited for any longer? continuo_cancel() ends one call. */
+static int go_on(struct continuo *ctx, uint64_t until)
 {
+	eventfd_t times;
+
+	if (!eventfd_read(ctx->cancel, &times))
+		return fail(ctx, -EINTR, "the call was ended by continuo_cancel()");
 	return now_ms() >= until ? too_late(ctx) : 0;
 }
 
 /* Until @fd has one of @events. A signal makes it neither shorter nor longer. */
 static int await(struct continuo *ctx, int fd, short events, uint64_t until)
 {
-	struct pollfd on = { .fd = fd, .events = events };
+	struct pollfd on[] = { { .fd = fd, .events = events }, { .fd = ctx->cancel, .events = POLLIN } };
 	int ret;
 
 	do {
 		uint64_t now = now_ms(), left = until > now ? until - now : 0;
-		int n = poll(&on, 1, left < INT_MAX ? (int)left : INT_MAX);
+		int n = poll(on, 2, left < INT_MAX ? (int)left : INT_MAX);
 
-		if (n > 0)
+		if (n > 0 && !on[1].revents)
 			return 0;
 		if (n < 0 && errno != EINTR)
 			return fail(ctx, -errno, "the agent cannot be waited for: %s", strerror(errno));
-		ret = in_time(ctx, until);
+		ret = go_on(ctx, until);
 	} while (!ret);
 	return ret;
 }
@@ -94,7 +100,7 @@ static int dial(struct continuo *ctx, const char *path)
 	while (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		/* It accepts nobody, or a signal came: nothing has begun. */
 		if (errno == EAGAIN || errno == EINTR) {
-			ret = in_time(ctx, until);
+			ret = go_on(ctx, until);
 		} else {
 			err = errno;
 			ret = fail(ctx, -err, "%s: %s", path,

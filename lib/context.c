@@ -4,17 +4,28 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "internal.h"
 
 int continuo_new(struct continuo **ctx)
 {
-	*ctx = calloc(1, sizeof(**ctx));
-	if (!*ctx)
+	struct continuo *c = calloc(1, sizeof(*c));
+	int err;
+
+	*ctx = NULL;
+	if (!c)
 		return -ENOMEM;
-	(*ctx)->device = -1;
-	(*ctx)->agent = -1;
+	c->device = -1;
+	c->agent = -1;
+	c->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->cancel < 0) {
+		err = -errno;
+		free(c);
+		return err;
+	}
+	*ctx = c;
 	return 0;
 }
 
@@ -26,7 +37,18 @@ void continuo_free(struct continuo *ctx)
 		close(ctx->device);
 	if (ctx->agent >= 0)
 		close(ctx->agent);
+	close(ctx->cancel);
 	free(ctx);
+}
+
+/* In a signal handler, or while another thread is in a call. */
+void continuo_cancel(struct continuo *ctx)
+{
+	int err = errno;
+
+	/* If there is no room for one more, it is readable already. */
+	if (eventfd_write(ctx->cancel, 1))
+		errno = err;
 }
 
 unsigned int continuo_version(void)

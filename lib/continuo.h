@@ -12,7 +12,12 @@
  * on failure; continuo_why() says then which object it was, which rule it broke,
  * and what to do. Addresses and lengths are in bytes. No function keeps or closes
  * a file descriptor of the caller's unless it says so. A context and what was made
- * with it belong to one thread at a time.
+ * with it belong to one thread at a time; only continuo_cancel() is for all of them.
+ *
+ * Each call that asks the agent waits for its answer. Besides what its own page names, it
+ * returns -ETIMEDOUT after continuo_deadline(), -EINTR after continuo_cancel(), -EPIPE if
+ * the agent has ended, and -EPROTO if its answer is not of the protocol. The other calls
+ * wait for nothing but the kernel.
  */
 #ifndef CONTINUO_H
 #define CONTINUO_H
@@ -40,9 +45,10 @@ struct continuo;
  * continuo_new() - Begin to use the library
  * @ctx: Where the context is stored.
  *
- * Nothing is opened yet.
+ * Nothing is asked of the kernel or of an agent yet.
  *
- * Return: 0; -ENOMEM.
+ * Return: 0; -ENOMEM; -EMFILE or -ENFILE if there is no room for one more descriptor, which
+ * continuo_cancel() needs.
  */
 int continuo_new(struct continuo **ctx);
 
@@ -147,6 +153,22 @@ int continuo_connect(struct continuo *ctx, const char *name);
  */
 int continuo_deadline(struct continuo *ctx, uint32_t timeout_ms);
 
+/**
+ * continuo_cancel() - End a call that waits for the agent
+ * @ctx: The context, which has not been freed.
+ *
+ * May be called by any thread while another one is in a call with @ctx, and in a signal
+ * handler. The call ends with -EINTR. If no call waits at the moment, the next one that has
+ * to wait ends so. However often this is called until then, it ends one call.
+ *
+ * It ends the waiting, and undoes nothing. What was asked for can still come to pass, and
+ * after a call that asked, the connection is of no use any more, as after -ETIMEDOUT: connect
+ * again. Then continuo_update_attach() hears the rest of an update, and
+ * continuo_update_abort() ends it. After continuo_order(), which only waited, all is as
+ * before.
+ */
+void continuo_cancel(struct continuo *ctx);
+
 /* ---- being asked: a VM that an update of the host carries over ---- */
 
 /* What the agent wants of a VM. */
@@ -215,8 +237,12 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
  *
  * An order that this library does not know is answered by it, and is not seen.
  *
+ * The deadline is not for this call: an order comes when it comes. Poll @fd so as not to
+ * wait.
+ *
  * Return: 0; -EPIPE if the agent has ended: undo what it has asked for, and register
- * again; -EPROTO if it speaks another protocol.
+ * again; -EPROTO if it speaks another protocol; -EINTR after continuo_cancel(): no order is
+ * lost.
  */
 int continuo_order(struct continuo *ctx, int fd, struct continuo_order *order);
 

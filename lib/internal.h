@@ -12,6 +12,7 @@
  * @path:   Where the agent listens; "" if the connection was handed in.
  * @version: Of the protocol that the agent speaks; 0 if it does not say it.
  * @timeout_ms: How long the agent is waited for; 0: as long as it takes.
+ * @cancel: An eventfd(2), which continuo_cancel() makes readable.
  */
 struct continuo {
 	char why[512];
@@ -20,6 +21,7 @@ struct continuo {
 	char path[108];
 	unsigned int version;
 	uint32_t timeout_ms;
+	int cancel;
 };
 
 /* Keep the reason of a failure; returns @err, which is negative. */

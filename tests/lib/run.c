@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -718,6 +719,15 @@ static void deadlines(void)
 	rmdir(folder);
 }
 
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += is_open(fd);
+	return n;
+}
+
 /* --- signals, and descriptors that do not wait --- */
 
 #define TICK_MS		15
@@ -806,16 +816,110 @@ static void signals(void)
 	close(agent);
 }
 
-/* --- descriptors that there is no room for --- */
+/* --- calls that are cancelled --- */
 
-static unsigned int open_files(void)
+static struct continuo *to_cancel;
+
+/* What a signal handler does. */
+static void cancel_at_signal(int sig)
 {
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += is_open(fd);
-	return n;
+	(void)sig;
+	errno = 0;
+	continuo_cancel(to_cancel);
+	expect(!errno, "continuo_cancel: errno is %d", errno);
 }
+
+static void *cancel_soon(void *ctx)
+{
+	usleep(TICK_MS * 1000);
+	continuo_cancel(ctx);
+	return NULL;
+}
+
+/* A signal handler cancels it while it waits; another thread does; and it was before it began. */
+#define CALL_CANCELLED(ctx, what, ret) do {					\
+	struct itimerval once = { .it_value.tv_usec = TICK_MS * 1000 };		\
+	pthread_t thread;							\
+										\
+	to_cancel = ctx;							\
+	setitimer(ITIMER_REAL, &once, NULL);					\
+	call(ctx, what " and a signal", ret, -EINTR, "ended by continuo_cancel()"); \
+	if (pthread_create(&thread, NULL, cancel_soon, ctx))			\
+		exit(2);							\
+	call(ctx, what " and a thread", ret, -EINTR, "ended by continuo_cancel()"); \
+	pthread_join(thread, NULL);						\
+	continuo_cancel(ctx);							\
+	continuo_cancel(ctx);							\
+	call(ctx, what " before it began", ret, -EINTR, "ended by continuo_cancel()"); \
+} while (0)
+
+static void cancels(void)
+{
+	struct sigaction action = { .sa_handler = cancel_at_signal }, before;
+	char folder[] = "/tmp/continuo-XXXXXX";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct continuo_order order = {};
+	int listener, agent, first, pair[2], ret = 0;
+	unsigned int n = open_files();
+	struct continuo *ctx;
+
+	sigaction(SIGALRM, &action, &before);
+	ctx = handed_in(&agent);
+	CALL_CANCELLED(ctx, "vms", continuo_update_vms(ctx, NULL, NULL));
+	CALL_CANCELLED(ctx, "create", continuo_session_create(ctx, "vm"));
+	CALL_CANCELLED(ctx, "connect", continuo_connect(ctx, "vm"));
+	CALL_CANCELLED(ctx, "register", continuo_register(ctx, "vm"));
+	CALL_CANCELLED(ctx, "ask", continuo_update_ask(ctx, CONTINUO_WANT_UNDO, NULL, 1000, NULL, NULL));
+	CALL_CANCELLED(ctx, "go", continuo_update_go(ctx, 1000, 0, NULL, NULL));
+	CALL_CANCELLED(ctx, "attach", continuo_update_attach(ctx, NULL, NULL));
+	CALL_CANCELLED(ctx, "abort", continuo_update_abort(ctx));
+	/* With a deadline that is far away, too. */
+	continuo_deadline(ctx, 60000);
+	CALL_CANCELLED(ctx, "go with a deadline", continuo_update_go(ctx, 1000, 0, NULL, NULL));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		exit(2);
+	CALL_CANCELLED(ctx, "hand in", continuo_agent_fd(ctx, pair[0]));
+	expect(is_open(pair[0]), "the descriptor was closed");
+	close(pair[0]);
+	close(pair[1]);
+	/* Who waited for an order gets the next one. */
+	hand_in(ctx, &first);
+	close(agent);
+	CALL_CANCELLED(ctx, "order", continuo_order(ctx, ctx->agent, &order));
+	give_answer(first, "undo 3 5", false);
+	call(ctx, "the order after", continuo_order(ctx, ctx->agent, &order), 0, "");
+	/* What need not wait is not ended; the next one is. */
+	continuo_cancel(ctx);
+	give_answer(first, "ok\n", false);
+	call(ctx, "an answer that is there", continuo_update_begin(ctx), 0, "");
+	call(ctx, "one that is not", continuo_update_begin(ctx), -EINTR, "ended by continuo_cancel()");
+	/* One that reads nothing. */
+	for (int i = 0; i < 1000000 && ret >= 0; i++)
+		ret = send(ctx->agent, "x", 1, MSG_DONTWAIT);
+	CALL_CANCELLED(ctx, "answer", continuo_answer(ctx, ctx->agent, &order, NULL));
+	close(first);
+
+	/* One that accepts nobody. */
+	if (!mkdtemp(folder))
+		exit(2);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/agent", folder);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 0) ||
+	    connect(first, (struct sockaddr *)&addr, sizeof(addr)))
+		exit(2);
+	continuo_deadline(ctx, 0);
+	CALL_CANCELLED(ctx, "connect to a socket", continuo_agent(ctx, addr.sun_path));
+	continuo_free(ctx);
+	close(first);
+	close(listener);
+	unlink(addr.sun_path);
+	rmdir(folder);
+	sigaction(SIGALRM, &before, NULL);
+	expect(open_files() == n, "%u files are open, %u were", open_files(), n);
+}
+
+/* --- descriptors that there is no room for --- */
 
 /* No room for one more; or room again. */
 static void fill(bool full)
@@ -839,7 +943,7 @@ static void fill(bool full)
 static void no_room(void)
 {
 	int agent, fd, n;
-	struct continuo *ctx = handed_in(&agent);
+	struct continuo *ctx = handed_in(&agent), *none;
 	struct continuo_order order;
 
 	n = open_files();
@@ -849,6 +953,10 @@ static void no_room(void)
 	call(ctx, "session", continuo_session_create(ctx, "vm"), -EMFILE, "RLIMIT_NOFILE");
 	call(ctx, "connection", continuo_connect(ctx, "vm"), -EMFILE, "RLIMIT_NOFILE");
 	call(ctx, "another agent", continuo_agent(ctx, "/nonexistent"), -EMFILE, strerror(EMFILE));
+	none = ctx;
+	fd = continuo_new(&none);
+	expect(fd == -EMFILE && !none, "a context without room: %d", fd);
+	continuo_free(none);
 	fill(false);
 	expect(open_files() == (unsigned int)n, "%u files are open, %u were", open_files(), n);
 	/* The connection is as before. */
@@ -1074,6 +1182,7 @@ int main(int argc, char **argv)
 	connections();
 	deadlines();
 	signals();
+	cancels();
 	no_room();
 	sizes();
 	differences();
