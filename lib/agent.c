@@ -141,11 +141,14 @@ static int not_of_protocol(struct continuo *ctx)
 	return fail(ctx, -EPROTO, "the agent's answer is not of the protocol; is it of another version?");
 }
 
+/* In place of how long a message is waited for: it is not. hear() returns 1 if there is none. */
+#define NO_WAIT		UINT64_MAX
+
 /*
  * A message of the agent's. @fd: where its descriptor is stored, -1 if it has none; @ms: for
- * how long it is waited for, 0: as long as it takes.
+ * how long it is waited for, 0: as long as it takes; or NO_WAIT.
  */
-static int hear(struct continuo *ctx, int agent, uint32_t ms, char text[REPLY_BYTES], int *fd)
+static int hear(struct continuo *ctx, int agent, uint64_t ms, char text[REPLY_BYTES], int *fd)
 {
 	union {
 		struct cmsghdr head;
@@ -169,6 +172,8 @@ static int hear(struct continuo *ctx, int agent, uint32_t ms, char text[REPLY_BY
 			continue;
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
 			break;
+		if (ms == NO_WAIT)
+			return 1;
 		ret = await(ctx, agent, POLLIN, until);
 		if (ret)
 			return ret;
@@ -208,6 +213,8 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 	ssize_t n;
 	int fd, ret;
 
+	if (ctx->started && agent == ctx->agent)
+		return fail(ctx, -EBUSY, "an update was started on this connection; continuo_update_hear() until it ends, or connect again");
 	va_start(args, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
@@ -286,14 +293,15 @@ static bool is_last(const char *text)
 	return !n || text[n] != ' ' || !strncmp(text, "error ", 6);
 }
 
-static int answer_of(struct continuo *ctx, int agent, int *fdp,
-		     continuo_listener *listener, void *arg)
+/* @ms: as hear(). */
+static int answer_within(struct continuo *ctx, int agent, uint64_t ms, int *fdp,
+			 continuo_listener *listener, void *arg)
 {
 	char text[REPLY_BYTES];
 	int fd, ret;
 
 	for (;;) {
-		ret = hear(ctx, agent, ctx->timeout_ms, text, &fd);
+		ret = hear(ctx, agent, ms, text, &fd);
 		if (ret)
 			return ret;
 		if (fd >= 0 || is_last(text))
@@ -308,6 +316,12 @@ static int answer_of(struct continuo *ctx, int agent, int *fdp,
 		if (ret)
 			return ret;
 	}
+}
+
+static int answer_of(struct continuo *ctx, int agent, int *fdp,
+		     continuo_listener *listener, void *arg)
+{
+	return answer_within(ctx, agent, ctx->timeout_ms, fdp, listener, arg);
 }
 
 static int need_agent(struct continuo *ctx)
@@ -347,6 +361,7 @@ static int use(struct continuo *ctx, int fd)
 	if (ctx->agent >= 0)
 		close(ctx->agent);
 	ctx->agent = fd;
+	ctx->started = false;
 	return 0;
 }
 
@@ -576,8 +591,7 @@ int continuo_update_services(struct continuo *ctx, uint32_t timeout_ms)
 	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
 }
 
-int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
-		       continuo_listener *listener, void *arg)
+static int ask_to_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags)
 {
 	int ret = need_agent(ctx);
 
@@ -585,18 +599,60 @@ int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags
 		return ret;
 	if (flags & ~CONTINUO_GO_LEAVE_SILENT)
 		return fail(ctx, -EINVAL, "flags=%#x: there is no such flag", flags);
-	ret = tell(ctx, ctx->agent, "go %u%s", timeout_ms,
-		   flags & CONTINUO_GO_LEAVE_SILENT ? " silent=leave" : "");
+	return tell(ctx, ctx->agent, "go %u%s", timeout_ms,
+		    flags & CONTINUO_GO_LEAVE_SILENT ? " silent=leave" : "");
+}
+
+static int ask_to_attach(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	return ret ? ret : tell(ctx, ctx->agent, "attach");
+}
+
+int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
+		       continuo_listener *listener, void *arg)
+{
+	int ret = ask_to_go(ctx, timeout_ms, flags);
+
 	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, listener, arg));
 }
 
 int continuo_update_attach(struct continuo *ctx, continuo_listener *listener, void *arg)
 {
-	int ret = need_agent(ctx);
+	int ret = ask_to_attach(ctx);
 
-	if (!ret)
-		ret = tell(ctx, ctx->agent, "attach");
 	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, listener, arg));
+}
+
+/* @ret: of what was asked. */
+static int started(struct continuo *ctx, int ret)
+{
+	ctx->started = !ret || ctx->started;
+	return ret ? ret : ctx->agent;
+}
+
+int continuo_update_go_start(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags)
+{
+	return started(ctx, ask_to_go(ctx, timeout_ms, flags));
+}
+
+int continuo_update_attach_start(struct continuo *ctx)
+{
+	return started(ctx, ask_to_attach(ctx));
+}
+
+int continuo_update_hear(struct continuo *ctx, continuo_listener *listener, void *arg)
+{
+	int ret;
+
+	if (!ctx->started)
+		return fail(ctx, -EINVAL, "no update was started, or it has come to its end; call continuo_update_go_start() first");
+	ret = answer_within(ctx, ctx->agent, NO_WAIT, NULL, listener, arg);
+	if (ret == 1)
+		return 1;
+	ctx->started = false;
+	return unknown_verb(ctx, ret);
 }
 
 int continuo_update_abort(struct continuo *ctx)

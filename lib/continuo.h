@@ -393,17 +393,49 @@ int continuo_update_services(struct continuo *ctx, uint32_t timeout_ms);
  *
  * The agent does all of it: files are written back, the VMs preserve and suspend, and the
  * kernel that is loaded takes over. If one step fails or takes too long, all is undone.
- * From here on the update does not need the caller: if the caller ends, it goes on. See
- * continuo_update_abort().
+ * From here on the update does not need the caller: if the caller ends, or no longer waits,
+ * it goes on. See continuo_update_abort(). The second form of this call, which does not wait,
+ * is continuo_update_go_start().
  *
  * Return: only on failure, once all is undone: -ETIMEDOUT if a VM, or a file system, did
  * not come to an end in time; -ECANCELED if a VM failed, or if the update was aborted;
- * -ESTALE if another operator has taken it over, and it goes on; what reboot(2) returned; -EBUSY if somebody else updates the
- * host; -EINVAL; -EOPNOTSUPP from an agent of 0.1; -EPERM; -ENOTCONN; -EPIPE if the agent
+ * -ESTALE if another operator has taken it over, and it goes on; what reboot(2) returned;
+ * -EBUSY if somebody else updates the host; -EINVAL; -EOPNOTSUPP from an agent of 0.1; -EPERM; -ENOTCONN; -EPIPE if the agent
  * has ended, and the VMs undo.
  */
 int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags,
 		       continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_go_start() - Update the host, and do not wait
+ * @ctx:        The context, after continuo_update_begin().
+ * @timeout_ms: How long each step may take, 1 to 3600000.
+ * @flags:      0 or CONTINUO_GO_LEAVE_SILENT.
+ *
+ * For programs that poll. All is as with continuo_update_go(), but what comes of it is heard
+ * by continuo_update_hear(), also that the agent refuses it. Until that says that the update
+ * has come to its end, nothing else can be asked with @ctx; another context can. To stop
+ * hearing of it, free the context or connect again: the update goes on.
+ *
+ * Return: the descriptor to poll: when it is readable, or its other end has gone, call
+ * continuo_update_hear(). It stays the context's, to be neither read nor closed; -EBUSY if one
+ * was started and has not come to its end; -EINVAL if there is no such flag; -ENOTCONN;
+ * -EPIPE if the agent has ended.
+ */
+int continuo_update_go_start(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags);
+
+/**
+ * continuo_update_hear() - Hear what has become of an update so far
+ * @ctx:      The context, after continuo_update_go_start() or continuo_update_attach_start().
+ * @listener: As continuo_update_go(). It may not use @ctx.
+ * @arg:      For @listener.
+ *
+ * Does not wait, and knows no deadline.
+ *
+ * Return: 1 if the update goes on; once it has come to its end, as continuo_update_go() or
+ * continuo_update_attach(); -EINVAL also if none was started, or if its end was heard.
+ */
+int continuo_update_hear(struct continuo *ctx, continuo_listener *listener, void *arg);
 
 /**
  * continuo_update_attach() - Take over an update that is running
@@ -417,6 +449,17 @@ int continuo_update_go(struct continuo *ctx, uint32_t timeout_ms, uint32_t flags
  * prepared, and has not begun.
  */
 int continuo_update_attach(struct continuo *ctx, continuo_listener *listener, void *arg);
+
+/**
+ * continuo_update_attach_start() - Take over an update that is running, and do not wait
+ * @ctx: The context, after continuo_agent().
+ *
+ * As continuo_update_go_start(): what comes of it is heard by continuo_update_hear().
+ *
+ * Return: the descriptor to poll, which stays the context's; -EBUSY if an update was started
+ * and has not come to its end; -ENOTCONN; -EPIPE if the agent has ended.
+ */
+int continuo_update_attach_start(struct continuo *ctx);
 
 /**
  * continuo_update_abort() - End an update before its jump, whoever has begun it

@@ -4,6 +4,8 @@
 #ifndef INTERNAL_H
 #define INTERNAL_H
 
+#include <stdbool.h>
+
 #include "continuo.h"
 
 /*
@@ -12,6 +14,7 @@
  * @path:   Where the agent listens; "" if the connection was handed in.
  * @version: Of the protocol that the agent speaks; 0 if it does not say it.
  * @timeout_ms: How long the agent is waited for; 0: as long as it takes.
+ * @started: An update runs whose messages continuo_update_hear() reads.
  * @cancel: An eventfd(2), which continuo_cancel() makes readable.
  */
 struct continuo {
@@ -22,6 +25,7 @@ struct continuo {
 	unsigned int version;
 	uint32_t timeout_ms;
 	int cancel;
+	bool started;
 };
 
 /* Keep the reason of a failure; returns @err, which is negative. */

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -1171,6 +1172,79 @@ static void updates(void)
 	close(agent);
 }
 
+/* The form of go and attach that does not wait. */
+static void started(void)
+{
+	struct continuo *ctx;
+	char text[1024] = "";
+	int agent, other, fd;
+	struct pollfd on;
+
+	if (continuo_new(&ctx))
+		exit(2);
+	call(ctx, "start without", continuo_update_go_start(ctx, 1, 0), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "attach without", continuo_update_attach_start(ctx), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "hear without", continuo_update_hear(ctx, note, text), -EINVAL, "no update was started");
+	continuo_free(ctx);
+
+	ctx = handed_in(&agent);
+	continuo_deadline(ctx, DEADLINE_MS);
+	call(ctx, "start with some flag", continuo_update_go_start(ctx, 1, 2), -EINVAL, "no such flag");
+	call(ctx, "hear of none", continuo_update_hear(ctx, note, text), -EINVAL, "no update was started");
+	fd = continuo_update_go_start(ctx, 1000, CONTINUO_GO_LEAVE_SILENT);
+	on = (struct pollfd){ .fd = fd, .events = POLLIN };
+	expect(is_open(fd), "start: %d (%s)", fd, continuo_why(ctx));
+	asked(agent, "go 1000 silent=leave");
+	expect(!poll(&on, 1, 0), "there is something to be heard before anything was said");
+	call(ctx, "nothing yet", continuo_update_hear(ctx, note, text), 1, "");
+	/* What else is asked would get this update's answers. */
+	call(ctx, "begin meanwhile", continuo_update_begin(ctx), -EBUSY, "was started on this connection");
+	call(ctx, "create meanwhile", continuo_session_create(ctx, "vm"), -EBUSY, "was started on this connection");
+	call(ctx, "start once more", continuo_update_go_start(ctx, 1, 0), -EBUSY, "was started on this connection");
+	call(ctx, "attach meanwhile", continuo_update_attach_start(ctx), -EBUSY, "was started on this connection");
+	asked(agent, "");
+	give_answer(agent, "step sync", false);
+	give_answer(agent, "vm a preserved 12 ", false);
+	expect(poll(&on, 1, 0) == 1 && on.revents == POLLIN, "nothing is to be heard: %#x", on.revents);
+	/* It does not wait, even if it was to be cancelled. */
+	continuo_cancel(ctx);
+	call(ctx, "some", continuo_update_hear(ctx, note, text), 1, "");
+	expect(!strcmp(text, "/sync/0/;a/preserved/12/;"), "heard %s", text);
+	call(ctx, "no more", continuo_update_hear(ctx, NULL, NULL), 1, "");
+	give_answer(agent, "step undo", false);
+	give_answer(agent, "error 125 VM a could not", false);
+	call(ctx, "its end", continuo_update_hear(ctx, note, text), -ECANCELED, "VM a could not");
+	expect(!strcmp(text, "/sync/0/;a/preserved/12/;/undo/0/;"), "heard %s", text);
+	call(ctx, "after its end", continuo_update_hear(ctx, note, text), -EINVAL, "no update was started");
+	call(ctx, "the cancel of before", continuo_update_begin(ctx), -EINTR, "continuo_cancel()");
+	asked(agent, "update");
+	/* The connection is as before. */
+	give_answer(agent, "error 74 a request begins with a verb", false);
+	fd = continuo_update_attach_start(ctx);
+	expect(fd == on.fd, "attach: %d (%s)", fd, continuo_why(ctx));
+	asked(agent, "attach");
+	call(ctx, "an agent of 0.1", continuo_update_hear(ctx, note, text), -EOPNOTSUPP, "upgrade it");
+	/* Another connection is free for all. */
+	expect(continuo_update_attach_start(ctx) >= 0, "attach: %s", continuo_why(ctx));
+	hand_in(ctx, &other);
+	close(agent);
+	give_answer(other, "ok\n", false);
+	call(ctx, "connected again", continuo_update_begin(ctx), 0, "");
+	asked(other, "update");
+	/* An agent that says what is not of the protocol, or ends. */
+	expect(continuo_update_attach_start(ctx) >= 0, "attach: %s", continuo_why(ctx));
+	give_answer(other, "vm a", true);
+	call(ctx, "no protocol", continuo_update_hear(ctx, note, text), -EPROTO, "not of the protocol");
+	expect(continuo_update_attach_start(ctx) >= 0, "attach: %s", continuo_why(ctx));
+	close(other);
+	on.fd = ctx->agent;
+	expect(poll(&on, 1, 0) == 1, "its end is not to be heard");
+	call(ctx, "ended", continuo_update_hear(ctx, note, text), -EPIPE, "the agent has ended");
+	call(ctx, "start with one that is gone", continuo_update_go_start(ctx, 1, 0), -EPIPE, "");
+	call(ctx, "hear of one that is gone", continuo_update_hear(ctx, note, text), -EINVAL, "no update was started");
+	continuo_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--corpus"))
@@ -1187,6 +1261,7 @@ int main(int argc, char **argv)
 	sizes();
 	differences();
 	updates();
+	started();
 	errnos_and_marks();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
 	return failures ? 1 : 0;
