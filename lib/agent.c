@@ -20,6 +20,8 @@
 #include "internal.h"
 
 #define REPLY_BYTES	4096
+/* The agent reads no more of a request. */
+#define REQUEST_BYTES	512
 #define PROTOCOL_VERSION 1
 
 /* So long connect(2) waits at once. */
@@ -218,8 +220,8 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (n >= (ssize_t)sizeof(text))
-		n = sizeof(text) - 1;
+	if (n > REQUEST_BYTES)
+		return fail(ctx, -ENAMETOOLONG, "a request of the agent has %d bytes at most, and this one %zd", REQUEST_BYTES, n);
 	while (send(agent, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != n) {
 		if (errno == EINTR)
 			continue;
@@ -331,6 +333,20 @@ static int need_agent(struct continuo *ctx)
 	return fail(ctx, -ENOTCONN, "there is no agent to ask; call continuo_agent() first");
 }
 
+/*
+ * Behind a blank the agent would find another word or a field, and in a word with "=" a field
+ * in place of a name. What else a name can be it says itself.
+ */
+static int check_name(struct continuo *ctx, const char *name)
+{
+	if (strlen(name) >= CONTINUO_SESSION_NAME)
+		return fail(ctx, -ENAMETOOLONG, "session %.16s...: a name has %d bytes at most", name,
+			    CONTINUO_SESSION_NAME - 1);
+	if (!*name || strpbrk(name, " ="))
+		return fail(ctx, -EINVAL, "session \"%s\": a name consists of letters, digits and . _ -, and has 1 at least", name);
+	return 0;
+}
+
 /* An agent of before 0.2 takes a verb that it does not know for no request. */
 static int unknown_verb(struct continuo *ctx, int ret)
 {
@@ -412,6 +428,8 @@ int continuo_connect(struct continuo *ctx, const char *name)
 {
 	int ret = need_agent(ctx), fd;
 
+	if (!ret && name)
+		ret = check_name(ctx, name);
 	if (!ret)
 		ret = tell(ctx, ctx->agent, "connect%s%s", name ? " " : "", name ? name : "");
 	if (!ret)
@@ -421,8 +439,10 @@ int continuo_connect(struct continuo *ctx, const char *name)
 
 int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp)
 {
-	int ret = tell(ctx, ctx->agent, "%s %s", verb, name);
+	int ret = check_name(ctx, name);
 
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "%s %s", verb, name);
 	return ret ? ret : answer_of(ctx, ctx->agent, fdp, NULL, NULL);
 }
 
@@ -437,6 +457,8 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 {
 	int ret = need_agent(ctx), fd;
 
+	if (!ret)
+		ret = check_name(ctx, name);
 	if (ret)
 		return ret;
 	/* Of its own, so that an order never comes between a question and its answer. */
@@ -548,6 +570,8 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
 {
 	int ret = need_agent(ctx);
 
+	if (!ret && name)
+		ret = check_name(ctx, name);
 	if (ret)
 		return ret;
 	if (want < CONTINUO_WANT_PRESERVE || want >= WANTS)
@@ -561,7 +585,13 @@ int continuo_update_leave(struct continuo *ctx, const char *name)
 {
 	int ret = need_agent(ctx);
 
-	return ret ? ret : ask_agent(ctx, "leave", name, NULL);
+	/* Mount points can have blanks, but what looks as a field at their end is taken for one. */
+	for (const char *at = strchr(name, ' '); at && !ret; at = strchr(at + 1, ' '))
+		if (at[1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz-")] == '=')
+			ret = fail(ctx, -EINVAL, "%s: the agent would take what is behind the blank for a field; it cannot be left", name);
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "leave %s", name);
+	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);
 }
 
 int continuo_update_vms(struct continuo *ctx, continuo_listener *listener, void *arg)

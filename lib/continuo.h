@@ -134,7 +134,8 @@ int continuo_agent_fd(struct continuo *ctx, int fd);
  * socket. Whoever has it can ask for the session @name and register the VM @name, and
  * nothing else, whatever user he is.
  *
- * Return: a file descriptor, which is the caller's; -EINVAL if the name cannot be;
+ * Return: a file descriptor, which is the caller's; -EINVAL or -ENAMETOOLONG for a name that
+ * cannot be; -EPERM if the context's own connection was made for another VM;
  * -EDQUOT or -EAGAIN if there are too many connections; -EOPNOTSUPP from an agent of 0.1;
  * -ENOTCONN.
  */
@@ -211,7 +212,8 @@ struct continuo_order {
  * Return: a file descriptor, which is the caller's: it becomes readable when there is an
  * order; -EEXIST if somebody has registered the name; -EBUSY while the host is updated,
  * or if a VM of that name has died and left something preserved; -EDQUOT or -ENOSPC if
- * there are too many; -ENOTCONN; and as continuo_agent().
+ * there are too many; -EINVAL or -ENAMETOOLONG for a name that cannot be; -EPERM if the
+ * connection was made for another VM; -ENOTCONN; and as continuo_agent().
  */
 int continuo_register(struct continuo *ctx, const char *name);
 
@@ -320,7 +322,8 @@ int continuo_update_begin(struct continuo *ctx);
  *
  * To undo is done as far as it is in the agent's hands, whatever this returns.
  *
- * Return: 0 if all have done it; -ETIMEDOUT if one has not answered; -ECANCELED if one
+ * Return: 0 if all have done it; -EINVAL if the name, the time or what they are asked cannot
+ * be; -ENAMETOOLONG for the name; -ETIMEDOUT if one has not answered; -ECANCELED if one
  * said that it failed; -ENOENT if no VM has that name; -EBUSY if somebody else updates
  * the host, or if VMs are to be suspended that are not preserved; -EPERM; -ENOTCONN.
  */
@@ -337,7 +340,8 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
  * end: its devices are stopped. Of a session that came from the previous kernel the agent
  * lets go.
  *
- * Return: 0; -ENOENT; -EPERM; -ENOTCONN.
+ * Return: 0; -ENOENT; -EINVAL or -ENAMETOOLONG for a name, path or unit that cannot be;
+ * -EPERM; -ENOTCONN.
  */
 int continuo_update_leave(struct continuo *ctx, const char *name);
 
@@ -505,7 +509,8 @@ int continuo_session_retrieve(struct continuo *ctx, const char *name);
  * Before the jump this undoes what was preserved, when the caller's descriptor is
  * closed, too. After it, it is what comes after continuo_finish().
  *
- * Return: 0; -ENOENT if the agent has no such session; -ENOTCONN without an agent.
+ * Return: 0; -ENOENT if the agent has no such session; -EINVAL or -ENAMETOOLONG for a name
+ * that cannot be; -ENOTCONN without an agent.
  */
 int continuo_session_release(struct continuo *ctx, const char *name);
 

@@ -602,6 +602,49 @@ static void connections(void)
 	close(agent);
 }
 
+/* --- names that the agent would take for something else --- */
+
+static void names(void)
+{
+	char path[600] = "/", name[CONTINUO_SESSION_NAME + 1] = "";
+	/* Words that are fields, and words behind a blank. */
+	static const char *const tries[] = { "a=b", "vm silent=leave", "vm process=1", "vm x", "" };
+	int agent;
+	struct continuo *ctx = handed_in(&agent);
+
+	/* What was asked all the same has no answer. */
+	continuo_deadline(ctx, 1);
+	for (unsigned int i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		call(ctx, "connect", continuo_connect(ctx, tries[i]), -EINVAL, "a name consists of");
+		call(ctx, "register", continuo_register(ctx, tries[i]), -EINVAL, "a name consists of");
+		call(ctx, "undo", continuo_update_ask(ctx, CONTINUO_WANT_UNDO, tries[i], 1, NULL, NULL), -EINVAL, "a name consists of");
+		call(ctx, "release", continuo_session_release(ctx, tries[i]), -EINVAL, "a name consists of");
+		call(ctx, "create", continuo_session_create(ctx, tries[i]), -EINVAL, *tries[i] ? "a name consists of" : "must not be empty");
+	}
+	memset(name, 'x', sizeof(name) - 1);
+	call(ctx, "connect, long", continuo_connect(ctx, name), -ENAMETOOLONG, "63 bytes at most");
+	call(ctx, "release, long", continuo_session_release(ctx, name), -ENAMETOOLONG, "63 bytes at most");
+	call(ctx, "leave, a field", continuo_update_leave(ctx, "/mnt/a b=c"), -EINVAL, "for a field");
+	call(ctx, "leave, a field in between", continuo_update_leave(ctx, "/mnt/a b=c d"), -EINVAL, "for a field");
+	call(ctx, "leave, a field of no name", continuo_update_leave(ctx, "/mnt/a =c"), -EINVAL, "for a field");
+	memset(path + 1, 'x', sizeof(path) - 2);
+	call(ctx, "leave, long", continuo_update_leave(ctx, path), -ENAMETOOLONG, "512 bytes at most");
+	asked(agent, "");
+	/* And what can be. */
+	path[512 - strlen("leave ")] = 0;
+	give_answer(agent, "ok\n", false);
+	call(ctx, "leave, as long as can be", continuo_update_leave(ctx, path), 0, "");
+	expect(recv(agent, path, sizeof(path), MSG_DONTWAIT) == 512, "leave: what was asked");
+	give_answer(agent, "ok\n", false);
+	call(ctx, "leave, a blank", continuo_update_leave(ctx, "/mnt/a b/c=d"), 0, "");
+	asked(agent, "leave /mnt/a b/c=d");
+	name[CONTINUO_SESSION_NAME - 1] = 0;
+	give_answer(agent, "ok\n", false);
+	call(ctx, "release, as long as can be", continuo_session_release(ctx, name), 0, "");
+	continuo_free(ctx);
+	close(agent);
+}
+
 /* --- agents that say nothing --- */
 
 #define DEADLINE_MS	100
@@ -1254,6 +1297,7 @@ int main(int argc, char **argv)
 	vms();
 	agents();
 	connections();
+	names();
 	deadlines();
 	signals();
 	cancels();
