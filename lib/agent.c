@@ -369,11 +369,14 @@ static int greet(struct continuo *ctx, int agent)
 
 static int use(struct continuo *ctx, int fd)
 {
+	unsigned int before = ctx->version;
 	int ret;
 
 	ret = greet(ctx, fd);
-	if (ret)
+	if (ret) {
+		ctx->version = before;
 		return ret;
+	}
 	if (ctx->agent >= 0)
 		close(ctx->agent);
 	ctx->agent = fd;
@@ -404,11 +407,14 @@ int continuo_agent_fd(struct continuo *ctx, int fd)
 
 	if (fd < 0)
 		return fail(ctx, -EINVAL, "connection %d: this is no descriptor", fd);
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (fd == ctx->agent)
+		return fail(ctx, -EINVAL, "connection %d: the context has it already", fd);
 	ret = use(ctx, fd);
-	if (!ret)
-		ctx->path[0] = 0;
-	return ret;
+	if (ret)
+		return ret;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ctx->path[0] = 0;
+	return 0;
 }
 
 int continuo_agent_version(struct continuo *ctx)

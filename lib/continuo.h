@@ -121,7 +121,8 @@ int continuo_agent_version(struct continuo *ctx);
  * For a VMM in a sandbox, which cannot reach the agent's socket, or where several VMs run
  * as one user. The connection was made for one VM: it can name no other.
  *
- * Return: 0; -EPIPE if nobody is at the other end; -EINVAL.
+ * Return: 0; -EPIPE if nobody is at the other end; -EINVAL if it is no descriptor, or one
+ * that the context has already. If it fails, the connection of before stays.
  */
 int continuo_agent_fd(struct continuo *ctx, int fd);
 

@@ -594,8 +594,16 @@ static void connections(void)
 		exit(2);
 	close(pair[1]);
 	call(ctx, "nobody", continuo_agent_fd(ctx, pair[0]), -EPIPE, "");
-	expect(is_open(pair[0]), "the descriptor was closed");
+	expect(fcntl(pair[0], F_GETFD) == 0, "the descriptor was closed, or is another one");
 	close(pair[0]);
+	call(ctx, "no agent", continuo_agent(ctx, "/nonexistent"), -ENOENT, "no agent listens there");
+	call(ctx, "no descriptor", continuo_agent_fd(ctx, -1), -EINVAL, "no descriptor");
+	call(ctx, "the version of before", continuo_agent_version(ctx), 3, "");
+	/* Its own once more: it would be closed, and be another file's number next. */
+	continuo_deadline(ctx, 50);
+	call(ctx, "its own", continuo_agent_fd(ctx, ctx->agent), -EINVAL, "has it already");
+	continuo_deadline(ctx, 0);
+	expect(is_open(ctx->agent), "its own is closed");
 	give_answer(agent, "ok\n", false);
 	call(ctx, "the one of before", continuo_update_begin(ctx), 0, "");
 	continuo_free(ctx);
