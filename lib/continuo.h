@@ -568,7 +568,8 @@ int continuo_finish(struct continuo *ctx, int session);
  * @flags:   0 or CONTINUO_MARK_KEEP.
  *
  * Return: 0; -EEXIST if another HWPT has the token; -ENOENT if there is no such
- * HWPT; -EBUSY if the iommufd is preserved already; -ENOTTY if the kernel cannot.
+ * HWPT; -EBUSY if the iommufd is preserved already; -ENOTTY if the kernel cannot;
+ * -EINVAL if there is no such flag.
  */
 int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 		       uint64_t token, uint32_t flags);
@@ -673,7 +674,8 @@ int continuo_hwpt_verify_sized(struct continuo *ctx, int iommufd, uint32_t resto
  * attached to the new HWPT and the restored one has been destroyed.
  *
  * Return: 0; -EILSEQ if the two say different things: nothing has changed; -EBUSY
- * if the restored HWPT was adopted already; and as continuo_hwpt_verify().
+ * if the restored HWPT was adopted already; -EINVAL if there is no such flag or IOAS; and as
+ * continuo_hwpt_verify().
  */
 int continuo_hwpt_adopt(struct continuo *ctx, int iommufd, uint32_t restored,
 			uint32_t ioas, uint32_t device, uint32_t flags,
@@ -748,7 +750,7 @@ int continuo_ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas);
  *
  * Return: 0; -EEXIST if something is mapped there; -EBUSY while the iommufd is
  * preserved; -ENOMEM, also if the user may lock no more memory (RLIMIT_MEMLOCK);
- * -EINVAL.
+ * -EINVAL if @prot says something else, or nothing, or if the kernel cannot map just so.
  */
 int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memfd,
 		      uint64_t offset, uint64_t length, uint64_t iova,
@@ -802,7 +804,7 @@ void continuo_vm_free(struct continuo_vm *vm);
  * @vm: The VM.
  * @fd: The iommufd, which stays open until the VM is preserved.
  *
- * Return: 0; -EEXIST if it was said before.
+ * Return: 0; -EEXIST if it was said before; -EBADF if this is no descriptor.
  */
 int continuo_vm_iommufd(struct continuo_vm *vm, int fd);
 

@@ -7,6 +7,11 @@
 #include "abi.h"
 #include "iommufd.h"
 
+static int check_flags(struct continuo *ctx, uint32_t flags, uint32_t known)
+{
+	return flags & ~known ? fail(ctx, -EINVAL, "flags=%#x: there is no such flag", flags) : 0;
+}
+
 int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 		       uint64_t token, uint32_t flags)
 {
@@ -16,8 +21,11 @@ int continuo_hwpt_mark(struct continuo *ctx, int iommufd, uint32_t hwpt,
 		.hwpt_token = token,
 		.flags = flags,
 	};
-	int err;
+	/* Another flag of the kernel's would remove the mark. */
+	int err = check_flags(ctx, flags, CONTINUO_MARK_KEEP);
 
+	if (err)
+		return err;
 	if (!ioctl(iommufd, UIO_HWPT_MARK_PRESERVE, &arg))
 		return 0;
 	err = errno;
@@ -174,6 +182,8 @@ int continuo_hwpt_adopt_sized(struct continuo *ctx, int iommufd, uint32_t restor
 {
 	int ret = check_size(ctx, diff, size);
 
+	if (!ret)
+		ret = check_flags(ctx, flags, CONTINUO_ADOPT_SIZES);
 	return ret ? ret : adopt_hwpt(ctx, iommufd, restored, ioas, device, flags, 0, hwpt, diff, size);
 }
 
@@ -253,6 +263,8 @@ int continuo_ioas_map(struct continuo *ctx, int iommufd, uint32_t ioas, int memf
 		.iova = iova,
 	};
 
+	if (!prot || prot & ~(CONTINUO_READ | CONTINUO_WRITE))
+		return fail(ctx, -EINVAL, "prot=%#x: it is read, write, or both", prot);
 	if (prot & CONTINUO_READ)
 		arg.flags |= UIO_MAP_READABLE;
 	if (prot & CONTINUO_WRITE)

@@ -441,6 +441,18 @@ static void errnos_and_marks(void)
 	kernel_says(ENOENT, 0, 0);
 	call(ctx, "unmark what is not marked", continuo_hwpt_unmark(ctx, null, 1, 2), -ENOENT, "it has none with this token");
 
+	/* Flags and permissions that this library does not know: the kernel is not asked. */
+	kernel_says(0, 0, 0);
+	call(ctx, "mark to unmark", continuo_hwpt_mark(ctx, null, 1, 2, UIO_MARK_UNMARK), -EINVAL, "flags=0x2: there is no such flag");
+	call(ctx, "mark with all", continuo_hwpt_mark(ctx, null, 1, 2, ~0u), -EINVAL, "no such flag");
+	call(ctx, "adopt with some flag", continuo_hwpt_adopt(ctx, null, 1, 2, 3, 2, &id, NULL), -EINVAL, "flags=0x2: there is no such flag");
+	call(ctx, "map with some", continuo_ioas_map(ctx, null, 1, ram, 0, PAGE, 0, CONTINUO_READ | 4), -EINVAL, "prot=0x5");
+	call(ctx, "map with none", continuo_ioas_map(ctx, null, 1, ram, 0, PAGE, 0, 0), -EINVAL, "prot=0");
+	expect(!kernel.n, "the kernel was asked %u times", kernel.n);
+	call(ctx, "mark to keep", continuo_hwpt_mark(ctx, null, 1, 2, CONTINUO_MARK_KEEP), 0, "");
+	call(ctx, "map", continuo_ioas_map(ctx, null, 1, ram, 0, PAGE, 0, CONTINUO_READ | CONTINUO_WRITE), 0, "");
+	expect(kernel.n == 2 && kernel.flags[0] == UIO_MARK_KEEP, "the kernel was asked %u times", kernel.n);
+
 	continuo_vm_iommufd(vm, null);
 	continuo_vm_memory(vm, "ram", ram);
 	continuo_vm_space(vm);
