@@ -348,7 +348,8 @@ int continuo_vm_preserve_flags(struct continuo_vm *vm, int session, uint32_t fla
 	for (uint32_t i = 0; i < vm->m.head.hwpts && !ret; i++) {
 		ret = continuo_hwpt_mark(vm->ctx, vm->iommufd, vm->hwpt[i].id,
 					 vm->m.hwpt[i].token, 0);
-		vm->hwpt[i].marked = !ret;
+		/* If it fails, a mark of an earlier preserve is still there. */
+		vm->hwpt[i].marked |= !ret;
 	}
 	if (!ret)
 		ret = continuo_preserve(vm->ctx, session, vm->iommufd,

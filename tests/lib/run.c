@@ -490,6 +490,14 @@ static void errnos_and_marks(void)
 	kernel_says(0, 0, 0);
 	call(ctx, "unpreserve again", continuo_vm_unpreserve(vm), 0, "");
 	expect(!kernel.n, "unpreserve again: %u calls", kernel.n);
+	/* Preserved in a session; to preserve it in another one fails, and the first mark stays. */
+	kernel_says(0, 0, 0);
+	call(ctx, "preserve once more", continuo_vm_preserve(vm, null), 0, "");
+	kernel_says(0, 0, EBUSY);
+	call(ctx, "preserve twice", continuo_vm_preserve(vm, null), -EBUSY, "preserved already");
+	kernel_says(0, 0, 0);
+	call(ctx, "unpreserve both", continuo_vm_unpreserve(vm), 0, "");
+	expect(kernel.n == 1, "unpreserve both: %u calls", kernel.n);
 	continuo_vm_free(vm);
 	continuo_free(ctx);
 	close(ram);
