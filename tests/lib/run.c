@@ -212,12 +212,70 @@ static struct {
 	unsigned int n;
 } kernel;
 
+/* A kernel that does what it is asked: a session that keeps files, and objects that have ids. */
+static struct {
+	bool is_there;
+	struct { uint64_t token; int fd; } file[8];
+	unsigned int files, calls, fails_at;	/* 0: no call fails */
+	int err;				/* how */
+	uint32_t id, objects, finished;
+} world;
+
+static int world_says(unsigned long request, void *at)
+{
+	struct ulu_fd *file = at;
+
+	if (++world.calls == world.fails_at)
+		return world.err;
+	if (request == ULU_PRESERVE_FD) {
+		world.file[world.files].token = file->token;
+		world.file[world.files++].fd = dup(file->fd);
+	} else if (request == ULU_RETRIEVE_FD) {
+		for (unsigned int i = 0; i < world.files; i++)
+			if (world.file[i].token == file->token) {
+				file->fd = fcntl(world.file[i].fd, F_DUPFD_CLOEXEC, 0);
+				return 0;
+			}
+		return ENOENT;
+	} else if (request == ULU_FINISH) {
+		world.finished++;
+	} else if (request == UVFIO_BIND_IOMMUFD) {
+		((struct uvfio_bind *)at)->out_devid = ++world.id;
+	} else if (request == UIO_HWPT_RESTORE) {
+		((struct uio_hwpt_restore *)at)->out_hwpt_id = ++world.id;
+		world.objects++;
+	} else if (request == UIO_IOAS_ALLOC) {
+		((struct uio_ioas_alloc *)at)->out_ioas_id = ++world.id;
+		world.objects++;
+	} else if (request == UIO_HWPT_ALLOC) {
+		((struct uio_hwpt_alloc *)at)->out_hwpt_id = ++world.id;
+		world.objects++;
+	} else if (request == UIO_HWPT_ADOPT) {
+		/* Nobody has adopted it before. */
+		if (!((struct uio_hwpt_adopt *)at)->ioas_id)
+			return ENOENT;
+		((struct uio_hwpt_adopt *)at)->out_hwpt_id = ++world.id;
+		world.objects++;
+	} else if (request == UIO_DESTROY) {
+		world.objects--;
+	}
+	return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...);
 
 int ioctl(int fd, unsigned long request, ...)
 {
-	unsigned int i = kernel.n++;
+	unsigned int i;
 	va_list args;
+
+	if (world.is_there) {
+		va_start(args, request);
+		errno = world_says(request, va_arg(args, void *));
+		va_end(args);
+		return errno ? -1 : 0;
+	}
+	i = kernel.n++;
 
 	(void)fd;
 	if (i >= 8)
@@ -1316,6 +1374,105 @@ static void started(void)
 	continuo_free(ctx);
 }
 
+/* --- each call of the kernel fails once: nothing stays open, or in the iommufd --- */
+
+/* What preserve, take or verify does of it; 0 or a negative errno. */
+static int way(struct continuo *ctx, unsigned int i, struct continuo_vm *described,
+	       struct continuo_vm **vm)
+{
+	*vm = NULL;
+	switch (i) {
+	case 0:
+		return continuo_vm_preserve(described, 0);
+	case 1:
+		return continuo_vm_verify(ctx, 0);
+	case 2:
+		return continuo_vm_take_flags(ctx, 0, CONTINUO_REPLACE, CONTINUO_TAKE_UNFINISHED, vm);
+	}
+	return continuo_vm_take(ctx, 0, i == 3 ? CONTINUO_REPLACE : i == 4 ? CONTINUO_ADOPT : CONTINUO_SIZES, vm);
+}
+
+static const struct {
+	const char *name;
+	bool finishes;
+	unsigned int objects;		/* that are there afterwards, when it succeeds */
+} ways[] = {
+	{ "preserve", false, 0 },
+	{ "verify", false, 2 },		/* those that were restored */
+	{ "move", false, 4 },
+	{ "take", true, 4 },
+	{ "take, adopt", true, 4 },
+	{ "take, sizes", true, 4 },
+};
+
+static void sweep_one(struct continuo *ctx, unsigned int i, struct continuo_vm *described)
+{
+	unsigned int open, files = world.files, at;
+	struct continuo_vm *vm;
+	int ret = -EIO;
+
+	for (at = 1; ret; at++) {
+		if (!i) {
+			while (world.files)
+				close(world.file[--world.files].fd);
+		}
+		files = world.files;
+		open = open_files();
+		world.fails_at = at;
+		world.calls = world.objects = world.finished = 0;
+		ret = way(ctx, i, described, &vm);
+		if (ret)
+			/* ENOENT is no failure when a HWPT is restored, or an adopted one looked for. */
+			expect(ret == -EIO && !vm && strlen(continuo_why(ctx)),
+			       "%s: call %u failed: %d (%s)", ways[i].name, at, ret, continuo_why(ctx));
+		else if (world.calls >= at)
+			/* It went on in spite of it: nobody had adopted anything. */
+			ret = 1;
+		continuo_vm_free(vm);
+		expect(open_files() == open + world.files - files, "%s: after call %u %u files are open, %u were",
+		       ways[i].name, at, open_files(), open);
+		expect(!world.finished || (ret >= 0 && ways[i].finishes), "%s: finished, although call %u failed", ways[i].name, at);
+		if (at > 100)
+			exit(2);
+	}
+	world.fails_at = 0;
+	expect(world.finished == ways[i].finishes && world.objects == ways[i].objects && at > 4,
+	       "%s: %u calls, %u objects, finished %u times", ways[i].name, at, world.objects, world.finished);
+}
+
+static void sweep(void)
+{
+	int ram = memfd(64 * PAGE), state = memfd(PAGE), null = open("/dev/null", O_RDWR);
+	struct continuo_vm *vm;
+	struct continuo *ctx;
+
+	if (continuo_new(&ctx) || continuo_vm_new(ctx, &vm))
+		exit(2);
+	memset(&world, 0, sizeof(world));
+	world.is_there = true;
+	world.err = EIO;
+	continuo_vm_iommufd(vm, null);
+	continuo_vm_memory(vm, "ram", ram);
+	continuo_vm_memory(vm, "state", state);
+	for (int i = 0; i < 2; i++) {
+		continuo_vm_space(vm);
+		continuo_vm_map(vm, i, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
+		continuo_vm_hwpt(vm, i, i + 1);
+	}
+	continuo_vm_device(vm, "nic", null, 0);
+	continuo_vm_device(vm, "disk", null, 1);
+	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		sweep_one(ctx, i, vm);
+	while (world.files)
+		close(world.file[--world.files].fd);
+	world.is_there = false;
+	continuo_vm_free(vm);
+	continuo_free(ctx);
+	close(ram);
+	close(state);
+	close(null);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--corpus"))
@@ -1335,6 +1492,7 @@ int main(int argc, char **argv)
 	updates();
 	started();
 	errnos_and_marks();
+	sweep();
 	printf("%s: %d checks, %d failed\n", failures ? "FAIL" : "ok", checks, failures);
 	return failures ? 1 : 0;
 }
