@@ -213,7 +213,7 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 	char text[REPLY_BYTES];
 	va_list args;
 	ssize_t n;
-	int fd, ret;
+	int fd, err, ret;
 
 	if (ctx->started && agent == ctx->agent)
 		return fail(ctx, -EBUSY, "an update was started on this connection; continuo_update_hear() until it ends, or connect again");
@@ -235,14 +235,15 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 	return 0;
 
 err:
-	/* One that was turned away has been told why. */
-	if (errno == EPIPE && !hear(ctx, agent, ctx->timeout_ms, text, &fd)) {
+	err = errno;
+	/* One that was turned away has been told why: before, or not at all. */
+	if (err == EPIPE && !hear(ctx, agent, NO_WAIT, text, &fd)) {
 		if (fd >= 0)
 			close(fd);
 		return refusal(ctx, text);
 	}
-	return fail(ctx, errno == ECONNRESET ? -EPIPE : -errno,
-		    "the agent cannot be asked: %s", strerror(errno));
+	return fail(ctx, err == ECONNRESET ? -EPIPE : -err,
+		    "the agent cannot be asked: %s", strerror(err));
 }
 
 /* "step NAME" */

@@ -936,6 +936,16 @@ static void signals(void)
 	rmdir(folder);
 	sigaction(SIGALRM, &before, NULL);
 
+	/* One that reads no more, and has not closed: it has nothing to say, however long one waits. */
+	ctx = handed_in(&agent);
+	continuo_deadline(ctx, DEADLINE_MS);
+	shutdown(agent, SHUT_RD);
+	call(ctx, "one that reads no more", continuo_update_begin(ctx), -EPIPE, strerror(EPIPE));
+	give_answer(agent, "error 11 you are too many", false);
+	call(ctx, "one that has said why", continuo_update_begin(ctx), -EAGAIN, "too many");
+	continuo_free(ctx);
+	close(agent);
+
 	/* A connection that was handed in by somebody who does not wait. */
 	ctx = handed_in(&agent);
 	fcntl(ctx->agent, F_SETFL, O_NONBLOCK);
