@@ -14,10 +14,13 @@ enum {
 	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin; of attach and abort: none is running */
 	EXIT_USAGE = 2,
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
-	/* report, when it is asked for how the update ended, and that is not what is expected */
+	/*
+	 * How an update ended: of update, attach and abort; of report, when it is asked for that
+	 * and it is not what is expected. The last one is report's alone.
+	 */
 	EXIT_UNDONE = 4,
-	EXIT_PARTLY = 5,
-	EXIT_PENDING = 6,	/* time is up */
+	EXIT_PARTLY = 5,	/* not by all, or not for all */
+	EXIT_PENDING = 6,	/* it goes on: another operator has it, or time is up */
 	EXIT_COMPLETE = 7,
 };
 

@@ -29,9 +29,33 @@ struct update {
 	uint32_t timeout;
 	uint32_t services_timeout;	/* 0: they do not end */
 	unsigned int registered;
-	bool dry, partly, taken;
+	bool dry;
+	bool ended, partly, taken, unheard;	/* how it ended, or that nobody has said so here */
 	unsigned int begun;		/* steps of the agent's */
 };
+
+/* How an update that has begun ended: a word for it, and the exit status, which is report's for that. */
+static int say_end(const struct update *u)
+{
+	static const struct {
+		const char *outcome;
+		int status;
+	} ends[] = {
+		{ "undone", EXIT_UNDONE }, { "undone, but not by all", EXIT_PARTLY },
+		{ "taken over by another operator", EXIT_PENDING }, { "unknown", EXIT_TROUBLE },
+	};
+	int end = u->taken ? 2 : u->unheard ? 3 : u->partly;
+
+	model_text(u->o, "outcome", ends[end].outcome);
+	return ends[end].status;
+}
+
+/* The agent's last word is @ret; before it said how the update has ended, if it has. */
+static void listened(struct update *u, int ret)
+{
+	u->taken = !u->ended && ret == -ESTALE;
+	u->unheard |= !u->ended && ret == -EPIPE;
+}
 
 /* --- before anybody is asked --- */
 
@@ -112,6 +136,7 @@ static void listen_to_step(struct update *u, const char *step)
 	if (u->begun)
 		steps_end(&u->steps);
 	u->partly |= !strcmp(step, "partly");
+	u->ended |= u->partly || !strcmp(step, "undone");
 	for (size_t i = 0; i < STEPS; i++) {
 		if (strcmp(steps[i].step, step))
 			continue;
@@ -155,6 +180,7 @@ static int leave(struct update *u, const char *name)
 	steps_begin(&u->steps, "leave", "go on without %s; the jump is its end", name);
 	if (!u->dry)
 		ret = continuo_update_leave(u->ctx, name);
+	listened(u, ret);
 	steps_end(&u->steps);
 	/* One that came with the last update, and that the agent has not been asked for. */
 	if (ret == -ENOENT && came_before(u, name))
@@ -187,6 +213,7 @@ static int ask_for_services(struct update *u)
 	if (!u->services_timeout)
 		return EXIT_FINE;
 	ret = continuo_update_services(u->ctx, u->services_timeout);
+	listened(u, ret);
 	/* In a dry run nothing has begun: it is refused for that, if for nothing else. */
 	if (u->dry && ret == -EINVAL)
 		return EXIT_FINE;
@@ -264,14 +291,15 @@ static int ask_to_go(struct update *u)
 	/* We were stopped for so long that the agent has not waited for us to listen. */
 	if (ret == -EPIPE && !continuo_agent(u->ctx, u->opt->given[OPT_AGENT])) {
 		ret = continuo_update_attach(u->ctx, listen_to, u);
-		if (ret == -ENOENT)
-			return trouble("the agent has undone the update while this program did not listen; 'continuo report' says why");
+		if (ret == -ENOENT) {
+			u->unheard = true;
+			return trouble("the update has ended while this program did not listen; 'continuo report' says how, and why");
+		}
 	}
-	if (ret == -ESTALE) {
-		/* What is loaded is the other one's now. */
+	listened(u, ret);
+	/* What is loaded is the other one's now. */
+	if (u->taken)
 		u->next.loaded = false;
-		u->taken = true;
-	}
 	return ret ? ask_trouble(u->ctx) : EXIT_FINE;
 }
 
@@ -293,7 +321,7 @@ static int go(struct update *u)
 static int wait_for_end(const struct options *opt, const char *command, bool abort)
 {
 	struct update u = { .opt = opt };
-	int ret;
+	int ret, status;
 
 	u.ctx = ask_begin(opt, true);
 	if (!u.ctx)
@@ -305,17 +333,21 @@ static int wait_for_end(const struct options *opt, const char *command, bool abo
 	ret = abort ? continuo_update_abort(u.ctx) : continuo_update_attach(u.ctx, listen_to, &u);
 	if (ret)
 		ask_trouble(u.ctx);
-	if (u.partly || (abort && ret == -ETIMEDOUT))
-		model_text(u.o, "outcome", "undone, but not by all");
-	if (ret == -ESTALE)
-		model_text(u.o, "outcome", "taken over by another operator");
-	if (ret != -ENOENT && ret != -EPERM && ret != -EAGAIN && ret != -EBUSY)
+	u.partly |= abort && ret == -ETIMEDOUT;
+	u.ended |= abort && (!ret || u.partly);
+	listened(&u, ret);
+	if (u.ended || u.taken || u.unheard) {
+		status = say_end(&u);
 		model_print(stdout, u.o, opt->json);
+		/* Whoever aborts wanted just that. */
+		if (!ret)
+			status = EXIT_FINE;
+	} else {
+		status = ret == -ENOENT ? EXIT_NOT_READY : EXIT_TROUBLE;
+	}
 	json_object_put(u.o);
 	continuo_free(u.ctx);
-	if (ret == -ENOENT)
-		return EXIT_NOT_READY;
-	return ret ? EXIT_TROUBLE : EXIT_FINE;
+	return status;
 }
 
 int cmd_attach(const struct options *opt)
@@ -380,8 +412,7 @@ int cmd_update(const struct options *opt)
 		ret = go(&u);
 		if (ret && !u.dry) {
 			u.partly |= !!next_unload(&u.next);
-			model_text(u.o, "outcome", u.taken ? "taken over by another operator" :
-				   u.partly ? "undone, but not by all" : "undone");
+			ret = say_end(&u);
 		}
 	}
 	if (u.dry)

@@ -76,9 +76,9 @@ class Update:
         if ended != status:
             raise Failed(f"{self.step}: {who} ends with {ended}, expected {status}")
 
-    def must_be_undone(self, asked):
+    def must_be_undone(self, asked, status=4):
         """The command says so; all is as before; the VMs were asked what they had to be asked."""
-        self.must_end("update", 3)
+        self.must_end("update", status)
         as_before(self.run, self.step)
         for who in (VM, OTHER):
             got = [e["want"] for e in self.machine.events[self.since:] if e["ev"] == "obeyed" and e["who"] == who]
@@ -208,7 +208,8 @@ def restarted(machine, begin, iommu):
             update.must_end("first", 3)
         if who == "update":
             update.tell(who, "go")
-        update.must_be_undone(asked)
+        # Nobody has told the command how it ended.
+        update.must_be_undone(asked, status=3)
 
     paths = list(packages)
     for step, (who, asked) in STEPS.items():
@@ -227,7 +228,8 @@ def restarted(machine, begin, iommu):
         agents += 1
         if who == "update":
             update.tell(who, "go")
-        update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked)
+        # Before the agent has begun, nobody listens to how it ends.
+        update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked, status=3 if who == "update" else 4)
     run.rest(1)
 
     update = Update(run, "count")

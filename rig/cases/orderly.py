@@ -220,7 +220,7 @@ def orderly(machine, begin, suite="sid"):
 
     since = len(machine.events)
     status, data = continuo(machine, f"{UPDATE} --timeout 60 --services-timeout 60 update", timeout_s=300)
-    if status != 3 or data["outcome"] != "undone":
+    if status != 4 or data["outcome"] != "undone":
         raise Failed(f"an update with a service that does not stop ends with {status}: {data}")
     if "stubborn.service hangs" not in machine.console():
         raise Failed("the service that does not stop is not named")
