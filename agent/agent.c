@@ -700,6 +700,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return EXIT_TROUBLE;
 	arrive();
+	record_leftover();
 	still_go_on(STILL_FILE);
 	services_open(services);
 	systemd_ready();

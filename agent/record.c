@@ -20,6 +20,7 @@
 #define PAGE		4096
 #define MOST_BYTES	(1 << 20)
 #define LATEST_US	(1ll << 53)
+#define BOOT_ID		"/proc/sys/kernel/random/boot_id"
 
 static const char *file;
 static struct json_object *record;
@@ -131,9 +132,22 @@ static struct json_object *row_of(const char *name)
 	return NULL;
 }
 
+/* "" if the kernel does not say it. */
+static void boot_id(char id[40])
+{
+	FILE *f = fopen(BOOT_ID, "re");
+
+	if (!f || !fgets(id, 40, f))
+		*id = 0;
+	id[strcspn(id, "\n")] = 0;
+	if (f)
+		fclose(f);
+}
+
 void record_begin(void)
 {
 	struct utsname uts;
+	char boot[40];
 
 	json_object_put(record);
 	record = json_object_new_object();
@@ -143,6 +157,8 @@ void record_begin(void)
 	set(record, "outcome", json_object_new_string("begun"));
 	set(record, "why", json_object_new_string(""));
 	set(record, "from", json_object_new_string(uts.release));
+	boot_id(boot);
+	set(record, "boot", json_object_new_string(boot));
 	set(record, "at", json_object_new_object());
 	set(record, "vm", json_object_new_array());
 	record_at("begin");
@@ -256,6 +272,12 @@ static bool has_time(struct json_object *o, const char *key)
 	return json_object_is_type(get(o, key), json_type_int) && us >= 0 && us <= LATEST_US;
 }
 
+/* Since the seal. */
+static bool has_clock(struct json_object *o)
+{
+	return has_time(get(o, "clock"), "us") && has_time(get(o, "clock"), "realtime_us");
+}
+
 static bool has_name(struct json_object *row)
 {
 	int64_t uid = json_object_get_int64(get(row, "uid"));
@@ -268,9 +290,7 @@ static struct json_object *parse(const char *text)
 	struct json_object *o = json_tokener_parse(text), *rows = get(o, "vm");
 
 	if (json_object_get_int(get(o, "format_version")) == RECORD_FORMAT_VERSION &&
-	    json_object_is_type(get(o, "at"), json_type_object) &&
-	    has_time(get(o, "clock"), "us") && has_time(get(o, "clock"), "realtime_us") &&
-	    json_object_is_type(rows, json_type_array)) {
+	    json_object_is_type(get(o, "at"), json_type_object) && json_object_is_type(rows, json_type_array)) {
 		size_t i, n = json_object_array_length(rows);
 
 		for (i = 0; i < n; i++)
@@ -306,12 +326,48 @@ void record_open(const char *path)
 	file = path;
 	began.us = now_us();
 	began.counter = counter();
-	/* Of an agent that has ended, while VMs were still to come back. */
+	/* Of an agent that has ended: of this kernel, or while VMs were still to come back. */
 	record = read_record(fd);
-	if (record)
+	if (get(record, "to") && !has_clock(record)) {
+		json_object_put(record);
+		record = NULL;
+	} else if (get(record, "to")) {
 		find_offset(get(record, "clock"));
+	}
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Has each VM gone on as before, or never been asked? */
+static bool all_go_on(struct json_object *rows)
+{
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		const char *state = text_of(json_object_array_get_idx(rows, i), "state");
+
+		if (strcmp(state, "idle") && strcmp(state, "away"))
+			return false;
+	}
+	return true;
+}
+
+void record_leftover(void)
+{
+	static const char *const unfinished[] = { "begun", "stuck", "jumping" };
+	const char *outcome = text_of(record, "outcome"), *before = text_of(record, "why");
+	char boot[40], why[600];
+	bool here;
+
+	for (size_t i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
+		if (strcmp(outcome, unfinished[i]))
+			continue;
+		boot_id(boot);
+		here = !*text_of(record, "boot") || !strcmp(boot, text_of(record, "boot"));
+		snprintf(why, sizeof(why), "%.400s%s%s", before, *before ? "; and " : "", here ?
+			 "the agent has ended before the update was over; VMs undo by themselves then, and nobody has waited for them" :
+			 "the host was booted anew before the update was over, and no record of it has come over");
+		record_outcome(here && all_go_on(get(record, "vm")) ? "undone" : "partly", why);
+		return;
+	}
 }
 
 /* Have all of them come back, and finished? Then the update is complete. */
@@ -376,8 +432,10 @@ int record_arrive(struct continuo *ctx, int session,
 		return fd;
 	o = read_record(fd);
 	close(fd);
-	if (!o)
+	if (!has_clock(o)) {
+		json_object_put(o);
 		return -EBADMSG;
+	}
 	json_object_put(record);
 	record = o;
 	uname(&uts);

@@ -17,6 +17,11 @@
 
 /* Before all else. @path: of the file. */
 void record_open(const char *path);
+/*
+ * Once it is known that no update has come over: if that of the file was not over when its agent
+ * ended, say what became of it.
+ */
+void record_leftover(void);
 /* Write the file, if something has happened. A full disk loses the record, and no more. */
 void record_write(void);
 /* An update begins: the last one is forgotten. */

@@ -400,7 +400,18 @@ int history_keep(const struct options *opt, struct json_object *record)
 
 /* --- list --- */
 
-static void add_update(struct json_object *table, struct json_object *record)
+/*
+ * How it ended. One that is not over is the agent's last one; of another one nobody will say any
+ * more how it ended: the host was reset, or the record was not kept again.
+ */
+static const char *ended(struct json_object *record, const char *last)
+{
+	enum record_verdict verdict = record_verdict(record);
+
+	return verdict == VERDICT_PENDING && strcmp(record_text(record, "id"), last) ? "unknown" : record_verdicts[verdict];
+}
+
+static void add_update(struct json_object *table, struct json_object *record, const char *last)
 {
 	struct json_object *row = model_row(table), *vms = record_get(record, "vm");
 	long long us, begin, end, longest = -1;
@@ -411,7 +422,7 @@ static void add_update(struct json_object *table, struct json_object *record)
 		time_text(text, us);
 		model_text(row, "began", text);
 	}
-	model_text(row, "ended", record_verdicts[record_verdict(record)]);
+	model_text(row, "ended", ended(record, last));
 	add_safe(row, "from", record_text(record, "from"));
 	add_safe(row, "to", record_text(record, "to"));
 	model_int(row, "vms", json_object_array_length(vms));
@@ -430,11 +441,16 @@ static void add_update(struct json_object *table, struct json_object *record)
 
 int history_list(const struct options *opt)
 {
-	struct json_object *all = read_folder(opt), *o = model_new("report"), *table;
+	struct json_object *all = read_folder(opt), *o = model_new("report"), *table, *record;
+	char last[17];
+	int err;
 
+	record = record_read(opt, opt->given[OPT_RECORD] ?: REPORT_FILE, &err);
+	id_of(record, last);
+	json_object_put(record);
 	table = model_table(o, "update");
 	for (size_t i = 0; i < json_object_array_length(all); i++)
-		add_update(table, json_object_array_get_idx(all, i));
+		add_update(table, json_object_array_get_idx(all, i), last);
 	model_print(stdout, o, opt->json);
 	json_object_put(o);
 	json_object_put(all);

@@ -106,6 +106,9 @@ static void fuzz_record(const unsigned char *data, size_t size)
 			abort();
 	}
 	json_object_put(record);
+	record_open(path_of_file(data, size));
+	record_leftover();
+	json_object_put(record);
 	record = NULL;
 }
 
