@@ -293,6 +293,9 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 	case VERB_ABORT:
 		update_abort(&who);
 		break;
+	case VERB_RUNNING:
+		update_running(&who);
+		break;
 	}
 	if (!done)
 		park(c, &agent.poll[i], message, size);

@@ -836,6 +836,14 @@ void decide_abort(struct decide *d, int client)
 	give_up(d, ECANCELED, "the update was aborted");
 }
 
+void decide_running(struct decide *d, int client)
+{
+	if (d->updating)
+		reply(d, client, EBUSY, "an update is running; wait until it is over, or 'continuo abort' ends it");
+	else
+		fine(d, client);
+}
+
 /* --- what happens --- */
 
 /* Nobody has asked it yet; an update that it was lost to must not come to its jump. */

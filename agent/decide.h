@@ -216,6 +216,8 @@ void decide_go(struct decide *d, int client, uint32_t timeout_ms, bool leave_sil
 /* Be told how the update ends that is running. */
 void decide_attach(struct decide *d, int client);
 void decide_abort(struct decide *d, int client);
+/* Is the host being updated? Whoever asks is about to change what it would go over to. */
+void decide_running(struct decide *d, int client);
 
 /* --- what happens --- */
 

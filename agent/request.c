@@ -36,6 +36,7 @@ static const struct {
 	{ "go", VERB_GO, ROOT | MILLISECONDS },
 	{ "attach", VERB_ATTACH, ROOT },
 	{ "abort", VERB_ABORT, ROOT },
+	{ "running", VERB_RUNNING, ROOT },
 	{ "hello", VERB_HELLO, NUMBER },
 	{ "connect", VERB_CONNECT, NAME_OR_NOT },
 };

@@ -337,6 +337,11 @@ void update_abort(const struct asker *who)
 	EVENT(decide_abort(&d, who->client));
 }
 
+void update_running(const struct asker *who)
+{
+	EVENT(decide_running(&d, who->client));
+}
+
 void update_answer(const struct asker *who, uint32_t number, const char *why)
 {
 	EVENT(decide_answer(&d, who->client, number, why));

@@ -35,6 +35,7 @@ void update_services(const struct asker *who, uint32_t timeout_ms);
 void update_go(const struct asker *who, uint32_t timeout_ms, bool leave_silent);
 void update_attach(const struct asker *who);
 void update_abort(const struct asker *who);
+void update_running(const struct asker *who);
 /* An answer has no reply. @why: NULL if it was done. */
 void update_answer(const struct asker *who, uint32_t number, const char *why);
 

@@ -3,9 +3,12 @@
  * load: put the next kernel in place, long before the update if one likes. What can be known of
  * it then is found then: what continuo update would refuse for its sake is refused here.
  */
+#define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ask.h"
 #include "next.h"
 #include "placed.h"
 #include "record.h"
@@ -41,6 +44,37 @@ static int show(const struct options *opt)
 	return placed == PLACED_KNOWN ? EXIT_FINE : EXIT_NOT_READY;
 }
 
+/* One that is stopped takes connections, and never answers. */
+#define AGENT_MS	5000
+
+/*
+ * An update that is running has checked the kernel that is in place now. Without an agent none
+ * is running; an older one does not say it.
+ */
+static int check_no_update(const struct options *opt, struct steps *steps)
+{
+	struct continuo *ctx;
+	int ret;
+
+	if (*opt->root)
+		return EXIT_FINE;
+	steps_begin(steps, "agent", "is an update running?");
+	if (continuo_new(&ctx) || continuo_deadline(ctx, AGENT_MS))
+		abort();
+	ret = continuo_agent(ctx, opt->given[OPT_AGENT]) ?: continuo_update_running(ctx);
+	steps_end(steps);
+	if (ret == -EOPNOTSUPP)
+		fprintf(stderr, "continuo: the agent is older than this program, and does not say whether an update is running\n");
+	if (ret == -EOPNOTSUPP || (!opt->given[OPT_AGENT] && (ret == -ENOENT || ret == -ECONNREFUSED)) ||
+	    /* Who may not ask may not load either, and can see what would be done. */
+	    (steps->dry && (ret == -EACCES || ret == -EPERM)))
+		ret = 0;
+	if (ret)
+		ret = ask_trouble(ctx);
+	continuo_free(ctx);
+	return ret;
+}
+
 static int load(struct next *next)
 {
 	int ready = next_check_host(next), ret = ready;
@@ -48,6 +82,8 @@ static int load(struct next *next)
 	/* A dry run says all that it can. */
 	if (!ret || next->steps->dry)
 		ret = next_check(next) ?: ret;
+	if (!ret || next->steps->dry)
+		ret = check_no_update(next->opt, next->steps) ?: ret;
 	if (!ret)
 		ret = next_load(next);
 	/* Then no update could begin from it. */
@@ -60,8 +96,10 @@ static int load(struct next *next)
 
 static int unload(struct next *next)
 {
-	int ret;
+	int ret = check_no_update(next->opt, next->steps);
 
+	if (ret)
+		return ret;
 	steps_begin(next->steps, "unload", "the loaded kernel is unloaded");
 	if (next->steps->dry)
 		return EXIT_FINE;

@@ -54,7 +54,7 @@ static const struct command {
 	  1, 1, cmd_finish },
 };
 
-#define ASKS	"check list update attach abort preserve unpreserve retrieve verify finish"
+#define ASKS	"check list load update attach abort preserve unpreserve retrieve verify finish"
 
 /* @of: the commands that have it; NULL if all do. */
 static const struct described_option {

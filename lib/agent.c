@@ -700,3 +700,12 @@ int continuo_update_abort(struct continuo *ctx)
 		ret = tell(ctx, ctx->agent, "abort");
 	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
 }
+
+int continuo_update_running(struct continuo *ctx)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "running");
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
+}

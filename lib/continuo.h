@@ -475,6 +475,17 @@ int continuo_update_attach_start(struct continuo *ctx);
  */
 int continuo_update_abort(struct continuo *ctx);
 
+/**
+ * continuo_update_running() - Is the host being updated?
+ * @ctx: The context, after continuo_agent().
+ *
+ * Whoever changes what the host goes over to asks before. Changes nothing.
+ *
+ * Return: 0 if no update is running, and none has been prepared; -EBUSY if one is;
+ * -EOPNOTSUPP from an older agent; -EPERM; -ENOTCONN.
+ */
+int continuo_update_running(struct continuo *ctx);
+
 /* ---- sessions: what goes over together ---- */
 
 /**

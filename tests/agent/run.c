@@ -58,6 +58,8 @@ static const struct {
 	{ "attach", 0, 0, 0, VERB_ATTACH, "" },
 	{ "abort", 0, 1000, -EPERM, 0, "only root" },
 	{ "abort", 0, 0, 0, VERB_ABORT, "" },
+	{ "running", 0, 1000, -EPERM, 0, "only root" },
+	{ "running", 0, 0, 0, VERB_RUNNING, "" },
 	{ "leave /mnt/nfs", 0, 0, 0, VERB_LEAVE, "", 0, "/mnt/nfs" },
 	{ "leave /mnt\033", 0, 0, -EINVAL, 0, "printable" },
 	{ "leave a@1.service", 0, 0, 0, VERB_LEAVE, "", 0, "a@1.service" },

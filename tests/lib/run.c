@@ -1299,6 +1299,7 @@ static void updates(void)
 	call(ctx, "go without", continuo_update_go(ctx, 1, 0, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "attach without", continuo_update_attach(ctx, NULL, NULL), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "abort without", continuo_update_abort(ctx), -ENOTCONN, "continuo_agent() first");
+	call(ctx, "running without", continuo_update_running(ctx), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "connect without", continuo_connect(ctx, "vm"), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "version without", continuo_agent_version(ctx), -ENOTCONN, "continuo_agent() first");
 	call(ctx, "no connection", continuo_agent_fd(ctx, -1), -EINVAL, "no descriptor");
