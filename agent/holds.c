@@ -77,6 +77,59 @@ static bool is(const char *line, const char *key, const char *value)
 	return at && n == strlen(value) && !strncmp(at, value, n);
 }
 
+/* The number of the last refusal that was there. */
+static unsigned long refusals;
+
+static unsigned long number_of(const char *line)
+{
+	size_t n;
+	const char *at = strncmp(line, "refusal ", 8) ? NULL : value_of(line, "number", &n);
+
+	return at ? strtoul(at, NULL, 10) : 0;
+}
+
+/* "OBJECT: WHY (rule RULE)" */
+static void say_refusal(const char *line, char *text, size_t size)
+{
+	static const char *const keys[] = { "object", "why", "rule" };
+	const char *at[3];
+	size_t n[3];
+
+	for (int i = 0; i < 3; i++) {
+		at[i] = value_of(line, keys[i], &n[i]);
+		if (!at[i]) {
+			at[i] = "?";
+			n[i] = 1;
+		}
+	}
+	snprintf(text, size, "%.*s: %.*s (rule %.*s)", (int)n[0], at[0], (int)n[1], at[1], (int)n[2], at[2]);
+}
+
+bool holds_refusal(int err, char *text, size_t size)
+{
+	char *view = read_view(), *line, *save = NULL, number[16], one[280], found[280] = "";
+	bool new = false;
+
+	snprintf(number, sizeof(number), "%d", err);
+	for (line = view ? strtok_r(view, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned long n = number_of(line);
+
+		if (!n || !is(line, "errno", number) || (new && n <= refusals))
+			continue;
+		say_refusal(line, one, sizeof(one));
+		/* The first one that is new: the kernel stops there, and what follows can be others'. */
+		if (!new)
+			strcpy(found, one);
+		new |= n > refusals;
+	}
+	free(view);
+	/* One that is repeated has its first number. */
+	if (!*found || (!new && err != EBUSY))
+		return false;
+	snprintf(text, size, "%s%s", new ? "" : "it may be this once more (see the kernel log): ", found);
+	return true;
+}
+
 struct wanted {
 	const char *name;
 	int *files;
@@ -112,6 +165,8 @@ static void count(char *text, const struct wanted *wanted, unsigned int n)
 		size_t len;
 		int *files;
 
+		if (number_of(line) > refusals)
+			refusals = number_of(line);
 		if (strncmp(line, "session ", 8) || is(line, "kernel", "incoming"))
 			continue;
 		files = files_of(line, wanted, n);

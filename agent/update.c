@@ -155,15 +155,19 @@ static void seal(void)
 
 static void jump(void)
 {
-	char why[300];
+	char refusal[300], why[400];
 	int err;
 
 	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
 	err = errno;
-	snprintf(why, sizeof(why), "the kernel does not jump: %s%s", strerror(err),
-		 err == ENOEXEC ? "; the loaded one does not read a format of the handover" :
-		 err == EBUSY ? "; a device is being reset, unbound or detached: the kernel log names it; end its VM, or try again" :
-		 err == EINVAL ? "; no kernel is loaded" : "; the kernel log says why");
+	if (holds_refusal(err, refusal, sizeof(refusal)))
+		snprintf(why, sizeof(why), "the kernel does not jump: %s; %s; docs/troubleshooting.md has the remedy",
+			 strerror(err), refusal);
+	else
+		snprintf(why, sizeof(why), "the kernel does not jump: %s%s", strerror(err),
+			 err == ENOEXEC ? "; the loaded one does not read a format of the handover" :
+			 err == EBUSY ? "; a device is being reset, unbound or detached: the kernel log names it; end its VM, or try again" :
+			 err == EINVAL ? "; no kernel is loaded" : "; the kernel log says why");
 	decide_stayed(&d, err ?: EIO, why);
 }
 
