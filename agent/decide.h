@@ -125,7 +125,7 @@ enum action_kind {
 	ACT_COUNT,
 	/* Preserve the record, with when this was, and say by decide_sealed() whether that succeeded. */
 	ACT_SEAL,
-	/* Replace the kernel. If it comes back, decide_stayed() says why. */
+	/* Replace the kernel, if what is to stand still does. If it comes back, decide_stayed() says why. */
 	ACT_JUMP,
 	/* The VMs that are registered have changed. */
 	ACT_LIST,

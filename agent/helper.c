@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,14 @@ void helper_left(void)
 	if (helper.killed && helper.pid)
 		kill(-helper.pid, SIGKILL);
 	helper.pid = 0;
+}
+
+bool helper_is_gone(void)
+{
+	struct pollfd said = { .fd = helper.fd };
+
+	/* Nobody else can write there. */
+	return helper.fd < 0 || (poll(&said, 1, 0) == 1 && said.revents & (POLLHUP | POLLERR));
 }
 
 bool helper_reaped(pid_t pid)

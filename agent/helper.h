@@ -23,6 +23,8 @@
 int helper_begin(uint32_t number, bool killed, void (*work)(void));
 /* Nobody waits for it any more, or needs what it keeps up. */
 void helper_left(void);
+/* It is done, and keeps up what it is to keep up: has it ended all the same? */
+bool helper_is_gone(void);
 /* A process has ended and was waited for: was it this one, and somebody waits for it or needs it? */
 bool helper_reaped(pid_t pid);
 /* A descriptor that becomes readable when there is news, or -1. */

@@ -158,6 +158,12 @@ static void jump(void)
 	char refusal[300], why[400];
 	int err;
 
+	/* Then nothing stands still any more, or soon, and what is on the disks is not clean. */
+	if (d.still && helper_is_gone()) {
+		still_go_on(STILL_FILE);
+		decide_stayed(&d, EIO, "the process that has file systems stand still has ended before the jump");
+		return;
+	}
 	syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
 	err = errno;
 	if (holds_refusal(err, refusal, sizeof(refusal)))

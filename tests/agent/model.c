@@ -6,7 +6,7 @@
  * dies, is silent, has a call under way in its session, so that nobody sees what it holds, or
  * lets go of its session by itself; a command goes on late, dies, leaves a VM, or comes
  * second, and attaches or aborts; files are written back, or are not, or too late; services
- * end, or do not; the seal fails; the kernel does not jump.
+ * end, or do not; who has file systems stand still is killed; the seal fails; the kernel does not jump.
  *
  * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
  * was not left behind on purpose. Others, which show what leads there: a step begins when
@@ -54,7 +54,7 @@ static const struct {
 struct budget {
 	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish, busy;
 	uint8_t cmd_dies, leave, leave_silent, second, sync_fails, seal_fails, stays;
-	uint8_t kill, end, list_lost;
+	uint8_t kill, end, list_lost, keeper_dies;
 	uint8_t silence;
 };
 
@@ -73,6 +73,7 @@ static const struct {
 	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
 	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
 				    .stays = 1, .vm_dies = 1, .list_lost = 1 } },
+	{ "keeper", false, true, { .keeper_dies = 1, .busy = 1, .silence = 1, .second = 1, .end = 1 } },
 };
 
 struct vm_truth {
@@ -411,6 +412,11 @@ static void follow(struct world *w)
 			decide_sealed(&w->d, fails ? ENOSPC : 0, fails ? "no space" : "");
 		} else if (w->jumps) {
 			w->jumps = false;
+			/* As agent/update.c, which looks. */
+			if (w->d.still && !w->still) {
+				decide_stayed(&w->d, EIO, "the keeper");
+				continue;
+			}
 			jump(w);
 			decide_stayed(&w->d, EBUSY, "a device");
 		} else {
@@ -541,13 +547,13 @@ static void start(struct world *w)
 enum kind {
 	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, GETS_BUSY, IS_FREE, VANISH, CMD_BEGINS, CMD_LEAVES,
 	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, LOOK, TIME, SYNCED, SYNC_FAILS,
-	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KINDS,
+	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KEEPER_DIES, KINDS,
 };
 
 static const char *const kind_name[KINDS] = {
 	"obeys", "fails", "lies", "dies", "lets-go", "notices", "gets-busy", "is-free", "vanish", "begin", "leave",
 	"go", "go-silent", "cmd-dies", "attach", "abort", "look", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
-	"start", "list-lost",
+	"start", "list-lost", "keeper-dies",
 };
 
 /* It is to preserve, and can make a session, and put nothing into it. */
@@ -756,6 +762,12 @@ static bool happen(struct world *w, enum kind kind, int i)
 		if (!w->up || !TAKE(list_lost))
 			return false;
 		w->list_lost = true;
+		break;
+	case KEEPER_DIES:
+		/* As agent/agent.c: all goes on then. The decision hears of it when it is to jump. */
+		if (!w->up || !w->still || !TAKE(keeper_dies))
+			return false;
+		w->still = false;
 		break;
 	default:
 		return false;
