@@ -458,6 +458,7 @@ static void next_step(struct decide *d, enum step step)
 			break;
 		step_begins(d);
 		d->count_us = d->now_us + COUNT_MS * 1000ull;
+		d->others_us = d->now_us + d->timeout_ms * 1000ull;
 		simply(d, ACT_COUNT);
 		break;
 	case STEP_SEAL:
@@ -516,6 +517,7 @@ static void give_up(struct decide *d, int err, const char *why)
 	if (d->count_us)
 		step_is_over(d);
 	d->count_us = 0;
+	d->others_us = 0;
 	if (d->phase.on) {
 		at(d, orders[d->phase.want].end);
 		reply(d, d->phase.asker, ECANCELED, "%s", d->why);
@@ -1010,8 +1012,22 @@ static void judge(struct decide *d, const int *files, const char *blind)
 	check_deadline(d);
 }
 
+/* The jump would wait for the call in it, with all VMs suspended, and nobody could give it up. */
+static void wait_for_other(struct decide *d, const char *name)
+{
+	char why[400];
+
+	if (d->now_us < d->others_us) {
+		look_again(d, d->others_us);
+		return;
+	}
+	snprintf(why, sizeof(why), "session %s: a call is still under way in it after %u s, and the jump would wait for that; end its process",
+		 name, d->timeout_ms / 1000);
+	give_up(d, ETIMEDOUT, why);
+}
+
 /* The last look at the sessions: they hold what they held when the VMs had preserved. */
-static void compare(struct decide *d, const int *files, const char *blind)
+static void compare(struct decide *d, const int *files, const char *other, const char *blind)
 {
 	const struct vm *busy = NULL;
 	char why[400];
@@ -1019,8 +1035,11 @@ static void compare(struct decide *d, const int *files, const char *blind)
 	for (unsigned int i = 0; i < d->vms; i++) {
 		const struct vm *v = &d->vm[i];
 
-		if (v->state == VM_LEFT)
+		if (v->state == VM_LEFT) {
+			if (files[i] == BUSY)
+				other = v->name;
 			continue;
+		}
 		if (blind) {
 			snprintf(why, sizeof(why), "VM %s: nobody knows what its session holds: %.250s", v->name, blind);
 		} else if (files[i] == BUSY) {
@@ -1035,9 +1054,14 @@ static void compare(struct decide *d, const int *files, const char *blind)
 		give_up(d, ECANCELED, why);
 		return;
 	}
+	if (!busy && other) {
+		wait_for_other(d, other);
+		return;
+	}
 	if (!busy) {
 		step_is_over(d);
 		d->count_us = 0;
+		d->others_us = 0;
 		next_step(d, STEP_SEAL);
 		return;
 	}
@@ -1049,10 +1073,10 @@ static void compare(struct decide *d, const int *files, const char *blind)
 	give_up(d, ECANCELED, why);
 }
 
-void decide_counted(struct decide *d, const int *files, const char *why)
+void decide_counted(struct decide *d, const int *files, const char *other, const char *why)
 {
 	if (d->step == STEP_COUNT)
-		compare(d, files, why);
+		compare(d, files, other, why);
 	else if (d->phase.on)
 		judge(d, files, why);
 }

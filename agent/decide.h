@@ -15,11 +15,23 @@
  *   flush     what was written since is written back; after "services" the file systems then
  *	       stand still
  *   count     does the session of each VM hold what it held when the VM had preserved? One in
- *	       which a call is under way is looked at again, for COUNT_MS at most
+ *	       which a call is under way is looked at again, for COUNT_MS at most. So is one that
+ *	       is none of theirs, for as long as a step may take: the jump would wait for it
  *   seal      the agent's own record is preserved
  *   jump      the kernel is replaced: this does not come back, or fails
  *
- * Each of the first six has a deadline. Whatever goes wrong in one of them, an abort, and
+ * Each of the first six has a deadline. The last two have none of their own, and need none:
+ *
+ *   seal      The kernel gets a session and a memfd that nobody else has. Calls in other sessions go on
+ *	       beside it: they share luo_session_serialize_rwsem, which only reboot(2) takes for itself.
+ *	       The record's file is in memory (docs/agent.md).
+ *   jump      reboot(2) waits for every call that is under way in a session, of whoever, and for as
+ *	       long as that takes. So "count" has waited for these, and nothing is heard in between. It
+ *	       cannot be left to a helper and given up: nobody can call it back, and it would jump after
+ *	       the undo. It waits for a suspend of the machine, too; that is refused, by the rule
+ *	       pci_stopped, while a device is preserved. Whoever has the kexec lock makes it fail (EBUSY).
+ *
+ * Whatever goes wrong in any of them, an abort, and
  * the end of the agent lead to
  *
  *   undo      file systems go on, then each VM as before; services start again
@@ -176,8 +188,11 @@ struct decide {
 	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
 	uint32_t services_ms;
 	bool ended, still;
-	/* When it is looked again at what sessions hold, 0 if nobody waits for that; the end of "count". */
-	uint64_t look_us, count_us;
+	/*
+	 * When it is looked again at what sessions hold, 0 if nobody waits for that; the end of "count",
+	 * and its end if only somebody else's session is waited for.
+	 */
+	uint64_t look_us, count_us, others_us;
 	/* Until when those who are suspended, step by step, wait for more; 0 if none do. */
 	uint64_t patience_us;
 	/* What the VMs are asked now; @asker is -1 if nobody waits for it. */
@@ -229,8 +244,11 @@ void decide_time(struct decide *d);
 void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave);
 /* @why: NULL if all of it is done. */
 void decide_helped(struct decide *d, uint32_t number, const char *why);
-/* @files: of each VM, in the order of decide.vm, or BUSY; @why: if nobody can know, why; else NULL. */
-void decide_counted(struct decide *d, const int *files, const char *why);
+/*
+ * @files: of each VM, in the order of decide.vm, or BUSY; @other: a session that is no VM's, and BUSY,
+ * or NULL; @why: if nobody can know, why; else NULL.
+ */
+void decide_counted(struct decide *d, const int *files, const char *other, const char *why);
 void decide_sealed(struct decide *d, int err, const char *why);
 void decide_stayed(struct decide *d, int err, const char *why);
 /* A VM was registered with an agent before this one, and its process lives. */

@@ -156,10 +156,18 @@ static int *files_of(const char *line, const struct wanted *wanted, unsigned int
 	return found ? found->files : NULL;
 }
 
-static void count(char *text, const struct wanted *wanted, unsigned int n)
+/* True if a session is not wanted, or came with the last update, and a call is under way in it. */
+static bool is_others(const char *line, const int *files)
 {
+	return is(line, "state", "busy") && (!files || is(line, "kernel", "incoming"));
+}
+
+static const char *count(char *text, const struct wanted *wanted, unsigned int n)
+{
+	static char other[CONTINUO_SESSION_NAME];
 	char *line, *save = NULL;
 
+	*other = 0;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *at;
 		size_t len;
@@ -167,23 +175,30 @@ static void count(char *text, const struct wanted *wanted, unsigned int n)
 
 		if (number_of(line) > refusals)
 			refusals = number_of(line);
-		if (strncmp(line, "session ", 8) || is(line, "kernel", "incoming"))
+		if (strncmp(line, "session ", 8))
 			continue;
 		files = files_of(line, wanted, n);
+		at = value_of(line, "name", &len);
+		if (at && !*other && is_others(line, files))
+			snprintf(other, sizeof(other), "%.*s", (int)len, at);
+		if (is(line, "kernel", "incoming"))
+			continue;
 		at = value_of(line, "files", &len);
 		if (files && is(line, "state", "busy"))
 			*files = BUSY;
 		else if (files && at && is(line, "state", "outgoing"))
 			*files = atoi(at);
 	}
+	return *other ? other : NULL;
 }
 
-const char *holds_count(const char *const *names, int *files, unsigned int n)
+const char *holds_count(const char *const *names, int *files, unsigned int n, const char **other)
 {
 	static struct wanted wanted[MOST_VMS];
 	const char *why = NULL;
 	char *text;
 
+	*other = NULL;
 	for (unsigned int i = 0; i < n; i++) {
 		files[i] = 0;
 		wanted[i] = (struct wanted){ .name = names[i], .files = &files[i] };
@@ -195,7 +210,7 @@ const char *holds_count(const char *const *names, int *files, unsigned int n)
 	else if (strncmp(text, "format=1\n", 9))
 		why = VIEW " is of another format than this agent reads";
 	else
-		count(text, wanted, n);
+		*other = count(text, wanted, n);
 	free(text);
 	return why;
 }

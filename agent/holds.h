@@ -9,9 +9,10 @@
 /*
  * How many files does each of the @n sessions hold that this kernel would hand over? 0 of
  * one that is not there, BUSY (decide.h) of one in which a call is under way. Nothing is
- * waited for. Returns NULL, or why it cannot be known.
+ * waited for. @other: a session that is none of these, of either kernel, in which a call is under
+ * way, or NULL. Returns NULL, or why it cannot be known.
  */
-const char *holds_count(const char *const *names, int *files, unsigned int n);
+const char *holds_count(const char *const *names, int *files, unsigned int n, const char **other);
 
 /*
  * A call was refused by the kernel with the errno @err: what does it say of which object was

@@ -131,14 +131,14 @@ static void count(void)
 {
 	static int files[MOST_VMS];
 	static const char *names[MOST_VMS];
-	const char *why;
+	const char *why, *other;
 
 	for (unsigned int i = 0; i < d.vms; i++)
 		names[i] = vm[i].name;
-	why = holds_count(names, files, d.vms);
+	why = holds_count(names, files, d.vms, &other);
 	/* The pause until the next look begins behind this one, however long it took. */
 	d.now_us = now_us();
-	decide_counted(&d, files, why);
+	decide_counted(&d, files, other, why);
 }
 
 static void seal(void)

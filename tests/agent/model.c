@@ -54,7 +54,7 @@ static const struct {
 struct budget {
 	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish, busy;
 	uint8_t cmd_dies, leave, leave_silent, second, sync_fails, seal_fails, stays;
-	uint8_t kill, end, list_lost, keeper_dies;
+	uint8_t kill, end, list_lost, keeper_dies, other;
 	uint8_t silence;
 };
 
@@ -68,6 +68,7 @@ static const struct {
 	{ "commands", false, false, { .cmd_dies = 1, .leave = 1, .leave_silent = 1, .second = 1, .silence = 1, .stays = 1,
 			       .sync_fails = 1, .vm_fails = 1 } },
 	{ "busy", false, false, { .busy = 1, .vm_lies = 1, .vanish = 1, .leave_silent = 1, .silence = 1, .second = 1 } },
+	{ "others", false, false, { .other = 2, .busy = 1, .leave_silent = 1, .silence = 2 } },
 	{ "agent", false, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
 			    .leave_silent = 1 } },
 	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
@@ -99,6 +100,7 @@ struct world {
 	struct vm_truth truth[VMS];
 	struct session session[VMS];
 	bool own, record;		/* the agent's own session, and what is in it */
+	bool other_busy;		/* a call is under way in a session that is no VM's */
 	bool up;
 	bool kept;
 	bool list_lost;
@@ -373,9 +375,15 @@ static void jump(struct world *w)
 	for (unsigned int i = 0; i < TIMES; i++)
 		if ((!times[i].orderly || w->orderly) != (w->over >> i & 1))
 			broken("a jump, and the record does not have when each step was");
-	for (int i = 0; i < VMS; i++)
+	/* It would wait for these. */
+	if (w->other_busy)
+		broken("a jump, and a call is under way in a session that is no VM's");
+	for (int i = 0; i < VMS; i++) {
+		if (w->session[i].busy)
+			broken("a jump, and a call is under way in a session");
 		if (!is_safe(w, i, true))
 			broken("a VM is lost");
+	}
 }
 
 /* As agent/update.c: nothing else comes in between. */
@@ -397,7 +405,7 @@ static void follow(struct world *w)
 				busy |= w->session[k].busy && w->vm[i].state != VM_LEFT;
 				waits &= w->session[k].busy || files[i] || w->vm[i].state == VM_LEFT;
 			}
-			decide_counted(&w->d, files, NULL);
+			decide_counted(&w->d, files, w->other_busy ? "other" : NULL, NULL);
 			if (waits && busy && w->d.step != STEP_COUNT)
 				broken("a session is busy for a moment, and the count does not wait");
 		} else if (w->seals) {
@@ -547,13 +555,13 @@ static void start(struct world *w)
 enum kind {
 	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, GETS_BUSY, IS_FREE, VANISH, CMD_BEGINS, CMD_LEAVES,
 	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, LOOK, TIME, SYNCED, SYNC_FAILS,
-	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KEEPER_DIES, KINDS,
+	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KEEPER_DIES, OTHER_BUSY, OTHER_FREE, KINDS,
 };
 
 static const char *const kind_name[KINDS] = {
 	"obeys", "fails", "lies", "dies", "lets-go", "notices", "gets-busy", "is-free", "vanish", "begin", "leave",
 	"go", "go-silent", "cmd-dies", "attach", "abort", "look", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
-	"start", "list-lost", "keeper-dies",
+	"start", "list-lost", "keeper-dies", "other-busy", "other-free",
 };
 
 /* It is to preserve, and can make a session, and put nothing into it. */
@@ -572,12 +580,24 @@ static bool finds(const struct world *w)
 		int k = index_of(&w->vm[i]);
 		bool busy = k >= 0 && w->session[k].busy;
 
-		if (w->d.step == STEP_COUNT && busy)
+		if (w->d.step == STEP_COUNT && (busy || w->other_busy))
 			return false;
 		if (w->d.step != STEP_COUNT && w->vm[i].state == VM_ASKED && w->vm[i].said && !busy)
 			return true;
 	}
 	return w->d.step == STEP_COUNT;
+}
+
+/* Does the count wait for a VM? */
+static bool is_busy(const struct world *w)
+{
+	for (unsigned int i = 0; i < w->d.vms; i++) {
+		int k = index_of(&w->vm[i]);
+
+		if (k >= 0 && w->session[k].busy && w->vm[i].state != VM_LEFT)
+			return true;
+	}
+	return false;
 }
 
 /* Time passes. */
@@ -704,7 +724,7 @@ static bool happen(struct world *w, enum kind kind, int i)
 			return false;
 		/* The loop came too late to look, or each look has found that a session is busy. */
 		if (w->d.look_us)
-			due = w->d.step == STEP_COUNT ? w->d.count_us : w->d.phase.deadline_us;
+			due = w->d.step == STEP_COUNT ? (is_busy(w) ? w->d.count_us : w->d.others_us) : w->d.phase.deadline_us;
 		/* With no silence left, everybody answers before it is too late. */
 		if (!w->b.silence && w->d.step != STEP_UNDO)
 			return false;
@@ -768,6 +788,16 @@ static bool happen(struct world *w, enum kind kind, int i)
 		if (!w->up || !w->still || !TAKE(keeper_dies))
 			return false;
 		w->still = false;
+		break;
+	case OTHER_BUSY:
+		if (w->other_busy || !TAKE(other))
+			return false;
+		w->other_busy = true;
+		break;
+	case OTHER_FREE:
+		if (!w->other_busy)
+			return false;
+		w->other_busy = false;
 		break;
 	default:
 		return false;
