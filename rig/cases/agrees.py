@@ -42,7 +42,7 @@ def comes(machine, what, condition, since):
 
 
 def has_agent(machine):
-    # It answers that there is nothing to abort, or nobody does: both end with 3.
+    # It answers that there is nothing to abort, or nobody does.
     since = len(machine.events)
     machine.send(f"remote /usr/bin/continuo {AGENT} abort")
     machine.wait("ran", since=since)

@@ -140,7 +140,7 @@ def aborted(machine, begin, iommu):
     if status or data["outcome"] != "undone":
         raise Failed(f"abort of an update whose command was killed ends with {status} and {data}")
     update.tell("second", "go")
-    update.must_end("second", 3)
+    update.must_end("second", 4)
     # Who has loaded the next kernel cannot unload it any more: it is in place as after "load".
     status, data = continuo(machine, "--unload load")
     if status or data["outcome"] != "unloaded":
