@@ -70,7 +70,7 @@ def expected(jump):
     by_systemd = jump == "systemd"
     held = {"fds": 1, "names": "vm"}
     out = [
-        ("sandbox", {"no_new_privs": 1, "seccomp": 2, "network": 1}),
+        ("sandbox", {"no_new_privs": 1, "seccomp": 2, "network": 1, "view": 0, "other_device": errno.EPERM}),
         ("again", {"taken": 0}),
         ("many", {"made": MOST_SESSIONS - OWN, "errno": errno.ENOSPC, "stored": MOST_SESSIONS}),
         ("many_gone", {"gone": MOST_SESSIONS - OWN, "stored": OWN}),

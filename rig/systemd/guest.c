@@ -519,6 +519,25 @@ static int make_session(struct continuo *ctx, const char *name)
 	return session;
 }
 
+/* What open(2) says of a device in the cgroup of the agent: 0 or an errno. */
+static int opened_by_agent(const char *path, int flags)
+{
+	int status, fd;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork: %m");
+	if (!pid) {
+		fd = open("/sys/fs/cgroup/system.slice/continuo-agent.service/cgroup.procs", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			_exit(255);
+		_exit(open(path, flags | O_CLOEXEC) < 0 ? errno : 0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		die("the process in the agent's cgroup has not ended by itself");
+	return WEXITSTATUS(status);
+}
+
 /* Is the agent in the sandbox that its unit asks for? */
 static void sandbox(void)
 {
@@ -537,7 +556,8 @@ static void sandbox(void)
 	snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
 	if (readlink("/proc/1/ns/net", own, sizeof(own) - 1) < 0 || readlink(path, its, sizeof(its) - 1) < 0)
 		die("%s: %m", path);
-	emit("sandbox", ",\"no_new_privs\":%ld,\"seccomp\":%ld,\"network\":%d", nnp, seccomp, !!strcmp(own, its));
+	emit("sandbox", ",\"no_new_privs\":%ld,\"seccomp\":%ld,\"network\":%d,\"view\":%d,\"other_device\":%d", nnp, seccomp,
+	     !!strcmp(own, its), opened_by_agent("/dev/liveupdate-view", O_RDONLY), opened_by_agent("/dev/kmsg", O_WRONLY));
 }
 
 /* As many as the agent takes, at once: does systemd get each of them? */
