@@ -7,12 +7,14 @@
 #include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/limits.h>
 #include <linux/liveupdate_check.h>
+#include <linux/mm.h>
 
 /* tests/handover has these layouts written down once more. */
 static_assert(sizeof(struct hugetlb_memfd_run) == 8);
 static_assert(offsetof(struct hugetlb_memfd_list, nr) == 8);
 static_assert(offsetof(struct hugetlb_memfd_list, run) == 16);
-static_assert(sizeof(struct hugetlb_memfd_list) == PAGE_SIZE);
+static_assert(sizeof(struct hugetlb_memfd_list) == 4096);
+static_assert(sizeof(struct hugetlb_memfd_list) <= PAGE_SIZE);
 static_assert(offsetof(struct hugetlb_memfd_ser, size) == 8);
 static_assert(offsetof(struct hugetlb_memfd_ser, seals) == 16);
 static_assert(offsetof(struct hugetlb_memfd_ser, order) == 20);

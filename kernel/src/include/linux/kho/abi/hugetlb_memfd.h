@@ -3,7 +3,6 @@
 #ifndef _LINUX_KHO_ABI_HUGETLB_MEMFD_H
 #define _LINUX_KHO_ABI_HUGETLB_MEMFD_H
 
-#include <linux/kho/abi/kexec_handover.h>
 #include <linux/types.h>
 
 /**
@@ -33,12 +32,12 @@ struct hugetlb_memfd_run {
 /* Most folios of a run */
 #define HUGETLB_MEMFD_RUN_MAX		((1U << 24) - 1)
 
-#define HUGETLB_MEMFD_RUNS	\
-	((PAGE_SIZE - 2 * sizeof(u64)) / sizeof(struct hugetlb_memfd_run))
+/* So that a list is of 4 KiB, whatever the size of a page is */
+#define HUGETLB_MEMFD_RUNS		510
 
 /**
- * struct hugetlb_memfd_list - A page of runs
- * @next: Physical address of the next page, or 0. All but the last are full.
+ * struct hugetlb_memfd_list - Runs, in a page of their own
+ * @next: Physical address of the next list, or 0. All but the last are full.
  * @nr:   Number of entries of @run that are used, at least one.
  * @run:  The runs, in the order of the file.
  */
@@ -54,7 +53,7 @@ struct hugetlb_memfd_list {
  * @size:  Its size in bytes, a multiple of that of a folio.
  * @seals: Its seals, F_SEAL_*.
  * @order: Each folio has 2^@order pages.
- * @list:  Physical address of the first page of runs, which together are @size;
+ * @list:  Physical address of the first list of runs, which together are @size;
  *         0 if the file is empty.
  */
 struct hugetlb_memfd_ser {
