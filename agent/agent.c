@@ -686,8 +686,9 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if (continuo_new(&agent.ctx))
-		return trouble("out of memory");
+	ret = continuo_new(&agent.ctx);
+	if (ret)
+		return trouble("nothing to speak with the kernel by: %s", strerror(-ret));
 	ret = continuo_hold(agent.ctx);
 	if (ret)
 		return trouble("%s", continuo_why(agent.ctx));

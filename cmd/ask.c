@@ -19,8 +19,9 @@ struct continuo *ask_begin(const struct options *opt, bool must)
 		trouble("--root is for commands that only look; this one acts on this machine");
 		return NULL;
 	}
-	if (continuo_new(&ctx)) {
-		trouble("out of memory");
+	ret = continuo_new(&ctx);
+	if (ret) {
+		trouble("nothing to speak with the agent by: %s", strerror(-ret));
 		return NULL;
 	}
 	ret = continuo_agent(ctx, opt->given[OPT_AGENT]);

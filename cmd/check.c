@@ -630,9 +630,9 @@ static void check_agent(struct check *c)
 
 	if (*c->opt->root)
 		say(c, "agent", UNKNOWN, "this is a copy of another machine", "run this on the machine");
-	else if (continuo_new(&ctx) || continuo_deadline(ctx, AGENT_MS))
-		abort();
-	else if ((ret = continuo_agent(ctx, c->opt->given[OPT_AGENT])) == -EACCES)
+	else if ((ret = continuo_new(&ctx)))
+		say(c, "agent", UNKNOWN, strerror(-ret), "run this again");
+	else if ((ret = continuo_deadline(ctx, AGENT_MS) ?: continuo_agent(ctx, c->opt->given[OPT_AGENT])) == -EACCES)
 		say(c, "agent", UNKNOWN, continuo_why(ctx), "run this as root, or in the group that may ask the agent");
 	else if (ret)
 		say(c, "agent", NO, continuo_why(ctx),

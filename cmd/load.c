@@ -58,10 +58,11 @@ static int check_no_update(const struct options *opt, struct steps *steps)
 
 	if (*opt->root)
 		return EXIT_FINE;
+	ret = continuo_new(&ctx);
+	if (ret)
+		return trouble("the agent cannot be asked whether an update is running: %s", strerror(-ret));
 	steps_begin(steps, "agent", "is an update running?");
-	if (continuo_new(&ctx) || continuo_deadline(ctx, AGENT_MS))
-		abort();
-	ret = continuo_agent(ctx, opt->given[OPT_AGENT]) ?: continuo_update_running(ctx);
+	ret = continuo_deadline(ctx, AGENT_MS) ?: continuo_agent(ctx, opt->given[OPT_AGENT]) ?: continuo_update_running(ctx);
 	steps_end(steps);
 	if (ret == -EOPNOTSUPP)
 		fprintf(stderr, "continuo: the agent is older than this program, and does not say whether an update is running\n");

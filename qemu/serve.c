@@ -41,12 +41,13 @@ static void hear_signals(sigset_t *during)
 
 int serve_connect(struct vm *vm)
 {
-	int ret;
+	struct continuo *ctx;
+	int ret = continuo_new(&ctx);
 
+	if (ret)
+		return fail("nothing to speak with the agent by: %s", strerror(-ret));
 	continuo_free(vm->ctx);
-	vm->ctx = NULL;
-	if (continuo_new(&vm->ctx))
-		abort();
+	vm->ctx = ctx;
 	continuo_deadline(vm->ctx, vm->patience_us / 1000);
 	ret = continuo_agent(vm->ctx, vm->agent);
 	return ret ? fail("%s", continuo_why(vm->ctx)) : 0;

@@ -283,10 +283,13 @@ static int wire(struct taking *t)
 /* Root names the sessions of all; then there is nothing for which the VM's user is not enough. */
 static int connect_agent(struct vm *vm)
 {
+	struct continuo *ctx;
+	int ret = continuo_new(&ctx);
+
+	if (ret)
+		return fail("nothing to speak with the agent by: %s", strerror(-ret));
 	continuo_free(vm->ctx);
-	vm->ctx = NULL;
-	if (continuo_new(&vm->ctx))
-		abort();
+	vm->ctx = ctx;
 	continuo_deadline(vm->ctx, vm->patience_us / 1000);
 	return library(vm, continuo_agent(vm->ctx, vm->agent));
 }
