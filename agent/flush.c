@@ -15,10 +15,8 @@
 
 #define MOST_PATH	256
 
-#ifndef MOUNTS
 #define MOUNTS		"/proc/self/mounts"
 #define MOUNTINFO	"/proc/self/mountinfo"
-#endif
 
 static char left[FLUSH_MOST_LEFT][MOST_PATH];
 static unsigned int nr_left;

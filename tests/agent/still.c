@@ -2,10 +2,13 @@
 /*
  * still NOTES MS PATH...: has these file systems, and no others, stand still (agent/still.c);
  * still NOTES: as an agent that is started;
- * still --flush NOTES MS: those of the files MOUNTS and MOUNTINFO, as an update has it (agent/flush.c).
+ * still --flush NOTES MS: those of the files MOUNTS and MOUNTINFO, in place of the system's, as an update
+ * has it (agent/flush.c).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,8 +16,8 @@
 
 #undef STILL_FILE
 #define STILL_FILE	notes
-#define MOUNTS		getenv("MOUNTS")
-#define MOUNTINFO	getenv("MOUNTINFO")
+#define setmntent(path, how) setmntent(getenv("MOUNTS"), how)
+#define fopen(path, how) fopen(getenv("MOUNTINFO"), how)
 #define sync		no_sync
 
 static const char *notes;
