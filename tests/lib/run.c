@@ -891,12 +891,24 @@ static void tick(int sig)
 	expect(ms_now() - from < TICKS * TICK_MS, "%s: signals made it longer", what); \
 } while (0)
 
+/* A socket for one client, who is there, so that nobody else gets in: returns that one's end. */
+static int accepts_nobody(const struct sockaddr_un *addr, int *listener)
+{
+	int first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	*listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (bind(*listener, (struct sockaddr *)addr, sizeof(*addr)) || listen(*listener, 0) ||
+	    connect(first, (struct sockaddr *)addr, sizeof(*addr)))
+		exit(2);
+	return first;
+}
+
 static void signals(void)
 {
 	struct sigaction action = { .sa_handler = tick }, before;
 	char folder[] = "/tmp/continuo-XXXXXX";
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	int listener;
 	struct continuo_order order = {};
 	int agent, first, ret = 0;
 	struct continuo *ctx;
@@ -923,10 +935,7 @@ static void signals(void)
 	if (!mkdtemp(folder) || continuo_new(&ctx))
 		exit(2);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/agent", folder);
-	first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 0) ||
-	    connect(first, (struct sockaddr *)&addr, sizeof(addr)))
-		exit(2);
+	first = accepts_nobody(&addr, &listener);
 	continuo_deadline(ctx, DEADLINE_MS);
 	CALL_LATE_IN_SPITE(ctx, "connect", continuo_agent(ctx, addr.sun_path));
 	continuo_free(ctx);
@@ -1043,11 +1052,7 @@ static void cancels(void)
 	if (!mkdtemp(folder))
 		exit(2);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/agent", folder);
-	listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	first = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 0) ||
-	    connect(first, (struct sockaddr *)&addr, sizeof(addr)))
-		exit(2);
+	first = accepts_nobody(&addr, &listener);
 	continuo_deadline(ctx, 0);
 	CALL_CANCELLED(ctx, "connect to a socket", continuo_agent(ctx, addr.sun_path));
 	continuo_free(ctx);
