@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 	name = argv[1];
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (continuo_new(&ctx))
-		die("out of memory");
+		die("there is no memory, or no descriptor, for the library");
 	must(continuo_agent(ctx, socket_path), "connect to the agent");
 	if (argc == 3)
 		start(argv[2]);
