@@ -199,6 +199,23 @@ void find_devices(struct rig *r)
 		     "find the audio device (intel-hda)");
 }
 
+/* rig.hugetlb=N: of huge pages of 2^N bytes. */
+static int make_memory(void)
+{
+	unsigned long size = opt_num("memory", MEM_SIZE), shift = opt_num("hugetlb", 0);
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd;
+
+	if (shift) {
+		flags |= MFD_HUGETLB | shift << MFD_HUGE_SHIFT;
+		size = (size + (1ul << shift) - 1) & -(1ul << shift);
+	}
+	fd = memfd_create("rig-dma", flags);
+	if (fd < 0 || ftruncate(fd, size))
+		die("make the memfd for DMA: %s", strerror(errno));
+	return fd;
+}
+
 void rig_start(struct rig *r)
 {
 	uint8_t mac[6] = {};
@@ -209,9 +226,7 @@ void rig_start(struct rig *r)
 	if (opt_num("huge", 0))
 		write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
 			   "force");
-	r->memfd = memfd_create("rig-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (r->memfd < 0 || ftruncate(r->memfd, opt_num("memory", MEM_SIZE)))
-		die("make the memfd for DMA: %s", strerror(errno));
+	r->memfd = make_memory();
 	rig_mark_end(r, true);
 	/* What is mapped for DMA must not change its size any more. */
 	if (fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))

@@ -20,6 +20,7 @@
 
 #include <linux/types.h>
 
+struct hugetlb_memfd_ser;
 struct iommu_device_ser;
 struct iommu_domain_ser;
 struct iommu_device_ser_v1;
@@ -171,5 +172,9 @@ const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
 /* mm/memfd_liveupdate_check.c */
 const char *memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 			    const struct memfd_luo_ser **serp);
+
+/* mm/hugetlb_liveupdate_check.c */
+const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
+				    const struct hugetlb_memfd_ser **serp);
 
 #endif /* _LINUX_LIVEUPDATE_CHECK_H */

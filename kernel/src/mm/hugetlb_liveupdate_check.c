@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/* See include/linux/liveupdate_check.h for what may and may not be done here. */
+
+#include <linux/build_bug.h>
+#include <linux/kho/abi/hugetlb_memfd.h>
+#include <linux/limits.h>
+#include <linux/liveupdate_check.h>
+#include <linux/mm.h>
+
+/* tests/handover has these layouts written down once more. */
+static_assert(sizeof(struct hugetlb_memfd_run) == 8);
+static_assert(offsetof(struct hugetlb_memfd_list, nr) == 8);
+static_assert(offsetof(struct hugetlb_memfd_list, run) == 16);
+static_assert(sizeof(struct hugetlb_memfd_list) == 4096);
+static_assert(sizeof(struct hugetlb_memfd_list) <= PAGE_SIZE);
+static_assert(offsetof(struct hugetlb_memfd_ser, size) == 8);
+static_assert(offsetof(struct hugetlb_memfd_ser, seals) == 16);
+static_assert(offsetof(struct hugetlb_memfd_ser, order) == 20);
+static_assert(offsetof(struct hugetlb_memfd_ser, list) == 24);
+static_assert(sizeof(struct hugetlb_memfd_ser) == 32);
+
+/* Gigantic pages are of 16 GiB at most, wherever there are any. */
+#define MAX_ORDER_OF_FOLIO	22
+
+static const char *check_run(struct liveupdate_mem *mem, unsigned int order,
+			     const struct hugetlb_memfd_run *run, u64 *left)
+{
+	u64 pa = (u64)run->first << (PAGE_SHIFT + order);
+	u32 i;
+
+	if (!run->nr)
+		return "a run of its folios is empty";
+	if (run->nr > *left)
+		return "it has more folios than it is large";
+	for (i = 0; i < run->nr; i++, pa += PAGE_SIZE << order) {
+		if (!mem->get(mem, pa, order))
+			return "a folio of it was not preserved";
+		if (!mem->claim(mem, pa))
+			return "a folio of it is used for something else, too";
+	}
+	*left -= run->nr;
+	return NULL;
+}
+
+static const char *check_list(struct liveupdate_mem *mem, unsigned int order,
+			      u64 pa, u64 left)
+{
+	const struct hugetlb_memfd_list *list;
+	const char *why;
+	u64 i;
+
+	for (; pa; pa = list->next) {
+		list = mem->get(mem, pa, 0);
+		if (!list)
+			return "a page of its runs was not preserved";
+		/* Also ends a list that goes round. */
+		if (!mem->claim(mem, pa))
+			return "a page of its runs is used for something else, too";
+		if (!list->nr || list->nr > HUGETLB_MEMFD_RUNS)
+			return "a page of its runs has an impossible number of them";
+		if (list->next && list->nr < HUGETLB_MEMFD_RUNS)
+			return "a page in the middle of its runs is not full";
+		for (i = 0; i < list->nr; i++) {
+			why = check_run(mem, order, &list->run[i], &left);
+			if (why)
+				return why;
+		}
+	}
+	return left ? "it has fewer folios than it is large" : NULL;
+}
+
+/**
+ * hugetlb_memfd_ser_check() - Check the handover of a memfd of huge pages
+ * @mem: How to get at memory.
+ * @pa: Physical address of the handover.
+ * @serp: On success, the handover.
+ *
+ * Its seals are no matter of this check, and whether this kernel has pages of
+ * that order is not, either: whoever makes the file asks for both.
+ *
+ * Return: NULL, or the rule that it breaks.
+ */
+const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
+				    const struct hugetlb_memfd_ser **serp)
+{
+	const struct hugetlb_memfd_ser *ser = mem->get(mem, pa, 0);
+	const char *why;
+
+	if (!ser)
+		return "it was not preserved";
+	if (!ser->order || ser->order > MAX_ORDER_OF_FOLIO)
+		return "its order is impossible";
+	if (ser->pos > S64_MAX)
+		return "its position is impossible";
+	if (ser->size > S64_MAX || ser->size & ((PAGE_SIZE << ser->order) - 1))
+		return "its size is impossible";
+	why = check_list(mem, ser->order, ser->list,
+			 ser->size >> (PAGE_SHIFT + ser->order));
+	if (why)
+		return why;
+	if (!mem->claim(mem, pa))
+		return "it is used for something else, too";
+	*serp = ser;
+	return NULL;
+}
