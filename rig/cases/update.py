@@ -27,7 +27,7 @@ BLOCK_THEN_SET = "liveupdate.break=gap"
 @guarded
 def update(machine, begin, iommu, nic=True, sound=True, updates=1, replaces=REPLACES_AFTER_UPDATE, show=False, **options):
     if updates > 1:
-        options["append"] = f"rig.updates={updates}"
+        options["append"] = f"rig.updates={updates} {options.get('append', '')}".strip()
     run = begin(iommu=iommu, nic=nic, sound=sound, **options)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
@@ -299,6 +299,9 @@ def _cases():
                bind(steady, iommu="vtd-scalable", behind="switch"))
     yield Case("three-updates", "three live updates in a row",
                bind(update, iommu="vtd-scalable", updates=3))
+    for name, mode, updates in (("hugetlb", "scalable", 1), ("hugetlb-legacy", "legacy", 1), ("hugetlb-three-updates", "scalable", 3)):
+        yield Case(name, "the DMA memory is of huge pages of 2 MiB, from a pool",
+                   bind(update, iommu=f"vtd-{mode}", updates=updates, append="hugepages=16 rig.hugetlb=21"))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",

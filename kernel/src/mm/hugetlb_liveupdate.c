@@ -55,6 +55,7 @@
 #include <uapi/linux/memfd.h>
 
 #include "hugetlb_internal.h"
+#include "hugetlb_liveupdate_internal.h"
 
 #define SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
 		 F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
@@ -188,9 +189,14 @@ static int preserve_folio(struct file *file, loff_t at, struct writer *writer)
 	err = kho_preserve_folio(folio);
 	if (err)
 		goto unpin;
+	err = hugetlb_liveupdate_count(folio, true);
+	if (err)
+		goto unpreserve;
 	err = add_folio(writer, folio);
 	if (!err)
 		return 0;
+	hugetlb_liveupdate_count(folio, false);
+unpreserve:
 	kho_unpreserve_folio(folio);
 unpin:
 	unpin_folio(folio);
@@ -205,6 +211,7 @@ static void unpreserve_all(struct hugetlb_memfd_ser *ser)
 
 	runs_begin(&runs, ser);
 	while (runs_next(&runs, &pfn)) {
+		hugetlb_liveupdate_count(pfn_folio(pfn), false);
 		kho_unpreserve_folio(pfn_folio(pfn));
 		unpin_folio(pfn_folio(pfn));
 		cond_resched();
@@ -373,8 +380,7 @@ static struct folio *come_back(struct hstate *h, unsigned long pfn)
 	nid = folio_nid(folio);
 	init_new_hugetlb_folio(folio);
 	spin_lock_irq(&hugetlb_lock);
-	h->nr_huge_pages++;
-	h->nr_huge_pages_node[nid]++;
+	hugetlb_liveupdate_arrived(h, nid);
 	list_add(&folio->lru, &h->hugepage_activelist);
 	spin_unlock_irq(&hugetlb_lock);
 	return folio;
@@ -719,6 +725,11 @@ static int __init hugetlb_memfd_init(void)
 {
 	int err = liveupdate_register_file_handler(&hugetlb_memfd_handler);
 
+	if (!err) {
+		err = hugetlb_liveupdate_register(&hugetlb_memfd_handler);
+		if (err)
+			liveupdate_unregister_file_handler(&hugetlb_memfd_handler);
+	}
 	if (err && err != -EOPNOTSUPP)
 		pr_err("memfds of huge pages cannot be preserved: %pe\n", ERR_PTR(err));
 	return err == -EOPNOTSUPP ? 0 : err;

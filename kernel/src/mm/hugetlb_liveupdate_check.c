@@ -4,6 +4,7 @@
 /* See include/linux/liveupdate_check.h for what may and may not be done here. */
 
 #include <linux/build_bug.h>
+#include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/limits.h>
 #include <linux/liveupdate_check.h>
@@ -20,6 +21,9 @@ static_assert(offsetof(struct hugetlb_memfd_ser, seals) == 16);
 static_assert(offsetof(struct hugetlb_memfd_ser, order) == 20);
 static_assert(offsetof(struct hugetlb_memfd_ser, list) == 24);
 static_assert(sizeof(struct hugetlb_memfd_ser) == 32);
+static_assert(sizeof(struct hugetlb_pool_ser) == 16);
+static_assert(offsetof(struct hugetlb_ser, pool) == 8);
+static_assert(sizeof(struct hugetlb_ser) <= 4096);
 
 /* Gigantic pages are of 16 GiB at most, wherever there are any. */
 #define MAX_ORDER_OF_FOLIO	22
@@ -102,6 +106,47 @@ const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 		return why;
 	if (!mem->claim(mem, pa))
 		return "it is used for something else, too";
+	*serp = ser;
+	return NULL;
+}
+
+/**
+ * hugetlb_ser_check() - Check the handover of the pools of huge pages
+ * @mem: How to get at memory.
+ * @pa: Physical address of the handover.
+ * @nodes: Node ids are below this.
+ * @serp: On success, the handover.
+ *
+ * That there is so much memory is no matter of this check: what is counted and
+ * does not come back is counted no more in the end.
+ *
+ * Return: NULL, or the rule that it breaks.
+ */
+const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
+			      const struct hugetlb_ser **serp)
+{
+	const struct hugetlb_ser *ser = mem->get(mem, pa, 0);
+	const struct hugetlb_pool_ser *pool;
+	u32 i, j;
+
+	if (!ser)
+		return "it was not preserved";
+	if (ser->reserved)
+		return "a reserved field is set";
+	if (ser->nr_pools > HUGETLB_SER_POOLS)
+		return "there are more pools than there can be";
+	for (i = 0; i < ser->nr_pools; i++) {
+		pool = &ser->pool[i];
+		if (!pool->order || pool->order > MAX_ORDER_OF_FOLIO)
+			return "the order of a pool is impossible";
+		if (pool->nid >= nodes)
+			return "a pool is on a node that cannot be";
+		if (pool->nr > S32_MAX)
+			return "a pool is impossibly large";
+		for (j = 0; j < i; j++)
+			if (ser->pool[j].order == pool->order && ser->pool[j].nid == pool->nid)
+				return "two pools are the same";
+	}
 	*serp = ser;
 	return NULL;
 }

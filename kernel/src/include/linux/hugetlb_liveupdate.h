@@ -12,6 +12,7 @@ struct inode;
 #ifdef CONFIG_LIVEUPDATE_HUGETLB
 struct folio *hugetlb_liveupdate_take(struct hstate *h);
 bool hugetlb_liveupdate_frozen(struct inode *inode);
+void hugetlb_liveupdate_await(struct hstate *h);
 #else
 static inline struct folio *hugetlb_liveupdate_take(struct hstate *h)
 {
@@ -21,6 +22,10 @@ static inline struct folio *hugetlb_liveupdate_take(struct hstate *h)
 static inline bool hugetlb_liveupdate_frozen(struct inode *inode)
 {
 	return false;
+}
+
+static inline void hugetlb_liveupdate_await(struct hstate *h)
+{
 }
 #endif
 

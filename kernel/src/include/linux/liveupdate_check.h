@@ -21,6 +21,7 @@
 #include <linux/types.h>
 
 struct hugetlb_memfd_ser;
+struct hugetlb_ser;
 struct iommu_device_ser;
 struct iommu_domain_ser;
 struct iommu_device_ser_v1;
@@ -176,5 +177,7 @@ const char *memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 /* mm/hugetlb_liveupdate_check.c */
 const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 				    const struct hugetlb_memfd_ser **serp);
+const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
+			      const struct hugetlb_ser **serp);
 
 #endif /* _LINUX_LIVEUPDATE_CHECK_H */

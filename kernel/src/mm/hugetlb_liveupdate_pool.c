@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: Pools of huge pages over a live update
+ *
+ * hugepages= on the next kernel's command line means all huge pages of the pool,
+ * with those that come over. They are counted before the pool is filled, as pages
+ * that are in use: how many there are is handed over for each size and node. If
+ * more come than the command line says, they are surplus, and are freed to the
+ * host when their files go.
+ *
+ * A page that comes back is one of those that were counted. When the last file is
+ * finished, what was counted and has not come (its file was refused, or cannot be
+ * used) is counted no more: nobody knows where it is until the next reboot.
+ *
+ * Gigantic pages are taken for the pool before anything of the handover can be
+ * read. Of those hugepages= means the ones that are taken besides.
+ */
+
+#define pr_fmt(fmt) "liveupdate: " fmt
+
+#include <linux/err.h>
+#include <linux/hugetlb.h>
+#include <linux/hugetlb_liveupdate.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/hugetlb.h>
+#include <linux/liveupdate.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_kho_mem.h>
+#include <linux/liveupdate_show.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/spinlock.h>
+
+#include "hugetlb_liveupdate_internal.h"
+
+/* Pages that were counted, and have not come back; protected by hugetlb_lock. */
+static unsigned long awaited[HUGE_MAX_HSTATE][MAX_NUMNODES];
+
+/* What is handed over; protected by the lock. */
+static struct hugetlb_ser *outgoing;
+static DEFINE_MUTEX(outgoing_lock);
+
+static struct hugetlb_pool_ser *find_pool(u32 order, u32 nid)
+{
+	struct hugetlb_pool_ser *pool;
+	unsigned int i;
+
+	lockdep_assert_held(&outgoing_lock);
+	for (i = 0; i < outgoing->nr_pools; i++) {
+		pool = &outgoing->pool[i];
+		if (pool->order == order && pool->nid == nid)
+			return pool;
+	}
+	if (outgoing->nr_pools == HUGETLB_SER_POOLS)
+		return NULL;
+	pool = &outgoing->pool[outgoing->nr_pools++];
+	pool->order = order;
+	pool->nid = nid;
+	return pool;
+}
+
+/**
+ * hugetlb_liveupdate_count() - A huge page is preserved, or is so no more
+ * @folio: The page.
+ * @preserved: Which of the two.
+ *
+ * Return: 0; -ENOSPC if there are more sizes and nodes than can be handed over,
+ * which can be so only with @preserved.
+ */
+int hugetlb_liveupdate_count(struct folio *folio, bool preserved)
+{
+	struct hugetlb_pool_ser *pool;
+
+	guard(mutex)(&outgoing_lock);
+	pool = find_pool(folio_order(folio), folio_nid(folio));
+	if (!pool)
+		return -ENOSPC;
+	pool->nr += preserved ? 1 : -1;
+	return 0;
+}
+
+static int pools_preserve(struct liveupdate_flb_op_args *args)
+{
+	struct hugetlb_ser *ser = kho_alloc_preserve(sizeof(*ser));
+
+	if (IS_ERR(ser))
+		return PTR_ERR(ser);
+	guard(mutex)(&outgoing_lock);
+	outgoing = ser;
+	args->data = virt_to_phys(ser);
+	args->obj = ser;
+	return 0;
+}
+
+static void pools_unpreserve(struct liveupdate_flb_op_args *args)
+{
+	guard(mutex)(&outgoing_lock);
+	outgoing = NULL;
+	kho_unpreserve_free(args->obj);
+}
+
+/* Of one size and node; the order was not checked. */
+static void await(struct hstate *h, u32 nid, unsigned long nr)
+{
+	spin_lock_irq(&hugetlb_lock);
+	awaited[hstate_index(h)][nid] += nr;
+	h->nr_huge_pages += nr;
+	h->nr_huge_pages_node[nid] += nr;
+	/* Those of the pool are taken later, so there is nothing else yet. */
+	if (h->nr_huge_pages > h->max_huge_pages) {
+		nr = min(nr, h->nr_huge_pages - h->max_huge_pages);
+		h->surplus_huge_pages += nr;
+		h->surplus_huge_pages_node[nid] += nr;
+	}
+	spin_unlock_irq(&hugetlb_lock);
+}
+
+static int pools_retrieve(struct liveupdate_flb_op_args *args)
+{
+	const struct hugetlb_ser *ser;
+	struct liveupdate_kho_mem kho;
+	const char *why;
+
+	liveupdate_kho_mem_init(&kho);
+	why = hugetlb_ser_check(&kho.mem, args->data, MAX_NUMNODES, &ser);
+	liveupdate_kho_mem_destroy(&kho);
+	if (why) {
+		pr_err("handover of the pools of huge pages refused: %s\n", why);
+		liveupdate_refused("list", "hugetlb", why, "name=%s",
+				   HUGETLB_LIVEUPDATE_COMPATIBLE);
+		return -EINVAL;
+	}
+	args->obj = (void *)ser;
+	return 0;
+}
+
+static void pools_finish(struct liveupdate_flb_op_args *args)
+{
+	struct hstate *h;
+	int nid;
+
+	spin_lock_irq(&hugetlb_lock);
+	for_each_hstate(h) {
+		for_each_node(nid) {
+			unsigned long nr = awaited[hstate_index(h)][nid];
+			unsigned long surplus = min(nr, (unsigned long)h->surplus_huge_pages_node[nid]);
+
+			awaited[hstate_index(h)][nid] = 0;
+			h->nr_huge_pages -= nr;
+			h->nr_huge_pages_node[nid] -= nr;
+			h->surplus_huge_pages -= surplus;
+			h->surplus_huge_pages_node[nid] -= surplus;
+		}
+	}
+	spin_unlock_irq(&hugetlb_lock);
+	kho_restore_free(args->obj);
+}
+
+static const struct liveupdate_flb_ops pools_ops = {
+	.preserve = pools_preserve,
+	.unpreserve = pools_unpreserve,
+	.retrieve = pools_retrieve,
+	.finish = pools_finish,
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_flb pools_flb = {
+	.ops = &pools_ops,
+	.compatible = HUGETLB_LIVEUPDATE_COMPATIBLE,
+};
+
+/**
+ * hugetlb_liveupdate_register() - Hand the pools over with the files of a handler
+ * @fh: The handler.
+ *
+ * Return: 0, or the error of liveupdate_register_flb().
+ */
+int hugetlb_liveupdate_register(struct liveupdate_file_handler *fh)
+{
+	return liveupdate_register_flb(fh, &pools_flb);
+}
+
+/**
+ * hugetlb_liveupdate_await() - Count what comes over as part of a pool
+ * @h: The pool, which is not filled yet.
+ */
+void __init hugetlb_liveupdate_await(struct hstate *h)
+{
+	const struct hugetlb_ser *ser;
+	unsigned int i;
+	void *obj;
+
+	if (!is_kho_boot() || liveupdate_flb_get_incoming(&pools_flb, &obj))
+		return;
+	ser = obj;
+	for (i = 0; i < ser->nr_pools; i++)
+		if (ser->pool[i].order == huge_page_order(h))
+			await(h, ser->pool[i].nid, ser->pool[i].nr);
+	liveupdate_flb_put_incoming(&pools_flb);
+}
+
+/**
+ * hugetlb_liveupdate_arrived() - A huge page that came over is one of the pool's
+ * @h: The pool.
+ * @nid: The node that the page is on.
+ *
+ * Context: hugetlb_lock is held.
+ */
+void hugetlb_liveupdate_arrived(struct hstate *h, int nid)
+{
+	lockdep_assert_held(&hugetlb_lock);
+	if (awaited[hstate_index(h)][nid]) {
+		awaited[hstate_index(h)][nid]--;
+		return;
+	}
+	h->nr_huge_pages++;
+	h->nr_huge_pages_node[nid]++;
+}
