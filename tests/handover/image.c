@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/kho/abi/hugetlb.h>
+#include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommu_v1.h>
 #include <linux/kho/abi/iommufd.h>
@@ -31,7 +33,9 @@ const char *const page_names[P_NR] = {
 	[P_V1_IOMMUS] = "v1-iommus", [P_V1_DOMAINS] = "v1-domains",
 	[P_V1_DEVICES] = "v1-devices", [P_MEMFD_SER] = "memfd-ser",
 	[P_MEMFD_CHUNK] = "memfd-chunk", [P_MEMFD_LIST] = "memfd-list",
-	[P_FOLIO] = "folio",
+	[P_FOLIO] = "folio",	[P_HUGE_SER] = "huge-ser",
+	[P_HUGE_LIST] = "huge-list", [P_HUGE0] = "huge0",
+	[P_HUGE1] = "huge1",	[P_POOLS] = "pools",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -64,6 +68,8 @@ unsigned int image_order(enum page_name page)
 	case P_V1_DEVICES:
 		return get_order(IOMMU_SER_V1_ARRAY_SIZE);
 	case P_FOLIO:
+	case P_HUGE0:
+	case P_HUGE1:
 		return 2;
 	default:
 		return 0;
@@ -260,6 +266,28 @@ static void good_memfd(u8 **to)
 	};
 }
 
+static void good_hugetlb(u8 **to)
+{
+	struct hugetlb_memfd_ser *ser = (struct hugetlb_memfd_ser *)to[P_HUGE_SER];
+	struct hugetlb_memfd_list *list = (struct hugetlb_memfd_list *)to[P_HUGE_LIST];
+	struct hugetlb_ser *pools = (struct hugetlb_ser *)to[P_POOLS];
+
+	*ser = (struct hugetlb_memfd_ser) {
+		.pos = 0x123,
+		.size = 8 * PAGE_SIZE,
+		.order = 2,
+		.list = PAGE_PA(P_HUGE_LIST),
+	};
+	list->nr = 2;
+	for (unsigned int i = 0; i < 2; i++) {
+		list->run[i].first = PAGE_PA(P_HUGE0 + i) >> (PAGE_SHIFT + 2);
+		list->run[i].nr = 1;
+	}
+	pools->nr_pools = 2;
+	pools->pool[0] = (struct hugetlb_pool_ser){ .order = 9, .nr = 2 };
+	pools->pool[1] = (struct hugetlb_pool_ser){ .order = 9, .nid = 1 };
+}
+
 static void good_image(u8 **to, bool scalable)
 {
 	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
@@ -297,6 +325,7 @@ static void good_image(u8 **to, bool scalable)
 	vfio->bdf = DEV0_BDF;
 	memset(to[P_MEMFD], 0xa5, PAGE_SIZE);
 	good_memfd(to);
+	good_hugetlb(to);
 }
 
 void image_init(void)
@@ -586,7 +615,9 @@ void image_judge(char *out, size_t len)
 		  .first_did = 2, .end_did = 0x10000 },
 	};
 	const struct iommufd_ser *fd;
+	const struct hugetlb_memfd_ser *huge;
 	const struct memfd_luo_ser *memfd;
+	const struct hugetlb_ser *pools;
 	const struct vfio_pci_ser *vfio;
 	const struct pci_ser *pci;
 	u32 version;
@@ -607,4 +638,8 @@ void image_judge(char *out, size_t len)
 	for (unsigned int i = 0; i < P_NR; i++)
 		pages[i].claimed = false;
 	refuse("memfd", ~0u, memfd_ser_check(&memory, PAGE_PA(P_MEMFD_SER), &memfd));
+	for (unsigned int i = 0; i < P_NR; i++)
+		pages[i].claimed = false;
+	refuse("hugetlb memfd", ~0u, hugetlb_memfd_ser_check(&memory, PAGE_PA(P_HUGE_SER), &huge));
+	refuse("pools", ~0u, hugetlb_ser_check(&memory, PAGE_PA(P_POOLS), 2, &pools));
 }

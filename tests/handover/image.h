@@ -44,6 +44,11 @@ enum page_name {
 	P_MEMFD_CHUNK,	/* of the list of its folios */
 	P_MEMFD_LIST,	/* the only page of that list */
 	P_FOLIO,	/* preserved, four pages */
+	P_HUGE_SER,	/* struct hugetlb_memfd_ser; its two folios have four pages each */
+	P_HUGE_LIST,	/* the only one of its runs */
+	P_HUGE0,
+	P_HUGE1,
+	P_POOLS,	/* struct hugetlb_ser */
 	P_NR,
 };
 

@@ -13,12 +13,14 @@ static void byte(struct input *in, u8 value)
 
 void input_drop(struct input *in, enum page_name page)
 {
-	byte(in, page | INPUT_DROP);
+	byte(in, INPUT_DROP);
+	byte(in, page);
 }
 
 static void place(struct input *in, enum page_name page, u32 offset, u8 flags)
 {
-	byte(in, page | flags);
+	byte(in, flags);
+	byte(in, page);
 	byte(in, offset);
 	byte(in, offset >> 8);
 }
@@ -51,9 +53,9 @@ void input_apply(const u8 *bytes, size_t len)
 {
 	const u8 *end = bytes + len;
 
-	while (bytes < end) {
+	while (end - bytes >= 2) {
 		u8 head = *bytes++;
-		enum page_name page = head & 0x1f;
+		enum page_name page = *bytes++;
 		u64 value = 0;
 		u32 offset;
 

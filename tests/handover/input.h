@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Damage as bytes, which is what a fuzzer makes up. Each damage begins with a
- * byte that holds the number of a page and one of the flags below. Addresses
+ * byte of the flags below, and the number of a page. Addresses
  * come as the number of the page that they are of, so that a fuzzer need not
  * guess them.
  */

@@ -61,7 +61,7 @@ static const char *check_list(struct liveupdate_mem *mem, unsigned int order,
 			return "a page of its runs was not preserved";
 		/* Also ends a list that goes round. */
 		if (!mem->claim(mem, pa))
-			return "a page of its runs is used for something else, too";
+			return "a page of it is used for something else, too";
 		if (!list->nr || list->nr > HUGETLB_MEMFD_RUNS)
 			return "a page of its runs has an impossible number of them";
 		if (list->next && list->nr < HUGETLB_MEMFD_RUNS)
@@ -100,14 +100,13 @@ const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 		return "its position is impossible";
 	if (ser->size > S64_MAX || ser->size & ((PAGE_SIZE << ser->order) - 1))
 		return "its size is impossible";
+	if (!mem->claim(mem, pa))
+		return "a page of it is used for something else, too";
 	why = check_list(mem, ser->order, ser->list,
 			 ser->size >> (PAGE_SHIFT + ser->order));
-	if (why)
-		return why;
-	if (!mem->claim(mem, pa))
-		return "it is used for something else, too";
-	*serp = ser;
-	return NULL;
+	if (!why)
+		*serp = ser;
+	return why;
 }
 
 /**
@@ -141,7 +140,7 @@ const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
 			return "the order of a pool is impossible";
 		if (pool->nid >= nodes)
 			return "a pool is on a node that cannot be";
-		if (pool->nr > S32_MAX)
+		if (pool->nr > U32_MAX)
 			return "a pool is impossibly large";
 		for (j = 0; j < i; j++)
 			if (ser->pool[j].order == pool->order && ser->pool[j].nid == pool->nid)
