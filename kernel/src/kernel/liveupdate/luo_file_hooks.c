@@ -6,7 +6,7 @@
  * files that no handler is registered for, and what the view shows of a file.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/cleanup.h>
 #include <linux/export.h>

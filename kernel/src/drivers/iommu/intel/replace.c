@@ -91,7 +91,7 @@
  * addresses. iommu->lock is inside of them, as in dirty tracking.
  */
 
-#define pr_fmt(fmt)	"DMAR: " fmt
+#define pr_fmt(fmt)	"liveupdate: " fmt
 #define dev_fmt(fmt)	pr_fmt(fmt)
 
 #include <linux/atomic.h>
