@@ -42,6 +42,7 @@
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/lockdep.h>
 #include <linux/memcontrol.h>
@@ -56,6 +57,10 @@
 
 #include "hugetlb_internal.h"
 #include "hugetlb_liveupdate_internal.h"
+#include "hugetlb_liveupdate_rules.h"
+
+/* What a rule is said of: offset in the file, and physical address. */
+#define HUGE_PAGE "huge page at %#llx of a memfd, %#llx in memory"
 
 #define SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | \
 		 F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
@@ -156,15 +161,21 @@ static int add_folio(struct writer *writer, struct folio *folio)
 	return 0;
 }
 
-static const char *why_not(struct folio *folio)
+/* Can the folio at this offset of the file be handed over? */
+static int check_folio(struct folio *folio, loff_t at)
 {
-	if (folio_test_hugetlb_vmemmap_optimized(folio))
-		return "struct pages of a folio were freed (hugetlb_free_vmemmap)";
-	if (folio_test_hugetlb_cma(folio))
-		return "a folio is of a CMA area";
-	if (folio_test_hwpoison(folio))
-		return "a page of a folio is bad";
-	return NULL;
+	u64 pa = PFN_PHYS(folio_pfn(folio));
+	int err;
+
+	err = liveupdate_require(!folio_test_hugetlb_vmemmap_optimized(folio),
+				 &rule_hugetlb_vmemmap, HUGE_PAGE, at, pa);
+	if (!err)
+		err = liveupdate_require(!folio_test_hugetlb_cma(folio),
+					 &rule_hugetlb_cma, HUGE_PAGE, at, pa);
+	if (!err)
+		err = liveupdate_require(!folio_test_hwpoison(folio),
+					 &rule_hugetlb_bad, HUGE_PAGE, at, pa);
+	return err;
 }
 
 /* One that is not there yet is made; it is pinned. */
@@ -172,7 +183,6 @@ static int preserve_folio(struct file *file, loff_t at, struct writer *writer)
 {
 	unsigned long size = huge_page_size(hstate_file(file));
 	struct folio *folio;
-	const char *why;
 	pgoff_t offset;
 	long nr;
 	int err;
@@ -180,16 +190,15 @@ static int preserve_folio(struct file *file, loff_t at, struct writer *writer)
 	nr = memfd_pin_folios(file, at, at + size - 1, &folio, 1, &offset);
 	if (nr != 1)
 		return nr < 0 ? nr : -EIO;
-	why = why_not(folio);
-	if (why) {
-		pr_err("memfd of huge pages cannot be preserved: %s\n", why);
-		err = -EOPNOTSUPP;
+	err = check_folio(folio, at);
+	if (err)
 		goto unpin;
-	}
 	err = kho_preserve_folio(folio);
 	if (err)
 		goto unpin;
-	err = hugetlb_liveupdate_count(folio, true);
+	err = liveupdate_require(!hugetlb_liveupdate_count(folio, true),
+				 &rule_hugetlb_pools, HUGE_PAGE, at,
+				 PFN_PHYS(folio_pfn(folio)));
 	if (err)
 		goto unpreserve;
 	err = add_folio(writer, folio);
@@ -268,8 +277,10 @@ static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 	seals = memfd_get_seals(args->file);
 	if (seals < 0)
 		return seals;
-	if (seals & ~SEALS)
-		return -EOPNOTSUPP;
+	err = liveupdate_require(!(seals & ~SEALS), &rule_hugetlb_seals,
+				 "memfd of huge pages with the seals %#x", seals);
+	if (err)
+		return err;
 	writer.ser = kho_alloc_preserve(sizeof(*writer.ser));
 	if (IS_ERR(writer.ser))
 		return PTR_ERR(writer.ser);
@@ -386,7 +397,7 @@ static struct folio *come_back(struct hstate *h, unsigned long pfn)
 	return folio;
 }
 
-/* The last of our references, of one that nobody has ever taken: as if somebody had had it. */
+/* The last of our references, of one that nobody has ever taken: as if one had been its user. */
 static void to_pool(struct hstate *h, struct folio *folio)
 {
 	lruvec_stat_mod_folio(folio, NR_HUGETLB, pages_per_huge_page(h));

@@ -39,7 +39,7 @@
 #include "hugetlb_liveupdate_internal.h"
 
 /* Pages that were counted, and have not come back; protected by hugetlb_lock. */
-static unsigned long awaited[HUGE_MAX_HSTATE][MAX_NUMNODES];
+static unsigned int awaited[HUGE_MAX_HSTATE][MAX_NUMNODES];
 
 /* What is handed over; protected by the lock. */
 static struct hugetlb_ser *outgoing;
@@ -105,7 +105,7 @@ static void pools_unpreserve(struct liveupdate_flb_op_args *args)
 }
 
 /* Of one size and node; the order was not checked. */
-static void await(struct hstate *h, u32 nid, unsigned long nr)
+static void await(struct hstate *h, u32 nid, unsigned int nr)
 {
 	spin_lock_irq(&hugetlb_lock);
 	awaited[hstate_index(h)][nid] += nr;
@@ -113,7 +113,7 @@ static void await(struct hstate *h, u32 nid, unsigned long nr)
 	h->nr_huge_pages_node[nid] += nr;
 	/* Those of the pool are taken later, so there is nothing else yet. */
 	if (h->nr_huge_pages > h->max_huge_pages) {
-		nr = min(nr, h->nr_huge_pages - h->max_huge_pages);
+		nr = min_t(unsigned long, nr, h->nr_huge_pages - h->max_huge_pages);
 		h->surplus_huge_pages += nr;
 		h->surplus_huge_pages_node[nid] += nr;
 	}
@@ -147,8 +147,8 @@ static void pools_finish(struct liveupdate_flb_op_args *args)
 	spin_lock_irq(&hugetlb_lock);
 	for_each_hstate(h) {
 		for_each_node(nid) {
-			unsigned long nr = awaited[hstate_index(h)][nid];
-			unsigned long surplus = min(nr, (unsigned long)h->surplus_huge_pages_node[nid]);
+			unsigned int nr = awaited[hstate_index(h)][nid];
+			unsigned int surplus = min(nr, h->surplus_huge_pages_node[nid]);
 
 			awaited[hstate_index(h)][nid] = 0;
 			h->nr_huge_pages -= nr;
