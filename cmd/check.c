@@ -314,6 +314,61 @@ static void check_view(struct check *c)
 	free(debugfs);
 }
 
+/* How many there are of all sizes; gigantic: of more than 4 MiB each. */
+static unsigned long long huge_pages(struct check *c, unsigned long long *gigantic)
+{
+	unsigned long long nr, sum = 0;
+	char *path, *text;
+	struct dirent *de;
+	DIR *dir;
+
+	*gigantic = 0;
+	if (asprintf(&path, "%s/sys/kernel/mm/hugepages", c->opt->root) < 0)
+		abort();
+	dir = opendir(path);
+	free(path);
+	while (dir && (de = readdir(dir))) {
+		if (strncmp(de->d_name, "hugepages-", 10))
+			continue;
+		text = read_text(c->opt, "/sys/kernel/mm/hugepages/%s/nr_hugepages", de->d_name);
+		nr = text ? strtoull(text, NULL, 10) : 0;
+		free(text);
+		sum += nr;
+		if (strtoull(de->d_name + 10, NULL, 10) > 4096)
+			*gigantic += nr;
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
+/* Whether a VM has any of them is not known, so none of this stands against the host. */
+static void check_huge_pages(struct check *c)
+{
+	unsigned long long gigantic, nr = huge_pages(c, &gigantic);
+	char *freed = read_text(c->opt, "/proc/sys/vm/hugetlb_optimize_vmemmap");
+	char *cma = cmdline_value(c->cmdline, "hugetlb_cma"), *found = NULL;
+
+	if (nr)
+		add(&found, "%llu, of them %llu gigantic", nr, gigantic);
+	if (!nr)
+		say(c, "huge pages", YES, "there are none", NULL);
+	else if (configured(c, "LIVEUPDATE_HUGETLB") == NO)
+		say(c, "huge pages", UNKNOWN, found,
+		    "VMs that have them cannot be carried over: CONFIG_LIVEUPDATE_HUGETLB is off");
+	else if (freed && strcmp(freed, "0"))
+		say(c, "huge pages", UNKNOWN, found,
+		    "VMs that have them cannot be carried over: boot with hugetlb_free_vmemmap=off");
+	else if (cma)
+		say(c, "huge pages", UNKNOWN, found,
+		    "VMs that have gigantic ones cannot be carried over: boot without hugetlb_cma=");
+	else
+		say(c, "huge pages", YES, found, NULL);
+	free(found);
+	free(cma);
+	free(freed);
+}
+
 /*
  * A watchdog is not served from the last time before the jump until user space of the next kernel
  * runs. Who serves it does that at half of its time-out, as systemd does: half is left.
@@ -709,6 +764,7 @@ static struct json_object *look(const struct options *opt, bool begin)
 	check_vfio(&c);
 	check_access(&c);
 	check_view(&c);
+	check_huge_pages(&c);
 	check_watchdog(&c);
 	if (begin) {
 		check_last_update(&c);
