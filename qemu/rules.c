@@ -10,9 +10,9 @@
 const struct rule rules[] = {
 	{ "version", "QEMU other than 10.2 and 11.1, Debian 13's 10.0 among them",
 	  .instead = "start the VM with a QEMU whose CPR channel is known" },
-	{ "memory", "guest memory that is not a sealed memfd, or of huge pages",
+	{ "memory", "guest memory that is not a sealed memfd",
 	  .objects = "memory-backend-ram memory-backend-file memory-backend-shm",
-	  .options = "mem-path mem-prealloc object:hugetlb=on object:seal=off object:share=off numa:mem=*",
+	  .options = "mem-path mem-prealloc object:seal=off object:share=off numa:mem=*",
 	  .instead = "-object memory-backend-memfd,id=ID,size=SIZE,share=on and -machine memory-backend=ID" },
 	{ "aux-ram-share", "memory of emulated devices that no descriptor stands for",
 	  .options = "machine:aux-ram-share=off",

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "describe.h"
@@ -23,7 +22,6 @@
 #include "stream.h"
 #include "vm.h"
 
-#define HUGETLBFS	0x958458f6
 #define QUIET_MS	1
 
 /* The one that QEMU's events are about. */
@@ -365,13 +363,6 @@ static int classify(const struct capture *c, enum vm_use use[CHANNEL_FDS])
 	return 0;
 }
 
-static bool is_huge(int fd)
-{
-	struct statfs st;
-
-	return !fstatfs(fd, &st) && st.f_type == HUGETLBFS;
-}
-
 static int read_map(struct vm *vm, struct map_piece *piece, uint64_t until)
 {
 	struct json_object *o;
@@ -398,8 +389,6 @@ static int keep_memory(struct vm *vm, struct map_piece *piece, int n, const stru
 	for (int i = 0; i < n; i++) {
 		int at = capture_find(c, piece[i].name, 0);
 
-		if (at >= 0 && vm->use[at] == USE_MEMORY && is_huge(c->fd[at]))
-			return refuse("memory", "memory \"%s\" is of huge pages", piece[i].name);
 		if (at >= 0 && vm->use[at] == USE_MEMORY && file_sealed(c->fd[at]))
 			piece[kept++] = piece[i];
 		else if (!piece[i].first)

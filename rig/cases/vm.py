@@ -44,9 +44,9 @@ def steady(machine, begin, iommu):
 
 
 @guarded_vm
-def update(machine, begin, iommu, updates=1, show=False):
+def update(machine, begin, iommu, updates=1, show=False, **options):
     """The VM goes on, and each thing that its tenant could notice is judged."""
-    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1")
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", **options)
     registered(run)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
@@ -166,6 +166,7 @@ CASES = [
     VM("vm-update", "continuo update carries a VM in an unmodified QEMU over", bind(update, iommu="vtd-scalable")),
     VM("vm-two-updates", "the same VM in two updates, one after the other",
        bind(update, iommu="vtd-scalable", updates=2)),
+    VM("vm-hugetlb", "a VM whose memory is of huge pages of 2 MiB, as many as the host has", bind(update, iommu="vtd-scalable", huge=True)),
     VM("demo-vm", "what 'make demo-vm' shows: the same, with the picture", bind(update, iommu="vtd-scalable", show=True)),
     VM("vm-nothing-preserved", "negative: a VM in QEMU, and a jump with nothing preserved",
        bind(nothing_preserved, iommu="vtd-scalable"), fault="nothing of a VM is preserved before the jump"),
