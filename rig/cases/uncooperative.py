@@ -383,14 +383,15 @@ def outgoing(machine, begin, iommu):
 
 
 @guarded
-def memory_lost(machine, begin, iommu, how, letter):
+def memory_lost(machine, begin, iommu, how, letter, append=""):
     """A process throws out of the retrieved memfd what the device is writing to: the pages
     are nobody else's until the device has left its restored HWPT.
 
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
-    process that gets the pages next.
+    process that gets the pages next; without the references of mm/hugetlb_liveupdate.c, into
+    that of who gets huge pages next.
     """
-    run = begin(iommu=iommu, sound=False)
+    run = begin(iommu=iommu, sound=False, append=append)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, how, "uncoop", what=how)
@@ -401,6 +402,7 @@ def memory_lost(machine, begin, iommu, how, letter):
     found = run.judge() + check_cells(run, letter)
     must_see("DMA into what was thrown away", dma_after(run, "nic", alone))
     machine.figures["worked_mb"] = worked["bytes"] >> 20
+    machine.figures["worked_huge_mb"] = worked["huge_bytes"] >> 20
     machine.figures["outcome"] = "DMA goes on, into pages that nobody else gets"
     if worked["bad"]:
         found.append(f"{worked['bad']} words of another process's memory were written to")
@@ -601,6 +603,9 @@ CASES = [
          fault="device reset, detached, removed before the jump"),
     Case("uncoop-punch", "a process throws away the memory that a device writes to", bind(memory_lost, iommu="vtd-scalable", how="punch", letter="k"),
          fault="memory taken out of the memfd under the device"),
+    Case("hugetlb-punch", "a process throws away the huge pages that a device writes to",
+         bind(memory_lost, iommu="vtd-scalable", how="punch", letter="k", append="hugepages=64 rig.hugetlb=21"),
+         fault="huge pages taken out of the memfd under the device"),
     Case("uncoop-starve", "what a device writes to cannot be retrieved, and later it can",
          bind(starved, iommu="vtd-scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
     Case("adopt-charged", "adopted tables are charged to the memory cgroup of who adopts",

@@ -301,7 +301,9 @@ def _cases():
                bind(update, iommu="vtd-scalable", updates=3))
     for name, mode, updates in (("hugetlb", "scalable", 1), ("hugetlb-legacy", "legacy", 1), ("hugetlb-three-updates", "scalable", 3)):
         yield Case(name, "the DMA memory is of huge pages of 2 MiB, from a pool",
-                   bind(update, iommu=f"vtd-{mode}", updates=updates, append="hugepages=64 rig.hugetlb=21"))
+                   bind(update, iommu=f"vtd-{mode}", updates=updates, append="hugepages=64 rig.hugetlb=21"), debug=name == "hugetlb")
+    yield Case("hugetlb-gigantic", "the DMA memory is of a huge page of 1 GiB",
+               bind(update, iommu="vtd-scalable", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", memory="6G"))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",

@@ -8,6 +8,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "core/options.h"
 #include "devices/workload.h"
 #include "interfaces/memory.h"
 #include "scenarios/uncooperative/memory_use.h"
@@ -29,28 +30,43 @@ void uncoop_memory(struct rig *r, const char *arg)
 /* Words; no frame is so small that it would fit in between. */
 #define WORK_STEP	8
 
-/*
- * Memory that belongs to others for as long as this runs: if what was preserved
- * had been given out, DMA would land in it.
- */
-void uncoop_work(struct rig *r, const char *arg)
+/* Write to it, wait, and see how many words are not what was written. */
+static size_t use(size_t bytes, int flags)
 {
-	static char text[16384];
-	size_t bytes, n, bad = 0;
-	uint64_t *mem;
+	size_t n = bytes / sizeof(uint64_t), bad = 0;
+	uint64_t *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
-	read_file("/proc/meminfo", text, sizeof(text));
-	bytes = (size_t)number_of(text, "MemAvailable") * 1024 / 4 * 3;
-	n = bytes / sizeof(*mem);
-	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
-		die("mmap memory to work with: %s", strerror(errno));
+		die("mmap %zu bytes of memory to work with: %s", bytes, strerror(errno));
 	for (size_t i = 0; i < n; i += WORK_STEP)
 		mem[i] = i ^ 0x5a5a5a5a5a5aul;
 	sleep(2);
 	for (size_t i = 0; i < n; i += WORK_STEP)
 		bad += mem[i] != (i ^ 0x5a5a5a5a5a5aul);
 	munmap(mem, bytes);
-	emit("worked", ",\"bytes\":%zu,\"bad\":%zu", bytes, bad);
+	return bad;
+}
+
+/*
+ * Memory that belongs to others for as long as this runs: if what was preserved
+ * had been given out, DMA would land in it. Where that is of huge pages (rig.hugetlb=),
+ * all that are free of their pool, too.
+ */
+void uncoop_work(struct rig *r, const char *arg)
+{
+	unsigned long shift = opt_num("hugetlb", 0);
+	size_t bytes, huge = 0, bad;
+	static char text[16384];
+
+	read_file("/proc/meminfo", text, sizeof(text));
+	bytes = (size_t)number_of(text, "MemAvailable") * 1024 / 4 * 3;
+	bad = use(bytes, 0);
+	if (shift) {
+		read_file("/proc/meminfo", text, sizeof(text));
+		huge = (size_t)number_of(text, "HugePages_Free") << shift;
+		if (huge)
+			bad += use(huge, MAP_HUGETLB | shift << MAP_HUGE_SHIFT);
+	}
+	emit("worked", ",\"bytes\":%zu,\"huge_bytes\":%zu,\"bad\":%zu", bytes, huge, bad);
 }

@@ -10,6 +10,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/workload.h"
 #include "interfaces/luo.h"
@@ -87,11 +88,12 @@ void uncoop_order(struct rig *r, const char *arg)
 /* What the device writes to is thrown out of the file while it does. */
 static void punch(struct rig *own)
 {
+	unsigned long shift = opt_num("hugetlb", 0);
 	int fd = luo_retrieve(own->session, TOKEN_MEMFD);
 
 	if (fd < 0)
 		die("retrieve the memfd: %s", strerror(-fd));
-	cell("punched", "resize", ftruncate(fd, PAGE) ? -errno : 0);
+	cell("punched", "resize", ftruncate(fd, shift ? 1ul << shift : PAGE) ? -errno : 0);
 	cell("punched", "punch",
 	     fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		       OFF_NIC_BUF, OFF_NIC_END - OFF_NIC_BUF) ? -errno : 0);
