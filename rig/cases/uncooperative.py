@@ -383,15 +383,14 @@ def outgoing(machine, begin, iommu):
 
 
 @guarded
-def memory_lost(machine, begin, iommu, how, letter, append=""):
+def memory_lost(machine, begin, iommu, how, letter, append="", law=""):
     """A process throws out of the retrieved memfd what the device is writing to: the pages
     are nobody else's until the device has left its restored HWPT.
 
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
-    process that gets the pages next; without the references of mm/hugetlb_liveupdate.c, into
-    that of who gets huge pages next.
+    process that gets the pages next. law: what is broken.
     """
-    run = begin(iommu=iommu, sound=False, append=append)
+    run = begin(iommu=iommu, sound=False, append=f"{append} liveupdate.break={law}" if law else append)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, how, "uncoop", what=how)
@@ -404,6 +403,10 @@ def memory_lost(machine, begin, iommu, how, letter, append=""):
     machine.figures["worked_mb"] = worked["bytes"] >> 20
     machine.figures["worked_huge_mb"] = worked["huge_bytes"] >> 20
     machine.figures["outcome"] = "DMA goes on, into pages that nobody else gets"
+    if law:
+        must_see("DMA into another process's memory", worked["bad"])
+        machine.figures["outcome"] = "DMA goes on, into another process's memory"
+        return
     if worked["bad"]:
         found.append(f"{worked['bad']} words of another process's memory were written to")
     fail_if(found)
@@ -606,6 +609,9 @@ CASES = [
     Case("hugetlb-punch", "a process throws away the huge pages that a device writes to",
          bind(memory_lost, iommu="vtd-scalable", how="punch", letter="k", append="hugepages=64 rig.hugetlb=21"),
          fault="huge pages taken out of the memfd under the device"),
+    Case("hugetlb-punch-early", "negative: huge pages that are thrown away go to the pool at once",
+         bind(memory_lost, iommu="vtd-scalable", how="punch", letter="k", append="hugepages=64 rig.hugetlb=21", law="pool"),
+         kernel="lab", fault="huge pages go back to the pool while a device writes to them"),
     Case("uncoop-starve", "what a device writes to cannot be retrieved, and later it can",
          bind(starved, iommu="vtd-scalable"), debug=True, fault="no memory, and no files, to retrieve with"),
     Case("adopt-charged", "adopted tables are charged to the memory cgroup of who adopts",

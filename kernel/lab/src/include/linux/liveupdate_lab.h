@@ -43,6 +43,8 @@ struct luo_ser;
  * @LIVEUPDATE_LAW_ADOPT: "adopt": tables are adopted without being compared.
  * @LIVEUPDATE_LAW_WAIT: "wait": the tables of a domain are preserved under the lock
  *	that all VMs share.
+ * @LIVEUPDATE_LAW_POOL: "pool": huge pages that are thrown out of a retrieved memfd go
+ *	back to their pool at once.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -62,6 +64,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_REMAP,
 	LIVEUPDATE_LAW_ADOPT,
 	LIVEUPDATE_LAW_WAIT,
+	LIVEUPDATE_LAW_POOL,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -32,6 +32,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_REMAP]	= "remap",
 	[LIVEUPDATE_LAW_ADOPT]	= "adopt",
 	[LIVEUPDATE_LAW_WAIT]	= "wait",
+	[LIVEUPDATE_LAW_POOL]	= "pool",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
