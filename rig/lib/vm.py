@@ -238,7 +238,11 @@ class VmRun(Run):
         """The VM ends by itself, and then the host; afterwards everything is on file."""
         self.wire.last()
         self.hear("the VM's last word", lambda status: status["last"].kind == wire.END)
-        self.machine.wait("vm_ended", timeout_s=PATIENCE_S)
+        if self.windows:
+            # Its parent is the agent, so that the guest's program does not see it.
+            self.read("the end of QEMU", lambda when, line: when > self.windows[-1][1] and "qemu-ended" in line)
+        else:
+            self.machine.wait("vm_ended", timeout_s=PATIENCE_S)
         self.wire.close()
         self._power_off()
 
