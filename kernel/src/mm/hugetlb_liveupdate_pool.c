@@ -5,17 +5,16 @@
  * DOC: Pools of huge pages over a live update
  *
  * hugepages= on the next kernel's command line means all huge pages of the pool,
- * with those that come over. They are counted before the pool is filled, as pages
- * that are in use: how many there are is handed over for each size and node. If
- * more come than the command line says, they are surplus, and are freed to the
+ * with those that come over; also where it names a node. How many come is handed
+ * over for each size and node, in a place of its own next to LUO's state: gigantic
+ * pages are taken for the pool before anything but KHO can be asked. What comes is
+ * taken off what the pools are filled with, and counted as pages that are in use.
+ * If more come than the command line says, they are surplus, and are freed to the
  * host when their files go.
  *
  * A page that comes back is one of those that were counted. When the last file is
  * finished, what was counted and has not come (its file was refused, or cannot be
  * used) is counted no more: nobody knows where it is until the next reboot.
- *
- * Gigantic pages are taken for the pool before anything of the handover can be
- * read. Of those hugepages= means the ones that are taken besides.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
@@ -32,11 +31,16 @@
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_show.h>
 #include <linux/lockdep.h>
+#include <linux/memblock.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/spinlock.h>
 
 #include "hugetlb_liveupdate_internal.h"
+
+/* Pages that are to come, and that the pools are therefore not filled with. */
+static unsigned int expected[HUGE_MAX_HSTATE][MAX_NUMNODES] __initdata;
 
 /* Pages that were counted, and have not come back; protected by hugetlb_lock. */
 static unsigned int awaited[HUGE_MAX_HSTATE][MAX_NUMNODES];
@@ -87,9 +91,15 @@ int hugetlb_liveupdate_count(struct folio *folio, bool preserved)
 static int pools_preserve(struct liveupdate_flb_op_args *args)
 {
 	struct hugetlb_ser *ser = kho_alloc_preserve(sizeof(*ser));
+	int err;
 
 	if (IS_ERR(ser))
 		return PTR_ERR(ser);
+	err = kho_add_subtree(HUGETLB_LIVEUPDATE_COMPATIBLE, ser, sizeof(*ser));
+	if (err) {
+		kho_unpreserve_free(ser);
+		return err;
+	}
 	guard(mutex)(&outgoing_lock);
 	outgoing = ser;
 	args->data = virt_to_phys(ser);
@@ -101,23 +111,8 @@ static void pools_unpreserve(struct liveupdate_flb_op_args *args)
 {
 	guard(mutex)(&outgoing_lock);
 	outgoing = NULL;
+	kho_remove_subtree(args->obj);
 	kho_unpreserve_free(args->obj);
-}
-
-/* Of one size and node; the order was not checked. */
-static void await(struct hstate *h, u32 nid, unsigned int nr)
-{
-	spin_lock_irq(&hugetlb_lock);
-	awaited[hstate_index(h)][nid] += nr;
-	h->nr_huge_pages += nr;
-	h->nr_huge_pages_node[nid] += nr;
-	/* Those of the pool are taken later, so there is nothing else yet. */
-	if (h->nr_huge_pages > h->max_huge_pages) {
-		nr = min_t(unsigned long, nr, h->nr_huge_pages - h->max_huge_pages);
-		h->surplus_huge_pages += nr;
-		h->surplus_huge_pages_node[nid] += nr;
-	}
-	spin_unlock_irq(&hugetlb_lock);
 }
 
 static int pools_retrieve(struct liveupdate_flb_op_args *args)
@@ -185,23 +180,102 @@ int hugetlb_liveupdate_register(struct liveupdate_file_handler *fh)
 	return liveupdate_register_flb(fh, &pools_flb);
 }
 
+/* So early there is nothing to ask but whether there is memory at all. */
+static const void __init *early_get(struct liveupdate_mem *mem, u64 pa, unsigned int order)
+{
+	u64 size = PAGE_SIZE << order;
+
+	if (!IS_ALIGNED(pa, size) || !memblock_is_region_memory(pa, size))
+		return NULL;
+	return phys_to_virt(pa);
+}
+
+/* A pool is not filled with what comes; where nodes were named, each by itself. */
+static void __init expect(struct hstate *h, const struct hugetlb_ser *ser)
+{
+	unsigned int *by_node = h->max_huge_pages_node;
+	bool nodes = false;
+	unsigned int i;
+	int nid;
+
+	for_each_node(nid)
+		nodes |= by_node[nid] > 0;
+	for (i = 0; i < ser->nr_pools; i++) {
+		const struct hugetlb_pool_ser *pool = &ser->pool[i];
+		unsigned long nr;
+
+		if (pool->order != huge_page_order(h))
+			continue;
+		nr = min_t(unsigned long, pool->nr, h->max_huge_pages);
+		if (nodes) {
+			nr = min_t(unsigned long, nr, by_node[pool->nid]);
+			by_node[pool->nid] -= nr;
+		}
+		h->max_huge_pages -= nr;
+		expected[hstate_index(h)][pool->nid] = nr;
+	}
+}
+
+/**
+ * hugetlb_liveupdate_expect() - Take what comes over off what a pool is filled with
+ * @h: The pool. Only if its pages are gigantic, which are taken before there is a
+ *     page allocator, this is done here.
+ *
+ * If nothing can be read so early the pool gets that much more: what comes is
+ * counted in any case.
+ */
+void __init hugetlb_liveupdate_expect(struct hstate *h)
+{
+	struct liveupdate_mem mem = { .get = early_get };
+	const struct hugetlb_ser *ser;
+	phys_addr_t pa;
+	size_t size;
+
+	if (hstate_is_gigantic(h) &&
+	    !kho_retrieve_subtree(HUGETLB_LIVEUPDATE_COMPATIBLE, &pa, &size) &&
+	    size >= sizeof(*ser) &&
+	    !hugetlb_ser_check(&mem, pa, MAX_NUMNODES, &ser))
+		expect(h, ser);
+}
+
+/* Of one node. */
+static void __init await(struct hstate *h, u32 nid, unsigned int nr)
+{
+	unsigned int surplus = nr - min(nr, expected[hstate_index(h)][nid]);
+
+	spin_lock_irq(&hugetlb_lock);
+	awaited[hstate_index(h)][nid] += nr;
+	h->nr_huge_pages += nr;
+	h->nr_huge_pages_node[nid] += nr;
+	h->max_huge_pages += nr - surplus;
+	h->surplus_huge_pages += surplus;
+	h->surplus_huge_pages_node[nid] += surplus;
+	spin_unlock_irq(&hugetlb_lock);
+}
+
 /**
  * hugetlb_liveupdate_await() - Count what comes over as part of a pool
- * @h: The pool, which is not filled yet.
+ * @h: The pool; if its pages are gigantic they were taken already, else it is not
+ *     filled yet.
+ *
+ * Return: true if the pool has got all that it is to have.
  */
-void __init hugetlb_liveupdate_await(struct hstate *h)
+bool __init hugetlb_liveupdate_await(struct hstate *h)
 {
 	const struct hugetlb_ser *ser;
 	unsigned int i;
 	void *obj;
 
 	if (!is_kho_boot() || liveupdate_flb_get_incoming(&pools_flb, &obj))
-		return;
+		return false;
 	ser = obj;
+	if (!hstate_is_gigantic(h))
+		expect(h, ser);
 	for (i = 0; i < ser->nr_pools; i++)
 		if (ser->pool[i].order == huge_page_order(h))
 			await(h, ser->pool[i].nid, ser->pool[i].nr);
 	liveupdate_flb_put_incoming(&pools_flb);
+	return h->nr_huge_pages - h->surplus_huge_pages >= h->max_huge_pages;
 }
 
 /**

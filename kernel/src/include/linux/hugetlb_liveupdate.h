@@ -12,7 +12,8 @@ struct inode;
 #ifdef CONFIG_LIVEUPDATE_HUGETLB
 struct folio *hugetlb_liveupdate_take(struct hstate *h);
 bool hugetlb_liveupdate_frozen(struct inode *inode);
-void hugetlb_liveupdate_await(struct hstate *h);
+void hugetlb_liveupdate_expect(struct hstate *h);
+bool hugetlb_liveupdate_await(struct hstate *h);
 #else
 static inline struct folio *hugetlb_liveupdate_take(struct hstate *h)
 {
@@ -24,8 +25,13 @@ static inline bool hugetlb_liveupdate_frozen(struct inode *inode)
 	return false;
 }
 
-static inline void hugetlb_liveupdate_await(struct hstate *h)
+static inline void hugetlb_liveupdate_expect(struct hstate *h)
 {
+}
+
+static inline bool hugetlb_liveupdate_await(struct hstate *h)
+{
+	return false;
 }
 #endif
 
