@@ -19,13 +19,14 @@ from rig.referee import dmalog, page, phases, summary
 REPLACES_AFTER_UPDATE = 500
 REPLACES = 10_000
 REPLACES_NEGATIVE = 1_000
+HUGE_PAGES = 33                 # of 2 MiB, which the DMA memory has
 
 # Makes the kernel under test attach as 7.3 does: block, then set.
 BLOCK_THEN_SET = "liveupdate.break=gap"
 
 
-@guarded
-def update(machine, begin, iommu, nic=True, sound=True, updates=1, replaces=REPLACES_AFTER_UPDATE, show=False, **options):
+def carry(machine, begin, iommu, nic=True, sound=True, updates=1, replaces=REPLACES_AFTER_UPDATE, show=False, **options):
+    """One update or more, and some replaces; everything arrives."""
     if updates > 1:
         options["append"] = f"rig.updates={updates} {options.get('append', '')}".strip()
     run = begin(iommu=iommu, nic=nic, sound=sound, **options)
@@ -46,6 +47,23 @@ def update(machine, begin, iommu, nic=True, sound=True, updates=1, replaces=REPL
                 timeline = f.read()
             with open(machine.path("report.html"), "w", encoding="utf-8") as f:
                 f.write(page.page("DMA goes on while the kernel is replaced", machine.figures, timeline))
+
+
+@guarded
+def update(machine, begin, iommu, **options):
+    carry(machine, begin, iommu, **options)
+
+
+@guarded
+def pools(machine, begin, iommu, size, pages, first="", **options):
+    """The same with memory of huge pages of that size; pages: so many each kernel's pool has."""
+    if first:
+        options["first"] = first
+    carry(machine, begin, iommu, **options)
+    found = [int(n) for n in re.findall(rf"HugeTLB: registered {size} page size, pre-allocated (\d+) pages", machine.console())]
+    machine.figures["pool_pages"] = found
+    if found != pages:
+        raise Failed(f"the pools of huge pages have {found} pages, expected {pages}")
 
 
 @guarded
@@ -301,9 +319,17 @@ def _cases():
                bind(update, iommu="vtd-scalable", updates=3))
     for name, mode, updates in (("hugetlb", "scalable", 1), ("hugetlb-legacy", "legacy", 1), ("hugetlb-three-updates", "scalable", 3)):
         yield Case(name, "the DMA memory is of huge pages of 2 MiB, from a pool",
-                   bind(update, iommu=f"vtd-{mode}", updates=updates, append="hugepages=64 rig.hugetlb=21"), debug=name == "hugetlb")
+                   bind(pools, iommu=f"vtd-{mode}", updates=updates, append="hugepages=64 rig.hugetlb=21", size="2.00 MiB",
+                        pages=[64] * (updates + 1)), debug=name == "hugetlb")
+    # Of the first kernel's pages 8 are from its command line, the others are made later on.
+    yield Case("hugetlb-surplus", "more huge pages come than the next kernel is to have",
+               bind(pools, iommu="vtd-scalable", append="hugepages=8 rig.hugetlb=21", first="sysctl.vm.nr_hugepages=64",
+                    size="2.00 MiB", pages=[8, HUGE_PAGES]))
+    yield Case("hugetlb-node", "huge pages of a node that the command line names",
+               bind(pools, iommu="vtd-scalable", append="hugepages=0:64 rig.hugetlb=21", size="2.00 MiB", pages=[64, 64]))
     yield Case("hugetlb-gigantic", "the DMA memory is of a huge page of 1 GiB",
-               bind(update, iommu="vtd-scalable", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", memory="6G"))
+               bind(pools, iommu="vtd-scalable", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
+                    pages=[2, 2], memory="8G"))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",
