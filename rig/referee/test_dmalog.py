@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """QEMU's trace lines (real ones, and doctored ones) as the referee reads them."""
 
+import time
+import types
 import unittest
 import xml.etree.ElementTree
 
+from rig.lib.run import Run
 from rig.referee import dmalog, page, phases, summary, timeline, vtd
 
 DMA = "15414@{t:.6f}:vtd_dmar_translate dev 00:04.00 iova 0x{iova:x} -> gpa 0x{gpa:x} mask 0xfff"
@@ -15,6 +18,31 @@ def at(t, iova=0x1003fd0000, gpa=0x52aa000):
 
 def log_of(lines):
     return dmalog.DmaLog(lines, vtd)
+
+
+class Stood(unittest.TestCase):
+    """A device that stood still in a jump, or in a boot, and one that did so while a kernel was loaded."""
+
+    def found(self, begin, end):
+        """An update from 10 s on, in which a device writes each 5 ms, but not from begin to end."""
+        real = time.time_ns() - time.monotonic_ns()
+        run = Run.__new__(Run)
+        run.machine = types.SimpleNamespace(figures={})
+        run.preserved, run.ready = {"nic": 0x20}, {"nic_writes": None}
+        run.steady, run.updates = [(9_000_000, 10_000_000)], [(10_000_000, 13_000_000)]
+        run.spans = [[(name, int(a * 1e9) - real, int(b * 1e9) - real) for name, a, b in (
+            ("load", 10, 11), ("freeze", 11, 11.1), ("jump", 11.1, 11.2), ("kernel boot", 11.2, 12.6), ("finish", 12.6, 13))]]
+        times = [ms / 1000 for ms in range(8990, 13010, 5)]
+        run.log = log_of([at(t) for t in times if not begin < t < end])
+        return run._gaps()                      # pylint: disable=protected-access
+
+    def test_stood(self):
+        self.assertEqual(self.found(0, 0), [])
+        self.assertEqual(self.found(10.3, 10.4), [])
+        self.assertEqual(self.found(11.5, 11.6), [])
+        self.assertEqual(len(self.found(11.1, 11.2)), 1)
+        self.assertEqual(len(self.found(11.05, 12.8)), 2)
+        self.assertEqual(len(self.found(11.6, 12.5)), 1)
 
 
 class Log(unittest.TestCase):
