@@ -16,15 +16,17 @@
 void uncoop_memory(struct rig *r, const char *arg)
 {
 	static char text[16384];
-	long free_kb, shmem_kb, tables;
+	long free_kb, shmem_kb, tables, huge, huge_free;
 
 	read_file("/proc/meminfo", text, sizeof(text));
 	free_kb = number_of(text, "MemFree");
 	shmem_kb = number_of(text, "Shmem");
+	huge = number_of(text, "HugePages_Total");
+	huge_free = number_of(text, "HugePages_Free");
 	read_file("/proc/vmstat", text, sizeof(text));
 	tables = number_of(text, "nr_iommu_pages");
-	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld",
-	     free_kb, shmem_kb, tables);
+	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld,\"huge\":%ld,\"huge_free\":%ld",
+	     free_kb, shmem_kb, tables, huge, huge_free);
 }
 
 /* Words; no frame is so small that it would fit in between. */

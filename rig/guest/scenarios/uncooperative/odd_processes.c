@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,11 +137,41 @@ void uncoop_starve(struct rig *r, const char *arg)
 	emit("uncoop", ",\"what\":\"starve\"");
 }
 
-/* No device needs the memory, and nobody will. */
+/* Whoever is not root cannot open one more file than the machine may have. */
+static void few_files(char most[static 64])
+{
+	read_file("/proc/sys/fs/file-max", most, 64);
+	/* Not 1: the few that are open are not counted exactly. */
+	write_file("/proc/sys/fs/file-max", "0");
+	if (seteuid(65534))
+		die("become nobody: %s", strerror(errno));
+}
+
+static void enough_files(const char *most)
+{
+	if (seteuid(0))
+		die("become root again: %s", strerror(errno));
+	write_file("/proc/sys/fs/file-max", most);
+}
+
+/* No device needs the memory, and nobody will. Huge pages are not charged as other memory is. */
 static void starve_free(struct rig *own)
 {
-	cell("starved, no devices", "retrieve memfd", starve(own));
-	cell("starved, no devices", "finish", luo_finish(own->session));
+	bool huge = opt_num("hugetlb", 0);
+	const char *event = huge ? "no files, no devices" :
+				   "starved, no devices";
+	static char most[64];
+	int fd;
+
+	if (huge) {
+		few_files(most);
+		fd = luo_retrieve(own->session, TOKEN_MEMFD);
+		enough_files(most);
+	} else {
+		fd = starve(own);
+	}
+	cell(event, "retrieve memfd", fd);
+	cell(event, "finish", luo_finish(own->session));
 }
 
 void uncoop_give_up(struct rig *r, const char *arg)
@@ -157,20 +188,13 @@ static void retrieve_each(struct rig *own, const char *state, const char *memfd)
 	cell_fd(state, "retrieve cdev", luo_retrieve(own->session, TOKEN_NIC));
 }
 
-/* Whoever is not root cannot open one more file than the machine may have. */
 static void short_of_files(struct rig *own)
 {
 	static char most[64];
 
-	read_file("/proc/sys/fs/file-max", most, sizeof(most));
-	/* Not 1: the few that are open are not counted exactly. */
-	write_file("/proc/sys/fs/file-max", "0");
-	if (seteuid(65534))
-		die("become nobody: %s", strerror(errno));
+	few_files(most);
 	retrieve_each(own, "short", "retrieve memfd again");
-	if (seteuid(0))
-		die("become root again: %s", strerror(errno));
-	write_file("/proc/sys/fs/file-max", most);
+	enough_files(most);
 	cell("short", "finish", luo_finish(own->session));
 }
 
