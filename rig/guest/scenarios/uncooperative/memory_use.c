@@ -16,17 +16,18 @@
 void uncoop_memory(struct rig *r, const char *arg)
 {
 	static char text[16384];
-	long free_kb, shmem_kb, tables, huge, huge_free;
+	long free_kb, shmem_kb, tables, huge, huge_free, surplus;
 
 	read_file("/proc/meminfo", text, sizeof(text));
 	free_kb = number_of(text, "MemFree");
 	shmem_kb = number_of(text, "Shmem");
 	huge = number_of(text, "HugePages_Total");
 	huge_free = number_of(text, "HugePages_Free");
+	surplus = number_of(text, "HugePages_Surp");
 	read_file("/proc/vmstat", text, sizeof(text));
 	tables = number_of(text, "nr_iommu_pages");
-	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld,\"huge\":%ld,\"huge_free\":%ld",
-	     free_kb, shmem_kb, tables, huge, huge_free);
+	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld,\"huge\":%ld,\"huge_free\":%ld,\"huge_surplus\":%ld",
+	     free_kb, shmem_kb, tables, huge, huge_free, surplus);
 }
 
 /* Words; no frame is so small that it would fit in between. */
