@@ -606,6 +606,14 @@ static void judge_iommu(const struct vtd_unit *units)
 			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
 }
 
+/* The last one is not there. */
+static u64 node_pages(u32 nid)
+{
+	static const u64 pages[] = { 2048, 1024, 0 };
+
+	return pages[nid];
+}
+
 void image_judge(char *out, size_t len)
 {
 	static const struct vtd_unit units[] = {
@@ -613,6 +621,9 @@ void image_judge(char *out, size_t len)
 		  .first_did = 2, .end_did = 0x10000 },
 		{ .scalable = true, .haw = 39, .sagaw = 6, .large_pages = 1,
 		  .first_did = 2, .end_did = 0x10000 },
+	};
+	static const struct hugetlb_ser_limits limits = {
+		.nodes = 3, .pages = 3072, .node_pages = node_pages,
 	};
 	const struct iommufd_ser *fd;
 	const struct hugetlb_memfd_ser *huge;
@@ -641,5 +652,5 @@ void image_judge(char *out, size_t len)
 	for (unsigned int i = 0; i < P_NR; i++)
 		pages[i].claimed = false;
 	refuse("hugetlb memfd", ~0u, hugetlb_memfd_ser_check(&memory, PAGE_PA(P_HUGE_SER), &huge));
-	refuse("pools", ~0u, hugetlb_ser_check(&memory, PAGE_PA(P_POOLS), 2, &pools));
+	refuse("pools", ~0u, hugetlb_ser_check(&memory, PAGE_PA(P_POOLS), &limits, &pools));
 }

@@ -109,24 +109,49 @@ const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 	return why;
 }
 
+/* Do the pools of one node fit into @left pages; those of all nodes if @nid is negative? */
+static bool pools_fit(const struct hugetlb_ser *ser, int nid, u64 left)
+{
+	const struct hugetlb_pool_ser *pool;
+	u32 i;
+
+	for (i = 0; i < ser->nr_pools; i++) {
+		pool = &ser->pool[i];
+		if (nid >= 0 && pool->nid != (u32)nid)
+			continue;
+		/* What is left is made smaller, so that there is no sum that overflows. */
+		if (pool->nr > left >> pool->order)
+			return false;
+		left -= pool->nr << pool->order;
+	}
+	return true;
+}
+
 /**
  * hugetlb_ser_check() - Check the handover of the pools of huge pages
  * @mem: How to get at memory.
  * @pa: Physical address of the handover.
- * @nodes: Node ids are below this.
+ * @limits: What there is of nodes and memory.
  * @serp: On success, the handover.
  *
- * That there is so much memory is no matter of this check: what is counted and
+ * A number that is wrong and still fits does no lasting harm: what is counted and
  * does not come back is counted no more in the end.
+ *
+ * The previous kernel may have had nodes that this one does not have (numa=off).
+ * Their pools are on some other node here, so only the sum of all is checked. If
+ * it was the previous kernel that had fewer nodes, its counts may be too large for
+ * the node that they name, and are refused.
  *
  * Return: NULL, or the rule that it breaks.
  */
-const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
+const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa,
+			      const struct hugetlb_ser_limits *limits,
 			      const struct hugetlb_ser **serp)
 {
 	const struct hugetlb_ser *ser = mem->get(mem, pa, 0);
 	const struct hugetlb_pool_ser *pool;
 	u32 i, j;
+	u64 pages;
 
 	if (!ser)
 		return "it was not preserved";
@@ -138,13 +163,20 @@ const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
 		pool = &ser->pool[i];
 		if (!pool->order || pool->order > MAX_ORDER_OF_FOLIO)
 			return "the order of a pool is impossible";
-		if (pool->nid >= nodes)
+		if (pool->nid >= limits->nodes)
 			return "a pool is on a node that cannot be";
 		if (pool->nr > U32_MAX)
 			return "a pool is impossibly large";
 		for (j = 0; j < i; j++)
 			if (ser->pool[j].order == pool->order && ser->pool[j].nid == pool->nid)
 				return "two pools are the same";
+	}
+	if (!pools_fit(ser, -1, limits->pages))
+		return "the pools have more pages than the machine";
+	for (i = 0; i < ser->nr_pools; i++) {
+		pages = limits->node_pages(ser->pool[i].nid);
+		if (pages && !pools_fit(ser, ser->pool[i].nid, pages))
+			return "the pools of a node have more pages than the node";
 	}
 	*serp = ser;
 	return NULL;

@@ -33,6 +33,7 @@
 #include <linux/lockdep.h>
 #include <linux/memblock.h>
 #include <linux/minmax.h>
+#include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/spinlock.h>
@@ -115,6 +116,26 @@ static void pools_unpreserve(struct liveupdate_flb_op_args *args)
 	kho_unpreserve_free(args->obj);
 }
 
+/* Known from free_area_init() on, and so when gigantic pages are taken. */
+static u64 node_pages(u32 nid)
+{
+	return node_online(nid) ? node_present_pages(nid) : 0;
+}
+
+static const char *check_pools(struct liveupdate_mem *mem, u64 pa,
+			       const struct hugetlb_ser **serp)
+{
+	struct hugetlb_ser_limits limits = {
+		.nodes = MAX_NUMNODES,
+		.node_pages = node_pages,
+	};
+	int nid;
+
+	for_each_online_node(nid)
+		limits.pages += node_pages(nid);
+	return hugetlb_ser_check(mem, pa, &limits, serp);
+}
+
 static int pools_retrieve(struct liveupdate_flb_op_args *args)
 {
 	const struct hugetlb_ser *ser;
@@ -122,7 +143,7 @@ static int pools_retrieve(struct liveupdate_flb_op_args *args)
 	const char *why;
 
 	liveupdate_kho_mem_init(&kho);
-	why = hugetlb_ser_check(&kho.mem, args->data, MAX_NUMNODES, &ser);
+	why = check_pools(&kho.mem, args->data, &ser);
 	liveupdate_kho_mem_destroy(&kho);
 	if (why) {
 		pr_err("handover of the pools of huge pages refused: %s\n", why);
@@ -234,7 +255,7 @@ void __init hugetlb_liveupdate_expect(struct hstate *h)
 	if (hstate_is_gigantic(h) &&
 	    !kho_retrieve_subtree(HUGETLB_LIVEUPDATE_COMPATIBLE, &pa, &size) &&
 	    size >= sizeof(*ser) &&
-	    !hugetlb_ser_check(&mem, pa, MAX_NUMNODES, &ser))
+	    !check_pools(&mem, pa, &ser))
 		expect(h, ser);
 }
 

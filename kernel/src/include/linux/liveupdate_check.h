@@ -174,10 +174,24 @@ const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
 const char *memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 			    const struct memfd_luo_ser **serp);
 
+/**
+ * struct hugetlb_ser_limits - How large pools of huge pages can be on this machine
+ * @nodes: Node ids are below this.
+ * @pages: Pages of memory of all nodes together.
+ * @node_pages: Returns the pages of memory of a node; 0 if this kernel has no such
+ *	node, or no memory on it.
+ */
+struct hugetlb_ser_limits {
+	u32 nodes;
+	u64 pages;
+	u64 (*node_pages)(u32 nid);
+};
+
 /* mm/hugetlb_liveupdate_check.c */
 const char *hugetlb_memfd_ser_check(struct liveupdate_mem *mem, u64 pa,
 				    const struct hugetlb_memfd_ser **serp);
-const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa, u32 nodes,
+const char *hugetlb_ser_check(struct liveupdate_mem *mem, u64 pa,
+			      const struct hugetlb_ser_limits *limits,
 			      const struct hugetlb_ser **serp);
 
 #endif /* _LINUX_LIVEUPDATE_CHECK_H */
