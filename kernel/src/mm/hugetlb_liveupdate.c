@@ -37,13 +37,10 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
-#include <linux/list.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
 #include <linux/liveupdate_rule.h>
-#include <linux/liveupdate_show.h>
 #include <linux/lockdep.h>
 #include <linux/memcontrol.h>
 #include <linux/memfd.h>
@@ -58,6 +55,7 @@
 #include "hugetlb_internal.h"
 #include "hugetlb_liveupdate_internal.h"
 #include "hugetlb_liveupdate_rules.h"
+#include "memfd_liveupdate.h"
 
 /* What a rule is said of: offset in the file, and physical address. */
 #define HUGE_PAGE "huge page at %#llx of a memfd, %#llx in memory"
@@ -321,21 +319,17 @@ static int hugetlb_memfd_freeze(struct liveupdate_file_op_args *args)
 
 /**
  * struct held - A file, and the folios that it is made of
- * @list:   In unfilled, as long as the file is not filled.
- * @data:   Its handle in the handover.
- * @busy:   A retrieve or the finish of it is under way.
- * @ser:    The handover, checked.
- * @file:   The file, or NULL if it was not made yet; with a reference as long as
- *          it is not filled.
- * @runs:   What comes behind @folio.
- * @folio:  The folio that is due, KHO's no more, or NULL; we have a reference.
- * @taken:  It was taken, and is charged.
- * @filled: Number of folios before it; we have a reference on each.
+ * @unfilled: In the list of those that are not filled, as long as that is so.
+ * @ser:      The handover, checked.
+ * @file:     The file, or NULL if it was not made yet; with a reference as long as
+ *            it is not filled.
+ * @runs:     What comes behind @folio.
+ * @folio:    The folio that is due, KHO's no more, or NULL; we have a reference.
+ * @taken:    It was taken, and is charged.
+ * @filled:   Number of folios before it; we have a reference on each.
  */
 struct held {
-	struct list_head list;
-	u64 data;
-	bool busy;
+	struct memfd_unfilled unfilled;
 	const struct hugetlb_memfd_ser *ser;
 	struct file *file;
 	struct runs runs;
@@ -344,9 +338,23 @@ struct held {
 	u64 filled;
 };
 
-static LIST_HEAD(unfilled);
-/* Protects the list. What is in it is protected by LUO: one call for a file. */
-static DEFINE_MUTEX(unfilled_lock);
+static const char *check_ser(struct liveupdate_mem *mem, u64 data)
+{
+	const struct hugetlb_memfd_ser *ser;
+
+	return hugetlb_memfd_ser_check(mem, data, &ser);
+}
+
+static struct memfd_kind memfds = {
+	.name = "memfd of huge pages",
+	.compatible = HUGETLB_MEMFD_FH_COMPATIBLE,
+	.check = check_ser,
+	.size = sizeof(struct held),
+	.unfilled = LIST_HEAD_INIT(memfds.unfilled),
+	.lock = __MUTEX_INITIALIZER(memfds.lock),
+};
+
+static_assert(!offsetof(struct held, unfilled));
 
 /* Who is to get which folio; protected by hugetlb_lock, but for the lock below. */
 static struct {
@@ -489,71 +497,17 @@ static int fill(struct held *held)
 	}
 }
 
-static void note_refused(const char *why)
+/* Check what came, once. */
+static int get_ready(struct held *held, gfp_t gfp)
 {
-	pr_err("handover of a memfd of huge pages refused: %s\n", why);
-	liveupdate_refused("list", "memfd", why, "name=%s",
-			   HUGETLB_MEMFD_FH_COMPATIBLE);
-}
+	int err;
 
-/* What came, if it can be used; nothing of it was used so far. */
-static const struct hugetlb_memfd_ser *incoming_ser(u64 data, gfp_t gfp)
-{
-	const struct hugetlb_memfd_ser *ser;
-	struct liveupdate_kho_mem kho;
-	const char *why;
-
-	liveupdate_kho_mem_init(&kho);
-	kho.gfp = gfp;
-	why = hugetlb_memfd_ser_check(&kho.mem, data, &ser);
-	liveupdate_kho_mem_destroy(&kho);
-	if (!why)
-		return ser;
-	if (kho.starved)
-		return ERR_PTR(-ENOMEM);
-	note_refused(why);
-	return ERR_PTR(-EINVAL);
-}
-
-static struct held *find_unfilled(u64 data)
-{
-	struct held *held;
-
-	lockdep_assert_held(&unfilled_lock);
-	list_for_each_entry(held, &unfilled, list)
-		if (held->data == data)
-			return held;
-	return NULL;
-}
-
-/* One that this retrieve has, and no other one of the same data. */
-static struct held *begin_held(u64 data)
-{
-	struct held *held;
-
-	guard(mutex)(&unfilled_lock);
-	held = find_unfilled(data);
-	if (!held) {
-		held = kzalloc_obj(*held);
-		if (!held)
-			return ERR_PTR(-ENOMEM);
-		held->data = data;
-		list_add(&held->list, &unfilled);
-	} else if (held->busy) {
-		note_refused("it is another file's, too");
-		return ERR_PTR(-EINVAL);
-	}
-	held->busy = true;
-	return held;
-}
-
-/* It is filled, or it is another call's turn. */
-static void end_held(struct held *held, bool filled)
-{
-	guard(mutex)(&unfilled_lock);
-	held->busy = false;
-	if (filled)
-		list_del_init(&held->list);
+	if (held->ser)
+		return 0;
+	err = memfd_check(&memfds, held->unfilled.data, gfp);
+	if (!err)
+		held->ser = phys_to_virt(held->unfilled.data);
+	return err;
 }
 
 static int make_file(struct held *held)
@@ -587,25 +541,19 @@ static int make_file(struct held *held)
 
 static int hugetlb_memfd_retrieve(struct liveupdate_file_op_args *args)
 {
-	struct held *held = begin_held(args->serialized_data);
-	int err = 0;
+	struct held *held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
+	int err;
 
 	if (IS_ERR(held)) {
 		args->retry = liveupdate_transient(PTR_ERR(held));
 		return PTR_ERR(held);
 	}
-	if (!held->ser) {
-		held->ser = incoming_ser(held->data, GFP_KERNEL);
-		if (IS_ERR(held->ser)) {
-			err = PTR_ERR(held->ser);
-			held->ser = NULL;
-		}
-	}
+	err = get_ready(held, GFP_KERNEL);
 	if (!err && !held->file)
 		err = make_file(held);
 	if (!err)
 		err = fill(held);
-	end_held(held, !err);
+	memfd_unfilled_end(&memfds, &held->unfilled, !err);
 	if (err) {
 		args->retry = liveupdate_transient(err);
 		return err;
@@ -684,6 +632,7 @@ static void finish_held(struct held *held, bool filled)
 static void hugetlb_memfd_finish(struct liveupdate_file_op_args *args)
 {
 	struct held *held;
+	int err;
 
 	if (args->retrieve_status > 0) {
 		held = args->file->private_data;
@@ -691,15 +640,14 @@ static void hugetlb_memfd_finish(struct liveupdate_file_op_args *args)
 		finish_held(held, true);
 		return;
 	}
-	held = begin_held(args->serialized_data);
+	held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
 	/* It is another file's, too, which has it. */
 	if (IS_ERR(held))
 		return;
-	if (!held->ser)
-		held->ser = incoming_ser(held->data, GFP_KERNEL | __GFP_NOFAIL);
-	end_held(held, true);
+	err = get_ready(held, GFP_KERNEL | __GFP_NOFAIL);
+	memfd_unfilled_end(&memfds, &held->unfilled, true);
 	/* What cannot be used stays as it is until the next reboot. */
-	if (IS_ERR(held->ser))
+	if (err)
 		kfree(held);
 	else
 		finish_held(held, false);

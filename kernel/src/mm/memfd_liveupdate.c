@@ -35,16 +35,11 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/memfd.h>
-#include <linux/list.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
-#include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
-#include <linux/liveupdate_show.h>
-#include <linux/lockdep.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pfn.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -53,9 +48,7 @@
 
 /**
  * struct memfd_held - A file, and the folios that it is made of
- * @list:     In memfd_unfilled, as long as the file is not filled.
- * @data:     Its handle in the handover.
- * @busy:     A retrieve or the finish of the file is under way.
+ * @unfilled: In the list of those that are not filled, as long as that is so.
  * @file:     The file, or NULL if it was not made yet; with a reference as long as it
  *            is not filled.
  * @array:    Where KHO has @folios.
@@ -68,9 +61,7 @@
  * no use for, points here, as does that of the arguments of a retrieve.
  */
 struct memfd_held {
-	struct list_head list;
-	u64 data;
-	bool busy;
+	struct memfd_unfilled unfilled;
 	struct file *file;
 	struct kho_vmalloc array;
 	struct memfd_luo_folio_ser *folios;
@@ -78,46 +69,23 @@ struct memfd_held {
 	bool restored;
 };
 
-static LIST_HEAD(memfd_unfilled);
-/* Protects the list. What is in it is protected by LUO: one call for a file. */
-static DEFINE_MUTEX(memfd_unfilled_lock);
-
-static struct memfd_held *find_unfilled(u64 data)
-{
-	struct memfd_held *held;
-
-	lockdep_assert_held(&memfd_unfilled_lock);
-	list_for_each_entry(held, &memfd_unfilled, list)
-		if (held->data == data)
-			return held;
-	return NULL;
-}
-
-static void note_refused(const char *why)
-{
-	pr_err("handover of a memfd refused: %s\n", why);
-	liveupdate_refused("list", "memfd", why, "name=%s",
-			   MEMFD_LUO_FH_COMPATIBLE);
-}
-
-/* What came, if it can be used; nothing of it was used so far. */
-static const struct memfd_luo_ser *incoming_ser(u64 data, gfp_t gfp)
+static const char *check_ser(struct liveupdate_mem *mem, u64 data)
 {
 	const struct memfd_luo_ser *ser;
-	struct liveupdate_kho_mem kho;
-	const char *why;
 
-	liveupdate_kho_mem_init(&kho);
-	kho.gfp = gfp;
-	why = memfd_ser_check(&kho.mem, data, &ser);
-	liveupdate_kho_mem_destroy(&kho);
-	if (!why)
-		return ser;
-	if (kho.starved)
-		return ERR_PTR(-ENOMEM);
-	note_refused(why);
-	return ERR_PTR(-EINVAL);
+	return memfd_ser_check(mem, data, &ser);
 }
+
+static struct memfd_kind memfds = {
+	.name = "memfd",
+	.compatible = MEMFD_LUO_FH_COMPATIBLE,
+	.check = check_ser,
+	.size = sizeof(struct memfd_held),
+	.unfilled = LIST_HEAD_INIT(memfds.unfilled),
+	.lock = __MUTEX_INITIALIZER(memfds.lock),
+};
+
+static_assert(!offsetof(struct memfd_held, unfilled));
 
 /* The pages of an array, in order */
 static void array_pages(const struct kho_vmalloc *array, struct page **pages)
@@ -179,10 +147,13 @@ static void free_array(struct memfd_held *held)
 /* Check what came, and get ready for filling a file. */
 static int get_ready(struct memfd_held *held)
 {
-	const struct memfd_luo_ser *ser = incoming_ser(held->data, GFP_KERNEL);
+	const struct memfd_luo_ser *ser;
+	int err;
 
-	if (IS_ERR(ser))
-		return PTR_ERR(ser);
+	err = memfd_check(&memfds, held->unfilled.data, GFP_KERNEL);
+	if (err)
+		return err;
+	ser = phys_to_virt(held->unfilled.data);
 	if (!ser->nr_folios)
 		return 0;
 	held->folios = map_array(&ser->folios);
@@ -191,34 +162,6 @@ static int get_ready(struct memfd_held *held)
 	held->array = ser->folios;
 	held->nr = ser->nr_folios;
 	return 0;
-}
-
-/* One that this retrieve has, and no other one of the same data. */
-static struct memfd_held *begin_held(u64 data)
-{
-	struct memfd_held *held;
-
-	guard(mutex)(&memfd_unfilled_lock);
-	held = find_unfilled(data);
-	if (!held) {
-		held = kzalloc_obj(*held);
-		if (!held)
-			return ERR_PTR(-ENOMEM);
-		held->data = data;
-		list_add(&held->list, &memfd_unfilled);
-	} else if (held->busy) {
-		note_refused("it is another file's, too");
-		return ERR_PTR(-EINVAL);
-	}
-	held->busy = true;
-	return held;
-}
-
-static void end_held(struct memfd_held *held)
-{
-	guard(mutex)(&memfd_unfilled_lock);
-	held->busy = false;
-	list_del_init(&held->list);
 }
 
 /**
@@ -233,14 +176,14 @@ static void end_held(struct memfd_held *held)
  */
 struct memfd_luo_ser *memfd_liveupdate_ser(struct liveupdate_file_op_args *args)
 {
-	struct memfd_held *held = begin_held(args->serialized_data);
+	struct memfd_held *held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
 	int err = IS_ERR(held) ? PTR_ERR(held) : 0;
 
 	if (!err && !held->folios) {
 		err = get_ready(held);
 		/* Nothing is kept of a file that has no folios, either. */
 		if (!held->folios) {
-			end_held(held);
+			memfd_unfilled_end(&memfds, &held->unfilled, true);
 			kfree(held);
 			held = NULL;
 		}
@@ -337,7 +280,7 @@ void memfd_liveupdate_hold(struct file *file, int err)
 	if (!err) {
 		held->next = held->nr;
 		held->restored = false;
-		end_held(held);
+		memfd_unfilled_end(&memfds, &held->unfilled, true);
 		fput(file);
 	} else if (held->restored) {
 		/* The process that gets the file in the end is charged. */
@@ -360,8 +303,7 @@ bool memfd_liveupdate_failed(struct liveupdate_file_op_args *args, int err)
 		if (held->file)
 			pr_warn("memfd cannot be retrieved: %llu of its %llu folios are in it; its memory is kept until the session is finished\n",
 				held->next, held->nr);
-		guard(mutex)(&memfd_unfilled_lock);
-		held->busy = false;
+		memfd_unfilled_end(&memfds, &held->unfilled, false);
 	}
 	return liveupdate_transient(err);
 }
@@ -395,7 +337,7 @@ static void discard(struct memfd_held *held)
 {
 	u64 i;
 
-	end_held(held);
+	memfd_unfilled_end(&memfds, &held->unfilled, true);
 	put_folios(held);
 	if (held->file) {
 		held->file->private_data = NULL;
@@ -410,7 +352,7 @@ static void discard(struct memfd_held *held)
 		cond_resched();
 	}
 	free_array(held);
-	kho_restore_free(phys_to_virt(held->data));
+	kho_restore_free(phys_to_virt(held->unfilled.data));
 	kfree(held);
 }
 
@@ -432,19 +374,14 @@ bool memfd_liveupdate_finish(struct liveupdate_file_op_args *args)
 		release(args->file);
 		return true;
 	}
-	scoped_guard(mutex, &memfd_unfilled_lock) {
-		held = find_unfilled(args->serialized_data);
-		/* It is another file's, too, which has it. */
-		if (held && held->busy)
-			return true;
-		if (held)
-			held->busy = true;
-	}
+	held = memfd_unfilled_begin(&memfds, args->serialized_data, false);
+	/* It is another file's, too, which has it. */
+	if (IS_ERR(held))
+		return true;
 	if (held) {
 		discard(held);
 		return true;
 	}
 	return args->retrieve_status ||
-	       IS_ERR(incoming_ser(args->serialized_data,
-				   GFP_KERNEL | __GFP_NOFAIL));
+	       memfd_check(&memfds, args->serialized_data, GFP_KERNEL | __GFP_NOFAIL);
 }

@@ -4,10 +4,13 @@
 #define _MM_MEMFD_LIVEUPDATE_H
 
 #include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 struct folio;
 struct liveupdate_file_op_args;
+struct liveupdate_mem;
 struct memfd_luo_folio_ser;
 struct memfd_luo_ser;
 
@@ -33,5 +36,40 @@ struct folio *memfd_liveupdate_folio(struct file *file, u64 i,
 void memfd_liveupdate_hold(struct file *file, int err);
 bool memfd_liveupdate_failed(struct liveupdate_file_op_args *args, int err);
 bool memfd_liveupdate_finish(struct liveupdate_file_op_args *args);
+
+/**
+ * struct memfd_kind - The memfds of one handler that came over
+ * @name:       Of one of them, in messages.
+ * @compatible: Of the handler.
+ * @check:      NULL, or the rule that what came of one breaks.
+ * @size:       Of what is kept of one; its beginning is a struct memfd_unfilled.
+ * @unfilled:   Those of which something is kept, until they are filled.
+ * @lock:       Protects the list.
+ */
+struct memfd_kind {
+	const char *name, *compatible;
+	const char *(*check)(struct liveupdate_mem *mem, u64 data);
+	size_t size;
+	struct list_head unfilled;
+	/* What is in the list is protected by LUO: one call for a file. */
+	struct mutex lock;
+};
+
+/**
+ * struct memfd_unfilled - A memfd that is not filled
+ * @list: In the list of its kind.
+ * @data: Its handle in the handover.
+ * @busy: A retrieve or the finish of it is under way.
+ */
+struct memfd_unfilled {
+	struct list_head list;
+	u64 data;
+	bool busy;
+};
+
+/* mm/memfd_unfilled.c */
+int memfd_check(struct memfd_kind *kind, u64 data, gfp_t gfp);
+void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, bool make);
+void memfd_unfilled_end(struct memfd_kind *kind, struct memfd_unfilled *file, bool done);
 
 #endif
