@@ -22,11 +22,14 @@
  *
  * What is refused, by name: a folio of which struct pages were freed
  * (hugetlb_free_vmemmap=), one of a CMA area, and one with a page that is known
- * to be bad.
+ * to be bad. A page can go bad after preserve, too, which the freeze looks for if
+ * pages of the machine have: all VMs wait then, so that it does not look at each
+ * folio otherwise.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
+#include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -159,6 +162,12 @@ static int add_folio(struct writer *writer, struct folio *folio)
 	return 0;
 }
 
+static int check_not_bad(struct folio *folio, loff_t at)
+{
+	return liveupdate_require(!folio_test_hwpoison(folio), &rule_hugetlb_bad,
+				  HUGE_PAGE, at, PFN_PHYS(folio_pfn(folio)));
+}
+
 /* Can the folio at this offset of the file be handed over? */
 static int check_folio(struct folio *folio, loff_t at)
 {
@@ -171,8 +180,7 @@ static int check_folio(struct folio *folio, loff_t at)
 		err = liveupdate_require(!folio_test_hugetlb_cma(folio),
 					 &rule_hugetlb_cma, HUGE_PAGE, at, pa);
 	if (!err)
-		err = liveupdate_require(!folio_test_hwpoison(folio),
-					 &rule_hugetlb_bad, HUGE_PAGE, at, pa);
+		err = check_not_bad(folio, at);
 	return err;
 }
 
@@ -265,6 +273,15 @@ static int preserve_all(struct file *file, struct writer *writer)
 	return 0;
 }
 
+/*
+ * Of the whole machine. Only those who test memory errors make it smaller
+ * (unpoisoning), which may hide one that comes afterwards.
+ */
+static unsigned long bad_pages(void)
+{
+	return IS_ENABLED(CONFIG_MEMORY_FAILURE) ? atomic_long_read(&num_poisoned_pages) : 0;
+}
+
 static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
@@ -287,6 +304,8 @@ static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 	writer.ser->seals = seals;
 	writer.ser->order = huge_page_order(hstate_inode(inode));
 	freeze(inode, true);
+	/* Before a folio is looked at, so that each that goes bad later makes it another. */
+	args->private_data = (void *)bad_pages();
 	err = preserve_all(args->file, &writer);
 	if (err) {
 		freeze(inode, false);
@@ -306,13 +325,33 @@ static void hugetlb_memfd_unpreserve(struct liveupdate_file_op_args *args)
 	unpreserve_all(phys_to_virt(args->serialized_data));
 }
 
+static int check_none_bad(const struct hugetlb_memfd_ser *ser)
+{
+	unsigned long pfn;
+	struct runs runs;
+	loff_t at = 0;
+	int err;
+
+	runs_begin(&runs, ser);
+	while (runs_next(&runs, &pfn)) {
+		err = check_not_bad(pfn_folio(pfn), at);
+		if (err)
+			return err;
+		at += PAGE_SIZE << ser->order;
+		cond_resched();
+	}
+	return 0;
+}
+
 static int hugetlb_memfd_freeze(struct liveupdate_file_op_args *args)
 {
 	struct hugetlb_memfd_ser *ser = phys_to_virt(args->serialized_data);
 
-	/* Only this can have changed since. */
 	ser->pos = args->file->f_pos;
-	return 0;
+	/* Nothing else can have changed since, but for memory that went bad. */
+	if (bad_pages() == (unsigned long)args->private_data)
+		return 0;
+	return check_none_bad(ser);
 }
 
 /* --- after it --- */
