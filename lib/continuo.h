@@ -806,7 +806,8 @@ int continuo_vm_new(struct continuo *ctx, struct continuo_vm **vm);
 /**
  * continuo_vm_free() - Forget a VM
  * @vm: The VM, or NULL. Descriptors that continuo_vm_take() has retrieved, and that
- *	the caller has not asked for, are closed.
+ *	the caller has not asked for, are closed. Those that he has added are his: they stay
+ *	open, also if they were added to a VM that was taken over.
  */
 void continuo_vm_free(struct continuo_vm *vm);
 

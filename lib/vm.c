@@ -38,11 +38,19 @@ struct vm_hwpt {
 	bool marked;
 };
 
-/* The arrays have room for a power of two, see grow(). */
+/*
+ * The arrays have room for a power of two, see grow().
+ *
+ * @own: Descriptors that were retrieved, and are closed with the VM: so many from the beginning of
+ *	 the arrays, behind which comes what the caller has added and keeps.
+ */
 struct continuo_vm {
 	struct continuo *ctx;
 	struct manifest m;
-	bool taken;
+	struct {
+		uint32_t memories, devices;
+		bool iommufd;
+	} own;
 	int iommufd;
 	int *memory;
 	struct vm_device *device;
@@ -89,13 +97,12 @@ void continuo_vm_free(struct continuo_vm *vm)
 {
 	if (!vm)
 		return;
-	if (vm->taken) {
-		for (uint32_t i = 0; i < vm->m.head.devices; i++)
-			close_fd(vm->device[i].cdev);
+	for (uint32_t i = 0; i < vm->own.devices; i++)
+		close_fd(vm->device[i].cdev);
+	if (vm->own.iommufd)
 		close_fd(vm->iommufd);
-		for (uint32_t i = 0; i < vm->m.head.memories; i++)
-			close_fd(vm->memory[i]);
-	}
+	for (uint32_t i = 0; i < vm->own.memories; i++)
+		close_fd(vm->memory[i]);
 	free(vm->m.memory);
 	free(vm->m.mapping);
 	free(vm->m.hwpt);
@@ -423,6 +430,8 @@ static int adopt_manifest(struct continuo_vm *vm, void *buffer, size_t size)
 		vm->memory[i] = -1;
 	for (uint32_t i = 0; i < m.head.devices; i++)
 		vm->device[i].cdev = -1;
+	vm->own.memories = m.head.memories;
+	vm->own.devices = m.head.devices;
 	return 0;
 }
 
@@ -467,6 +476,7 @@ static int retrieve_files(struct continuo_vm *vm, int session)
 				    vm->m.memory[i].name, (long long)st.st_size,
 				    (unsigned long long)vm->m.memory[i].size);
 	}
+	vm->own.iommufd = true;
 	vm->iommufd = continuo_retrieve(ctx, session, vm->m.head.iommufd_token);
 	if (vm->iommufd < 0)
 		return vm->iommufd;
@@ -593,7 +603,6 @@ static int prepare(struct continuo *ctx, int session, enum continuo_how how,
 	ret = continuo_vm_new(ctx, &vm);
 	if (ret)
 		return ret;
-	vm->taken = true;
 	ret = read_manifest(vm, session);
 	if (!ret)
 		ret = retrieve_files(vm, session);
@@ -658,11 +667,13 @@ int continuo_vm_verify(struct continuo *ctx, int session)
 	return 0;
 }
 
-static int give(int *fd)
+/* What is the VM's own becomes the caller's; what is the caller's he can ask for again. */
+static int give(int *fd, bool own)
 {
 	int given = *fd;
 
-	*fd = -1;
+	if (own)
+		*fd = -1;
 	return given;
 }
 
@@ -670,7 +681,7 @@ int continuo_vm_find_memory(struct continuo_vm *vm, const char *name)
 {
 	for (uint32_t i = 0; i < vm->m.head.memories; i++)
 		if (!strcmp(vm->m.memory[i].name, name) && vm->memory[i] >= 0)
-			return vm->taken ? give(&vm->memory[i]) : vm->memory[i];
+			return give(&vm->memory[i], i < vm->own.memories);
 	return fail(vm->ctx, -ENOENT, "memory \"%s\": the VM has none of that name, or it was given out", name);
 }
 
@@ -686,16 +697,20 @@ int continuo_vm_find_device(struct continuo_vm *vm, const char *name,
 			*device = d->id;
 		if (hwpt)
 			*hwpt = vm->hwpt[vm->m.device[i].hwpt].id;
-		return vm->taken ? give(&d->cdev) : d->cdev;
+		return give(&d->cdev, i < vm->own.devices);
 	}
 	return fail(vm->ctx, -ENOENT, "device \"%s\": the VM has none of that name, or it was given out", name);
 }
 
 int continuo_vm_find_iommufd(struct continuo_vm *vm)
 {
+	bool own = vm->own.iommufd;
+
 	if (vm->iommufd < 0)
 		return fail(vm->ctx, -ENOENT, "the VM has no iommufd, or it was given out");
-	return vm->taken ? give(&vm->iommufd) : vm->iommufd;
+	/* Another one, that is said later, is the caller's. */
+	vm->own.iommufd = false;
+	return give(&vm->iommufd, own);
 }
 
 int continuo_vm_find_space(struct continuo_vm *vm, int space, uint32_t *ioas)

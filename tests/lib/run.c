@@ -1456,6 +1456,39 @@ static void sweep_one(struct continuo *ctx, unsigned int i, struct continuo_vm *
 	       "%s: %u calls, %u objects, finished %u times", ways[i].name, at, world.objects, world.finished);
 }
 
+/* What is added to a VM that was taken over stays the caller's; what came with it does not. */
+static void added(struct continuo *ctx, struct continuo_vm *described, unsigned int asks)
+{
+	int more = memfd(PAGE), null = open("/dev/null", O_RDWR), given;
+	struct continuo_vm *vm;
+	unsigned int open;
+
+	call(ctx, "preserve", continuo_vm_preserve(described, 0), 0, "");
+	open = open_files();
+	call(ctx, "take", continuo_vm_take(ctx, 0, CONTINUO_REPLACE, &vm), 0, "");
+	call(ctx, "a memory of a name that came", continuo_vm_memory(vm, "ram", more), -EEXIST, "one of that name");
+	call(ctx, "one more memory", continuo_vm_memory(vm, "more", more), 2, "");
+	call(ctx, "one more device", continuo_vm_device(vm, "gpu", null, 0), 2, "");
+	given = continuo_vm_find_iommufd(vm);
+	expect(given >= 0 && !close(given), "no iommufd: %s", continuo_why(ctx));
+	call(ctx, "another iommufd", continuo_vm_iommufd(vm, null), 0, "");
+	given = continuo_vm_find_memory(vm, "state");
+	expect(given >= 0 && !close(given), "no memory: %s", continuo_why(ctx));
+	call(ctx, "what came, once more", continuo_vm_find_memory(vm, "state"), -ENOENT, "given out");
+	for (unsigned int i = 0; i < asks; i++) {
+		call(ctx, "what was added", continuo_vm_find_memory(vm, "more"), more, "");
+		call(ctx, "the device", continuo_vm_find_device(vm, "gpu", NULL, NULL), null, "");
+		call(ctx, "the iommufd", continuo_vm_find_iommufd(vm), null, "");
+	}
+	continuo_vm_free(vm);
+	expect(is_open(more) && is_open(null), "what was added to a VM is closed with it");
+	expect(open_files() == open, "%u files are open, %u were", open_files(), open);
+	while (world.files)
+		close(world.file[--world.files].fd);
+	close(more);
+	close(null);
+}
+
 static void sweep(void)
 {
 	int ram = memfd(64 * PAGE), state = memfd(PAGE), null = open("/dev/null", O_RDWR);
@@ -1481,6 +1514,8 @@ static void sweep(void)
 		sweep_one(ctx, i, vm);
 	while (world.files)
 		close(world.file[--world.files].fd);
+	added(ctx, vm, 0);
+	added(ctx, vm, 2);
 	world.is_there = false;
 	continuo_vm_free(vm);
 	continuo_free(ctx);
