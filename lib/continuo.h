@@ -1031,7 +1031,8 @@ int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how 
  * @session: The retrieved session.
  *
  * Does all of it up to the comparison of each HWPT, and undoes that: devices are not
- * moved, and the session is not finished. But what is retrieved stays so: the memory
+ * moved, and the session is not finished. What a process has adopted that died before
+ * its devices had moved stays as it is. But what is retrieved stays so: the memory
  * counts for the caller's control group from then on, and if that has no room for it, it
  * cannot be retrieved any more.
  *

@@ -30,11 +30,13 @@ struct vm_device {
 /*
  * @restored: While it is taken over, what came from the previous kernel; 0 if it has
  *	      been destroyed: its devices have left it.
+ * @found:    @id, and the IOAS that it is of, are those of a process that died.
  * @marked:   It was marked to be preserved.
  */
 struct vm_hwpt {
 	uint32_t id;
 	uint32_t restored;
+	bool found;
 	bool marked;
 };
 
@@ -541,15 +543,21 @@ static int build_hwpt(struct continuo_vm *vm, uint32_t i, enum continuo_how how)
 	return ret;
 }
 
-/* What was built so far and has no devices on it goes again. */
+/*
+ * What was built here goes again. What was found stays for the next process, as it was: it may have
+ * no devices yet, and then nothing but this would keep it.
+ */
 static void unbuild(struct continuo_vm *vm)
 {
 	char why[sizeof(vm->ctx->why)];
 
 	memcpy(why, vm->ctx->why, sizeof(why));
-	for (uint32_t i = 0; i < vm->m.head.hwpts; i++)
-		if (vm->hwpt[i].id)
+	for (uint32_t i = 0; i < vm->m.head.hwpts; i++) {
+		if (vm->hwpt[i].found)
+			vm->ioas[vm->m.hwpt[i].space] = 0;
+		else if (vm->hwpt[i].id)
 			continuo_destroy(vm->ctx, vm->iommufd, vm->hwpt[i].id);
+	}
 	for (uint32_t i = 0; i < vm->m.head.spaces; i++)
 		if (vm->ioas[i])
 			continuo_destroy(vm->ctx, vm->iommufd, vm->ioas[i]);
@@ -563,8 +571,8 @@ static int rebuild(struct continuo_vm *vm, enum continuo_how how)
 	/* A process that died can have adopted some already. */
 	for (uint32_t i = 0; i < vm->m.head.hwpts; i++)
 		if (vm->hwpt[i].restored)
-			find_adopted(vm->ctx, vm->iommufd, vm->hwpt[i].restored,
-				     &vm->ioas[vm->m.hwpt[i].space], &vm->hwpt[i].id);
+			vm->hwpt[i].found = !find_adopted(vm->ctx, vm->iommufd, vm->hwpt[i].restored,
+							  &vm->ioas[vm->m.hwpt[i].space], &vm->hwpt[i].id);
 	for (uint32_t i = 0; i < vm->m.head.spaces && !ret; i++)
 		if (!vm->ioas[i])
 			ret = build_space(vm, i);

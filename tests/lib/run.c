@@ -212,6 +212,9 @@ static struct {
 	unsigned int n;
 } kernel;
 
+/* Of the first HWPT of a VM, as continuo_vm_hwpt() makes it. */
+#define ADOPTED_TOKEN	0x434f4e0400000000ull
+
 /* A kernel that does what it is asked: a session that keeps files, and objects that have ids. */
 static struct {
 	bool is_there;
@@ -219,6 +222,8 @@ static struct {
 	unsigned int files, calls, fails_at;	/* 0: no call fails */
 	int err;				/* how */
 	uint32_t id, objects, finished;
+	/* A process has died that had adopted what has this token, and no device was on it yet. */
+	struct { uint64_t token; uint32_t restored, ioas, hwpt; bool gone; } adopted;
 } world;
 
 static int world_says(unsigned long request, void *at)
@@ -243,6 +248,8 @@ static int world_says(unsigned long request, void *at)
 		((struct uvfio_bind *)at)->out_devid = ++world.id;
 	} else if (request == UIO_HWPT_RESTORE) {
 		((struct uio_hwpt_restore *)at)->out_hwpt_id = ++world.id;
+		if (((struct uio_hwpt_restore *)at)->hwpt_token == world.adopted.token)
+			world.adopted.restored = world.id;
 		world.objects++;
 	} else if (request == UIO_IOAS_ALLOC) {
 		((struct uio_ioas_alloc *)at)->out_ioas_id = ++world.id;
@@ -251,12 +258,25 @@ static int world_says(unsigned long request, void *at)
 		((struct uio_hwpt_alloc *)at)->out_hwpt_id = ++world.id;
 		world.objects++;
 	} else if (request == UIO_HWPT_ADOPT) {
-		/* Nobody has adopted it before. */
-		if (!((struct uio_hwpt_adopt *)at)->ioas_id)
-			return ENOENT;
-		((struct uio_hwpt_adopt *)at)->out_hwpt_id = ++world.id;
+		struct uio_hwpt_adopt *adopt = at;
+		bool is = world.adopted.restored && adopt->restored_id == world.adopted.restored;
+
+		if (!adopt->ioas_id) {
+			if (!is || world.adopted.gone)
+				return ENOENT;
+			adopt->out_ioas_id = world.adopted.ioas;
+			adopt->out_hwpt_id = world.adopted.hwpt;
+			return 0;
+		}
+		if (is && !world.adopted.gone)
+			return EBUSY;
+		adopt->out_hwpt_id = ++world.id;
 		world.objects++;
 	} else if (request == UIO_DESTROY) {
+		const struct uio_destroy *destroy = at;
+
+		world.adopted.gone |= world.adopted.token &&
+				      (destroy->id == world.adopted.ioas || destroy->id == world.adopted.hwpt);
 		world.objects--;
 	}
 	return 0;
@@ -1489,6 +1509,65 @@ static void added(struct continuo *ctx, struct continuo_vm *described, unsigned 
 	close(null);
 }
 
+/*
+ * Somebody died who had adopted one of two HWPTs of the same space, and had moved nothing. Whether verify and
+ * take succeed, or fail at any call, what he has adopted stays until a take has moved its devices there.
+ */
+static void adopter_died(struct continuo *ctx)
+{
+	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR), ret;
+	struct continuo_vm *described, *vm;
+	uint32_t hwpt, ioas;
+
+	if (continuo_vm_new(ctx, &described))
+		exit(2);
+	continuo_vm_iommufd(described, null);
+	continuo_vm_memory(described, "ram", ram);
+	continuo_vm_space(described);
+	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
+	continuo_vm_hwpt(described, 0, 1);
+	continuo_vm_hwpt(described, 0, 2);
+	continuo_vm_device(described, "nic", null, 0);
+	continuo_vm_device(described, "disk", null, 1);
+	call(ctx, "preserve", continuo_vm_preserve(described, 0), 0, "");
+	world.adopted.token = ADOPTED_TOKEN;
+	world.adopted.ioas = 1001;
+	world.adopted.hwpt = 1002;
+	world.err = EIO;
+	for (unsigned int i = 1; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		ret = -EIO;
+		for (unsigned int at = 1; ret; at++) {
+			world.fails_at = at;
+			world.calls = world.objects = 0;
+			world.adopted.restored = 0;
+			ret = way(ctx, i, described, &vm);
+			/* One that was not found, as the call failed that looks for it, is no matter here. */
+			if (!ret && world.calls >= at)
+				ret = 1;
+			/* What was restored, and of a VM that was moved the HWPT that was built, and no IOAS. */
+			if (!ret)
+				expect(world.objects == (i == 1 ? 2 : 1), "%s with what was adopted: %u objects", ways[i].name, world.objects);
+			if (!ret && i > 1) {
+				expect(continuo_vm_find_device(vm, "nic", NULL, &hwpt) >= 0 && hwpt == 1002 &&
+				       !continuo_vm_find_space(vm, 0, &ioas) && ioas == 1001,
+				       "%s builds HWPT %u of IOAS %u in place of what was adopted", ways[i].name, hwpt, ioas);
+			}
+			expect(!world.adopted.gone, "%s: what was adopted is gone after call %u: %d (%s)", ways[i].name, at, ret, continuo_why(ctx));
+			world.adopted.gone = false;
+			continuo_vm_free(vm);
+			if (at > 100)
+				exit(2);
+		}
+	}
+	memset(&world.adopted, 0, sizeof(world.adopted));
+	world.fails_at = 0;
+	while (world.files)
+		close(world.file[--world.files].fd);
+	continuo_vm_free(described);
+	close(ram);
+	close(null);
+}
+
 static void sweep(void)
 {
 	int ram = memfd(64 * PAGE), state = memfd(PAGE), null = open("/dev/null", O_RDWR);
@@ -1516,6 +1595,7 @@ static void sweep(void)
 		close(world.file[--world.files].fd);
 	added(ctx, vm, 0);
 	added(ctx, vm, 2);
+	adopter_died(ctx);
 	world.is_there = false;
 	continuo_vm_free(vm);
 	continuo_free(ctx);
