@@ -96,7 +96,7 @@ static void outcome(struct decide *d, const char *word, const char *why)
 static void __attribute__((format(printf, 4, 5)))
 reply(struct decide *d, int client, int err, const char *fmt, ...)
 {
-	char text[500];
+	char text[MOST_WHY];
 	va_list args;
 
 	if (client < 0)
@@ -217,7 +217,7 @@ static void go_on(struct decide *d, bool failed, bool silent, const char *why)
 		return;
 	}
 	if (failed || (silent && (!d->leave_silent || is_unknown_silent(d)))) {
-		char text[500];
+		char text[MOST_WHY];
 
 		snprintf(text, sizeof(text), "%s%s", why, failed || is_unknown_silent(d) ? "" :
 			 "; see to it, or go on without it (--leave, --leave-silent)");
@@ -400,7 +400,7 @@ static void begin_helper(struct decide *d, enum action_kind kind, uint32_t timeo
 static bool all_are_ready(struct decide *d)
 {
 	const struct vm *v = unready(d, VM_SUSPENDED);
-	char why[400];
+	char why[MOST_WHY];
 
 	if (!v)
 		return true;
@@ -413,7 +413,7 @@ static bool all_are_ready(struct decide *d)
 static void next_step(struct decide *d, enum step step)
 {
 	const struct vm *v;
-	char why[400];
+	char why[MOST_WHY];
 
 	d->step = step;
 	if (d->watcher >= 0)
@@ -851,7 +851,7 @@ void decide_running(struct decide *d, int client)
 /* Nobody has asked it yet; an update that it was lost to must not come to its jump. */
 static void ended_with_services(struct decide *d, const struct vm *v)
 {
-	char why[400];
+	char why[MOST_WHY];
 
 	snprintf(why, sizeof(why),
 		 "VM %s: it has ended while services ended; if that is why, name its unit in /etc/continuo/keep", v->name);
@@ -921,7 +921,7 @@ static void check_deadline(struct decide *d)
 
 void decide_time(struct decide *d)
 {
-	char why[400];
+	char why[MOST_WHY];
 
 	/* All were suspended by hand, and nothing more is asked. */
 	if (!d->phase.on && d->patience_us && d->now_us >= d->patience_us) {
@@ -930,11 +930,14 @@ void decide_time(struct decide *d)
 			act(d, &(struct action){ .kind = ACT_DISCONNECT, .client = d->owner });
 	}
 	if (d->helper_us && d->now_us >= d->helper_us) {
-		char at[340] = "";
+		char at[MOST_WHY - 60] = "";
 
-		if (*d->helper_at && d->helper_can_leave)
-			snprintf(at, sizeof(at), ": %s hangs; see to it, or go on without it (--leave '%s')",
-				 d->helper_at, d->helper_at);
+		if (*d->helper_at && d->helper_can_leave && strlen(d->helper_at) <= MOST_AT_TWICE)
+			snprintf(at, sizeof(at), ": %.*s hangs; see to it, or go on without it (--leave '%.*s')",
+				 MOST_AT_TWICE, d->helper_at, MOST_AT_TWICE, d->helper_at);
+		else if (*d->helper_at && d->helper_can_leave)
+			snprintf(at, sizeof(at), ": %s hangs; see to it, or go on without it (--leave)",
+				 d->helper_at);
 		else if (*d->helper_at)
 			snprintf(at, sizeof(at), ": still at %s; see to it, or wait longer (%s)", d->helper_at,
 				 d->step == STEP_SERVICES ? "--services-timeout" : "--timeout");
@@ -956,14 +959,18 @@ void decide_time(struct decide *d)
 void decide_helping(struct decide *d, uint32_t number, const char *where, bool can_leave)
 {
 	if (d->helper_us && number == d->helper_number) {
-		copy(d->helper_at, sizeof(d->helper_at), where);
+		char at[sizeof(d->helper_at)];
+
+		/* A name that is cut looks so. */
+		snprintf(at, sizeof(at), "%.*s%s", MOST_AT, where, strlen(where) > MOST_AT ? "..." : "");
+		copy(d->helper_at, sizeof(d->helper_at), at);
 		d->helper_can_leave = can_leave;
 	}
 }
 
 void decide_helped(struct decide *d, uint32_t number, const char *why)
 {
-	char text[400];
+	char text[MOST_WHY];
 
 	/* Nobody waits for an earlier one any more. */
 	if (!d->helper_us || number != d->helper_number)
@@ -971,7 +978,7 @@ void decide_helped(struct decide *d, uint32_t number, const char *why)
 	step_is_over(d);
 	d->helper_us = 0;
 	if (why) {
-		snprintf(text, sizeof(text), "%s: %.250s; see to it, or go on without it (--leave)",
+		snprintf(text, sizeof(text), "%s: %.370s; see to it, or go on without it (--leave)",
 			 d->step == STEP_SERVICES ? "services do not end" : "files are not written back", why);
 		give_up(d, EIO, text);
 		return;
@@ -1015,7 +1022,7 @@ static void judge(struct decide *d, const int *files, const char *blind)
 /* The jump would wait for the call in it, with all VMs suspended, and nobody could give it up. */
 static void wait_for_other(struct decide *d, const char *name)
 {
-	char why[400];
+	char why[MOST_WHY];
 
 	if (d->now_us < d->others_us) {
 		look_again(d, d->others_us);
@@ -1030,7 +1037,7 @@ static void wait_for_other(struct decide *d, const char *name)
 static void compare(struct decide *d, const int *files, const char *other, const char *blind)
 {
 	const struct vm *busy = NULL;
-	char why[400];
+	char why[MOST_WHY];
 
 	for (unsigned int i = 0; i < d->vms; i++) {
 		const struct vm *v = &d->vm[i];

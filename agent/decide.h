@@ -60,6 +60,13 @@
  */
 #define VM_UNKNOWN		"unknown-vms"
 
+/* Room for a sentence: with what is in front of it a message has 512 bytes (docs/agent.md). */
+#define MOST_WHY		500
+/* So much of the name of what hangs is said: the rest of the sentence has room behind it. */
+#define MOST_AT			350
+/* A name of so many bytes is said once more, as it is given to --leave. */
+#define MOST_AT_TWICE		150
+
 /* How long the VMs have to undo if whoever updated the host is gone, or the agent ends. */
 #define UNDO_MS			10000
 
@@ -179,11 +186,11 @@ struct decide {
 	uint32_t timeout_ms;
 	/* How an update ends that has been given up. */
 	int err;
-	char why[400];
+	char why[MOST_WHY];
 	/* What takes long and is under way: until when, 0 if nothing is; and what it is at. */
 	uint32_t helper_number;
 	uint64_t helper_us;
-	char helper_at[128];
+	char helper_at[MOST_AT + sizeof("...")];
 	bool helper_can_leave;
 	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
 	uint32_t services_ms;

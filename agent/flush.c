@@ -11,9 +11,11 @@
 
 #include "flush.h"
 #include "helper.h"
+#include "request.h"
 #include "still.h"
 
-#define MOST_PATH	256
+/* As long as one can be named. */
+#define MOST_PATH	(REQUEST_MOST + 1)
 
 #define MOUNTS		"/proc/self/mounts"
 #define MOUNTINFO	"/proc/self/mountinfo"

@@ -354,7 +354,7 @@ void record_leftover(void)
 {
 	static const char *const unfinished[] = { "begun", "stuck", "jumping" };
 	const char *outcome = text_of(record, "outcome"), *before = text_of(record, "why");
-	char boot[40], why[600];
+	char boot[40], why[700];
 	bool here;
 
 	for (size_t i = 0; i < sizeof(unfinished) / sizeof(unfinished[0]); i++) {
@@ -362,7 +362,7 @@ void record_leftover(void)
 			continue;
 		boot_id(boot);
 		here = !*text_of(record, "boot") || !strcmp(boot, text_of(record, "boot"));
-		snprintf(why, sizeof(why), "%.400s%s%s", before, *before ? "; and " : "", here ?
+		snprintf(why, sizeof(why), "%.500s%s%s", before, *before ? "; and " : "", here ?
 			 "the agent has ended before the update was over; VMs undo by themselves then, and nobody has waited for them" :
 			 "the host was booted anew before the update was over, and no record of it has come over");
 		record_outcome(here && all_go_on(get(record, "vm")) ? "undone" : "partly", why);

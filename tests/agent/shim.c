@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <mntent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,13 +213,29 @@ int open(const char *path, int flags, ...)
 	return err ? -1 : fd;
 }
 
+/* What is mounted is this machine's, unless the test makes it up. */
+static const char *mounted(const char *path, char room[512])
+{
+	if (!getenv("FAKE_ROOT") || strncmp(path, "/proc/self/mount", strlen("/proc/self/mount")))
+		return path;
+	snprintf(room, 512, "%s%s", getenv("FAKE_ROOT"), path);
+	return REAL(access)(room, F_OK) ? path : room;
+}
+
+FILE *setmntent(const char *path, const char *how)
+{
+	char room[512];
+
+	return REAL(setmntent)(mounted(path, room), how);
+}
+
 FILE *fopen(const char *path, const char *mode)
 {
 	char room[512];
 
 	if (!strcmp(path, "/dev/liveupdate-view"))
 		return fdopen(view(), mode);
-	return REAL(fopen)(below(path, room), mode);
+	return REAL(fopen)(mounted(below(path, room), room), mode);
 }
 
 int access(const char *path, int how)
