@@ -21,13 +21,36 @@
 #define MOUNTINFO	"/proc/self/mountinfo"
 
 static char left[FLUSH_MOST_LEFT][MOST_PATH];
+/* The same as helper_path() writes them. */
+static char left_as[FLUSH_MOST_LEFT][4 * MOST_PATH + 2];
 static unsigned int nr_left;
+
+/* From what helper_path() or /proc/self/mountinfo writes; any other backslash is one. */
+static void decode(char *to, const char *path)
+{
+	unsigned int byte;
+	int n;
+
+	while (*path) {
+		n = 0;
+		if (*path == '\\' && strspn(path + 1, "01234567") >= 3 && path[1] <= '3' &&
+		    sscanf(path + 1, "%3o%n", &byte, &n) == 1 && byte) {
+			*to++ = byte;
+			path += 1 + n;
+		} else {
+			*to++ = *path++;
+		}
+	}
+	*to = 0;
+}
 
 bool flush_leave(const char *path)
 {
 	if (nr_left == FLUSH_MOST_LEFT || strlen(path) >= MOST_PATH)
 		return false;
-	strcpy(left[nr_left++], path);
+	decode(left[nr_left], path);
+	helper_path(left_as[nr_left], sizeof(left_as[0]), left[nr_left]);
+	nr_left++;
 	return true;
 }
 
@@ -38,7 +61,7 @@ void flush_forget(void)
 
 const char *flush_left(unsigned int i)
 {
-	return i < nr_left ? left[i] : NULL;
+	return i < nr_left ? left_as[i] : NULL;
 }
 
 static bool is_left(const char *path)
@@ -86,6 +109,7 @@ static void say_hidden(const struct still *still)
 		rest = strstr(line, " - ");
 		if (!rest || sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor, &where) != 3)
 			continue;
+		decode(where, where);
 		type = strtok_r(rest + 3, " ", &save);
 		strtok_r(NULL, " ", &save);
 		/* Nobody can write to one that is read-only. */

@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Mount points that are left out, until flush_forget(). False if there are too many. */
+/*
+ * Mount points that are left out, until flush_forget(). False if there are too many. @path: as it is, or with
+ * \ooo in it, as helper_path() writes it.
+ */
 #define FLUSH_MOST_LEFT	16
 bool flush_leave(const char *path);
 void flush_forget(void);
-/* The i-th of them, or NULL. */
+/* The i-th of them, as helper_path() writes it, or NULL. */
 const char *flush_left(unsigned int i);
 
 /*

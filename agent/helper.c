@@ -29,16 +29,36 @@ static struct {
 
 /* --- in the process --- */
 
+void helper_path(char *to, size_t size, const char *path)
+{
+	size_t n = 0;
+
+	for (; *path && n + 5 < size; path++) {
+		unsigned char c = *path;
+
+		if (c <= ' ' || c >= 0x7f || strchr("\\,'", c))
+			n += snprintf(to + n, size - n, "\\%03o", c);
+		else
+			to[n++] = c;
+	}
+	to[n] = 0;
+}
+
 void helper_say(const char *word, const char *what, const char *why)
 {
-	char line[600];
-	int n = snprintf(line, sizeof(line), "%s %s%s%s\n", word, what, *why ? ": " : "", why);
+	char line[900], path[500];
+	int n;
 
+	if (*what == '/') {
+		helper_path(path, sizeof(path), what);
+		what = path;
+	}
+	n = snprintf(line, sizeof(line), "%s %s%s%s\n", word, what, *why ? ": " : "", why);
 	if (n >= (int)sizeof(line)) {
 		n = sizeof(line) - 1;
 		line[n - 1] = '\n';
 	}
-	/* A path can have a line in it that would be taken for one of ours. */
+	/* Nor can anything else have a line in it that would be taken for one of ours. */
 	for (int i = 0; i < n - 1; i++)
 		if ((unsigned char)line[i] < ' ')
 			line[i] = '?';

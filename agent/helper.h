@@ -3,7 +3,7 @@
  * What may hang is done by a process of its own, the helper: one at a time. It says on its
  * standard output what it is at, one line each, so that what hangs has a name:
  *
- *   at NAME            that comes next; one can go on without it (--leave NAME)
+ *   at NAME            that comes next; one can go on without it (--leave NAME); a path as by helper_path()
  *   doing WHAT         that comes next, and it has to be done
  *   failed SENTENCE    it has not done it
  *   done               it has
@@ -12,6 +12,7 @@
 #define HELPER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,7 +34,13 @@ int helper_fd(void);
 void helper_news(void (*at)(uint32_t number, const char *where, bool can_leave),
 		 void (*end)(uint32_t number, const char *why));
 
-/* In the process. @why may be "". */
+/*
+ * A path as it is said, and given to --leave: bytes that are no printable ASCII, and blanks, backslashes,
+ * commas and apostrophes, which would be taken for something else there, are written as \ooo, as
+ * /proc/self/mountinfo does it. What has no room in @to is left out.
+ */
+void helper_path(char *to, size_t size, const char *path);
+/* In the process. @why may be "". A @what that begins with / is a path. */
 void helper_say(const char *word, const char *what, const char *why);
 /* As a process that the agent starts: standard output is @out, and all else is closed. */
 bool helper_begin_anew(int out);

@@ -163,7 +163,7 @@ static int parse_rest(char *at, unsigned int has, const struct peer *peer,
 	if (!(has & PATH && at && (*at == '/' || request_is_unit(at))) && (has & NAME || (has & NAME_OR_NOT && at)))
 		return parse_name(at, peer, req, why);
 	if (has & (TEXT | PATH)) {
-		*why = "a reason, a mount point, or a unit is printable ASCII";
+		*why = "a reason, a mount point, or a unit is printable ASCII; other bytes of a path are written as \\303";
 		if (!at || !is_text(at))
 			return -EINVAL;
 		strcpy(req->text, at);

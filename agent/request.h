@@ -39,7 +39,7 @@ enum verb {
 /*
  * @name:   Of the session, as the kernel knows it; "" if the verb has none.
  * @number: Milliseconds, a version, or the number of an order; 0 if the verb has none.
- * @text:   Why something failed; a mount point, or a unit of systemd's; or "".
+ * @text:   Why something failed; a mount point, in which \ooo is a byte, or a unit of systemd's; or "".
  * @process: Of "register": the field process=; 0 without it.
  * @leave_silent: Of "go": the field silent=leave.
  */

@@ -595,7 +595,7 @@ int continuo_update_leave(struct continuo *ctx, const char *name)
 	/* Mount points can have blanks, but what looks as a field at their end is taken for one. */
 	for (const char *at = strchr(name, ' '); at && !ret; at = strchr(at + 1, ' '))
 		if (at[1 + strspn(at + 1, "abcdefghijklmnopqrstuvwxyz-")] == '=')
-			ret = fail(ctx, -EINVAL, "%s: the agent would take what is behind the blank for a field; it cannot be left", name);
+			ret = fail(ctx, -EINVAL, "%s: the agent would take what is behind the blank for a field; write the blank as \\040", name);
 	if (!ret)
 		ret = tell(ctx, ctx->agent, "leave %s", name);
 	return ret ? ret : answer_of(ctx, ctx->agent, NULL, NULL, NULL);

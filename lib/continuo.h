@@ -335,7 +335,8 @@ int continuo_update_ask(struct continuo *ctx, enum continuo_want want, const cha
  * continuo_update_leave() - Go on without a VM
  * @ctx:  The context, after continuo_update_begin().
  * @name: Of the VM; or the path of a mount point: its file system is not written back by
- *	  the update then; or of a unit (systemd): it is not waited for when services end.
+ *	  the update then (a byte of it can be written as \ooo, as /proc/self/mountinfo
+ *	  does, and must be if it is no printable ASCII); or of a unit (systemd): it is not waited for when services end.
  *
  * What it has preserved is undone as far as it is in the agent's hands. The jump is its
  * end: its devices are stopped. Of a session that came from the previous kernel the agent

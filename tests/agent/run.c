@@ -62,6 +62,8 @@ static const struct {
 	{ "running", 0, 0, 0, VERB_RUNNING, "" },
 	{ "leave /mnt/nfs", 0, 0, 0, VERB_LEAVE, "", 0, "/mnt/nfs" },
 	{ "leave /mnt\033", 0, 0, -EINVAL, 0, "printable" },
+	{ "leave /mnt/a\\040b=c", 0, 0, 0, VERB_LEAVE, "", 0, "/mnt/a\\040b=c" },
+	{ "leave /mnt/\303\274", 0, 0, -EINVAL, 0, "written as \\303" },
 	{ "leave a@1.service", 0, 0, 0, VERB_LEAVE, "", 0, "a@1.service" },
 	{ "leave dev-a\\x2db.swap", 0, 0, 0, VERB_LEAVE, "", 0, "dev-a\\x2db.swap" },
 	{ "leave a b.service", 0, 0, -EINVAL, 0, "letters, digits" },

@@ -730,7 +730,7 @@ static void names(void)
 	memset(name, 'x', sizeof(name) - 1);
 	call(ctx, "connect, long", continuo_connect(ctx, name), -ENAMETOOLONG, "63 bytes at most");
 	call(ctx, "release, long", continuo_session_release(ctx, name), -ENAMETOOLONG, "63 bytes at most");
-	call(ctx, "leave, a field", continuo_update_leave(ctx, "/mnt/a b=c"), -EINVAL, "for a field");
+	call(ctx, "leave, a field", continuo_update_leave(ctx, "/mnt/a b=c"), -EINVAL, "write the blank as \\040");
 	call(ctx, "leave, a field in between", continuo_update_leave(ctx, "/mnt/a b=c d"), -EINVAL, "for a field");
 	call(ctx, "leave, a field of no name", continuo_update_leave(ctx, "/mnt/a =c"), -EINVAL, "for a field");
 	memset(path + 1, 'x', sizeof(path) - 2);
@@ -744,6 +744,9 @@ static void names(void)
 	give_answer(agent, "ok\n", false);
 	call(ctx, "leave, a blank", continuo_update_leave(ctx, "/mnt/a b/c=d"), 0, "");
 	asked(agent, "leave /mnt/a b/c=d");
+	give_answer(agent, "ok\n", false);
+	call(ctx, "leave, what would look like a field", continuo_update_leave(ctx, "/mnt/a\\040b=c"), 0, "");
+	asked(agent, "leave /mnt/a\\040b=c");
 	name[CONTINUO_SESSION_NAME - 1] = 0;
 	give_answer(agent, "ok\n", false);
 	call(ctx, "release, as long as can be", continuo_session_release(ctx, name), 0, "");
