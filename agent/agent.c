@@ -492,6 +492,7 @@ static int run(int listener, int signals)
 		if (ended && update_end())
 			break;
 		record_write();
+		update_write();
 		if (wait_for() < 0) {
 			if (errno == EINTR)
 				continue;
@@ -511,6 +512,7 @@ static int run(int listener, int signals)
 			welcome(listener);
 	}
 	record_write();
+	update_write();
 	return EXIT_FINE;
 }
 

@@ -148,7 +148,7 @@ static void forget(struct decide *d, struct vm *v)
 {
 	*v = d->vm[--d->vms];
 	memset(&d->vm[d->vms], 0, sizeof(*v));
-	simply(d, ACT_LIST);
+	simply(d, ACT_LIST_LATER);
 }
 
 static struct vm *add(struct decide *d, const char *name, uid_t uid, int client)

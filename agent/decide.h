@@ -146,8 +146,11 @@ enum action_kind {
 	ACT_SEAL,
 	/* Replace the kernel, if what is to stand still does. If it comes back, decide_stayed() says why. */
 	ACT_JUMP,
-	/* The VMs that are registered have changed. */
-	ACT_LIST,
+	/*
+	 * The VMs that are registered have changed. One that has come is to be written down before it hears
+	 * so: the next agent waits for it. With one that is gone there is time until the end of the turn.
+	 */
+	ACT_LIST, ACT_LIST_LATER,
 	/* The agent is to end. */
 	ACT_EXIT,
 };

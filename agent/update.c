@@ -30,7 +30,7 @@ static struct continuo *ctx;
 
 /* What the decision asks for, and is told of before anything else happens. */
 static struct {
-	bool count, seal, jump, exit;
+	bool count, seal, jump, exit, list;
 	int helper_err;
 	uint32_t helper_number;
 	/* The one of whom it is not known which unit he is in. */
@@ -43,6 +43,12 @@ static const char *name_of(unsigned int i, uid_t *uid)
 {
 	*uid = vm[i].uid;
 	return vm[i].name;
+}
+
+static void write_list(void)
+{
+	due.list = false;
+	registry_write(d.vms, name_of);
 }
 
 /* Of the command that has begun the update: if its unit ended, it would think better of it. */
@@ -118,7 +124,10 @@ static bool act(void *arg, const struct action *a)
 		due.jump = true;
 		break;
 	case ACT_LIST:
-		registry_write(d.vms, name_of);
+		write_list();
+		break;
+	case ACT_LIST_LATER:
+		due.list = true;
 		break;
 	case ACT_EXIT:
 		due.exit = true;
@@ -227,7 +236,7 @@ void update_open(struct continuo *continuo, const char *list)
 	ctx = continuo;
 	decide_init(&d);
 	registry_read(list, away);
-	registry_write(d.vms, name_of);
+	write_list();
 }
 
 /* The unit of a process that is another user's is no business of this one. */
@@ -402,6 +411,12 @@ int update_due(void)
 void update_tick(void)
 {
 	EVENT(decide_time(&d));
+}
+
+void update_write(void)
+{
+	if (due.list)
+		write_list();
 }
 
 bool update_end(void)

@@ -51,6 +51,8 @@ void update_helper_news(void);
 int update_due(void);
 /* Do what is due. */
 void update_tick(void);
+/* At the end of each turn: the list of VMs, if some of them are gone. */
+void update_write(void);
 /* The agent is to end: true once it can. */
 bool update_end(void);
 

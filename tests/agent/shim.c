@@ -264,7 +264,18 @@ int unlink(const char *path)
 int rename(const char *from, const char *to)
 {
 	char room[512], other[512];
+	const char *name = strrchr(to, '/');
 
+	/* How often the list of VMs is written: a byte each time. */
+	if (getenv("FAKE_ROOT") && name && !strcmp(name, "/vms")) {
+		int fd;
+
+		snprintf(other, sizeof(other), "%s/lists", getenv("FAKE_ROOT"));
+		fd = REAL(open)(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, "x", 1) != 1)
+			return -1;
+		close(fd);
+	}
 	return REAL(rename)(below(from, room), below(to, other));
 }
 
