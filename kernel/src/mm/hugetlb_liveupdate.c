@@ -580,7 +580,7 @@ static int make_file(struct held *held)
 
 static int hugetlb_memfd_retrieve(struct liveupdate_file_op_args *args)
 {
-	struct held *held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
+	struct held *held = memfd_unfilled_begin(&memfds, args->serialized_data, GFP_KERNEL);
 	int err;
 
 	if (IS_ERR(held)) {
@@ -679,7 +679,8 @@ static void hugetlb_memfd_finish(struct liveupdate_file_op_args *args)
 		finish_held(held, true);
 		return;
 	}
-	held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
+	held = memfd_unfilled_begin(&memfds, args->serialized_data,
+				    GFP_KERNEL | __GFP_NOFAIL);
 	/* It is another file's, too, which has it. */
 	if (IS_ERR(held))
 		return;

@@ -176,7 +176,7 @@ static int get_ready(struct memfd_held *held)
  */
 struct memfd_luo_ser *memfd_liveupdate_ser(struct liveupdate_file_op_args *args)
 {
-	struct memfd_held *held = memfd_unfilled_begin(&memfds, args->serialized_data, true);
+	struct memfd_held *held = memfd_unfilled_begin(&memfds, args->serialized_data, GFP_KERNEL);
 	int err = IS_ERR(held) ? PTR_ERR(held) : 0;
 
 	if (!err && !held->folios) {
@@ -374,7 +374,7 @@ bool memfd_liveupdate_finish(struct liveupdate_file_op_args *args)
 		release(args->file);
 		return true;
 	}
-	held = memfd_unfilled_begin(&memfds, args->serialized_data, false);
+	held = memfd_unfilled_begin(&memfds, args->serialized_data, 0);
 	/* It is another file's, too, which has it. */
 	if (IS_ERR(held))
 		return true;

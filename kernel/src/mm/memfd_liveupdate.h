@@ -69,7 +69,7 @@ struct memfd_unfilled {
 
 /* mm/memfd_unfilled.c */
 int memfd_check(struct memfd_kind *kind, u64 data, gfp_t gfp);
-void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, bool make);
+void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, gfp_t gfp);
 void memfd_unfilled_end(struct memfd_kind *kind, struct memfd_unfilled *file, bool done);
 
 #endif

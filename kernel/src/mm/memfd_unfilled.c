@@ -39,9 +39,10 @@ int memfd_check(struct memfd_kind *kind, u64 data, gfp_t gfp)
 
 /*
  * What is kept of a file, for one call, and for no other file of the same data. If
- * that is nothing it is made, with zeros behind its beginning, or else NULL.
+ * that is nothing it is made, with zeros behind its beginning; with no @gfp it is
+ * not, and this returns NULL.
  */
-void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, bool make)
+void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, gfp_t gfp)
 {
 	struct memfd_unfilled *file;
 
@@ -53,13 +54,13 @@ void *memfd_unfilled_begin(struct memfd_kind *kind, u64 data, bool make)
 			file->busy = true;
 			return file;
 		}
-		if (make)
+		if (gfp)
 			note_refused(kind, "it is another file's, too");
 		return ERR_PTR(-EINVAL);
 	}
-	if (!make)
+	if (!gfp)
 		return NULL;
-	file = kzalloc(kind->size, GFP_KERNEL);
+	file = kzalloc(kind->size, gfp);
 	if (!file)
 		return ERR_PTR(-ENOMEM);
 	file->data = data;
