@@ -131,7 +131,8 @@ class VmRun(Run):
 
     def _first_word(self):
         """A VM in a machine that is software itself was seen to reset itself while it boots, without
-        a word on its console, as after a triple fault. No update has begun then; the cause is not known."""
+        a word on its console, as if the emulated processor had lost a flag of SVM at the switch between host and VM
+        (docs/testing.md, "Skipped now and then"). No update has begun then."""
         try:
             return self.hear("a word of the VM", lambda status: status["last"])
         except Failed:
