@@ -154,7 +154,8 @@ static void write_back(struct still *still)
 	if (still)
 		say_hidden(still);
 	if (!nr_left) {
-		helper_say("at", "what is mounted nowhere", "");
+		/* It has no name that could be left out. */
+		helper_say("doing", "what is mounted nowhere", "");
 		sync();
 	}
 }
