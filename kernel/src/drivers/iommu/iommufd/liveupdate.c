@@ -290,21 +290,40 @@ static int require_area(bool ok, const struct liveupdate_rule *rule,
 
 /*
  * The comparison of an area with its file.
+ * @find: Get the piece of the file that has @pos in it. -ENOENT: there is none.
  * @xas: Where in the file's pages it is.
  * @iova: Where in the area: all before is right.
  * @last: Last IOVA to look at this time.
  * @pos: Where in the file.
- * @folio_end: End of the folio that was looked at last, as an offset in the file.
- * @folio_paddr: Physical address of that end.
+ * @piece_end: End of the piece that was found last, as an offset in the file.
+ * @piece_paddr: Physical address of that end.
  * @rule: What is wrong.
  */
 struct area_check {
+	int (*find)(struct area_check *c);
 	struct xa_state xas;
 	u64 iova, last;
 	u64 pos;
-	u64 folio_end, folio_paddr;
+	u64 piece_end, piece_paddr;
 	const struct liveupdate_rule *rule;
 };
+
+static int find_folio(struct area_check *c)
+{
+	struct folio *folio;
+	unsigned int order;
+
+	do {
+		xas_set(&c->xas, c->pos >> PAGE_SHIFT);
+		folio = xas_load(&c->xas);
+	} while (xas_retry(&c->xas, folio));
+	if (!folio || xa_is_value(folio))
+		return -ENOENT;
+	order = PAGE_SHIFT + xas_get_order(&c->xas);
+	c->piece_end = ((c->pos >> order) + 1) << order;
+	c->piece_paddr = PFN_PHYS(folio_pfn(folio)) + BIT_ULL(order);
+	return 0;
+}
 
 static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
 {
@@ -314,28 +333,15 @@ static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
 	while (len) {
 		u64 n;
 
-		if (c->pos >= c->folio_end) {
-			struct folio *folio;
-			unsigned int order;
-
-			do {
-				xas_set(&c->xas, c->pos >> PAGE_SHIFT);
-				folio = xas_load(&c->xas);
-			} while (xas_retry(&c->xas, folio));
-			if (!folio || xa_is_value(folio)) {
-				c->rule = &rule_iommufd_page_gone;
-				return -EINVAL;
-			}
-			order = PAGE_SHIFT + xas_get_order(&c->xas);
-			c->folio_end = ((c->pos >> order) + 1) << order;
-			c->folio_paddr = PFN_PHYS(folio_pfn(folio)) +
-					 BIT_ULL(order);
+		if (c->pos >= c->piece_end && c->find(c)) {
+			c->rule = &rule_iommufd_page_gone;
+			return -EINVAL;
 		}
-		if (c->folio_paddr - (c->folio_end - c->pos) != paddr) {
+		if (c->piece_paddr - (c->piece_end - c->pos) != paddr) {
 			c->rule = &rule_iommufd_other_page;
 			return -EINVAL;
 		}
-		n = min(len, c->folio_end - c->pos);
+		n = min(len, c->piece_end - c->pos);
 		c->iova += n;
 		c->pos += n;
 		paddr += n;
@@ -357,6 +363,7 @@ static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
 	struct pt_iommu *pt = iommupt_from_domain(domain);
 	struct address_space *mapping = area->pages->file->f_mapping;
 	struct area_check c = {
+		.find = find_folio,
 		.xas = __XA_STATE(&mapping->i_pages, 0, 0, 0),
 		.iova = iopt_area_iova(area),
 		.pos = area->pages->start +
