@@ -11,11 +11,11 @@
  * ~~~~~~~~~~
  *
  * User space marks HWPTs with IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE and preserves
- * the memfds that are mapped, then the iommufd. From then on the IOAS of each
- * marked HWPT refuses to map and unmap. In the next kernel the retrieved
- * iommufd holds one object for each token: a HWPT without an IOAS, which cannot
- * be changed. Binding a retrieved VFIO device finds it attached to its HWPT.
- * User space gets the object's id by its token with
+ * the files that are mapped, memfds or files of guestmemfs, then the iommufd. From
+ * then on the IOAS of each marked HWPT refuses to map and unmap. In the next
+ * kernel the retrieved iommufd holds one object for each token: a HWPT without an
+ * IOAS, which cannot be changed. Binding a retrieved VFIO device finds it attached
+ * to its HWPT. User space gets the object's id by its token with
  * IOMMU_HWPT_LIVEUPDATE_RESTORE, attaches the device to a HWPT that it built
  * anew, and destroys the restored one.
  *
@@ -30,9 +30,11 @@
  * ~~~~~~~~~~~~~
  *
  * Memory that does not come along: the preserve is refused if an area of the
- * IOAS is not of a memfd that is preserved in the same session, that was not
- * sealed when it was mapped, or that no longer consists of the pages that the
- * HWPT translates to. The log names the IOVA.
+ * IOAS is not of a file that is preserved in the same session, is of a memfd that
+ * was not sealed when it was mapped, or is of a file that no longer consists of
+ * the memory that the HWPT translates to. The log names the IOVA. Files of
+ * guestmemfs have no seals and need none: while one is mapped here it is pinned, and
+ * a pinned or preserved one cannot shrink. This is what the seals of a memfd promise.
  *
  * Abort before the jump: unpreserve thaws the IOASs; the marks stay.
  *
@@ -51,6 +53,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/generic_pt/iommu.h>
+#include <linux/guestmemfs.h>
 #include <linux/iommu-liveupdate.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/iommufd.h>
@@ -291,7 +294,8 @@ static int require_area(bool ok, const struct liveupdate_rule *rule,
 /*
  * The comparison of an area with its file.
  * @find: Get the piece of the file that has @pos in it. -ENOENT: there is none.
- * @xas: Where in the file's pages it is.
+ * @file: The file.
+ * @xas: Where in the file's pages it is, if it has pages.
  * @iova: Where in the area: all before is right.
  * @last: Last IOVA to look at this time.
  * @pos: Where in the file.
@@ -301,6 +305,7 @@ static int require_area(bool ok, const struct liveupdate_rule *rule,
  */
 struct area_check {
 	int (*find)(struct area_check *c);
+	struct file *file;
 	struct xa_state xas;
 	u64 iova, last;
 	u64 pos;
@@ -323,6 +328,15 @@ static int find_folio(struct area_check *c)
 	c->piece_end = ((c->pos >> order) + 1) << order;
 	c->piece_paddr = PFN_PHYS(folio_pfn(folio)) + BIT_ULL(order);
 	return 0;
+}
+
+static int find_guestmem(struct area_check *c)
+{
+	u64 len = 0;
+
+	c->piece_paddr = guestmemfs_phys(c->file, c->pos, &len) + len;
+	c->piece_end = c->pos + len;
+	return len ? 0 : -ENOENT;
 }
 
 static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
@@ -355,15 +369,17 @@ static int check_leaf(void *arg, u64 iova, u64 paddr, u64 len)
 
 /*
  * Are the pages that the hardware translates the area to still those in the
- * file? One could have been punched out of the file after it was mapped and
- * pinned. The file has been preserved, so that none can be from now on.
+ * file? One could have been punched out of a memfd after it was mapped and
+ * pinned. The file has been preserved, so that none can be from now on. The memory
+ * of a file of guestmemfs cannot change; that it was mapped right is checked.
  */
 static int check_area_pages(struct iopt_area *area, struct iommu_domain *domain)
 {
 	struct pt_iommu *pt = iommupt_from_domain(domain);
 	struct address_space *mapping = area->pages->file->f_mapping;
 	struct area_check c = {
-		.find = find_folio,
+		.find = area->pages->guestmem ? find_guestmem : find_folio,
+		.file = area->pages->file,
 		.xas = __XA_STATE(&mapping->i_pages, 0, 0, 0),
 		.iova = iopt_area_iova(area),
 		.pos = area->pages->start +
@@ -398,8 +414,9 @@ static int check_area(struct iopt_area *area, struct iommu_domain *domain,
 			  &rule_iommufd_memfd, area, iova);
 	if (rc)
 		return rc;
-	rc = require_area(pages->liveupdate_sealed, &rule_iommufd_seals, area,
-			  iova) ?:
+	/* guestmemfs itself keeps what is pinned from shrinking. */
+	rc = require_area(pages->guestmem || pages->liveupdate_sealed,
+			  &rule_iommufd_seals, area, iova) ?:
 	     require_area(!liveupdate_outgoing_token(session, pages->file, &token),
 			  &rule_iommufd_file, area, iova);
 	if (rc)

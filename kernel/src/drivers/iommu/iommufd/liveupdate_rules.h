@@ -8,11 +8,11 @@ LIVEUPDATE_RULE(iommufd_changed, EBUSY, "a mark was changed while it was preserv
 LIVEUPDATE_RULE(iommufd_unmarked, EINVAL,
 		"no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)");
 LIVEUPDATE_RULE(iommufd_hwpt, EOPNOTSUPP, "it has a fault queue or is a nesting parent");
-LIVEUPDATE_RULE(iommufd_memfd, EINVAL, "it was not mapped from a memfd (IOMMU_IOAS_MAP_FILE)");
+LIVEUPDATE_RULE(iommufd_memfd, EINVAL, "it was not mapped from a file (IOMMU_IOAS_MAP_FILE)");
 LIVEUPDATE_RULE(iommufd_seals, EINVAL,
 		"its memfd did not have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK when it was mapped");
 LIVEUPDATE_RULE(iommufd_file, ENOENT,
-		"its memfd is not preserved in this session; preserve it first");
+		"its file is not preserved in this session; preserve it first");
 LIVEUPDATE_RULE(iommufd_unmapped, EINVAL, "it is not mapped");
 LIVEUPDATE_RULE(iommufd_page_gone, EINVAL, "its page is no longer in the file");
 LIVEUPDATE_RULE(iommufd_other_page, EINVAL, "the file has another page there now");
