@@ -54,6 +54,8 @@
 /* A leaf of 1 GiB is possible where file and memory agree modulo this many units. */
 #define BLOCK			512
 #define ROOT_ID			1
+/* A session has it shifted by one. */
+#define MAX_ID			(U64_MAX >> 1)
 #define UNITS_PER_INODE		8
 #define MIN_INODES		64
 #define MAX_INODES		65536
@@ -72,7 +74,7 @@ static_assert(offsetof(struct guestmemfs_inode, limit) % 8 == 0);
 static_assert(sizeof(struct guestmemfs_extent) == 24);
 static_assert(offsetof(struct guestmemfs_extent, inode) == 8);
 static_assert(offsetof(struct guestmemfs_extent, start) == 16);
-/* A rename changes an inode, the id of another one, and the times of two directories. */
+/* A rename changes an inode, the parent of another one, and the times of two directories. */
 static_assert(sizeof(struct guestmemfs_inode) / 8 + 1 + 2 * 2 <= GUESTMEMFS_LOG);
 
 /* Each store to the image is one of these. */
@@ -499,6 +501,8 @@ static const char *check_place(const struct guestmemfs_image *image,
 {
 	const struct guestmemfs_inode *parent;
 
+	if (inode->parent == GUESTMEMFS_ORPHAN)
+		return NULL;
 	if (inode->parent >= image->state->used_inodes)
 		return "its directory does not exist";
 	parent = &image->inodes[inode->parent];
@@ -571,6 +575,9 @@ static int by_name(const void *a, const void *b)
 {
 	const struct guestmemfs_inode *x = *(const void **)a, *y = *(const void **)b;
 
+	/* Those that are in no directory may have the same name. */
+	if (x->parent == GUESTMEMFS_ORPHAN && y->parent == GUESTMEMFS_ORPHAN)
+		return x < y ? -1 : x > y;
 	return compare(x->parent, y->parent) ?: compare(x->name_len, y->name_len) ?:
 	       memcmp(x->name, y->name, min_t(u32, x->name_len, GUESTMEMFS_NAME));
 }
@@ -631,12 +638,12 @@ enum way {
 
 static enum way way_of(const struct check *check, const u8 *ways, u32 i)
 {
-	if (i && test_bit(i, check->refused))
-		return WAY_REFUSED;
-	return i ? ways[i] : WAY_GOOD;
+	if (!i || i == GUESTMEMFS_ORPHAN)
+		return WAY_GOOD;
+	return test_bit(i, check->refused) ? WAY_REFUSED : ways[i];
 }
 
-/* Refuse what is in a directory that was refused, or not below the root at all. */
+/* Refuse what is in a directory that was refused, or in a circle of directories. */
 static int check_ways(const struct check *check)
 {
 	const struct guestmemfs_inode *inodes = check->image->inodes;
@@ -872,7 +879,7 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 		return -ENAMETOOLONG;
 	for (i = 1; i < state->used_inodes && image->inodes[i].id; i++)
 		;
-	if (i == image->layout->max_inodes || id == U64_MAX)
+	if (i == image->layout->max_inodes || id > MAX_ID)
 		return -ENOSPC;
 	memcpy(new.name, name, len);
 	slot = &image->inodes[i];
@@ -885,6 +892,21 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 	put(&slot->id, id);
 	*inode = i;
 	return 0;
+}
+
+/**
+ * guestmemfs_image_orphan() - Take a file or an empty directory out of its directory
+ * @image: The image.
+ * @inode: Its index; not the root's.
+ *
+ * It keeps its memory until guestmemfs_image_remove(). The times of its directory are
+ * the caller's to change.
+ */
+void guestmemfs_image_orphan(struct guestmemfs_image *image, u32 inode)
+{
+	struct guestmemfs_inode *file = &image->inodes[inode];
+
+	put(&file->parent, pair(GUESTMEMFS_ORPHAN, file->pins));
 }
 
 /**
@@ -942,8 +964,8 @@ static void log_times(struct guestmemfs_image *image, u32 *nr, u32 inode, s64 no
  * @parent: The directory that it is to be in; not itself, nor one below it.
  * @name: The name that it is to have.
  * @len: Length of @name, in bytes; less than GUESTMEMFS_NAME.
- * @replaced: What has this name now and is to be removed in the same moment; NULL if
- *	nothing has. It may not be pinned, and a directory has to be empty.
+ * @replaced: What has this name now and is to be an orphan in the same moment; NULL
+ *	if nothing has. A directory has to be empty.
  * @now: The time, in ns since 1970. It becomes the ctime of @inode, and the mtime and
  *	ctime of the directory that it was in and of @parent.
  */
@@ -966,12 +988,10 @@ void guestmemfs_image_rename(struct guestmemfs_image *image, u32 inode,
 		log_times(image, &nr, from, now);
 	if (replaced) {
 		new = image->inodes[*replaced];
-		new.id = 0;
+		new.parent = GUESTMEMFS_ORPHAN;
 		log_inode(image, &nr, *replaced, &new);
 	}
 	commit_log(image, nr);
-	if (replaced)
-		tidy(image);
 }
 
 /**
@@ -1294,20 +1314,28 @@ static struct guestmemfs_extent *last_extent(const struct guestmemfs_image *imag
 	return NULL;
 }
 
+/* May there be so many units more below a directory? */
+static bool within_limit(const struct guestmemfs_image *image, u32 dir, u64 units)
+{
+	u64 limit = image->inodes[dir].limit;
+
+	return !limit || (guestmemfs_image_used(image, dir) >> GUESTMEMFS_UNIT_SHIFT) +
+			 units <= limit >> GUESTMEMFS_UNIT_SHIFT;
+}
+
 /* May a file have so many units more? */
 static bool within_limits(const struct guestmemfs_image *image, u32 inode, u64 units)
 {
-	const struct guestmemfs_inode *dir;
-	u64 limit;
+	u32 dir = inode;
 
-	do {
-		inode = image->inodes[inode].parent;
-		dir = &image->inodes[inode];
-		limit = dir->limit >> GUESTMEMFS_UNIT_SHIFT;
-		if (dir->limit &&
-		    (guestmemfs_image_used(image, inode) >> GUESTMEMFS_UNIT_SHIFT) + units > limit)
+	/* One that is in no directory has no limit. */
+	while (image->inodes[dir].parent != GUESTMEMFS_ORPHAN) {
+		dir = image->inodes[dir].parent;
+		if (!within_limit(image, dir, units))
 			return false;
-	} while (inode);
+		if (!dir)
+			break;
+	}
 	return true;
 }
 
@@ -1443,6 +1471,32 @@ static bool is_below(const struct guestmemfs_image *image, u32 inode, u32 direct
 			mark = inode;
 	}
 	return true;
+}
+
+/**
+ * guestmemfs_image_fits() - May a file or a directory be moved into a directory?
+ * @image: The image.
+ * @inode: What is to be moved.
+ * @parent: Where to; a directory that is not below it.
+ *
+ * Return: 0, or -EDQUOT if a directory would have more below it than its limit, and
+ * more than before.
+ */
+int guestmemfs_image_fits(const struct guestmemfs_image *image, u32 inode, u32 parent)
+{
+	u64 units = units_of(image->inodes[inode].size);
+	u32 dir = parent;
+
+	if (S_ISDIR(image->inodes[inode].mode))
+		units = guestmemfs_image_used(image, inode) >> GUESTMEMFS_UNIT_SHIFT;
+	while (!is_below(image, inode, dir)) {
+		if (!within_limit(image, dir, units))
+			return -EDQUOT;
+		if (!dir)
+			break;
+		dir = image->inodes[dir].parent;
+	}
+	return 0;
 }
 
 /**

@@ -69,6 +69,7 @@ bool guestmemfs_image_next(const struct guestmemfs_image *image, u32 parent,
 int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 			    const char *name, u32 len,
 			    const struct guestmemfs_attr *attr, u32 *inode);
+void guestmemfs_image_orphan(struct guestmemfs_image *image, u32 inode);
 void guestmemfs_image_remove(struct guestmemfs_image *image, u32 inode);
 void guestmemfs_image_rename(struct guestmemfs_image *image, u32 inode,
 			     u32 parent, const char *name, u32 len,
@@ -85,6 +86,8 @@ int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
 void guestmemfs_image_shrink(struct guestmemfs_image *image, u32 inode, u64 size);
 int guestmemfs_image_pieces(const struct guestmemfs_image *image, u32 inode,
 			    struct guestmemfs_piece *piece, u32 nr);
+int guestmemfs_image_fits(const struct guestmemfs_image *image, u32 inode,
+			  u32 parent);
 u64 guestmemfs_image_units(const struct guestmemfs_image *image);
 u64 guestmemfs_image_used(const struct guestmemfs_image *image, u32 directory);
 

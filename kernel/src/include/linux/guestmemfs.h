@@ -8,12 +8,14 @@
 #include <linux/types.h>
 
 struct file;
+struct vm_area_struct;
 
 #ifdef CONFIG_GUESTMEMFS
 void guestmemfs_carve(void);
 int guestmemfs_kexec(void);
 
 bool guestmemfs_file(const struct file *file);
+bool guestmemfs_vma(const struct vm_area_struct *vma);
 int guestmemfs_pin(struct file *file, u64 end);
 void guestmemfs_unpin(struct file *file);
 phys_addr_t guestmemfs_phys(const struct file *file, u64 offset, u64 *len);
@@ -26,6 +28,11 @@ static inline int guestmemfs_kexec(void)
 }
 
 static inline bool guestmemfs_file(const struct file *file)
+{
+	return false;
+}
+
+static inline bool guestmemfs_vma(const struct vm_area_struct *vma)
 {
 	return false;
 }

@@ -32,11 +32,19 @@
 #define GUESTMEMFS_SUBTREE	"guestmemfs"
 #define GUESTMEMFS_COMPATIBLE	"guestmemfs-v1"
 
+/*
+ * A file in a session of LUO. Its data is the file's id, shifted by one, and in bit 0
+ * whether it was open for writing.
+ */
+#define GUESTMEMFS_FH_COMPATIBLE	"guestmemfs-file-v1"
+
 #define GUESTMEMFS_UNIT_SHIFT	21
 #define GUESTMEMFS_RANGES	64
 #define GUESTMEMFS_NAME		256
 #define GUESTMEMFS_LOG		128
 #define GUESTMEMFS_PAGE		4096
+/* In the place of a parent: it is in no directory, and goes with the next jump. */
+#define GUESTMEMFS_ORPHAN	U32_MAX
 
 /**
  * struct guestmemfs_range - Memory without a gap
@@ -109,7 +117,8 @@ struct guestmemfs_state {
  * @name_len: Length of @name; 0 for the root, which is the first inode.
  * @uid:      The owner.
  * @gid:      Its group.
- * @parent:   Index of the directory that it is in; the root's is 0.
+ * @parent:   Index of the directory that it is in; the root's is 0. Or
+ *            GUESTMEMFS_ORPHAN.
  * @pins:     1: it was preserved for the next kernel, and may neither shrink nor go
  *            before it was let go; 0.
  * @size:     Of a file, in bytes; of a directory 0.

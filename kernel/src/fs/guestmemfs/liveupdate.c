@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/*
+ * A file of guestmemfs in a session: which one it is, and that nothing is taken from
+ * it before the session is finished. The memory comes over by itself.
+ */
+
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <linux/cleanup.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/file.h>
+#include <linux/init.h>
+#include <linux/liveupdate.h>
+#include <linux/mount.h>
+
+#include "guestmemfs.h"
+
+static bool guestmemfs_can_preserve(struct liveupdate_file_handler *handler,
+				    struct file *file)
+{
+	return guestmemfs_file(file);
+}
+
+static void set_pinned(struct inode *inode, bool pinned)
+{
+	lockdep_assert_held(&guestmemfs.lock);
+	guestmemfs_image_set_pinned(&guestmemfs.image, index_of(inode), pinned);
+	info_of(inode)->pins += pinned ? 1 : -1;
+}
+
+static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+
+	guard(mutex)(&guestmemfs.lock);
+	set_pinned(inode, true);
+	args->serialized_data = image_of(inode)->id << 1 |
+				!!(args->file->f_mode & FMODE_WRITE);
+	return 0;
+}
+
+static void guestmemfs_unpreserve(struct liveupdate_file_op_args *args)
+{
+	guard(mutex)(&guestmemfs.lock);
+	set_pinned(file_inode(args->file), false);
+}
+
+/* The file with an id, if it was preserved. */
+static int find_preserved(u64 id, u32 *index)
+{
+	struct guestmemfs_image *image = &guestmemfs.image;
+	u32 i;
+
+	lockdep_assert_held(&guestmemfs.lock);
+	for (i = 0; image->state && id && i < image->state->used_inodes; i++) {
+		if (image->inodes[i].id != id)
+			continue;
+		if (!image->inodes[i].pins || test_bit(i, guestmemfs.refused))
+			break;
+		*index = i;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int guestmemfs_retrieve(struct liveupdate_file_op_args *args)
+{
+	u64 id = args->serialized_data >> 1;
+	struct inode *inode;
+	struct file *file;
+	struct path path;
+	u32 index;
+	int err;
+
+	scoped_guard(mutex, &guestmemfs.lock) {
+		err = find_preserved(id, &index);
+		inode = err ? ERR_PTR(err) : guestmemfs_iget(index);
+	}
+	if (IS_ERR(inode)) {
+		args->retry = PTR_ERR(inode) == -ENOMEM;
+		pr_err("file %llu cannot be retrieved: %pe\n", id, inode);
+		return PTR_ERR(inode);
+	}
+	path.mnt = guestmemfs.mnt;
+	path.dentry = d_obtain_alias(inode);
+	if (IS_ERR(path.dentry)) {
+		args->retry = true;
+		return PTR_ERR(path.dentry);
+	}
+	file = dentry_open(&path, (args->serialized_data & 1 ? O_RDWR : O_RDONLY) |
+				  O_LARGEFILE, current_cred());
+	dput(path.dentry);
+	if (IS_ERR(file)) {
+		args->retry = PTR_ERR(file) == -ENOMEM;
+		return PTR_ERR(file);
+	}
+	args->file = file;
+	return 0;
+}
+
+/* No device can reach it any more; what nobody has, and nobody can find, goes. */
+static void guestmemfs_finish(struct liveupdate_file_op_args *args)
+{
+	struct guestmemfs_image *image = &guestmemfs.image;
+	struct inode *inode;
+	u32 index;
+
+	mutex_lock(&guestmemfs.lock);
+	if (find_preserved(args->serialized_data >> 1, &index)) {
+		mutex_unlock(&guestmemfs.lock);
+		return;
+	}
+	inode = ilookup(guestmemfs.mnt->mnt_sb, index + 1);
+	if (inode) {
+		set_pinned(inode, false);
+	} else {
+		guestmemfs_image_set_pinned(image, index, false);
+		if (image->inodes[index].parent == GUESTMEMFS_ORPHAN)
+			guestmemfs_image_remove(image, index);
+	}
+	mutex_unlock(&guestmemfs.lock);
+	iput(inode);
+}
+
+/* It is in one session at most, however often it is open. */
+static unsigned long guestmemfs_get_id(struct file *file)
+{
+	return (unsigned long)file_inode(file);
+}
+
+static const struct liveupdate_file_ops guestmemfs_liveupdate_ops = {
+	.can_preserve	= guestmemfs_can_preserve,
+	.preserve	= guestmemfs_preserve,
+	.unpreserve	= guestmemfs_unpreserve,
+	.retrieve	= guestmemfs_retrieve,
+	.finish		= guestmemfs_finish,
+	.get_id		= guestmemfs_get_id,
+	.owner		= THIS_MODULE,
+};
+
+static struct liveupdate_file_handler handler = {
+	.ops = &guestmemfs_liveupdate_ops,
+	.compatible = GUESTMEMFS_FH_COMPATIBLE,
+};
+
+static int __init guestmemfs_liveupdate_init(void)
+{
+	int err;
+
+	if (!guestmemfs.mnt || !liveupdate_enabled())
+		return 0;
+	err = liveupdate_register_file_handler(&handler);
+	if (err)
+		pr_err("its files cannot be preserved: %pe\n", ERR_PTR(err));
+	return err;
+}
+late_initcall(guestmemfs_liveupdate_init);
