@@ -26,6 +26,7 @@
  *	tenants			users who ask the agent for each other's sessions
  *	orders			VMs and updaters that do not do what they are to do
  *	keeper			an agent that is killed, and what was kept for it
+ *	files WHAT		of guestmemfs; see scenarios/guest_files.h
  *	read PATH		the first line of a file
  *	write PATH TEXT		that into a file, and what came of it
  *	install FILE PATH	put a copy of the file there, as a package manager does
@@ -82,6 +83,7 @@
 #include "scenarios/abort/failed_steps.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/freeze_race.h"
+#include "scenarios/guest_files.h"
 #include "scenarios/many_devices.h"
 #include "scenarios/neighbours.h"
 #include "scenarios/other_device.h"
@@ -308,6 +310,11 @@ static void keeper(struct rig *r, char *args)
 	test_descriptor_store();
 }
 
+static void files(struct rig *r, char *args)
+{
+	guest_files(args);
+}
+
 static void read_line(struct rig *r, char *args)
 {
 	char text[1024], hex[2 * sizeof(text)] = "";
@@ -423,6 +430,7 @@ static const struct {
 	{ "skew", skew },
 	{ "tables", tables },
 	{ "neighbours", neighbours },
+	{ "files", files },
 	{ "memory", memory },
 	{ "shrink", shrink },
 	{ "try", try },

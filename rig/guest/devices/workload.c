@@ -24,6 +24,7 @@
 #include "devices/igb.h"
 #include "devices/igb_interrupts.h"
 #include "devices/workload.h"
+#include "interfaces/guestmem.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/vfio.h"
 
@@ -200,6 +201,16 @@ void find_devices(struct rig *r)
 		     "find the audio device (intel-hda)");
 }
 
+/* rig.guestmem=1: a file of guestmemfs */
+static int make_guest_file(unsigned long size)
+{
+	int err = guestmem_mount();
+
+	if (err)
+		die("mount guestmemfs: %s", strerror(err));
+	return guestmem_make(GUESTMEM_DIR "/rig-dma", size);
+}
+
 /* rig.hugetlb=N: of huge pages of 2^N bytes. */
 static int make_memory(void)
 {
@@ -207,6 +218,8 @@ static int make_memory(void)
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd;
 
+	if (opt_num("guestmem", 0))
+		return make_guest_file(size);
 	if (shift) {
 		flags |= MFD_HUGETLB | shift << MFD_HUGE_SHIFT;
 		size = (size + (1ul << shift) - 1) & -(1ul << shift);
@@ -230,7 +243,8 @@ void rig_start(struct rig *r)
 	r->memfd = make_memory();
 	rig_mark_end(r, true);
 	/* What is mapped for DMA must not change its size any more. */
-	if (fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+	if (!opt_num("guestmem", 0) &&
+	    fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		die("seal the memfd for DMA: %s", strerror(errno));
 	rig_mmap(r);
 	memset(r->mem, 0, MEM_SIZE);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RIG_INTERFACES_GUESTMEM_H
+#define RIG_INTERFACES_GUESTMEM_H
+
+#define GUESTMEM_DIR	"/guestmem"
+
+/* Mount guestmemfs there, unless it is; 0 or an errno. */
+int guestmem_mount(void);
+
+/* A new file of it; dies if there can be none. */
+int guestmem_make(const char *path, unsigned long size);
+
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files of guestmemfs: made by one kernel, looked for by the next */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/array.h"
+#include "core/control.h"
+#include "core/end.h"
+#include "core/files.h"
+#include "interfaces/guestmem.h"
+#include "interfaces/memory.h"
+#include "scenarios/guest_files.h"
+
+#define UNIT		(2ul << 20)
+#define LIMIT		"trusted.guestmemfs.limit"
+
+static const struct wanted {
+	const char *path;
+	unsigned long size;
+	unsigned int mode, uid, gid;
+} wanted[] = {
+	/* Leaves of 2 MiB, and one end within a page. */
+	{ GUESTMEM_DIR "/tenant/ram", 100 * UNIT + 12345, S_IFREG | 0640, 1000, 100 },
+	{ GUESTMEM_DIR "/tenant", 0, S_IFDIR | 02750, 1000, 100 },
+	{ GUESTMEM_DIR "/renamed to this", 3 * UNIT, S_IFREG | 0600, 0, 0 },
+	{ GUESTMEM_DIR "/empty", 0, S_IFREG | 0444, 7, 8 },
+};
+
+/* Things that have to be so and are not. */
+static unsigned int bad;
+
+static void expect(bool ok, const char *what, const char *path)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "rig: guestmemfs: %s: %s (errno %d)\n", path, what, errno);
+	bad++;
+}
+
+static uint64_t word_of(const struct wanted *w, unsigned long i)
+{
+	return (w - wanted + 1) * 0x9e3779b97f4a7c15ull ^ i * 0xff51afd7ed558ccdull;
+}
+
+static unsigned long words(const struct wanted *w)
+{
+	return w->size / sizeof(uint64_t);
+}
+
+static long page_tables_kb(void)
+{
+	static char text[4096];
+
+	read_file("/proc/self/status", text, sizeof(text));
+	return number_of(text, "VmPTE");
+}
+
+static uint64_t *map(int fd, unsigned long size)
+{
+	uint64_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		die("map %lu bytes of guestmemfs: %s", size, strerror(errno));
+	return p;
+}
+
+static void fill(const struct wanted *w, int fd)
+{
+	long before = page_tables_kb();
+	uint64_t *p = map(fd, w->size);
+	bool zero = true;
+
+	for (unsigned long i = 0; i < words(w); i++) {
+		zero &= !p[i];
+		p[i] = word_of(w, i);
+	}
+	expect(zero, "new memory is not zero", w->path);
+	/* In leaves of 2 MiB it takes a page or two. */
+	expect(page_tables_kb() - before < 64, "not mapped in leaves of 2 MiB", w->path);
+	munmap(p, w->size);
+}
+
+static void make(const struct wanted *w)
+{
+	int fd = guestmem_make(w->path, w->size);
+
+	if (w->size)
+		fill(w, fd);
+	if (fchown(fd, w->uid, w->gid) || fchmod(fd, w->mode & 07777))
+		die("give %s away: %s", w->path, strerror(errno));
+	close(fd);
+}
+
+static unsigned long long emit_space(const char *event)
+{
+	struct statfs fs;
+
+	if (statfs(GUESTMEM_DIR, &fs))
+		die("statfs " GUESTMEM_DIR ": %s", strerror(errno));
+	emit(event, ",\"bad\":%u,\"units\":%llu,\"free\":%llu,\"inodes\":%llu,\"inodes_free\":%llu",
+	     bad, (unsigned long long)fs.f_blocks, (unsigned long long)fs.f_bfree,
+	     (unsigned long long)fs.f_files, (unsigned long long)fs.f_ffree);
+	return fs.f_bfree;
+}
+
+static void begin(void)
+{
+	int fd;
+
+	if (mkdir(GUESTMEM_DIR "/tenant", 0700))
+		die("mkdir: %s", strerror(errno));
+	make(&wanted[0]);
+	if (chown(wanted[1].path, wanted[1].uid, wanted[1].gid) ||
+	    chmod(wanted[1].path, wanted[1].mode & 07777) ||
+	    setxattr(wanted[1].path, LIMIT, "256M", 4, 0))
+		die("give a directory away: %s", strerror(errno));
+	make(&wanted[2]);
+	make(&wanted[3]);
+	if (rename(wanted[2].path, GUESTMEM_DIR "/tenant/x") ||
+	    rename(GUESTMEM_DIR "/tenant/x", wanted[2].path))
+		die("rename: %s", strerror(errno));
+	/* One that is gone, and one that is gone but open. */
+	fd = open(GUESTMEM_DIR "/gone", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	expect(fd >= 0 && write(fd, "text", 4) == 4 && !unlink(GUESTMEM_DIR "/gone"), "cannot be removed", "gone");
+	close(fd);
+	fd = open(GUESTMEM_DIR "/open", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	expect(fd >= 0 && !ftruncate(fd, UNIT) && !unlink(GUESTMEM_DIR "/open"), "cannot be removed", "open");
+	/* It stays open until the jump. */
+	emit_space("files");
+}
+
+static void check_data(const struct wanted *w)
+{
+	static uint64_t buf[UNIT / sizeof(uint64_t)];
+	int fd = open(w->path, O_RDWR | O_CLOEXEC);
+	unsigned long i, wrong = 0;
+	uint64_t *p;
+
+	if (fd < 0) {
+		expect(false, "cannot be opened", w->path);
+		return;
+	}
+	p = map(fd, w->size);
+	for (i = 0; i < words(w); i++)
+		wrong += p[i] != word_of(w, i);
+	expect(!wrong, "words differ as it is mapped", w->path);
+	munmap(p, w->size);
+	expect(pread(fd, buf, UNIT, UNIT) == UNIT, "cannot be read", w->path);
+	wrong = 0;
+	for (i = 0; i < ARRAY_SIZE(buf); i++)
+		wrong += buf[i] != word_of(w, ARRAY_SIZE(buf) + i);
+	expect(!wrong, "words differ as it is read", w->path);
+	close(fd);
+}
+
+static void check(void)
+{
+	unsigned int entries = 0;
+	char limit[32] = "";
+	struct dirent *e;
+	struct stat st;
+	DIR *dir;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(wanted); i++) {
+		const struct wanted *w = &wanted[i];
+
+		if (stat(w->path, &st)) {
+			expect(false, "is not there", w->path);
+			continue;
+		}
+		expect(st.st_mode == w->mode, "has another mode", w->path);
+		expect(st.st_uid == w->uid && st.st_gid == w->gid, "has another owner", w->path);
+		expect(S_ISDIR(w->mode) || (unsigned long)st.st_size == w->size, "has another size", w->path);
+		expect((unsigned long)st.st_blocks * 512 == (w->size + UNIT - 1) / UNIT * UNIT, "takes another room", w->path);
+		if (w->size)
+			check_data(w);
+	}
+	getxattr(wanted[1].path, LIMIT, limit, sizeof(limit) - 1);
+	expect(!strcmp(limit, "268435456"), "has another limit", wanted[1].path);
+	dir = opendir(GUESTMEM_DIR);
+	while (dir && (e = readdir(dir)))
+		entries += e->d_name[0] != '.';
+	expect(entries == 3, "has other entries", GUESTMEM_DIR);
+	if (dir)
+		closedir(dir);
+	emit_space("files");
+}
+
+void guest_files(const char *what)
+{
+	int err = guestmem_mount();
+
+	bad = 0;
+	if (err)
+		emit("files", ",\"errno\":%d", err);
+	else if (!strcmp(what, "begin"))
+		begin();
+	else if (!strcmp(what, "check"))
+		check();
+	else
+		die("files %s?", what);
+}
