@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """guestmemfs: memory of VMs that persists by itself."""
 
+import errno
+
+from rig.cases.update import update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.cases.update import update
-from rig.lib.run import bind
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
+
+MAY_BE_LOST = "/sys/module/guestmemfs/parameters/may_be_lost"
 
 
 def look(machine, what):
@@ -37,11 +41,75 @@ def files(machine, append="", iommu="vtd-scalable"):
     machine.finish()
 
 
+def rules(machine):
+    """What it refuses, and with what; memory of another owner, and behind an end, is zero."""
+    machine.start(append="rig.devs=none rig.preserve=0 guestmem=64M")
+    machine.wait("ready")
+    look(machine, "rules")
+    machine.send("off")
+    machine.finish()
+
+
+def stays(machine, said, append=""):
+    """
+    A jump into a kernel that would not get the files is refused, and they are as before.
+    With guestmemfs.may_be_lost it is made, and they are gone.
+    """
+    machine.start(append=f"rig.devs=none rig.preserve=0 guestmem=512M {append}".strip())
+    machine.wait("ready")
+    before = look(machine, "begin")
+    since = len(machine.events)
+    machine.send("files jump")
+    code = machine.wait("stays", since=since)["errno"]
+    if code != errno.ENOEXEC:
+        raise Failed(f"the jump: {errno_name(code)}; expected ENOEXEC")
+    if look(machine, "check") != before:
+        raise Failed("the files are not as before")
+    machine.send(f"write {MAY_BE_LOST} 1")
+    if machine.wait("written", since=since)["errno"]:
+        raise Failed(f"{MAY_BE_LOST} cannot be written")
+    since = len(machine.events)
+    machine.send("update")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    machine.send("off")
+    machine.finish()
+    if said not in machine.console():
+        raise Failed(f"the log does not say {said!r}")
+
+
+@guarded
+def held(machine, begin, iommu):
+    """
+    As long as a device has a file, before the jump and after it, whoever comes first, it
+    cannot be cut, removed or replaced. To see it fail: no pins in check_removable() of super.c,
+    or in shrink() of file.c.
+    """
+    run = begin(iommu=iommu, append="guestmem=512M rig.guestmem=1")
+    run.rest(STEADY_S)
+    look(machine, "held")
+    run.update(2, "next=rig.idle=1", until="idle")
+    look(machine, "held")
+    since = len(machine.events)
+    machine.send("resume")
+    machine.wait("resumed", since=since, timeout_s=60)
+    look(machine, "held")
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+
+
 CASES = [
     Case("guestmem-files", "files of guestmemfs are there after a kexec", files),
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
            bind(update, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
       for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"),
                                         ("-three-updates", "scalable", 3, ", three updates in a row"))),
+    Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules),
+    Case("guestmem-stays", "no jump without KHO as long as there are files", bind(stays, said="without kho=on", append="kho=off liveupdate=off"),
+         fault="the next kernel would not get the files of guestmemfs: no KHO"),
+    Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
+         next_kernel="prev", fault="the next kernel does not know guestmemfs"),
+    Case("guestmem-held", "nothing is taken from a file that a device has", bind(held, iommu="vtd-scalable"),
+         fault="a file of guestmemfs is cut, removed or replaced under the device"),
     Case("guestmem-files-off", "the same without live update", bind(files, append="liveupdate=off")),
 ]

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "core/array.h"
@@ -18,6 +20,7 @@
 #include "core/end.h"
 #include "core/files.h"
 #include "interfaces/guestmem.h"
+#include "interfaces/kexec.h"
 #include "interfaces/memory.h"
 #include "scenarios/guest_files.h"
 
@@ -196,6 +199,157 @@ static void check(void)
 	emit_space("files");
 }
 
+/* What fails has to fail with this. */
+static void fails(int ret, int err, const char *what)
+{
+	if (ret >= 0 || errno != err) {
+		fprintf(stderr, "rig: guestmemfs: %s: returned %d, errno %d; expected errno %d\n",
+			what, ret, ret < 0 ? errno : 0, err);
+		bad++;
+	}
+}
+
+static int make_of(const char *path, unsigned long size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, size)) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}
+
+/* Are all these bytes of a file zero? */
+static bool is_zero(int fd, unsigned long from, unsigned long to)
+{
+	static char buf[1 << 16];
+
+	while (from < to) {
+		ssize_t n = pread(fd, buf, to - from < sizeof(buf) ? to - from : sizeof(buf), from);
+
+		if (n <= 0)
+			return false;
+		for (ssize_t i = 0; i < n; i++)
+			if (buf[i])
+				return false;
+		from += n;
+	}
+	return true;
+}
+
+/* What is given to another owner is zero, and what comes back behind an end, too. */
+static void zeros(void)
+{
+	int fd = make_of(GUESTMEM_DIR "/zero", 4 * UNIT);
+	char *p;
+
+	expect(fd >= 0, "cannot be made", "zero");
+	p = mmap(NULL, 4 * UNIT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memset(p, 0x5a, 4 * UNIT);
+	expect(!ftruncate(fd, UNIT + 100), "cannot be cut", "zero");
+	/* A process can write behind the end, within the page. */
+	memset(p + UNIT + 100, 0x5a, 200);
+	expect(!ftruncate(fd, 4 * UNIT), "cannot grow", "zero");
+	expect(is_zero(fd, UNIT + 100, 4 * UNIT), "is not zero behind its old end", "zero");
+	expect(p[0] == 0x5a && p[UNIT + 99] == 0x5a, "has lost what was before the end", "zero");
+	memset(p, 0x5a, 4 * UNIT);
+	munmap(p, 4 * UNIT);
+	close(fd);
+	expect(!unlink(GUESTMEM_DIR "/zero"), "cannot be removed", "zero");
+	fd = make_of(GUESTMEM_DIR "/other", 4 * UNIT);
+	expect(is_zero(fd, 0, 4 * UNIT), "of another owner is not zero", "other");
+	close(fd);
+	unlink(GUESTMEM_DIR "/other");
+}
+
+static void limits(unsigned long long free)
+{
+	int fd;
+
+	fails(make_of(GUESTMEM_DIR "/large", (free + 1) * UNIT), ENOSPC, "more than there is");
+	fails(make_of(GUESTMEM_DIR "/large", 1ul << 62), EFBIG, "more than there can be");
+	expect(!unlink(GUESTMEM_DIR "/large"), "cannot be removed", "large");
+	mkdir(GUESTMEM_DIR "/small", 0700);
+	fails(setxattr(GUESTMEM_DIR "/small", LIMIT, "many", 4, 0), EINVAL, "a limit that is no number");
+	expect(!setxattr(GUESTMEM_DIR "/small", LIMIT, "4M", 2, 0), "cannot have a limit", "small");
+	fd = make_of(GUESTMEM_DIR "/small/a", UNIT);
+	expect(fd >= 0, "cannot be made within the limit", "small/a");
+	fails(ftruncate(fd, 3 * UNIT), EDQUOT, "more than the limit");
+	expect(!ftruncate(fd, 2 * UNIT), "cannot be made as large as the limit", "small/a");
+	close(fd);
+	close(make_of(GUESTMEM_DIR "/b", UNIT));
+	fails(rename(GUESTMEM_DIR "/b", GUESTMEM_DIR "/small/b"), EDQUOT, "a rename into what is full");
+	fails(rmdir(GUESTMEM_DIR "/small"), ENOTEMPTY, "rmdir of a directory with a file");
+	/* The file that is replaced makes no room: it may be open. */
+	expect(!unlink(GUESTMEM_DIR "/small/a") && !rename(GUESTMEM_DIR "/b", GUESTMEM_DIR "/small/b") &&
+	       !unlink(GUESTMEM_DIR "/small/b") && !rmdir(GUESTMEM_DIR "/small"), "cannot be emptied", "small");
+}
+
+static void requests(void)
+{
+	int fd = make_of(GUESTMEM_DIR "/r", UNIT), ro;
+
+	fails((long)mmap(NULL, UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == -1 ? -1 : 0, EINVAL, "a private mapping");
+	fails(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, UNIT), EOPNOTSUPP, "a hole");
+	expect(!fallocate(fd, 0, 0, 2 * UNIT), "cannot grow by fallocate", "r");
+	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 3 * UNIT), EOPNOTSUPP, "memory behind the end");
+	ro = open(GUESTMEM_DIR "/r", O_RDONLY | O_CLOEXEC);
+	fails((long)mmap(NULL, UNIT, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0) == -1 ? -1 : 0, EACCES, "writing to what is open for reading");
+	fails(link(GUESTMEM_DIR "/r", GUESTMEM_DIR "/l"), EPERM, "a hard link");
+	fails(symlink("r", GUESTMEM_DIR "/l"), EPERM, "a symbolic link");
+	fails(mknod(GUESTMEM_DIR "/l", S_IFIFO | 0600, 0), EPERM, "a pipe");
+	fails(open(GUESTMEM_DIR, O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP, "a file without a name");
+	fails(mount("guestmemfs", "/mnt", "guestmemfs", 0, "size=1G"), EINVAL, "a mount option");
+	close(ro);
+	close(fd);
+	expect(!unlink(GUESTMEM_DIR "/r"), "cannot be removed", "r");
+}
+
+static void rules(void)
+{
+	unsigned long long before, after;
+
+	before = emit_space("space");
+	mkdir("/mnt", 0755);
+	zeros();
+	limits(before);
+	requests();
+	after = emit_space("space");
+	expect(before == after, "has lost memory", GUESTMEM_DIR);
+	emit_space("files");
+}
+
+/* The file that a device has: nobody can take anything from it. */
+static void held(void)
+{
+	static const char path[] = GUESTMEM_DIR "/rig-dma", other[] = GUESTMEM_DIR "/other";
+	struct stat st;
+
+	expect(!stat(path, &st), "is not there", path);
+	fails(truncate(path, st.st_size - UNIT), EBUSY, "cutting what a device has");
+	fails(truncate(path, 0), EBUSY, "emptying what a device has");
+	fails(unlink(path), EBUSY, "removing what a device has");
+	close(make_of(other, UNIT));
+	fails(rename(other, path), EBUSY, "replacing what a device has");
+	expect(!rename(path, other) || errno == EEXIST || !access(other, F_OK), "cannot be renamed", path);
+	expect(!rename(other, path), "cannot be renamed back", path);
+	expect(!truncate(path, st.st_size), "cannot keep its size", path);
+	emit_space("files");
+}
+
+static void jump(void)
+{
+	kexec_load_this_stage();
+	tcdrain(ctl_fd());
+	emit("stays", ",\"errno\":%d", -kexec_try());
+}
+
 void guest_files(const char *what)
 {
 	int err = guestmem_mount();
@@ -207,6 +361,12 @@ void guest_files(const char *what)
 		begin();
 	else if (!strcmp(what, "check"))
 		check();
+	else if (!strcmp(what, "rules"))
+		rules();
+	else if (!strcmp(what, "held"))
+		held();
+	else if (!strcmp(what, "jump"))
+		jump();
 	else
 		die("files %s?", what);
 }

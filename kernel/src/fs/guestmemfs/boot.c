@@ -118,14 +118,14 @@ static bool __init note_range(u64 start, u64 units, u32 nid)
 /* The largest pieces first; the number of bytes that were to be had. */
 static u64 __init allocate(u64 size, int nid)
 {
-	u64 left = size, piece = size;
+	u64 left = size, piece = size, align;
 	phys_addr_t phys;
 
 	while (left) {
 		piece = min(piece, left);
-		phys = memblock_alloc_range_nid(piece, min_t(u64, SZ_1G,
-						rounddown_pow_of_two(piece)),
-						SZ_1M, MEMBLOCK_ALLOC_ACCESSIBLE, nid, true);
+		align = min_t(u64, SZ_1G, rounddown_pow_of_two(piece));
+		phys = memblock_alloc_range_nid(piece, align, SZ_1M,
+						MEMBLOCK_ALLOC_ACCESSIBLE, nid, true);
 		if (!phys) {
 			/* Pieces of a GiB, as long as there is one. */
 			if (piece > SZ_1G)

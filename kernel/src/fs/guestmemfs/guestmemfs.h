@@ -3,6 +3,7 @@
 #ifndef _FS_GUESTMEMFS_H
 #define _FS_GUESTMEMFS_H
 
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/guestmemfs.h>
 #include <linux/io.h>
@@ -12,7 +13,7 @@
 
 #define GUESTMEMFS_MAGIC	0x67736d66
 
-#define UNIT_SIZE		(1UL << GUESTMEMFS_UNIT_SHIFT)
+#define UNIT_SIZE		BIT(GUESTMEMFS_UNIT_SHIFT)
 
 /**
  * struct guestmemfs - The file system; there is one
@@ -26,8 +27,8 @@
 struct guestmemfs {
 	struct guestmemfs_image image;
 	unsigned long *refused;
-	struct mutex growing;
-	struct mutex lock;
+	struct mutex growing;	/* who grows */
+	struct mutex lock;	/* the image */
 	struct vfsmount *mnt;
 };
 
