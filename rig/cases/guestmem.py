@@ -50,6 +50,33 @@ def rules(machine):
     machine.finish()
 
 
+def leaf(machine):
+    """Mapped in leaves of 1 GiB. To see it fail: no case for PUD_ORDER in file.c."""
+    machine.start(append="rig.devs=none rig.preserve=0 guestmem=2G", memory="8G")
+    machine.wait("ready")
+    look(machine, "leaf")
+    machine.send("off")
+    machine.finish()
+
+
+def option(machine, value, said, err=0, **options):
+    """What the command line asks for: is it done, or else refused by a sentence in the log?"""
+    machine.start(append=f"rig.devs=none rig.preserve=0 guestmem={value}", **options)
+    machine.wait("ready")
+    machine.send("files mount")
+    came = machine.wait("files").get("errno", 0)
+    machine.send("off")
+    machine.finish()
+    if came != err:
+        raise Failed(f"mount: {errno_name(came)}, expected {errno_name(err)}")
+    if said not in machine.console():
+        raise Failed(f"the log does not say {said!r}")
+
+
+NODES = ["-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
+         "-numa", "node,nodeid=0,memdev=m0,cpus=0", "-numa", "node,nodeid=1,memdev=m1,cpus=1"]
+
+
 def stays(machine, said, append=""):
     """
     A jump into a kernel that would not get the files is refused, and they are as before.
@@ -77,6 +104,22 @@ def stays(machine, said, append=""):
         raise Failed(f"the log does not say {said!r}")
 
 
+def kept(machine, how):
+    """
+    Files in a session: as long as it is not finished nothing can be taken from them, and
+    the finish frees what has no name and was not retrieved.
+    """
+    machine.start(append="rig.devs=none rig.preserve=0 guestmem=64M")
+    machine.wait("ready")
+    look(machine, "keep")
+    since = len(machine.events)
+    machine.send("update")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    look(machine, how)
+    machine.send("off")
+    machine.finish()
+
+
 @guarded
 def held(machine, begin, iommu):
     """
@@ -98,6 +141,27 @@ def held(machine, begin, iommu):
     clean(run)
 
 
+@guarded
+def cut(machine, begin, iommu, law="", after=False):
+    """
+    Negative: a file is emptied under the device, and the next owner of the memory sees what
+    the device writes. after: in the next kernel, before anybody has come for it.
+    """
+    run = begin(iommu=iommu, sound=False, append=f"guestmem=256M rig.guestmem=1 liveupdate.break={law}")
+    run.rest(STEADY_S)
+    if after:
+        run.update(2, "next=rig.idle=1", until="idle")
+    since = len(machine.events)
+    machine.send("files cut")
+    said = machine.wait("cut", since=since, timeout_s=60)
+    if said["errno"] or not said["words"]:
+        raise Failed(f"the law was broken, and: {said}")
+    for sender in run.senders.values():
+        sender.stop()
+    machine.finish()
+    machine.figures["outcome"] = f"{said['words']} words of the next owner's were written to by the device"
+
+
 CASES = [
     Case("guestmem-files", "files of guestmemfs are there after a kexec", files),
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
@@ -105,11 +169,27 @@ CASES = [
       for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"),
                                         ("-three-updates", "scalable", 3, ", three updates in a row"))),
     Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules),
+    Case("guestmem-leaf", "files of guestmemfs are mapped in leaves of 1 GiB", leaf),
+    *(Case(f"guestmem-{name}", f"guestmem={value}", bind(option, value=value, said=said, err=err, **options), fault=fault)
+      for name, value, said, err, options, fault in (
+          ("odd", "3M", "has to be a multiple of 2M", errno.EINVAL, {}, "guestmem= asks for half a unit"),
+          ("no-node", "64M@7", "there is no node 7", errno.EINVAL, {}, "guestmem= names a node that is not there"),
+          ("too-much", "100G", "free; ask for less", errno.EINVAL, {}, "guestmem= asks for more than there is"))),
+    # Half of what has no node is from each.
+    Case("guestmem-nodes", "memory of a node, and of all nodes", bind(option, value="64M@1 guestmem=32M", said="guestmemfs: 80 MiB at", devices=NODES),
+         kernel="host"),
+    Case("guestmem-kept", "files of guestmemfs in a session, one without a name", bind(kept, how="kept")),
+    Case("guestmem-given-up", "files of guestmemfs in a session, and nobody comes for them", bind(kept, how="given-up")),
     Case("guestmem-stays", "no jump without KHO as long as there are files", bind(stays, said="without kho=on", append="kho=off liveupdate=off"),
          fault="the next kernel would not get the files of guestmemfs: no KHO"),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
     Case("guestmem-held", "nothing is taken from a file that a device has", bind(held, iommu="vtd-scalable"),
          fault="a file of guestmemfs is cut, removed or replaced under the device"),
+    Case("guestmem-cut", "negative: a file is cut although a device has it", bind(cut, iommu="vtd-scalable", law="cut"),
+         kernel="lab", fault="memory of a file of guestmemfs is given out again under the device"),
+    Case("guestmem-cut-after", "negative: it does not come over that a file was preserved",
+         bind(cut, iommu="vtd-scalable", law="pin", after=True),
+         kernel="lab", fault="the same after the jump, before anybody has come for it"),
     Case("guestmem-files-off", "the same without live update", bind(files, append="liveupdate=off")),
 ]

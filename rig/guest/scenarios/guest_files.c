@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 #include "core/array.h"
+#include "core/clock.h"
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
 #include "interfaces/guestmem.h"
 #include "interfaces/kexec.h"
+#include "interfaces/luo.h"
 #include "interfaces/memory.h"
 #include "scenarios/guest_files.h"
 
@@ -199,6 +201,19 @@ static void check(void)
 	emit_space("files");
 }
 
+/* Two GiB, as two leaves: in leaves of 2 MiB there would be a table for each GiB. */
+static void leaf(void)
+{
+	int fd = guestmem_make(GUESTMEM_DIR "/leaf", 2ul << 30);
+	long before = page_tables_kb();
+	uint64_t *p = map(fd, 2ul << 30);
+
+	for (unsigned long at = 0; at < 2ul << 30; at += 512ul << 20)
+		p[at / sizeof(*p)] = at;
+	expect(page_tables_kb() - before <= 4, "not mapped in leaves of 1 GiB", "leaf");
+	emit_space("files");
+}
+
 /* What fails has to fail with this. */
 static void fails(int ret, int err, const char *what)
 {
@@ -343,6 +358,99 @@ static void held(void)
 	emit_space("files");
 }
 
+#define SESSION		"files"
+
+enum { TOKEN_NAMELESS = 1, TOKEN_NAMED, TOKEN_READ };
+
+static const char named[] = GUESTMEM_DIR "/named", nameless[] = GUESTMEM_DIR "/nameless",
+		  readable[] = GUESTMEM_DIR "/readable";
+
+/* In a session: a file without a name, one with a name, one that is open for reading. */
+static void keep(void)
+{
+	int session = luo_session_create(SESSION), fd[3];
+
+	fd[0] = guestmem_make(nameless, 3 * UNIT);
+	expect(pwrite(fd[0], "nameless", 8, UNIT) == 8 && !unlink(nameless), "cannot be removed", nameless);
+	fd[1] = guestmem_make(named, 5 * UNIT);
+	close(guestmem_make(readable, UNIT));
+	fd[2] = open(readable, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 3; i++)
+		expect(!luo_preserve(session, fd[i], TOKEN_NAMELESS + i), "cannot be preserved", SESSION);
+	fails(unlink(named), EBUSY, "removing what is preserved");
+	fails(ftruncate(fd[1], UNIT), EBUSY, "cutting what is preserved");
+	expect(luo_preserve(session, fd[1], 99) < 0, "can be preserved twice", named);
+	/* They stay open until the jump. */
+	emit_space("files");
+}
+
+/* One is retrieved and two are not; before the finish nothing can be taken from any. */
+static void kept(void)
+{
+	int session = luo_session_retrieve(SESSION), fd;
+	unsigned long long before, after;
+	char text[8] = "";
+
+	expect(session >= 0, "cannot be retrieved", SESSION);
+	before = emit_space("space");
+	fails(unlink(named), EBUSY, "removing what nobody has retrieved");
+	fails(truncate(named, 0), EBUSY, "cutting what nobody has retrieved");
+	fd = luo_retrieve(session, TOKEN_READ);
+	expect(fd >= 0 && fcntl(fd, F_GETFL) >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY,
+	       "can be written to", readable);
+	close(fd);
+	fd = luo_retrieve(session, TOKEN_NAMELESS);
+	expect(fd >= 0 && pread(fd, text, 8, UNIT) == 8 && !memcmp(text, "nameless", 8), "has lost its data", nameless);
+	fails(ftruncate(fd, 0), EBUSY, "cutting what is not finished");
+	expect(!luo_finish(session), "cannot be finished", SESSION);
+	close(session);
+	expect(!unlink(named) && !unlink(readable), "cannot be removed when it is finished", named);
+	expect(emit_space("space") == before + 6, "has not freed its memory", named);
+	expect(pread(fd, text, 8, UNIT) == 8 && !memcmp(text, "nameless", 8), "is gone before it is closed", nameless);
+	close(fd);
+	after = emit_space("space");
+	expect(after == before + 9, "has not freed its memory", nameless);
+	emit_space("files");
+}
+
+/* None is retrieved: the one without a name goes with the finish. */
+static void given_up(void)
+{
+	unsigned long long before = emit_space("space");
+	int session = luo_session_retrieve(SESSION);
+
+	expect(session >= 0 && !luo_finish(session), "cannot be finished", SESSION);
+	close(session);
+	expect(emit_space("space") == before + 3, "has not freed its memory", nameless);
+	expect(!unlink(named) && !unlink(readable), "cannot be removed when it is finished", named);
+	emit_space("files");
+}
+
+/*
+ * A device's file is emptied, if that is possible, and all memory that is free then goes to
+ * another owner, who looks for what the device writes.
+ */
+static void cut(void)
+{
+	int err = truncate(GUESTMEM_DIR "/rig-dma", 0) ? errno : 0, fd;
+	unsigned long words = 0, at = 0;
+	uint64_t *p, end;
+	struct statfs fs;
+
+	if (err || statfs(GUESTMEM_DIR, &fs)) {
+		emit("cut", ",\"errno\":%d,\"words\":0", err);
+		return;
+	}
+	fd = guestmem_make(GUESTMEM_DIR "/next owner", fs.f_bfree * UNIT);
+	p = map(fd, fs.f_bfree * UNIT);
+	for (end = now_us() + 30000000; !words && now_us() < end;)
+		for (at = 0; at < fs.f_bfree * UNIT / sizeof(*p); at++)
+			words += !!p[at];
+	emit("cut", ",\"errno\":0,\"words\":%lu", words);
+	/* Our own memory is gone. */
+	power_off();
+}
+
 static void jump(void)
 {
 	kexec_load_this_stage();
@@ -361,10 +469,22 @@ void guest_files(const char *what)
 		begin();
 	else if (!strcmp(what, "check"))
 		check();
+	else if (!strcmp(what, "leaf"))
+		leaf();
+	else if (!strcmp(what, "mount"))
+		emit_space("files");
 	else if (!strcmp(what, "rules"))
 		rules();
 	else if (!strcmp(what, "held"))
 		held();
+	else if (!strcmp(what, "keep"))
+		keep();
+	else if (!strcmp(what, "kept"))
+		kept();
+	else if (!strcmp(what, "given-up"))
+		given_up();
+	else if (!strcmp(what, "cut"))
+		cut();
 	else if (!strcmp(what, "jump"))
 		jump();
 	else

@@ -3,8 +3,10 @@
 #define RIG_SCENARIOS_GUEST_FILES_H
 
 /*
- * begin: make files of guestmemfs; check: are they there? rules: what it refuses, and
- * what it makes zero; held: what a device has; jump: try to, and say why not.
+ * begin: make files of guestmemfs; check: are they there? leaf: are leaves of 1 GiB used?
+ * mount: nothing more; rules: what it refuses, and what it makes zero; held: what a device has; keep: preserve some; kept: some of them
+ * come back; given-up: none does; cut: does
+ * another owner get what it writes to? jump: try to, and say why not.
  */
 void guest_files(const char *what);
 

@@ -52,8 +52,7 @@ static int __init parse_guestmem(char *arg)
 		pr_err("guestmem=%s ignored: the size has to be a multiple of 2M\n", arg ?: "");
 		return -EINVAL;
 	}
-	if (*at && (*at != '@' || kstrtoint(at + 1, 0, &nid) || nid < 0 ||
-		    nid >= MAX_NUMNODES)) {
+	if (*at && (*at != '@' || kstrtoint(at + 1, 0, &nid) || nid < 0)) {
 		pr_err("guestmem=%s ignored: expected SIZE or SIZE@NODE\n", arg);
 		return -EINVAL;
 	}
@@ -174,7 +173,7 @@ static bool __init allocate_all(void)
 	for (i = 0; i < nr_wanted; i++) {
 		size = wanted[i].size;
 		nid = wanted[i].nid;
-		if (nid != NUMA_NO_NODE && !node_online(nid)) {
+		if (nid != NUMA_NO_NODE && (nid >= MAX_NUMNODES || !node_online(nid))) {
 			pr_err("no memory set apart: guestmem=%lluM@%d, and there is no node %d\n",
 			       size >> 20, nid, nid);
 			return false;

@@ -45,6 +45,9 @@ struct luo_ser;
  *	that all VMs share.
  * @LIVEUPDATE_LAW_POOL: "pool": huge pages that are thrown out of a retrieved memfd go
  *	back to their pool at once.
+ * @LIVEUPDATE_LAW_CUT: "cut": a file of guestmemfs is cut although a device has it.
+ * @LIVEUPDATE_LAW_PIN: "pin": it does not come over that a file of guestmemfs was
+ *	preserved.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -65,6 +68,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_ADOPT,
 	LIVEUPDATE_LAW_WAIT,
 	LIVEUPDATE_LAW_POOL,
+	LIVEUPDATE_LAW_CUT,
+	LIVEUPDATE_LAW_PIN,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -33,6 +33,8 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_ADOPT]	= "adopt",
 	[LIVEUPDATE_LAW_WAIT]	= "wait",
 	[LIVEUPDATE_LAW_POOL]	= "pool",
+	[LIVEUPDATE_LAW_CUT]	= "cut",
+	[LIVEUPDATE_LAW_PIN]	= "pin",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
