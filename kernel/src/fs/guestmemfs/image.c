@@ -843,6 +843,20 @@ bool guestmemfs_image_next(const struct guestmemfs_image *image, u32 parent,
 	return false;
 }
 
+/* The next id. A refused inode may have it already, and is judged again some day. */
+static u64 new_id(const struct guestmemfs_image *image)
+{
+	u64 i, id = image->state->next_id;
+
+	for (i = 0; i < image->state->used_inodes; i++) {
+		if (image->inodes[i].id != id || id == U64_MAX)
+			continue;
+		id++;
+		i = 0;
+	}
+	return id;
+}
+
 /**
  * guestmemfs_image_create() - Create an empty file or a directory
  * @image: The image.
@@ -872,7 +886,7 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 		.mtime = attr->mtime,
 		.ctime = attr->ctime,
 	};
-	u64 id = state->next_id;
+	u64 id = new_id(image);
 	u32 i;
 
 	if (len >= GUESTMEMFS_NAME)
@@ -884,7 +898,6 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 	memcpy(new.name, name, len);
 	slot = &image->inodes[i];
 	/* The slot may never have been used: then anything is in it, an id, too. */
-	put(&slot->id, 0);
 	put_words(slot, &new, sizeof(new));
 	put(&state->next_id, id + 1);
 	if (i == state->used_inodes)
@@ -1054,15 +1067,18 @@ struct gap {
 
 /**
  * struct plan - Where memory for a file is going to be
+ * @layout: What memory there is.
  * @gap: What is free, and not planned for yet. Some are of length 0.
  * @nr_gaps: Number of them.
  * @piece: What is planned.
  * @nr_pieces: Number of them.
  * @at: Up to here the file has memory, in units.
  * @left: How much is still to be found.
- * @next: What is behind the memory of the unit before @at; U64_MAX if there is none.
+ * @next: Where memory goes on in the piece that has the unit before @at; U64_MAX if
+ *	nowhere.
  */
 struct plan {
+	const struct guestmemfs_layout *layout;
 	struct gap *gap;
 	u32 nr_gaps;
 	struct guestmemfs_piece *piece;
@@ -1082,15 +1098,14 @@ static void add_gap(struct plan *plan, u64 start, u64 units, u32 nid)
 }
 
 /* Extents of refused files may overlap, and be anywhere. */
-static void find_gaps(struct plan *plan, const struct guestmemfs_layout *layout,
-		      struct part *parts, u32 nr)
+static void find_gaps(struct plan *plan, struct part *parts, u32 nr)
 {
-	const struct guestmemfs_range *range = layout->range;
+	const struct guestmemfs_range *range = plan->layout->range;
 	u64 end, from = 0;
 	u32 i, part = 0;
 
 	sort(parts, nr, sizeof(*parts), by_start, NULL);
-	for (i = 0; i < layout->nr_ranges; i++, range++) {
+	for (i = 0; i < plan->layout->nr_ranges; i++, range++) {
 		from = max(from, range->start);
 		end = range->start + range->units;
 		for (; part < nr && parts[part].start < end; part++) {
@@ -1110,6 +1125,23 @@ static int by_length(const void *a, const void *b)
 	return compare(y->units, x->units) ?: compare(x->start, y->start);
 }
 
+/* Where a piece that ends at @end may go on; a piece is in one range. */
+static u64 next_of(const struct guestmemfs_layout *layout, u64 end)
+{
+	u32 i;
+
+	for (i = 0; i < layout->nr_ranges; i++)
+		if (layout->range[i].start == end)
+			return U64_MAX;
+	return end;
+}
+
+static u64 extent_next(const struct guestmemfs_image *image,
+		       const struct guestmemfs_extent *extent)
+{
+	return next_of(image->layout, (u64)extent->start + extent->units);
+}
+
 static void take(struct plan *plan, struct gap *gap, u64 start, u64 units)
 {
 	u64 before = start - gap->start;
@@ -1125,13 +1157,13 @@ static void take(struct plan *plan, struct gap *gap, u64 start, u64 units)
 		};
 	plan->at += units;
 	plan->left -= units;
-	plan->next = start + units;
+	plan->next = next_of(plan->layout, start + units);
 	if (before) {
 		gap->units = before;
 		if (behind)
-			add_gap(plan, plan->next, behind, gap->nid);
+			add_gap(plan, start + units, behind, gap->nid);
 	} else {
-		gap->start = plan->next;
+		gap->start = start + units;
 		gap->units = behind;
 	}
 }
@@ -1254,9 +1286,10 @@ static int make_plan(const struct guestmemfs_image *image, struct plan *plan, u3
 		free_plan(plan);
 		return -ENOMEM;
 	}
-	find_gaps(plan, image->layout, parts, nr);
+	plan->layout = image->layout;
+	find_gaps(plan, parts, nr);
 	kvfree(parts);
-	plan->next = last ? (u64)last->start + last->units : U64_MAX;
+	plan->next = last ? extent_next(image, last) : U64_MAX;
 	take_blocks(plan, nid, true);
 	take_any(plan, nid, true);
 	take_blocks(plan, nid, false);
@@ -1281,7 +1314,7 @@ static void write_extents(struct guestmemfs_image *image, u32 inode,
 	struct guestmemfs_extent *slot = image->extents;
 	u64 i;
 
-	if (piece < end && last && piece->start == (u64)last->start + last->units) {
+	if (piece < end && last && piece->start == extent_next(image, last)) {
 		put(&last->start, pair(last->start, last->units + piece->units));
 		piece++;
 	}
