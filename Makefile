@@ -17,7 +17,7 @@ help:
 	@echo "make debug-kernel  the one with KASAN, lockdep, kmemleak, into build/kernel-debug"
 	@echo "make guest         the programs that run in the machine, into build/guest"
 	@echo "make faults        every fault there is a case for, and the table of docs/faults.md"
-	@echo "make fuzz          handovers, manifests, views, requests: 10,000,000 each (FUZZ_RUNS=N)"
+	@echo "make fuzz          handovers, images, manifests, views, requests: 10,000,000 each (FUZZ_RUNS=N)"
 	@echo "make install       library, command, agent and broker into prefix (/usr/local); DESTDIR is heeded"
 	@echo "make deb           Debian packages of them, into build/deb; KERNEL=1: those of a kernel, too (hours)"
 	@echo "make bench         what an update costs; figures and plots into build/bench"
@@ -65,6 +65,7 @@ deb: setup
 fuzz: setup
 	@scripts/setup fuzzer
 	@tests/handover/check --fuzz $(or $(FUZZ_RUNS),10000000)
+	@tests/guestmemfs/check --fuzz $(or $(FUZZ_RUNS),10000000)
 	@tests/lib/check --fuzz $(or $(FUZZ_RUNS),10000000)
 	@tests/cmd/check --fuzz $(or $(FUZZ_RUNS),10000000)
 	@tests/agent/check --fuzz $(or $(FUZZ_RUNS),10000000)

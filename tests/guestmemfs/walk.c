@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel dies after each store of each operation.
+ *
+ *   walk OPERATIONS SEED
+ *
+ * Random operations, always the same ones for a seed. Each is stopped before each of its
+ * stores in turn. What is in memory then is opened, also by a kernel that dies while it
+ * does this, and has to be what there was before the operation or after it; and it has to
+ * be of use: all memory that is free can be had.
+ */
+#include "support.h"
+
+#include <limits.h>
+
+static const struct guestmemfs_range ranges[] = {
+	{ .start = 100, .units = 7, .nid = 0 },
+	{ .start = 107, .units = 6, .nid = 1 },
+	{ .start = 300, .units = 9, .nid = 0 },
+};
+
+#define UNITS		22
+#define MAX_INODES	64
+#define TEXT		65536
+
+static u64 seed;
+
+static u32 below(u32 n)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (seed >> 33) % n;
+}
+
+enum kind { CREATE, REMOVE, RENAME, SETATTR, LIMIT, PIN, GROW, SHRINK, KINDS };
+static const char *const names[] = {
+	"create", "remove", "rename", "setattr", "limit", "pin", "grow", "shrink",
+};
+
+struct op {
+	enum kind kind;
+	u32 inode;
+	u32 parent;
+	char name[8];
+	bool replaces;
+	u32 replaced;
+	struct guestmemfs_attr attr;
+	u64 size;
+	u32 nid;
+};
+
+static bool exists(const struct guestmemfs_image *image, u32 i)
+{
+	return i < image->state->used_inodes && image->inodes[i].id;
+}
+
+static u32 some(const struct guestmemfs_image *image, bool directory)
+{
+	u32 i, nr = 0, chosen = UINT_MAX;
+
+	for (i = directory ? 0 : 1; i < image->state->used_inodes; i++)
+		if (image->inodes[i].id && S_ISDIR(image->inodes[i].mode) == directory && !below(++nr))
+			chosen = i;
+	return chosen;
+}
+
+static bool may_go(const struct guestmemfs_image *image, u32 i)
+{
+	u32 child = 0;
+
+	return i && !image->inodes[i].pins && !guestmemfs_image_next(image, i, &child);
+}
+
+/* An operation that is possible, or false */
+static bool choose(const struct guestmemfs_image *image, struct op *op)
+{
+	bool directory = below(3) == 0;
+	u32 at;
+
+	memset(op, 0, sizeof(*op));
+	op->kind = below(KINDS);
+	op->inode = some(image, op->kind == LIMIT ||
+			 (op->kind != PIN && op->kind != GROW && op->kind != SHRINK && directory));
+	op->parent = some(image, true);
+	snprintf(op->name, sizeof(op->name), "n%u", below(6));
+	op->attr = (struct guestmemfs_attr) {
+		.mode = (directory ? S_IFDIR : S_IFREG) | below(01000),
+		.uid = below(3), .gid = below(3), .mtime = below(1000), .ctime = below(1000),
+	};
+	op->nid = below(3);
+	op->replaces = !guestmemfs_image_lookup(image, op->parent, op->name, strlen(op->name), &op->replaced);
+	if (op->kind == CREATE)
+		return !op->replaces;
+	if (op->inode == UINT_MAX)
+		return false;
+	op->attr.mode = (image->inodes[op->inode].mode & S_IFMT) | (op->attr.mode & 07777);
+	op->size = image->inodes[op->inode].size;
+	switch (op->kind) {
+	case REMOVE:
+		return may_go(image, op->inode);
+	case RENAME:
+		for (at = op->parent; at; at = image->inodes[at].parent)
+			if (at == op->inode)
+				return false;
+		return op->inode && (!op->replaces ||
+		       (op->replaced != op->inode && may_go(image, op->replaced) &&
+			(image->inodes[op->replaced].mode & S_IFMT) == (op->attr.mode & S_IFMT)));
+	case LIMIT:
+		op->size = below(2) * below(30) * UNIT;
+		return true;
+	case GROW:
+		op->size += 1 + (u64)below(below(4) ? 3 << 21 : 20 << 21);
+		return true;
+	case SHRINK:
+		op->size = op->size ? op->size - 1 - below(op->size > UINT_MAX ? UINT_MAX : op->size) : 0;
+		return !image->inodes[op->inode].pins && image->inodes[op->inode].size;
+	default:
+		return true;
+	}
+}
+
+static int apply(struct guestmemfs_image *image, const struct op *op)
+{
+	u32 inode;
+
+	switch (op->kind) {
+	case CREATE:
+		return guestmemfs_image_create(image, op->parent, op->name, strlen(op->name), &op->attr, &inode);
+	case REMOVE:
+		guestmemfs_image_remove(image, op->inode);
+		return 0;
+	case RENAME:
+		guestmemfs_image_rename(image, op->inode, op->parent, op->name, strlen(op->name),
+					op->replaces ? &op->replaced : NULL, op->attr.mtime);
+		return 0;
+	case SETATTR:
+		guestmemfs_image_setattr(image, op->inode, &op->attr);
+		return 0;
+	case LIMIT:
+		guestmemfs_image_set_limit(image, op->inode, op->size);
+		return 0;
+	case PIN:
+		guestmemfs_image_set_pinned(image, op->inode, op->nid & 1);
+		return 0;
+	case GROW:
+		return guestmemfs_image_grow(image, op->inode, op->size, op->nid, zero_nothing, NULL);
+	default:
+		guestmemfs_image_shrink(image, op->inode, op->size);
+		return 0;
+	}
+}
+
+static char what[256];		/* is being done, for a message */
+
+#define wrong(...)	(printf("%s: ", what), die(__VA_ARGS__))
+
+static void say(void *arg, u32 inode, const char *why)
+{
+	(void)arg;
+	wrong("inode %u is refused: %s", inode, why);
+}
+
+static void check(struct guestmemfs_image *image)
+{
+	unsigned long refused[BITS_TO_LONGS(MAX_INODES)];
+
+	must(!guestmemfs_image_check(image, refused, say, NULL));
+	if (untidy(image))
+		wrong("there is %s", untidy(image));
+}
+
+/* All memory that is free, and no more than that, can be had. */
+static void fill(struct guestmemfs_image *image)
+{
+	u64 units = 0, left;
+	u32 i, file;
+
+	for (i = 0; i < image->state->used_inodes; i++)
+		if (image->inodes[i].id)
+			units += (image->inodes[i].size + UNIT - 1) / UNIT;
+	if (units != guestmemfs_image_units(image))
+		wrong("%llu units are used, and not %llu", (unsigned long long)guestmemfs_image_units(image),
+		      (unsigned long long)units);
+	left = UNITS - units;
+	guestmemfs_image_set_limit(image, 0, 0);
+	if (exists(image, MAX_INODES - 1))
+		return;
+	file = create(image, 0, "all that is left", S_IFREG);
+	if (guestmemfs_image_grow(image, file, (left + 1) * UNIT, 1, zero_nothing, NULL) != -ENOSPC)
+		wrong("more memory can be had than there is");
+	if (guestmemfs_image_grow(image, file, left * UNIT, 1, zero_nothing, NULL))
+		wrong("not all memory that is free can be had");
+	check(image);
+}
+
+/* Opens @from, after a kernel that died before store @stop of its opening it. Returns its stores. */
+static unsigned long reopen(const u8 *from, unsigned long stop, struct guestmemfs_image *image)
+{
+	const char *why;
+
+	memcpy(stores.mem, from, stores.bytes);
+	stores.nr = 0;
+	stores.stop_at = stop;
+	if (!setjmp(stores.stop))
+		guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes);
+	stores.stop_at = ULONG_MAX;
+	stop = stores.nr;
+	why = guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes);
+	if (why)
+		wrong("it cannot be opened: %s", why);
+	return stop;
+}
+
+static __attribute__((noinline)) void stop(struct guestmemfs_image *image, const struct op *op, unsigned long at)
+{
+	stores.nr = 0;
+	stores.stop_at = at;
+	if (!setjmp(stores.stop)) {
+		apply(image, op);
+		wrong("it was not stopped");
+	}
+	stores.stop_at = ULONG_MAX;
+	forget_allocs();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long n, k, j, opening, nr_stores, stops = 0, per_kind[KINDS] = {};
+	static char before[TEXT], after[TEXT], now[TEXT];
+	u8 *base, *end, *crashed, *shadow;
+	struct guestmemfs_image image;
+	bool done;
+	struct op op;
+	int ret;
+
+	must(argc == 3);
+	seed = strtoull(argv[2], NULL, 10);
+	make(&image, ranges, 3);
+	base = new_memory(stores.bytes);
+	end = new_memory(stores.bytes);
+	crashed = new_memory(stores.bytes);
+	shadow = new_memory(stores.bytes);
+	for (n = 0; n < strtoul(argv[1], NULL, 10); n++) {
+		while (!choose(&image, &op))
+			;
+		dump(&image, before, TEXT);
+		memcpy(base, stores.mem, stores.bytes);
+		memcpy(shadow, stores.mem, stores.bytes);
+		stores.shadow = shadow;
+		stores.nr = 0;
+		snprintf(what, sizeof(what), "operation %lu, %s", n, names[op.kind]);
+		ret = apply(&image, &op);
+		stores.shadow = NULL;
+		nr_stores = stores.nr;
+		must(!forget_allocs());
+		if (memcmp(shadow, stores.mem, stores.bytes))
+			wrong("a store was not made by put()");
+		memcpy(end, stores.mem, stores.bytes);
+		dump(&image, after, TEXT);
+		check(&image);
+		if (ret && (nr_stores || strcmp(before, after)))
+			wrong("it failed (%d) and changed something", ret);
+		per_kind[op.kind] += !ret;
+		done = false;
+		for (k = 0; k < nr_stores; k++) {
+			memcpy(stores.mem, base, stores.bytes);
+			stop(&image, &op, k);
+			memcpy(crashed, stores.mem, stores.bytes);
+			for (j = 0, opening = ULONG_MAX; j <= opening; j++) {
+				snprintf(what, sizeof(what), "operation %lu, %s, stopped after %lu of %lu stores, opened up to store %ld",
+					 n, names[op.kind], k, nr_stores, j ? (long)j - 1 : -1);
+				if (j)
+					reopen(crashed, j - 1, &image);
+				else
+					opening = reopen(crashed, ULONG_MAX, &image);
+				check(&image);
+				dump(&image, now, TEXT);
+				if (strcmp(now, done ? after : before)) {
+					if (strcmp(now, after))
+						wrong("neither what was before nor what is after:\n%sbefore:\n%safter:\n%s", now, before, after);
+					done = true;
+				}
+				if (!j)
+					fill(&image);
+				stops++;
+			}
+		}
+		memcpy(stores.mem, end, stores.bytes);
+		if (guestmemfs_image_open(&image, stores.mem, PHYS, stores.bytes))
+			wrong("it cannot be opened");
+		dump(&image, now, TEXT);
+		if (strcmp(now, after))
+			wrong("what is opened is not what there was");
+		fill(&image);
+		memcpy(stores.mem, end, stores.bytes);
+	}
+	printf("%lu operations, stopped %lu times:", n, stops);
+	for (k = 0; k < KINDS; k++) {
+		printf(" %lu %s", per_kind[k], names[k]);
+		must(per_kind[k]);
+	}
+	printf("\n");
+	free(base), free(end), free(crashed), free(shadow), free(stores.mem);
+	return 0;
+}
