@@ -1033,7 +1033,8 @@ void guestmemfs_image_setattr(struct guestmemfs_image *image, u32 inode,
  * guestmemfs_image_set_limit() - Limit what the files below a directory may have
  * @image: The image.
  * @inode: The directory.
- * @limit: In bytes; 0 for no limit. It may be less than they have already.
+ * @limit: In bytes; 0 for no limit. It may be less than they have already. Of a unit
+ *	they have all or nothing, so what is over whole units is of no use.
  */
 void guestmemfs_image_set_limit(struct guestmemfs_image *image, u32 inode, u64 limit)
 {
@@ -1272,13 +1273,14 @@ static void free_plan(struct plan *plan)
 static int make_plan(const struct guestmemfs_image *image, struct plan *plan, u32 nid,
 		     const struct guestmemfs_extent *last)
 {
-	u32 nr, max_gaps, slots;
 	struct part *parts;
+	size_t max_gaps;
+	u32 nr, slots;
 
 	parts = collect(image, &nr);
 	if (!parts)
 		return -ENOMEM;
-	max_gaps = nr + image->layout->nr_ranges;
+	max_gaps = (size_t)nr + image->layout->nr_ranges;
 	plan->gap = kvmalloc_array(2 * max_gaps, sizeof(*plan->gap), GFP_KERNEL);
 	plan->piece = kvmalloc_array(3 * max_gaps, sizeof(*plan->piece), GFP_KERNEL);
 	if (!plan->gap || !plan->piece) {

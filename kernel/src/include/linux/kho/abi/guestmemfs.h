@@ -22,7 +22,7 @@
  * Each change takes effect with one store of eight bytes: an inode with its id, a
  * file's extents with its size, more than one word with the length of the log.
  * What was written before that store means nothing: an inode without an id, an
- * extent whose id no inode has, or that is behind the end of its file. What there
+ * extent whose id no inode has, or that is empty or behind the end of its file. What there
  * is behind guestmemfs_state.used_inodes and used_extents is not even read.
  *
  * A unit is 2 MiB of a file, or of memory. A change of the layout changes the
@@ -112,7 +112,7 @@ struct guestmemfs_state {
 
 /**
  * struct guestmemfs_inode - A file or a directory
- * @id:       Its number for good; 0 if the inode is free.
+ * @id:       Its number for good; 0 if the inode is free. The root's is 1.
  * @mode:     S_IFREG or S_IFDIR, and the permissions.
  * @name_len: Length of @name; 0 for the root, which is the first inode.
  * @uid:      The owner.
