@@ -102,18 +102,6 @@ static void damage(const u8 *in)
 	}
 }
 
-static u32 crc(const struct guestmemfs_layout *layout)
-{
-	const u8 *p = (const u8 *)&layout->nr_ranges, *end = (const u8 *)(layout + 1);
-	u32 crc = ~0u;
-	int bit;
-
-	while (p < end)
-		for (crc ^= *p++, bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	return crc;
-}
-
 static bool usable(u32 i)
 {
 	return i < image.state->used_inodes && image.inodes[i].id && !test_bit(i, refused);
@@ -203,7 +191,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
 	for (; size >= 4 && data[0]; size -= 4, data += 4)
 		damage(data);
-	layout->crc = crc(layout);
+	layout->crc = layout_crc(layout);
 	if (guestmemfs_image_open(&image, mem, PHYS, stores.bytes))
 		return 0;
 	if (untidy(&image))

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <limits.h>
+#include <stddef.h>
 
 struct stores stores = { .stop_at = ULONG_MAX };
 long allocs_left = -1;
@@ -88,6 +89,24 @@ void make(struct guestmemfs_image *image, const struct guestmemfs_range *range, 
 	stores.mem = new_memory(stores.bytes);
 	memset(stores.mem, 0xa5, stores.bytes);
 	guestmemfs_image_make(image, stores.mem, PHYS, range, nr, 1000);
+}
+
+u32 crc32_le(u32 crc, const u8 *p, size_t len)
+{
+	int bit;
+
+	for (; len; len--)
+		for (crc ^= *p++, bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	return crc;
+}
+
+/* Of all behind the checksum */
+u32 layout_crc(const struct guestmemfs_layout *layout)
+{
+	const u8 *from = (const u8 *)layout + offsetof(struct guestmemfs_layout, nr_ranges);
+
+	return crc32_le(~0u, from, (const u8 *)(layout + 1) - from);
 }
 
 u32 create(struct guestmemfs_image *image, u32 parent, const char *name, u32 mode)

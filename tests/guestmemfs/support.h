@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <linux/bitmap.h>
 #include <linux/compiler.h>
+#include <linux/crc32.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/slab.h>
@@ -49,6 +50,7 @@ unsigned int forget_allocs(void);
 void *new_memory(u64 bytes);
 u64 units_in(const struct guestmemfs_range *range, u32 nr);
 void make(struct guestmemfs_image *image, const struct guestmemfs_range *range, u32 nr);
+u32 layout_crc(const struct guestmemfs_layout *layout);
 u32 create(struct guestmemfs_image *image, u32 parent, const char *name, u32 mode);
 int zero_nothing(void *arg, u32 start, u32 units);
 void say_nothing(void *arg, u32 inode, const char *why);

@@ -53,18 +53,6 @@ static void good(void)
 
 /* -- the image as a whole -- */
 
-static u32 crc(const struct guestmemfs_layout *layout)
-{
-	const u8 *p = (const u8 *)&layout->nr_ranges, *end = (const u8 *)(layout + 1);
-	u32 crc = ~0u;
-	int bit;
-
-	while (p < end)
-		for (crc ^= *p++, bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	return crc;
-}
-
 static void expect_bad(const char *expected, const char *why)
 {
 	if (!why || strcmp(why, expected))
@@ -77,7 +65,7 @@ static void expect_bad(const char *expected, const char *why)
 	struct guestmemfs_layout *l = (good(), at_layout);			\
 										\
 	damage;									\
-	l->crc = crc(l);							\
+	l->crc = layout_crc(l);							\
 	memcpy(mem + GUESTMEMFS_PAGE, l, sizeof(*l));				\
 	expect_bad(expected, guestmemfs_image_open(&image, mem, PHYS, stores.bytes)); \
 } while (0)
@@ -95,7 +83,7 @@ static void layouts(void)
 
 	good();
 	must(!guestmemfs_layout_check(at_layout, PHYS, stores.bytes));
-	must(at_layout->crc == crc(at_layout));
+	must(at_layout->crc == layout_crc(at_layout));
 	expect_bad("it is too short for an image", guestmemfs_image_open(&image, mem, PHYS, 8192));
 	expect_bad("it is not where it says that it is",
 		   guestmemfs_image_open(&image, mem, PHYS + 4096, stores.bytes));
@@ -133,20 +121,20 @@ static void layouts(void)
 	LAYOUT("it is in the memory that it gives out", l->range[0].start = 0);
 	good();
 	at_layout->bytes += 4096;
-	at_layout->crc = crc(at_layout);
+	at_layout->crc = layout_crc(at_layout);
 	expect_bad("its length is not that for its memory",
 		   guestmemfs_layout_check(at_layout, PHYS, stores.bytes + 4096));
 	/* The last byte of the image is the first one of the memory, and one byte before */
 	good();
 	at_layout->phys = 100 * UNIT - stores.bytes + 4096;
-	at_layout->crc = crc(at_layout);
+	at_layout->crc = layout_crc(at_layout);
 	expect_bad("it is in the memory that it gives out",
 		   guestmemfs_layout_check(at_layout, at_layout->phys, stores.bytes));
 	at_layout->phys -= 4096;
-	at_layout->crc = crc(at_layout);
+	at_layout->crc = layout_crc(at_layout);
 	must(!guestmemfs_layout_check(at_layout, at_layout->phys, stores.bytes));
 	at_layout->phys = 113 * UNIT;
-	at_layout->crc = crc(at_layout);
+	at_layout->crc = layout_crc(at_layout);
 	must(!guestmemfs_layout_check(at_layout, at_layout->phys, stores.bytes));
 
 	STATE("its next id is impossible", s->next_id = 0);

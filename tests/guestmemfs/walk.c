@@ -73,11 +73,15 @@ static bool may_go(const struct guestmemfs_image *image, u32 i)
 /* An operation that is possible, or false */
 static bool choose(const struct guestmemfs_image *image, struct op *op)
 {
+	/* Most of them are about memory. */
+	static const enum kind kinds[] = {
+		CREATE, CREATE, REMOVE, RENAME, RENAME, SETATTR, LIMIT, PIN, GROW, GROW, GROW, GROW, SHRINK, SHRINK,
+	};
 	bool directory = below(3) == 0;
 	u32 at;
 
 	memset(op, 0, sizeof(*op));
-	op->kind = below(KINDS);
+	op->kind = kinds[below(sizeof(kinds) / sizeof(kinds[0]))];
 	op->inode = some(image, op->kind == LIMIT ||
 			 (op->kind != PIN && op->kind != GROW && op->kind != SHRINK && directory));
 	op->parent = some(image, true);
@@ -105,13 +109,13 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 		       (op->replaced != op->inode && may_go(image, op->replaced) &&
 			(image->inodes[op->replaced].mode & S_IFMT) == (op->attr.mode & S_IFMT)));
 	case LIMIT:
-		op->size = below(2) * below(30) * UNIT;
+		op->size = below(4) ? 0 : below(30) * UNIT;
 		return true;
 	case GROW:
-		op->size += 1 + (u64)below(below(4) ? 3 << 21 : 20 << 21);
+		op->size += below(2) ? (1 + below(8)) * UNIT : 1 + below(3 * UNIT);
 		return true;
 	case SHRINK:
-		op->size = op->size ? op->size - 1 - below(op->size > UINT_MAX ? UINT_MAX : op->size) : 0;
+		op->size = op->size ? op->size - 1 - below(op->size) : 0;
 		return !image->inodes[op->inode].pins && image->inodes[op->inode].size;
 	default:
 		return true;
@@ -139,7 +143,7 @@ static int apply(struct guestmemfs_image *image, const struct op *op)
 		guestmemfs_image_set_limit(image, op->inode, op->size);
 		return 0;
 	case PIN:
-		guestmemfs_image_set_pinned(image, op->inode, op->nid & 1);
+		guestmemfs_image_set_pinned(image, op->inode, op->nid == 1);
 		return 0;
 	case GROW:
 		return guestmemfs_image_grow(image, op->inode, op->size, op->nid, zero_nothing, NULL);
