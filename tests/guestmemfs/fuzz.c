@@ -130,6 +130,10 @@ static void operate(const u8 *in)
 
 	if (!usable(inode) || !usable(dir) || !is_dir(dir))
 		return;
+	/* What is in no directory has no name to be renamed by, and nothing is put into it. */
+	if (in[0] % 7 < 3 && (image.inodes[inode].parent == GUESTMEMFS_ORPHAN || image.inodes[dir].parent == GUESTMEMFS_ORPHAN))
+		return;
+	guestmemfs_image_fits(&image, inode, dir);
 	exists = !guestmemfs_image_lookup(&image, dir, name, 1, &old);
 	switch (in[0] % 7) {
 	case 0:
@@ -137,7 +141,9 @@ static void operate(const u8 *in)
 			guestmemfs_image_create(&image, dir, name, 1, &attr, &old);
 		return;
 	case 1:
-		if (inode && is_empty(inode) && !image.inodes[inode].pins)
+		if (inode && is_empty(inode) && in[3] & 1)
+			guestmemfs_image_orphan(&image, inode);
+		else if (inode && is_empty(inode) && !image.inodes[inode].pins)
 			guestmemfs_image_remove(&image, inode);
 		return;
 	case 2:

@@ -385,10 +385,13 @@ static void directories(void)
 	good();
 	inode = F;
 	guestmemfs_image_rename(&image, G, A, "f", 1, &inode, 99);
-	must(!image.inodes[F].id && image.inodes[G].parent == A && image.inodes[G].ctime == 99);
+	must(image.inodes[F].parent == GUESTMEMFS_ORPHAN && image.inodes[G].parent == A && image.inodes[G].ctime == 99);
 	must(image.inodes[G].mtime == 2000 && image.inodes[A].mtime == 99 && image.inodes[ROOT].ctime == 99);
 	must(!guestmemfs_image_lookup(&image, A, "f", 1, &inode) && inode == G);
-	must(guestmemfs_image_units(&image) == 4 && !untidy(&image) && !image.state->nr_redo);
+	must(guestmemfs_image_units(&image) == 7 && !untidy(&image) && !image.state->nr_redo);
+	must(!all_refused());
+	guestmemfs_image_remove(&image, F);
+	must(guestmemfs_image_units(&image) == 4 && !untidy(&image));
 	guestmemfs_image_rename(&image, B, ROOT, "a longer name", 13, NULL, 100);
 	must(!guestmemfs_image_lookup(&image, ROOT, "a longer name", 13, &inode) && inode == B);
 	guestmemfs_image_rename(&image, B, ROOT, "b", 1, NULL, 101);
@@ -398,6 +401,31 @@ static void directories(void)
 	inode = I;
 	guestmemfs_image_rename(&image, G, ROOT, name, 255, &inode, -1);
 	must(!all_refused());
+
+	/* In no directory: it has its memory, no limit, and may have the name of another one. */
+	good();
+	guestmemfs_image_set_pinned(&image, H, true);
+	guestmemfs_image_orphan(&image, H);
+	must(image.inodes[H].pins == 1 && guestmemfs_image_lookup(&image, B, "h", 1, &inode) == -ENOENT);
+	must(guestmemfs_image_used(&image, A) == 3 * UNIT && guestmemfs_image_units(&image) == 7);
+	must(create(&image, B, "h", S_IFREG) == I + 1);
+	guestmemfs_image_orphan(&image, I + 1);
+	must(!all_refused());
+	guestmemfs_image_set_limit(&image, ROOT, 1);
+	must(!grow(I + 1, 3) && grow(F, 4) == -EDQUOT);
+	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && !all_refused());
+	must(image.inodes[H].parent == GUESTMEMFS_ORPHAN && guestmemfs_image_units(&image) == 10);
+
+	/* Does what is moved fit? A directory that it is below already has it already. */
+	good();
+	guestmemfs_image_set_limit(&image, B, 4 * UNIT);
+	guestmemfs_image_set_limit(&image, A, 5 * UNIT);
+	must(!guestmemfs_image_fits(&image, I, B) && !guestmemfs_image_fits(&image, I, A));
+	must(guestmemfs_image_fits(&image, G, B) == -EDQUOT && guestmemfs_image_fits(&image, G, A) == -EDQUOT);
+	must(guestmemfs_image_fits(&image, F, B) == -EDQUOT && !guestmemfs_image_fits(&image, H, A));
+	must(!guestmemfs_image_fits(&image, B, ROOT) && !guestmemfs_image_fits(&image, G, ROOT));
+	guestmemfs_image_set_limit(&image, A, 7 * UNIT);
+	must(!guestmemfs_image_fits(&image, G, A) && !guestmemfs_image_fits(&image, G, B));
 
 	guestmemfs_image_setattr(&image, H, &attr);
 	must(image.inodes[H].mode == (S_IFREG | 0640) && image.inodes[H].uid == 1 && image.inodes[H].gid == 2 &&

@@ -31,9 +31,9 @@ static u32 below(u32 n)
 	return (seed >> 33) % n;
 }
 
-enum kind { CREATE, REMOVE, RENAME, SETATTR, LIMIT, PIN, GROW, SHRINK, KINDS };
+enum kind { CREATE, ORPHAN, REMOVE, RENAME, SETATTR, LIMIT, PIN, GROW, SHRINK, KINDS };
 static const char *const names[] = {
-	"create", "remove", "rename", "setattr", "limit", "pin", "grow", "shrink",
+	"create", "orphan", "remove", "rename", "setattr", "limit", "pin", "grow", "shrink",
 };
 
 struct op {
@@ -75,7 +75,7 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 {
 	/* Most of them are about memory. */
 	static const enum kind kinds[] = {
-		CREATE, CREATE, REMOVE, RENAME, RENAME, SETATTR, LIMIT, PIN, GROW, GROW, GROW, GROW, SHRINK, SHRINK,
+		CREATE, CREATE, ORPHAN, REMOVE, REMOVE, RENAME, RENAME, SETATTR, LIMIT, PIN, GROW, GROW, GROW, GROW, SHRINK, SHRINK,
 	};
 	bool directory = below(3) == 0;
 	u32 at;
@@ -92,6 +92,9 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 	};
 	op->nid = below(3);
 	op->replaces = !guestmemfs_image_lookup(image, op->parent, op->name, strlen(op->name), &op->replaced);
+	/* What is in no directory has no name to be renamed by, and nothing is put into it. */
+	if ((op->kind == CREATE || op->kind == RENAME) && image->inodes[op->parent].parent == GUESTMEMFS_ORPHAN)
+		return false;
 	if (op->kind == CREATE)
 		return !op->replaces;
 	if (op->inode == UINT_MAX)
@@ -99,9 +102,12 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 	op->attr.mode = (image->inodes[op->inode].mode & S_IFMT) | (op->attr.mode & 07777);
 	op->size = image->inodes[op->inode].size;
 	switch (op->kind) {
+	case ORPHAN:
 	case REMOVE:
 		return may_go(image, op->inode);
 	case RENAME:
+		if (image->inodes[op->inode].parent == GUESTMEMFS_ORPHAN)
+			return false;
 		for (at = op->parent; at; at = image->inodes[at].parent)
 			if (at == op->inode)
 				return false;
@@ -129,6 +135,9 @@ static int apply(struct guestmemfs_image *image, const struct op *op)
 	switch (op->kind) {
 	case CREATE:
 		return guestmemfs_image_create(image, op->parent, op->name, strlen(op->name), &op->attr, &inode);
+	case ORPHAN:
+		guestmemfs_image_orphan(image, op->inode);
+		return 0;
 	case REMOVE:
 		guestmemfs_image_remove(image, op->inode);
 		return 0;
