@@ -268,8 +268,11 @@ static void zeros(void)
 	p = mmap(NULL, 4 * UNIT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	memset(p, 0x5a, 4 * UNIT);
 	expect(!ftruncate(fd, UNIT + 100), "cannot be cut", "zero");
-	/* A process can write behind the end, within the page. */
+	/* A process can write behind the end, within the page, also if that end was another one. */
 	memset(p + UNIT + 100, 0x5a, 200);
+	expect(!ftruncate(fd, UNIT + 5000), "cannot grow", "zero");
+	memset(p + UNIT + 5000, 0x5a, 1000);
+	expect(!ftruncate(fd, UNIT + 100), "cannot be cut", "zero");
 	expect(!ftruncate(fd, 4 * UNIT), "cannot grow", "zero");
 	expect(is_zero(fd, UNIT + 100, 4 * UNIT), "is not zero behind its old end", "zero");
 	expect(p[0] == 0x5a && p[UNIT + 99] == 0x5a, "has lost what was before the end", "zero");

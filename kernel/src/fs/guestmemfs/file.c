@@ -151,7 +151,8 @@ static int shrink(struct inode *inode, loff_t size)
 	}
 	i_size_write(inode, size);
 	unmap_mapping_range(mapping, round_up(size, PAGE_SIZE), 0, 1);
-	zero_range(inode, size, min_t(u64, old, round_up(size, UNIT_SIZE)));
+	/* And what a process may have written behind the end, in the last page. */
+	zero_range(inode, size, min_t(u64, PAGE_ALIGN(old), round_up(size, UNIT_SIZE)));
 	guestmemfs_image_shrink(&guestmemfs.image, index_of(inode), size);
 	/* What is behind the end is not used, so that the old one does as well. */
 	if (guestmemfs_load_map(inode)) {
@@ -231,10 +232,12 @@ static ssize_t guestmemfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t guestmemfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
+	loff_t old;
 	ssize_t n;
 	u64 end;
 
 	inode_lock(inode);
+	old = i_size_read(inode);
 	n = generic_write_checks(iocb, from);
 	if (n <= 0)
 		goto unlock;
@@ -242,7 +245,7 @@ static ssize_t guestmemfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (n)
 		goto unlock;
 	end = iocb->ki_pos + iov_iter_count(from);
-	if (end > i_size_read(inode)) {
+	if (end > old) {
 		n = guestmemfs_set_size(inode, end);
 		if (n)
 			goto unlock;
@@ -250,6 +253,9 @@ static ssize_t guestmemfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	n = copy(inode, iocb->ki_pos, end, from, true);
 	if (n > 0)
 		iocb->ki_pos += n;
+	/* What could not be copied is not in the file; if it was pinned meanwhile it is zero. */
+	if (end > old && iocb->ki_pos < end)
+		guestmemfs_set_size(inode, max(old, iocb->ki_pos));
 unlock:
 	inode_unlock(inode);
 	return n;
