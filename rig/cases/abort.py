@@ -87,6 +87,8 @@ def sites(machine, case):
         f.write("".join(line + "\n" for line in got))
     with open(SITES, encoding="utf-8") as f:
         listed = {line.strip() for line in f if line.startswith(case + ": ")}
+    if not listed:
+        raise Failed(f"{os.path.basename(SITES)} lists no place of '{case}', so that none can be missing")
     machine.figures["sites"] = len(got)
     machine.figures["sites_listed"] = len(listed)
     machine.figures["sites_not_listed"] = sorted(set(got) - listed)
