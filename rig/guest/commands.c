@@ -8,6 +8,7 @@
  *	resume			get back what the kernel before has preserved
  *	unplug BDF		take a device out of the kernel's view
  *	replace N		replace the HWPT N times under load
+ *	attach [detached]	attach in many ways, or detach as well, and report the answers
  *	undo N			preserve and undo it N times
  *	refusals		do what is forbidden and report the answers
  *	view WHEN		pass on what the kernel shows of an update
@@ -81,6 +82,7 @@
 #include "libcontinuo/vm.h"
 #include "scenarios/abort/failed_jump.h"
 #include "scenarios/abort/failed_steps.h"
+#include "scenarios/attach_answers.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/freeze_race.h"
 #include "scenarios/guest_files.h"
@@ -280,6 +282,11 @@ static void skew(struct rig *r, char *args)
 		jump_to_unread_formats(r);
 }
 
+static void attach(struct rig *r, char *args)
+{
+	attach_answers(r, !strcmp(args, "detached"));
+}
+
 static void tables(struct rig *r, char *args)
 {
 	map_more_tables(r, strtoul(args, NULL, 10));
@@ -428,6 +435,7 @@ static const struct {
 	{ "sweep", sweep },
 	{ "late", late },
 	{ "skew", skew },
+	{ "attach", attach },
 	{ "tables", tables },
 	{ "neighbours", neighbours },
 	{ "files", files },
