@@ -23,6 +23,9 @@ OTHER = ("-device", "pcie-root-port,id=rp9,chassis=9,slot=9,addr=9.0")
 CAN_SLEEP = ("-global", "pcie-root-port.hotplug=off", *OTHER, "-device", "e1000e,bus=rp9,romfile=")
 DEVICES = "/sys/bus/pci/devices"
 HOTPLUG_S = 30
+# Hotplug by the port itself, not by ACPI.
+ECAM, PORT_EXPRESS, SLOT_CONTROL = 0xb0000000, 0x54, 0x18
+NATIVE = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 
 
 def read(run, path):
@@ -48,14 +51,29 @@ def until(what, condition):
         time.sleep(0.2)
 
 
-def plug_and_unplug(run):
-    """Another device comes, and goes."""
+def power_light(run, port):
+    """"on", "blinks" or "off": the power indicator of a port. PCI Express Base Specification, "Slot
+    Control Register", as the guest's CPU reads it, from QEMU's place for a port's capability."""
+    at = ECAM + (int(port[8:10], 16) << 15) + PORT_EXPRESS + SLOT_CONTROL
+    said = run.machine.qmp("human-monitor-command", **{"command-line": f"xp /1hx {at:#x}"})
+    return ("?", "on", "blinks", "off")[int(said.split(":")[1], 16) >> 8 & 3]
+
+
+def plug_and_unplug(run, native=False):
+    """Another device comes, and goes. native: by the port, whose light blinks until it has done it;
+    QEMU takes no order before."""
+    def settled(light):
+        if native:
+            until(f"the power indicator {light}", lambda: power_light(run, OTHER_PORT) == light)
+
     bus = int(read(run, f"{DEVICES}/{OTHER_PORT}/secondary_bus_number"))
     vendor = f"{DEVICES}/0000:{bus:02x}:00.0/vendor"
     run.machine.qmp("device_add", driver="virtio-net-pci", id="hot", bus="rp9", romfile="")
     until("a device that was plugged in", lambda: read(run, vendor) == "0x1af4")
+    settled("on")
     run.machine.qmp("device_del", id="hot")
     until("a device that was unplugged", lambda: read(run, vendor) is None)
+    settled("off")
     run.machine.figures["tries"] = run.machine.figures.get("tries", 0) + 1
 
 
@@ -79,23 +97,28 @@ def judge(run, *more):
 
 
 @guarded
-def hotplug(machine, begin, options=""):
+def hotplug(machine, begin, native=False):
     """Another device comes and goes, below a port of its own: before the preserved one is preserved,
     before the jump, before it is retrieved, and when it is finished. Not while it is taken over.
 
-    Of the hotplug by ACPI, which QEMU's machine has; not of the kernel's driver for ports
-    (pciehp). No change of ours is known without which it fails.
+    By ACPI, which QEMU's machine has by default, or by the port itself, with the kernel's driver for
+    ports (pciehp): in both kernels that has the port above the preserved device, too. No change of
+    ours is known without which it fails.
     """
-    run = begin(iommu="vtd-scalable", behind="port", extra=OTHER, limit_s=240, append=options)
+    run = begin(iommu="vtd-scalable", behind="port", extra=OTHER + NATIVE * native, limit_s=240)
     run.rest(STEADY_S)
-    plug_and_unplug(run)
-    idle_update(run, lambda: plug_and_unplug(run))
-    plug_and_unplug(run)
+    plug_and_unplug(run, native)
+    idle_update(run, lambda: plug_and_unplug(run, native))
+    plug_and_unplug(run, native)
     resume(run)
-    plug_and_unplug(run)
+    plug_and_unplug(run, native)
     run.rest(AFTER_S)
     run.stop()
     machine.figures["outcome"] = "it comes and goes; DMA of the preserved device goes on"
+    for port in (PORT, OTHER_PORT):
+        found = len(re.findall(f"{port}: pciehp: Slot #", machine.console()))
+        if found != 2 * native:
+            raise Failed(f"the kernels' pciehp has found {port} {found} times, not {2 * native} times")
     judge(run)
 
 
@@ -217,6 +240,8 @@ CASES = [
          bind(killed, iommu="vtd-scalable"), kernel="host", fault="process killed after each step, a distribution's options"),
     Case("host-hotplug", "another device comes and goes (ACPI) in each state of the preserved one",
          bind(hotplug), kernel="host", fault="another device is plugged in and out"),
+    Case("host-hotplug-port", "another device comes and goes (pciehp) in each state of the preserved one",
+         bind(hotplug, native=True), kernel="host", fault="another device is plugged in and out, by its port"),
     Case("host-errors", "the port above the device reports errors (AER)", bind(errors), kernel="host",
          fault="the port above the device reports errors"),
     Case("host-fatal", "the port above the device reports a fatal error before the jump", bind(fatal), kernel="host",
