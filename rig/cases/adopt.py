@@ -31,13 +31,13 @@ def shared(machine):
 
 
 @guarded
-def adopt(machine, begin, iommu, hwpt="shared"):
+def adopt(machine, begin, iommu, hwpt="shared", append=""):
     """
     Two updates, each of which adopts; between them the devices are moved to new
     tables and back, and what was adopted is mapped into, a thousand tables more.
     Seen to fail: adopt-unchecked; and with adopt=1 left out (1,000 pages are made).
     """
-    run = begin(iommu=iommu, append=f"rig.adopt=1 rig.updates=2 rig.hwpt={hwpt}")
+    run = begin(iommu=iommu, append=f"rig.adopt=1 rig.updates=2 rig.hwpt={hwpt} {append}".strip())
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)

@@ -3,6 +3,8 @@
 
 import errno
 
+from rig.cases.adopt import adopt
+from rig.cases.uncooperative import killed
 from rig.cases.update import update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
@@ -142,6 +144,23 @@ def held(machine, begin, iommu):
 
 
 @guarded
+def plain(machine, begin, iommu):
+    """
+    A kexec without a live update under a device that writes to a file: the file is there,
+    the device is blocked, and nothing more is written to it.
+    """
+    run = begin(iommu=iommu, append="guestmem=256M rig.guestmem=1 rig.preserve=0")
+    run.rest(STEADY_S)
+    run.update(2, until="nothing")
+    said = look(machine, "still")
+    machine.figures["units_free"] = said["free"]
+    for sender in run.senders.values():
+        sender.stop()
+    machine.send("off")
+    machine.finish()
+
+
+@guarded
 def cut(machine, begin, iommu, law="", after=False):
     """
     Negative: a file is emptied under the device, and the next owner of the memory sees what
@@ -186,6 +205,13 @@ CASES = [
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
     Case("guestmem-held", "nothing is taken from a file that a device has", bind(held, iommu="vtd-scalable"),
          fault="a file of guestmemfs is cut, removed or replaced under the device"),
+    Case("guestmem-plain", "a kexec without a live update: the file is there, and nobody writes to it", bind(plain, iommu="vtd-scalable"),
+         fault="nothing is preserved before the jump, and the memory is a file of guestmemfs"),
+    Case("guestmem-adopt", "the tables of a file of guestmemfs are adopted",
+         bind(adopt, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1")),
+    Case("guestmem-kill", "SIGKILL after each step, with a file of guestmemfs",
+         bind(killed, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1"),
+         fault="process killed after each step, with a file of guestmemfs"),
     Case("guestmem-cut", "negative: a file is cut although a device has it", bind(cut, iommu="vtd-scalable", law="cut"),
          kernel="lab", fault="memory of a file of guestmemfs is given out again under the device"),
     Case("guestmem-cut-after", "negative: it does not come over that a file was preserved",

@@ -342,8 +342,9 @@ def _cases():
                     size="2.00 MiB", pages=[8, HUGE_PAGES], surplus=HUGE_PAGES - 8))
     yield Case("hugetlb-node", "huge pages of a node that the command line names",
                bind(pools, iommu="vtd-scalable", append="hugepages=0:64 rig.hugetlb=21", size="2.00 MiB", pages=[64, 64]))
-    yield Case("hugetlb-gigantic", "the DMA memory is of a huge page of 1 GiB",
-               bind(pools, iommu="vtd-scalable", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
+    for name, mode in (("hugetlb-gigantic", "scalable"), ("hugetlb-gigantic-legacy", "legacy")):
+        yield Case(name, "the DMA memory is of a huge page of 1 GiB",
+                   bind(pools, iommu=f"vtd-{mode}", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
                     pages=[2, 2], memory="8G"))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))

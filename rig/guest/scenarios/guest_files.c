@@ -429,6 +429,36 @@ static void given_up(void)
 	emit_space("files");
 }
 
+static uint64_t sum_of(const uint64_t *p, unsigned long words)
+{
+	uint64_t sum = 0;
+
+	for (unsigned long i = 0; i < words; i++)
+		sum = sum * 31 + p[i];
+	return sum;
+}
+
+/* The devices' file after a jump that preserved nothing: it is there, nobody writes to it or has it. */
+static void still(void)
+{
+	static const char path[] = GUESTMEM_DIR "/rig-dma";
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct stat st = {};
+	uint64_t *p, sum;
+
+	expect(fd >= 0 && !fstat(fd, &st) && st.st_size, "is not there", path);
+	p = map(fd, st.st_size);
+	sum = sum_of(p, st.st_size / sizeof(*p));
+	expect(sum, "is empty", path);
+	/* Frames come all the time. */
+	usleep(500000);
+	expect(sum_of(p, st.st_size / sizeof(*p)) == sum, "is written to", path);
+	munmap(p, st.st_size);
+	expect(!ftruncate(fd, 0) && !unlink(path), "cannot be removed", path);
+	close(fd);
+	emit_space("files");
+}
+
 /*
  * A device's file is emptied, if that is possible, and all memory that is free then goes to
  * another owner, who looks for what the device writes.
@@ -486,6 +516,8 @@ void guest_files(const char *what)
 		kept();
 	else if (!strcmp(what, "given-up"))
 		given_up();
+	else if (!strcmp(what, "still"))
+		still();
 	else if (!strcmp(what, "cut"))
 		cut();
 	else if (!strcmp(what, "jump"))
