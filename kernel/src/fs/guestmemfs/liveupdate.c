@@ -37,8 +37,9 @@ static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
 
 	guard(mutex)(&guestmemfs.lock);
 	set_pinned(inode, true);
-	args->serialized_data = image_of(inode)->id << 1 |
-				!!(args->file->f_mode & FMODE_WRITE);
+	args->serialized_data = image_of(inode)->id << 1;
+	if (args->file->f_mode & FMODE_WRITE)
+		args->serialized_data |= 1;
 	return 0;
 }
 
