@@ -185,8 +185,7 @@ CASES = [
     Case("guestmem-files", "files of guestmemfs are there after a kexec", files),
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
            bind(update, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
-      for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"),
-                                        ("-three-updates", "scalable", 3, ", three updates in a row"))),
+      for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"))),
     Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules),
     Case("guestmem-leaf", "files of guestmemfs are mapped in leaves of 1 GiB", leaf),
     *(Case(f"guestmem-{name}", f"guestmem={value}", bind(option, value=value, said=said, err=err, **options), fault=fault)

@@ -82,6 +82,34 @@ def pools(machine, begin, iommu, size, pages, first="", surplus=0, **options):
 
 
 @guarded
+def counted(machine, begin, iommu, ask, event, keys, append):
+    """
+    Three updates, and what is used and free of a kind of memory is the same before them and
+    after each. ask: the command that makes the guest say it; event and keys: where it stands.
+
+    To see it fail: make a file in between ('files keep'), or take a page of the pool.
+    """
+    def count():
+        since = len(machine.events)
+        machine.send(ask)
+        said = machine.wait(event, since=since)
+        return {key: said[key] for key in keys}
+
+    run = begin(iommu=iommu, append=f"rig.updates=3 {append}")
+    run.rest(STEADY_S)
+    counts = [count()]
+    for stage in (2, 3, 4):
+        run.update(stage)
+        run.rest(AFTER_S)
+        counts.append(count())
+    machine.figures["counts"] = counts
+    run.stop()
+    clean(run)
+    if any(now != counts[0] for now in counts):
+        raise Failed(f"not the same after each update: {counts}")
+
+
+@guarded
 def no_preserve(machine, begin, iommu):
     """The same with the preserve left out: DMA must be seen to stop."""
     run = begin(iommu=iommu, append="rig.preserve=0")
@@ -332,6 +360,11 @@ def _cases():
                bind(steady, iommu="vtd-scalable", behind="switch"))
     yield Case("three-updates", "three live updates in a row",
                bind(update, iommu="vtd-scalable", updates=3))
+    for name, ask, event, keys, append in (
+            ("hugetlb-counted", "uncoop memory", "memory", ("huge", "huge_free", "huge_surplus"), "hugepages=80 rig.hugetlb=21"),
+            ("guestmem-counted", "files mount", "files", ("units", "free", "inodes_free"), "guestmem=512M rig.guestmem=1")):
+        yield Case(name, "three updates, and what is free of it is the same after each",
+                   bind(counted, iommu="vtd-scalable", ask=ask, event=event, keys=keys, append=append))
     for name, mode, updates in (("hugetlb", "scalable", 1), ("hugetlb-legacy", "legacy", 1), ("hugetlb-three-updates", "scalable", 3)):
         yield Case(name, "the DMA memory is of huge pages of 2 MiB, from a pool",
                    bind(pools, iommu=f"vtd-{mode}", updates=updates, append="hugepages=64 rig.hugetlb=21", size="2.00 MiB",

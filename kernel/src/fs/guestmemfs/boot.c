@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <linux/cache.h>
+#include <linux/crash_dump.h>
 #include <linux/init.h>
 #include <linux/ioport.h>
 #include <linux/kexec_handover.h>
@@ -286,6 +287,9 @@ void __init guestmemfs_carve(void)
 	const char *why;
 	int err;
 
+	/* The little memory that a crash kernel has is its own. */
+	if (is_kdump_kernel())
+		return;
 	err = kho_retrieve_subtree(GUESTMEMFS_SUBTREE, &phys, &size);
 	if (err == -ENOENT) {
 		if (nr_wanted)
