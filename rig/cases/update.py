@@ -212,17 +212,17 @@ def refusals(machine, begin, iommu):
 
 
 @guarded
-def refused(machine, begin, iommu, reason, **options):
-    """A device that must not be preserved is refused, and the log says why."""
+def refused(machine, begin, iommu, reason, what="network device", **options):
+    """A device, or memory, that must not be preserved is refused, and the log says why."""
     run = begin(iommu=iommu, **options)
     run.rest(STEADY_S)
     try:
         run.update(2)
     except Failed as error:
-        if "preserve the network device: Operation not supported" not in str(error):
+        if f"preserve the {what}: Operation not supported" not in str(error):
             raise
     else:
-        raise Failed("the device was preserved; it must be refused")
+        raise Failed(f"the {what} was preserved; it must be refused")
     machine.await_end()
     if f"cannot be preserved: {reason}" not in machine.console():
         raise Failed(f"the kernel log does not say '{reason}'")
@@ -379,6 +379,9 @@ def _cases():
         yield Case(name, "the DMA memory is of a huge page of 1 GiB",
                    bind(pools, iommu=f"vtd-{mode}", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
                     pages=[2, 2], memory="8G"))
+    yield Case("hugetlb-hvo", "huge pages without their struct pages are refused",
+               bind(refused, iommu="vtd-scalable", append="hugetlb_free_vmemmap=on hugepages=64 rig.hugetlb=21", what="memfd",
+                    reason="struct pages of it were freed"), fault="the struct pages of the VM's huge pages were freed")
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",
