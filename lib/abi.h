@@ -13,6 +13,10 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
+/* ---- statfs: the type of guestmemfs ---- */
+
+#define GUESTMEMFS_MAGIC	0x67736d66
+
 /* ---- iommufd ---- */
 
 #define UIO(nr)			_IO(';', nr)

@@ -531,8 +531,8 @@ int continuo_session_release(struct continuo *ctx, const char *name);
  * continuo_preserve() - Put a file into a session
  * @ctx:     The context.
  * @session: The session.
- * @fd:      A memfd, an iommufd, or a VFIO device's cdev that is bound to a
- *	     preserved iommufd.
+ * @fd:      A memfd, a file of guestmemfs, an iommufd, or a VFIO device's cdev that is
+ *	     bound to a preserved iommufd.
  * @token:   What it is to be found by; unique in the session.
  *
  * Return: 0; -EEXIST if the token is in use; -ENOENT if files of this kind cannot
@@ -754,7 +754,7 @@ int continuo_ioas_alloc(struct continuo *ctx, int iommufd, uint32_t *ioas);
  * @ctx:     The context.
  * @iommufd: The iommufd.
  * @ioas:    Id of the address space.
- * @memfd:   The memory, sealed as continuo_vm_memory() wants it.
+ * @memfd:   The memory, as continuo_vm_memory() wants it.
  * @offset:  Where in the memory, a multiple of 4 KiB.
  * @length:  How much, a multiple of 4 KiB.
  * @iova:    Where in the address space, a multiple of 4 KiB.
@@ -822,13 +822,14 @@ void continuo_vm_free(struct continuo_vm *vm);
 int continuo_vm_iommufd(struct continuo_vm *vm, int fd);
 
 /**
- * continuo_vm_memory() - Add memory, or other state in a memfd
+ * continuo_vm_memory() - Add memory, or other state in a memfd or a file of guestmemfs
  * @vm:   The VM.
  * @name: What the next process finds it by; unique, of 1 to 31 bytes.
- * @fd:   A memfd, which stays open until the VM is preserved. What is mapped for
- *	  DMA must have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK.
+ * @fd:   A memfd or a file of guestmemfs, which stays open until the VM is preserved. A
+ *	  memfd that is mapped for DMA must have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK.
+ *	  A file of guestmemfs has no seals: from preserve on it cannot become shorter.
  *
- * Return: its index; -EEXIST if the name is in use; -EINVAL if this is no memfd, or
+ * Return: its index; -EEXIST if the name is in use; -EINVAL if this is neither, or
  * its size no multiple of 4 KiB; -ENOMEM; -E2BIG if there are too many.
  */
 int continuo_vm_memory(struct continuo_vm *vm, const char *name, int fd);

@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "iommufd.h"
 #include "internal.h"
 #include "manifest.h"
@@ -148,6 +150,16 @@ static int too_many(struct continuo_vm *vm, const char *what, unsigned int most)
 	return fail(vm->ctx, -E2BIG, "a VM has %u %s at most", most, what);
 }
 
+/* A memfd, or a file of guestmemfs: that has no seals. */
+static bool is_memory(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fcntl(fd, F_GET_SEALS) >= 0 ||
+	       (!fstatfs(fd, &fs) && fs.f_type == GUESTMEMFS_MAGIC && !fstat(fd, &st) && S_ISREG(st.st_mode));
+}
+
 int continuo_vm_memory(struct continuo_vm *vm, const char *name, int fd)
 {
 	uint32_t n = vm->m.head.memories;
@@ -162,8 +174,8 @@ int continuo_vm_memory(struct continuo_vm *vm, const char *name, int fd)
 			return fail(vm->ctx, -EEXIST, "memory \"%s\": there is one of that name", name);
 	if (n == MANIFEST_MEMORIES)
 		return too_many(vm, "memories", n);
-	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st))
-		return fail(vm->ctx, -EINVAL, "memory \"%s\": descriptor %d is no memfd", name, fd);
+	if (!is_memory(fd) || fstat(fd, &st))
+		return fail(vm->ctx, -EINVAL, "memory \"%s\": descriptor %d is neither a memfd nor a file of guestmemfs", name, fd);
 	if (st.st_size <= 0 || st.st_size % MANIFEST_PAGE)
 		return fail(vm->ctx, -EINVAL, "memory \"%s\": %lld bytes are no multiple of %u",
 			    name, (long long)st.st_size, MANIFEST_PAGE);

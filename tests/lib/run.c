@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,8 +21,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -310,6 +313,18 @@ int ioctl(int fd, unsigned long request, ...)
 	return kernel.err[i] ? -1 : 0;
 }
 
+/* A file that is said to be on guestmemfs. */
+static int on_guestmemfs = -1;
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	int ret = syscall(SYS_fstatfs, fd, fs);
+
+	if (!ret && fd == on_guestmemfs)
+		fs->f_type = GUESTMEMFS_MAGIC;
+	return ret;
+}
+
 static void kernel_says(int first, int second, int third)
 {
 	memset(&kernel, 0, sizeof(kernel));
@@ -353,7 +368,7 @@ static void vms(void)
 	call(ctx, "second iommufd", continuo_vm_iommufd(vm, null), -EEXIST, "has an iommufd already");
 	call(ctx, "memory", continuo_vm_memory(vm, "ram", ram), 0, "");
 	call(ctx, "memory again", continuo_vm_memory(vm, "ram", ram), -EEXIST, "\"ram\": there is one of that name");
-	call(ctx, "no memfd", continuo_vm_memory(vm, "x", null), -EINVAL, "no memfd");
+	call(ctx, "no memory", continuo_vm_memory(vm, "x", null), -EINVAL, "neither a memfd nor a file of guestmemfs");
 	call(ctx, "odd size", continuo_vm_memory(vm, "x", odd), -EINVAL, "100 bytes are no multiple");
 	call(ctx, "no name", continuo_vm_memory(vm, "", ram), -EINVAL, "1 to 31 bytes");
 	call(ctx, "long name", continuo_vm_memory(vm, "0123456789abcdef0123456789abcdef", ram), -EINVAL, "1 to 31 bytes");
@@ -1233,6 +1248,32 @@ static struct continuo *after(const char *const said[4], int *agent)
 }
 
 /* Updates: what is asked, what an agent could answer, and what is heard. */
+/* A file has no seals; of what file system it is decides. */
+static void guestmem(const char *folder)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), there = open(folder, O_DIRECTORY | O_CLOEXEC);
+	bool has_seals = fcntl(fd, F_GET_SEALS) >= 0;
+	struct continuo_vm *vm;
+	struct continuo *ctx;
+
+	if (fd < 0 || ftruncate(fd, PAGE) || there < 0 || continuo_new(&ctx) || continuo_vm_new(ctx, &vm)) {
+		perror(folder);
+		exit(2);
+	}
+	/* On tmpfs any file has them. */
+	if (!has_seals)
+		call(ctx, "file", continuo_vm_memory(vm, "x", fd), -EINVAL, "neither a memfd nor a file of guestmemfs");
+	on_guestmemfs = there;
+	call(ctx, "folder of guestmemfs", continuo_vm_memory(vm, "x", there), -EINVAL, "neither a memfd nor a file of guestmemfs");
+	on_guestmemfs = fd;
+	call(ctx, "file of guestmemfs", continuo_vm_memory(vm, "ram", fd), 0, "");
+	on_guestmemfs = -1;
+	continuo_vm_free(vm);
+	continuo_free(ctx);
+	close(there);
+	close(fd);
+}
+
 static void updates(void)
 {
 	static const struct {
@@ -1614,6 +1655,7 @@ int main(int argc, char **argv)
 	manifests();
 	written();
 	vms();
+	guestmem(dirname(strdupa(argv[0])));
 	agents();
 	connections();
 	names();
