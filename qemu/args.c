@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "backing.h"
 #include "json.h"
 #include "say.h"
 
@@ -269,6 +270,47 @@ static void check_rules(const struct args *a)
 	}
 }
 
+static bool is_on(const char *value)
+{
+	return value && (!strcmp(value, "on") || !strcmp(value, "yes") || !strcmp(value, "true") || !strcmp(value, "y"));
+}
+
+/*
+ * Memory in files. QEMU touches each page for prealloc, by reading a byte and writing it back, which in
+ * the next kernel would undo what a device has written in between.
+ */
+static void check_backing(const struct properties *p)
+{
+	const char *id = property(p, "id") ?: "", *path = property(p, "mem-path");
+	char not[WHY_MOST];
+
+	if (!path)
+		refuse("memory-file", "-object memory-backend-file,id=%s has no mem-path", id);
+	else if (!is_on(property(p, "share")))
+		refuse("memory-file", "-object memory-backend-file,id=%s is without share=on", id);
+	else if (is_on(property(p, "prealloc")))
+		refuse("memory-file", "-object memory-backend-file,id=%s has prealloc=on", id);
+	else if (backing_fits(path, not, sizeof(not)))
+		refuse("memory-file", "-object memory-backend-file,id=%s: %s", id, not);
+}
+
+static void check_backings(const struct args *a)
+{
+	struct option_at o = { .next = 1 };
+
+	while (next_option(a, &o)) {
+		struct properties p = {};
+
+		if (strcmp(o.name, "object") || !o.value)
+			continue;
+		read_properties(&p, a->v[o.value]);
+		/* share=off has been refused, by the rule "memory". */
+		if (!strcmp(property(&p, "") ?: "", "memory-backend-file") && strcmp(property(&p, "share") ?: "", "off"))
+			check_backing(&p);
+		free_properties(&p);
+	}
+}
+
 /* --- what it needs --- */
 
 /* The last value of a property among all options of a name; to be freed. */
@@ -366,8 +408,8 @@ static void need_memory(struct args *a, bool may_add)
 		add(a, "-machine");
 		add(a, "memory-backend=" MEMORY_ID);
 		free(size);
-	} else if (id && !has_object(a, "memory-backend-memfd", id)) {
-		refuse("memory", "-machine memory-backend=%s is no -object memory-backend-memfd", id);
+	} else if (id && !has_object(a, "memory-backend-memfd", id) && !has_object(a, "memory-backend-file", id)) {
+		refuse("memory", "-machine memory-backend=%s is neither an -object memory-backend-memfd nor a memory-backend-file", id);
 	}
 	free(id);
 }
@@ -467,6 +509,7 @@ unsigned int args_check(struct args *a, bool may_add, args_listener *refused)
 	check.refused = refused;
 	check.nr = 0;
 	check_rules(a);
+	check_backings(a);
 	need_memory(a, may_add);
 	need_aux(a, may_add);
 	need_iommufd(a, may_add);

@@ -122,7 +122,7 @@ int describe_write(struct vm *vm, const struct capture *now)
 
 	if (!all)
 		return -1;
-	json_put_number(all, "format_version", DESCRIBE_VERSION);
+	json_put_number(all, "format_version", vm->backing.n ? DESCRIBE_VERSION : DESCRIBE_VERSION - 1);
 	json_put_number(all, "major", vm->qmp.major);
 	json_put_number(all, "minor", vm->qmp.minor);
 	json_put_number(all, "micro", vm->qmp.micro);
@@ -131,6 +131,8 @@ int describe_write(struct vm *vm, const struct capture *now)
 	json_object_object_add(all, "arguments", arguments(&vm->line));
 	json_object_object_add(all, "virtual-processors", pinning(vm, now_us() + vm->patience_us));
 	describe_files(vm, now, all);
+	if (vm->backing.n)
+		json_object_object_add(all, "memory-files", backings_describe(&vm->backing));
 	ret = describe_devices(vm, now, all);
 	text = json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN);
 	n = strlen(text);
@@ -173,9 +175,11 @@ static int read_all(struct described *d)
 {
 	struct json_object *files = json_get(d->all, "files"), *devices = json_get(d->all, "devices");
 
-	if (json_number(d->all, "format_version", -1) != DESCRIBE_VERSION)
-		return fail("the description of the VM has the format version %lld; this continuo-qemu reads %d",
-			    json_number(d->all, "format_version", -1), DESCRIBE_VERSION);
+	long long version = json_number(d->all, "format_version", -1);
+
+	if (version < 1 || version > DESCRIBE_VERSION)
+		return fail("the description of the VM has the format version %lld; this continuo-qemu reads 1 to %d", version,
+			    DESCRIBE_VERSION);
 	d->major = json_number(d->all, "major", -1);
 	d->minor = json_number(d->all, "minor", -1);
 	d->ran = json_is_true(d->all, "ran");
@@ -194,7 +198,7 @@ static int read_all(struct described *d)
 			return fail("the description of the VM has a device %u of %u", d->file[i].index, d->devices);
 	for (unsigned int i = 0; i < d->devices; i++)
 		d->irq[i] = irq_named(json_text(json_at(devices, i), "irq"));
-	return 0;
+	return backings_read(&d->backing, json_get(d->all, "memory-files"));
 }
 
 int describe_read(const void *text, size_t size, struct described *d)
@@ -208,9 +212,14 @@ int describe_read(const void *text, size_t size, struct described *d)
 	if (!d->all)
 		return fail("the description of the VM is no JSON");
 	ret = read_all(d);
-	if (ret) {
-		json_object_put(d->all);
-		d->all = NULL;
-	}
+	if (ret)
+		describe_free(d);
 	return ret;
+}
+
+void describe_free(struct described *d)
+{
+	backings_free(&d->backing);
+	json_object_put(d->all);
+	d->all = NULL;
 }

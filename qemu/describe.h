@@ -5,10 +5,13 @@
 
 #include "vm.h"
 
-#define DESCRIBE_VERSION	1
+/* 2: with files of guestmemfs, which a reader of 1 would not compare. A VM without is written as 1. */
+#define DESCRIBE_VERSION	2
 
 /* In the session of a VM without devices: the memory of a descriptor. */
 #define DESCRIBE_TOKEN(i)	(0x434f4e5100000000ull | (i))
+/* And the file of guestmemfs of an index. */
+#define DESCRIBE_FILE_TOKEN(i)	(0x434f4e5200000000ull | (i))
 
 /* What the library calls the memory or device of an index. */
 void describe_name(char name[CONTINUO_NAME], const char *what, unsigned int i);
@@ -33,9 +36,11 @@ struct described {
 	unsigned int files, devices;
 	struct described_file file[CHANNEL_FDS];
 	int irq[CHANNEL_DEVICES];	/* enum device_irq */
+	struct backings backing;	/* none is open */
 };
 
-/* 0, or -1 with why(). */
+/* 0, or -1 with why(). Both are to be undone by describe_free(). */
 int describe_read(const void *text, size_t size, struct described *d);
+void describe_free(struct described *d);
 
 #endif

@@ -129,6 +129,22 @@ static int give_channel(struct giving *g, struct vm *vm, uint64_t until)
 	return ret;
 }
 
+/* It has opened its memory when it has taken the channel: the files that were preserved? */
+static int check_backings(const struct giving *g)
+{
+	for (int i = 0; i < g->description.backing.n; i++) {
+		const struct backing *b = &g->description.backing.of[i];
+		int open = backing_is_open(g->pid, g->backing[i]);
+
+		if (open < 0)
+			return fail("memory \"%s\": whether the new QEMU has %s open cannot be seen: %s", b->id, b->path, why());
+		if (!open)
+			return fail("memory \"%s\": the new QEMU has opened another file than the one that was preserved as %s; give that its name back",
+				    b->id, b->path);
+	}
+	return 0;
+}
+
 /* What it says at the end of the stream. */
 static int hear_word(struct giving *g, int fd, uint64_t until)
 {
@@ -220,7 +236,7 @@ int give(struct giving *g, struct vm *vm, uint64_t until)
 
 	if (!g->pid && give_start(g, vm))
 		return -1;
-	if (!give_channel(g, vm, until) && !give_stream(g, vm, until) && (!g->finish || !g->finish(g)) &&
+	if (!give_channel(g, vm, until) && !check_backings(g) && !give_stream(g, vm, until) && (!g->finish || !g->finish(g)) &&
 	    !let_run(g, vm, until)) {
 		vm->pid = g->pid;
 		vm->child = true;
@@ -252,7 +268,9 @@ int give_again(struct vm *vm, uint64_t until)
 	memcpy(g.fd, vm->suspended.fd, sizeof(g.fd));
 	g.stream = view.part[STATE_STREAM];
 	g.stream_size = view.length[STATE_STREAM];
+	for (int i = 0; i < g.description.backing.n; i++)
+		g.backing[i] = vm->backing.of[i].fd;
 	ret = give(&g, vm, until);
-	json_object_put(g.description.all);
+	describe_free(&g.description);
 	return ret;
 }

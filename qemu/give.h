@@ -9,6 +9,7 @@
 /*
  * @bytes:  of the channel, with the ids that are right now.
  * @fd:     of each of its descriptors.
+ * @backing: the file that each memory of the description is in; not its own.
  * @pid:    the new QEMU; 0 if none has been started.
  * @finish: what is to be done when it has accepted the VM, and before that runs; 0, or -1 with
  *	    why(). NULL for nothing.
@@ -19,6 +20,7 @@ struct giving {
 	size_t size;
 	struct channel channel;
 	int fd[CHANNEL_FDS];
+	int backing[BACKINGS];
 	const void *stream;
 	size_t stream_size;
 	pid_t pid;

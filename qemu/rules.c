@@ -10,8 +10,10 @@
 const struct rule rules[] = {
 	{ "version", "QEMU other than 10.2 and 11.1, Debian 13's 10.0 among them",
 	  .instead = "start the VM with a QEMU whose CPR channel is known" },
-	{ "memory", "guest memory that is not a sealed memfd",
-	  .objects = "memory-backend-ram memory-backend-file memory-backend-shm",
+	{ "memory-file", "guest memory in a file that is not on guestmemfs, has no name or another memory in it, is not shared, or is touched by QEMU (prealloc)",
+	  .instead = "a file of its own: -object memory-backend-file,id=ID,size=SIZE,share=on,mem-path=/DIR/FILE with guestmemfs mounted at /DIR" },
+	{ "memory", "guest memory that is neither a sealed memfd nor a file of guestmemfs",
+	  .objects = "memory-backend-ram memory-backend-shm",
 	  .options = "mem-path mem-prealloc object:seal=off object:share=off numa:mem=*",
 	  .instead = "-object memory-backend-memfd,id=ID,size=SIZE,share=on and -machine memory-backend=ID" },
 	{ "aux-ram-share", "memory of emulated devices that no descriptor stands for",

@@ -103,14 +103,31 @@ static int read_line(struct taking *t)
 
 /* --- descriptors --- */
 
-static int find_memory(struct taking *t, unsigned int index)
+static int find_memory(struct taking *t, const char *what, unsigned int index, uint64_t token)
 {
 	char name[CONTINUO_NAME];
 
 	if (!t->taken)
-		return continuo_retrieve(t->vm->ctx, t->session, DESCRIBE_TOKEN(index));
-	describe_name(name, "mem", index);
+		return continuo_retrieve(t->vm->ctx, t->session, token);
+	describe_name(name, what, index);
 	return continuo_vm_find_memory(t->taken, name);
+}
+
+/* The files that QEMU will open by their paths are those that have come over? */
+static int find_backings(struct taking *t)
+{
+	struct giving *g = &t->give;
+
+	for (int i = 0; i < g->description.backing.n; i++) {
+		const struct backing *b = &g->description.backing.of[i];
+
+		g->backing[i] = find_memory(t, "file", i, DESCRIBE_FILE_TOKEN(i));
+		if (g->backing[i] < 0)
+			return fail("memory \"%s\" has not come over: %s", b->id, continuo_why(t->vm->ctx));
+		if (backing_same(b, g->backing[i]))
+			return -1;
+	}
+	return 0;
 }
 
 static int find_files(struct taking *t)
@@ -122,7 +139,7 @@ static int find_files(struct taking *t)
 
 		switch (f->use) {
 		case USE_MEMORY:
-			g->fd[i] = find_memory(t, f->index);
+			g->fd[i] = find_memory(t, "mem", f->index, DESCRIBE_TOKEN(f->index));
 			break;
 		case USE_IOMMUFD:
 			g->fd[i] = t->taken ? continuo_vm_find_iommufd(t->taken) : -1;
@@ -359,7 +376,7 @@ static int take_over(struct taking *t, uid_t uid, uint64_t until)
 	    give_start(&t->give, vm) || rebuild(t))
 		return -1;
 	say("rebuilt", "%u devices", t->give.channel.devices);
-	if (wire(t))
+	if (find_backings(t) || wire(t))
 		return -1;
 	t->give.finish = finish;
 	for (int i = 0; i < TRIES && ret; i++) {
@@ -379,6 +396,8 @@ int take(struct vm *vm, uid_t uid, uint64_t until)
 
 	for (int i = 0; i < CHANNEL_FDS; i++)
 		t.give.fd[i] = -1;
+	for (int i = 0; i < BACKINGS; i++)
+		t.give.backing[i] = -1;
 	say_step("take");
 	ret = take_over(&t, uid, until);
 	if (ret)
@@ -386,13 +405,16 @@ int take(struct vm *vm, uid_t uid, uint64_t until)
 	for (unsigned int i = 0; i < t.give.channel.fds; i++)
 		if (t.give.fd[i] >= 0)
 			close(t.give.fd[i]);
+	for (int i = 0; i < BACKINGS; i++)
+		if (t.give.backing[i] >= 0)
+			close(t.give.backing[i]);
 	continuo_vm_free(t.taken);
 	if (t.at)
 		munmap(t.at, t.size);
 	if (t.session >= 0)
 		close(t.session);
 	free(t.give.bytes);
-	json_object_put(t.give.description.all);
+	describe_free(&t.give.description);
 	if (!ret)
 		say_step("finished");
 	return ret;

@@ -109,6 +109,7 @@ void vm_free(struct vm *vm)
 	vm->described = NULL;
 	capture_free(&vm->learned);
 	capture_free(&vm->suspended);
+	backings_free(&vm->backing);
 	qmp_close(&vm->qmp);
 }
 
@@ -288,7 +289,8 @@ int vm_check(struct vm *vm, uint64_t until)
 		return 1;
 	if (!sum(&broken, check_objects(vm, "/machine/peripheral", rule_of_device, until)) ||
 	    !sum(&broken, check_objects(vm, "/machine/peripheral-anon", rule_of_device, until)) ||
-	    !sum(&broken, check_objects(vm, "/objects", rule_of_object, until)))
+	    !sum(&broken, check_objects(vm, "/objects", rule_of_object, until)) ||
+	    !sum(&broken, backings_learn(&vm->backing, &vm->qmp, vm->pid, refuse, until)))
 		return -1;
 	return broken + check_files(vm);
 }
@@ -379,8 +381,9 @@ static int read_map(struct vm *vm, struct map_piece *piece, uint64_t until)
 }
 
 /*
- * The guest's memory: the pieces of memfds that cannot change their size. Those of emulated
- * devices (ROM, video memory) can; nothing can be mapped from them that is to be preserved.
+ * The guest's memory: the pieces of memfds that cannot change their size, and of files of
+ * guestmemfs. Memfds of emulated devices (ROM, video memory) can; nothing can be mapped from them
+ * that is to be preserved.
  */
 static int keep_memory(struct vm *vm, struct map_piece *piece, int n, const struct capture *c)
 {
@@ -389,12 +392,14 @@ static int keep_memory(struct vm *vm, struct map_piece *piece, int n, const stru
 	for (int i = 0; i < n; i++) {
 		int at = capture_find(c, piece[i].name, 0);
 
-		if (at >= 0 && vm->use[at] == USE_MEMORY && file_sealed(c->fd[at]))
+		if ((at >= 0 && vm->use[at] == USE_MEMORY && file_sealed(c->fd[at])) ||
+		    (at < 0 && backings_find(&vm->backing, piece[i].name) >= 0))
 			piece[kept++] = piece[i];
 		else if (!piece[i].first)
-			return refuse("memory", "memory \"%s\" at address 0 is no sealed memfd", piece[i].name);
+			return refuse("memory", "memory \"%s\" at address 0 is neither a sealed memfd nor a file of guestmemfs",
+				      piece[i].name);
 	}
-	return kept ? kept : refuse("memory", "no memory of the guest is a sealed memfd");
+	return kept ? kept : refuse("memory", "no memory of the guest is a sealed memfd or a file of guestmemfs");
 }
 
 static int learn(struct vm *vm, uint64_t until)
@@ -438,14 +443,37 @@ static unsigned int prot_of(const struct map_piece *p)
 	return p->readonly ? CONTINUO_READ : CONTINUO_READ | CONTINUO_WRITE;
 }
 
+/* Where a piece of memory is: in the channel's descriptor or the file of an index. */
+struct place {
+	bool in_file;
+	int index;
+	int fd;
+	uint64_t offset;
+};
+
+static struct place place_of(const struct vm *vm, const struct map_piece *p)
+{
+	int at = capture_find(&vm->learned, p->name, 0);
+
+	if (at >= 0)
+		return (struct place){ .index = at, .fd = vm->learned.fd[at], .offset = p->offset };
+	at = backings_find(&vm->backing, p->name);
+	return (struct place){
+		.in_file = true,
+		.index = at,
+		.fd = vm->backing.of[at].fd,
+		.offset = vm->backing.of[at].offset + p->offset,
+	};
+}
+
 static int make_space(struct vm *vm)
 {
 	if (library(vm, continuo_ioas_alloc(vm->ctx, vm->iommufd, &vm->ioas)))
 		return -1;
 	for (int i = 0; i < vm->pieces; i++) {
 		const struct map_piece *p = &vm->piece[i];
-		int fd = vm->learned.fd[capture_find(&vm->learned, p->name, 0)];
-		int ret = continuo_ioas_map(vm->ctx, vm->iommufd, vm->ioas, fd, p->offset,
+		struct place place = place_of(vm, p);
+		int ret = continuo_ioas_map(vm->ctx, vm->iommufd, vm->ioas, place.fd, place.offset,
 					    p->last - p->first + 1, p->first, prot_of(p));
 
 		if (ret == -ENOMEM)
@@ -552,7 +580,7 @@ static int make_state(struct vm *vm)
 static int describe(struct vm *vm)
 {
 	const struct channel *c = &vm->learned.channel;
-	int space, memory[CHANNEL_FDS], hwpt[VM_HWPTS];
+	int space, memory[CHANNEL_FDS], file[BACKINGS], hwpt[VM_HWPTS];
 	char name[CONTINUO_NAME];
 
 	if (library(vm, continuo_vm_new(vm->ctx, &vm->described)) ||
@@ -566,14 +594,21 @@ static int describe(struct vm *vm)
 		if (memory[i] < 0)
 			return fail("memory \"%s\": %s", c->fd[i].name, continuo_why(vm->ctx));
 	}
+	for (int i = 0; i < vm->backing.n; i++) {
+		describe_name(name, "file", i);
+		file[i] = continuo_vm_memory(vm->described, name, vm->backing.of[i].fd);
+		if (file[i] < 0)
+			return fail("memory \"%s\": %s", vm->backing.of[i].id, continuo_why(vm->ctx));
+	}
 	space = continuo_vm_space(vm->described);
 	if (library(vm, space))
 		return -1;
 	for (int i = 0; i < vm->pieces; i++) {
 		const struct map_piece *p = &vm->piece[i];
+		struct place place = place_of(vm, p);
 
 		if (library(vm, continuo_vm_map(vm->described, space,
-						memory[capture_find(&vm->learned, p->name, 0)], p->offset,
+						place.in_file ? file[place.index] : memory[place.index], place.offset,
 						p->last - p->first + 1, p->first, prot_of(p))))
 			return -1;
 	}
@@ -602,6 +637,9 @@ static int preserve_memory(struct vm *vm)
 		if (vm->use[i] == USE_MEMORY &&
 		    library(vm, continuo_preserve(vm->ctx, vm->session, vm->learned.fd[i], DESCRIBE_TOKEN(i))))
 			return fail("memory \"%s\": %s", vm->learned.channel.fd[i].name, why());
+	for (int i = 0; i < vm->backing.n; i++)
+		if (library(vm, continuo_preserve(vm->ctx, vm->session, vm->backing.of[i].fd, DESCRIBE_FILE_TOKEN(i))))
+			return fail("memory \"%s\": %s", vm->backing.of[i].id, why());
 	return 0;
 }
 
@@ -869,6 +907,7 @@ int vm_undo(struct vm *vm, uint64_t until)
 		return fail("%s", said);
 	}
 	capture_free(&vm->learned);
+	backings_free(&vm->backing);
 	vm->iommufd = -1;
 	vm->state = VM_RUNNING;
 	*vm->disturbed = 0;
@@ -886,6 +925,7 @@ void vm_gone(struct vm *vm)
 	drop_state(vm);
 	capture_free(&vm->learned);
 	capture_free(&vm->suspended);
+	backings_free(&vm->backing);
 	vm->state = VM_RUNNING;
 	note_remove(vm);
 }

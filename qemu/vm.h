@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "args.h"
+#include "backing.h"
 #include "capture.h"
 #include "continuo.h"
 #include "map.h"
@@ -37,6 +38,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
  * @learned:    the channel as it was when the VM was preserved; its descriptors are open.
  * @suspended:  the same when it was suspended.
  * @use:        of each descriptor of @learned.
+ * @backing:    memory that is not in the channel, since QEMU opens it by a path.
  * @piece:      the guest's memory as it was mapped.
  * @stream:     the connection over which QEMU waits for a new QEMU's word; -1.
  * @ran:        it ran before it was stopped by us.
@@ -57,6 +59,7 @@ struct vm {
 	enum vm_state state;
 	struct capture learned, suspended;
 	enum vm_use use[CHANNEL_FDS];
+	struct backings backing;
 	struct map_piece *piece;
 	int pieces;
 	int iommufd;

@@ -2,7 +2,8 @@
 /*
  * LD_PRELOAD: a session, an iommufd and a VFIO device are sockets, and the calls of a kernel
  * of ours are answered by the test at their other ends (tests/qemu/world.py). Each call is a
- * line of words; the answer is an errno and numbers. Everything else is the real kernel's.
+ * line of words; the answer is an errno and numbers. What is in the folder "guestmem" of the test is
+ * said to be on guestmemfs. Everything else is the real kernel's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <linux/vfio.h>
@@ -204,6 +206,29 @@ int ioctl(int fd, unsigned long request, ...)
 	}
 	errno = err;
 	return err ? -1 : 0;
+}
+
+static int as_guestmemfs(const char *path, struct statfs *fs)
+{
+	char there[512];
+
+	snprintf(there, sizeof(there), "%s/guestmem", getenv("STANDIN") ?: "");
+	if (!strncmp(path, there, strlen(there)) && strchr("/", path[strlen(there)]))
+		fs->f_type = GUESTMEMFS_MAGIC;
+	return 0;
+}
+
+int statfs(const char *path, struct statfs *fs)
+{
+	return REAL(statfs)(path, fs) ?: as_guestmemfs(path, fs);
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	char path[64], to[512] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return REAL(fstatfs)(fd, fs) ?: readlink(path, to, sizeof(to) - 1) < 0 ? -1 : as_guestmemfs(to, fs);
 }
 
 /* A device's configuration space. */
