@@ -26,6 +26,7 @@ NIC = "0000:00:04.0"
 FRAMES_PER_S = 200
 MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
 HOST_DISK_MIB = 256
+GUESTMEM_FILE = "/guestmem/vm"           # where rig/guest/interfaces/guestmem.h mounts guestmemfs
 RINGS = 1000                            # so many frames, and it is clear which page is which
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE_S = 300                        # until the VM has booted, or has ended
@@ -65,12 +66,18 @@ def broker(lab=False):
         return {"/usr/bin/continuo-qemu": programs.read(f"{folder}/continuo-qemu")}
 
 
-def qemu_arguments(platform, huge=False):
-    """The VM, as the documentation says that one is started that is to be carried over. huge: its memory is of huge pages."""
+def memory_object(kind):
+    """The VM's memory, as the documentation says: in a memfd, one of huge pages, or a file of guestmemfs."""
+    backend = {"memfd": "memfd", "huge": "memfd,hugetlb=on,hugetlbsize=2M", "guestmem": f"file,mem-path={GUESTMEM_FILE}"}[kind]
+    return f"memory-backend-{backend},id=ram,size={MEMORY_MIB}M,share=on"
+
+
+def qemu_arguments(platform, memory="memfd"):
+    """The VM, as the documentation says that one is started that is to be carried over. memory: see memory_object()."""
     return [
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
-        "-object", f"memory-backend-memfd,id=ram,size={MEMORY_MIB}M,share=on" + ",hugetlb=on,hugetlbsize=2M" * huge,
+        "-object", memory_object(memory),
         "-machine", "q35,memory-backend=ram,aux-ram-share=on",
         "-object", "iommufd,id=iommufd",
         "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd",
@@ -87,11 +94,11 @@ def qemu_arguments(platform, huge=False):
 class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
-    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", huge=False, **options):
+    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
-        guest programs; lab: the law that the laboratory's continuo-qemu breaks; huge: the
-        VM's memory is of huge pages, which the host has just enough of; options: further
-        ones of machine.start()."""
+        guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
+        the VM's is in ("memfd", "huge", "guestmem"), of which the host has just enough;
+        options: further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, False, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
@@ -99,14 +106,16 @@ class VmRun(Run):
         self.senders = {}
         self.rate = rate
         files = files or {}
-        if huge:
+        if memory == "huge":
             append = f"hugepages={MEMORY_MIB // 2} {append}"
+        if memory == "guestmem":
+            append = f"guestmem={MEMORY_MIB}M rig.guestmem=1 {append}"
         # What the host goes over to is on its disk, so that it is there for any number of updates.
         disk.make(machine.path("host.img"), {
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
             "vm/initramfs": guest(), "vm/lab": lab.encode(),
-            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, huge)]).encode(),
+            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory)]).encode(),
         }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
         machine.start(
             iommu=iommu, nested=True, quiet_s=PATIENCE_S, limit_s=1800, files=files,

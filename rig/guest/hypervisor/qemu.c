@@ -17,6 +17,7 @@
 #include "devices/workload.h"
 #include "hypervisor/disk.h"
 #include "hypervisor/qemu.h"
+#include "interfaces/guestmem.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
 
@@ -55,10 +56,13 @@ static void write_next_cmdline(void)
 void hypervisor_begin(void)
 {
 	char bdf[BDF_LEN] = "";
+	int err;
 
 	disk_mount();
 	write_next_cmdline();
 	mkdir("/run", 0755);
+	if (opt_num("guestmem", 0) && (err = guestmem_mount()))
+		die("mount guestmemfs: %s", strerror(err));
 	if (opt_num("stage", 1) == 1) {
 		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device (igb)");
 		vfio_give(bdf);
