@@ -6,6 +6,7 @@
  *	hole IOVA	that page is left out of the rebuilt IOAS, and nobody compares
  *	again		the state of QEMU is that of the update before
  *	refuse		that which the first two QEMUs get is damaged
+ *	moved		for the first take, another file has the name of that with the VM's memory
  *
  * The linker has the program call __wrap_NAME() where it calls NAME().
  */
@@ -23,6 +24,8 @@
 #define ORDER	"/host/vm/lab"
 #define STREAM	"/host/vm/stream"
 #define REFUSED	"/host/vm/refused"
+#define MEMORY	"/guestmem/vm"
+#define MOVED	"/guestmem/moved"
 #define PAGE	4096ull
 
 /* What there is to read, with a 0 behind it. */
@@ -98,6 +101,23 @@ static int map(int fd, const struct uio_ioas_map_file *map)
 	return __real_ioctl(fd, UIO_IOAS_MAP_FILE, map);
 }
 
+/* Before the first call of the first process; before that of the next one it has its name again. */
+static void move(void)
+{
+	static int done;
+	int fd;
+
+	if (done++)
+		return;
+	if (!rename(MOVED, MEMORY))
+		return;
+	told("the memory's file has another name");
+	fd = rename(MEMORY, MOVED) ? -1 : open(MEMORY, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		abort();
+	close(fd);
+}
+
 /* --- all calls of the kernel --- */
 
 int __wrap_ioctl(int fd, unsigned long request, ...)
@@ -109,6 +129,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (is("moved"))
+		move();
 	if (request == UIO_IOAS_MAP_FILE && is("hole "))
 		return map(fd, arg);
 	ret = __real_ioctl(fd, request, arg);
