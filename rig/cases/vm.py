@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A VM in an unmodified QEMU, with a device of the host's, and what becomes of it."""
 
+import errno
 import functools
 import time
 
@@ -8,7 +9,7 @@ from rig.cases.command import continuo, program
 from rig.cases.library import agent_files
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, must_see
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, errno_name, must_see
 from rig.lib.vm import AGENT, BROKER, NAME, PATIENCE_S, TAKE, broker, guarded_vm
 from rig.referee import page, summary
 
@@ -43,11 +44,22 @@ def steady(machine, begin, iommu):
     clean(run)
 
 
+def no_direct_io(run):
+    """From memory without struct pages the disk is written through the page cache only, as the documentation says."""
+    run.machine.send("direct")
+    came = run.machine.wait("direct")
+    if (came["direct"], came["cached"], came["ordinary"]) != (errno.EFAULT, 0, 0):
+        raise Failed(f"O_DIRECT from the VM's memory: {errno_name(came['direct'])}, expected EFAULT; through the page cache: "
+                     f"{errno_name(came['cached'])}; O_DIRECT from ordinary memory: {errno_name(came['ordinary'])}")
+
+
 @guarded_vm
-def update(machine, begin, iommu, updates=1, show=False, **options):
-    """The VM goes on, and each thing that its tenant could notice is judged."""
+def update(machine, begin, iommu, updates=1, show=False, before=None, **options):
+    """The VM goes on, and each thing that its tenant could notice is judged. before: what is tried before the update."""
     run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", **options)
     registered(run)
+    if before:
+        before(run)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
         run.update(stage)
@@ -184,7 +196,8 @@ CASES = [
     VM("vm-two-updates", "the same VM in two updates, one after the other",
        bind(update, iommu="vtd-scalable", updates=2)),
     VM("vm-hugetlb", "a VM whose memory is of huge pages of 2 MiB, as many as the host has", bind(update, iommu="vtd-scalable", memory="huge")),
-    VM("vm-guestmem", "a VM whose memory is a file of guestmemfs", bind(update, iommu="vtd-scalable", memory="guestmem")),
+    VM("vm-guestmem", "a VM whose memory is a file of guestmemfs",
+       bind(update, iommu="vtd-scalable", memory="guestmem", before=no_direct_io)),
     VM("vm-guestmem-moved", "another file has the name of the one with the VM's memory", bind(file_moved, iommu="vtd-scalable"),
        fault="another file has the name of the one with the VM's memory"),
     VM("demo-vm", "what 'make demo-vm' shows: the same, with the picture", bind(update, iommu="vtd-scalable", show=True)),

@@ -45,6 +45,7 @@
  *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
  *	vm			start the VM in QEMU
+ *	direct			write from its memory to the disk; see scenarios/direct_io.h
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -84,6 +85,7 @@
 #include "scenarios/abort/failed_steps.h"
 #include "scenarios/attach_answers.h"
 #include "scenarios/damaged_handover.h"
+#include "scenarios/direct_io.h"
 #include "scenarios/freeze_race.h"
 #include "scenarios/guest_files.h"
 #include "scenarios/many_devices.h"
@@ -162,6 +164,11 @@ static void unplug(struct rig *r, char *args)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", args);
 	write_file(path, "1");
 	emit("unplugged", "");
+}
+
+static void direct(struct rig *r, char *args)
+{
+	direct_io();
 }
 
 static void start_vm(struct rig *r, char *args)
@@ -462,6 +469,7 @@ static const struct {
 	{ "restart", restart },
 	{ "report", report },
 	{ "vm", start_vm },
+	{ "direct", direct },
 	{ "stop", stop },
 	{ "off", off },
 };
