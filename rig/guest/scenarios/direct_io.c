@@ -32,7 +32,7 @@ static int try(int how, const void *from)
 
 void direct_io(void)
 {
-	int fd = open(MEMORY, O_RDWR | O_CLOEXEC), direct, cached, other;
+	int fd = open(MEMORY, O_RDONLY | O_CLOEXEC), direct, cached, other;
 	void *memory = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	void *ordinary = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

@@ -370,8 +370,11 @@ static const struct vm_operations_struct guestmemfs_vm_ops = {
 
 static int guestmemfs_mmap_prepare(struct vm_area_desc *desc)
 {
-	/* There is no page cache to copy from. */
-	if (!vma_desc_test(desc, VMA_SHARED_BIT))
+	/*
+	 * There is no page cache to copy from. A shared mapping of what is open for
+	 * reading only has VM_MAYSHARE and not VM_SHARED.
+	 */
+	if (!vma_desc_test(desc, VMA_MAYSHARE_BIT))
 		return -EINVAL;
 	vma_desc_set_flags(desc, VMA_PFNMAP_BIT, VMA_DONTDUMP_BIT, VMA_DONTEXPAND_BIT);
 	desc->vm_ops = &guestmemfs_vm_ops;
