@@ -4,6 +4,11 @@
  * can be used. That has to stay so: what is good is not refused later, whatever is done
  * to it, and to memory that files which were refused have.
  *
+ * And the law: two files are pinned, and devices write to their memory. As long as these
+ * files were not let go nobody is given a unit of it, whatever was damaged. Only if the
+ * checksums are made right again after the damage is this not judged: then it is one
+ * that nobody can see.
+ *
  * The input is a list of damages, then a zero, then a list of operations; each takes four
  * bytes.
  */
@@ -21,9 +26,25 @@ static const struct guestmemfs_range ranges[] = {
 #define UNITS		22
 #define MAX_INODES	64
 
+/* The files that are pinned, and their memory */
+static struct {
+	u32 inode;
+	u64 id;
+	u64 bits;
+} pinned[2];
+
 static u8 *good, *mem;
 static struct guestmemfs_image image;
 static unsigned long refused[1], refused_later[1];
+
+static void pin(u32 i, u32 inode)
+{
+	guestmemfs_image_set_pinned(&image, inode, true);
+	pinned[i].inode = inode;
+	pinned[i].id = image.inodes[inode].id;
+	pinned[i].bits = bits_of(&image, inode);
+	must(pinned[i].bits);
+}
 
 static void init(void)
 {
@@ -37,10 +58,17 @@ static void init(void)
 	must(!guestmemfs_image_grow(&image, f, 5 * UNIT, 1, zero_nothing, NULL));
 	f = create(&image, b, "g", S_IFREG | 0644);
 	must(!guestmemfs_image_grow(&image, f, 3 * UNIT - 1, 0, zero_nothing, NULL));
+	pin(0, f);
 	f = create(&image, 0, "h", S_IFREG | 0644);
 	must(!guestmemfs_image_grow(&image, f, 4 * UNIT, 0, zero_nothing, NULL));
 	guestmemfs_image_shrink(&image, f, 2 * UNIT);
+	pin(1, f);
 	create(&image, 0, "i", S_IFREG | 0644);
+	/* An inode and an extent that are free */
+	f = create(&image, 0, "j", S_IFREG | 0644);
+	must(!guestmemfs_image_grow(&image, f, UNIT, 0, zero_nothing, NULL));
+	create(&image, 0, "k", S_IFREG | 0644);
+	guestmemfs_image_remove(&image, f);
 	guestmemfs_image_set_limit(&image, a, 12 * UNIT);
 	good = new_memory(stores.bytes);
 	memcpy(good, mem, stores.bytes);
@@ -63,7 +91,7 @@ static void damage(const u8 *in)
 	u32 at;
 
 	switch (in[0] % 8) {
-	case 0:		/* any byte */
+	case 0:		/* any byte; of the first ones, or elsewhere */
 		mem[(in[1] << 8 | in[2]) % stores.bytes] ^= in[3];
 		return;
 	case 1:		/* a field of the layout, in both copies, and its checksum */
@@ -72,14 +100,14 @@ static void damage(const u8 *in)
 		memcpy(mem + GUESTMEMFS_PAGE + at, &value, 4);
 		return;
 	case 2:		/* the state, or its log */
-		at = in[1] % (in[2] & 1 ? 4 : 40);
+		at = in[1] % (in[2] & 1 ? 5 : 40);
 		memcpy((u64 *)image.state + at, &value, 8);
 		return;
-	case 3:		/* an entry of the log that is about an inode */
+	case 3:		/* an entry of the log that is about the state or an inode */
 		at = in[1] % 8;
-		image.state->redo[at].at = 3 * GUESTMEMFS_PAGE + in[2] * 8;
+		image.state->redo[at].at = (in[1] & 8 ? 2 : 3) * GUESTMEMFS_PAGE + in[2] * 8;
 		image.state->redo[at].value = value;
-		image.state->nr_redo = at + 1;
+		image.state->log = (image.state->log & ~(u64)U32_MAX) | (at + 1);
 		return;
 	case 4:		/* 4 bytes of an inode */
 		memcpy((u8 *)&image.inodes[in[1] % 8] + in[2] % 32 * 4, &value, 4);
@@ -88,7 +116,7 @@ static void damage(const u8 *in)
 		memcpy((u8 *)&image.inodes[in[1] % 8] + in[2] % 16 * 8, &value, 8);
 		return;
 	case 6:		/* a field of an extent */
-		at = in[2] % 6;
+		at = in[2] % 8;
 		memcpy((u8 *)&image.extents[in[1] % 8] + at * 4, &value, 4);
 		return;
 	default:	/* one inode or extent becomes a copy of another one, or a field of it does */
@@ -105,6 +133,19 @@ static void damage(const u8 *in)
 static bool usable(u32 i)
 {
 	return i < image.state->used_inodes && image.inodes[i].id && !test_bit(i, refused);
+}
+
+/* Is this a file that was pinned? Then its memory may go now. */
+static void let_go(u32 i)
+{
+	u32 k;
+
+	for (k = 0; k < 2; k++) {
+		if (pinned[k].inode != i || pinned[k].id != image.inodes[i].id)
+			continue;
+		must(!image.inodes[i].pins);
+		held &= ~pinned[k].bits;
+	}
 }
 
 static bool is_dir(u32 i)
@@ -143,8 +184,10 @@ static void operate(const u8 *in)
 	case 1:
 		if (inode && is_empty(inode) && in[3] & 1)
 			guestmemfs_image_orphan(&image, inode);
-		else if (inode && is_empty(inode) && !image.inodes[inode].pins)
+		else if (inode && is_empty(inode) && !image.inodes[inode].pins) {
+			let_go(inode);
 			guestmemfs_image_remove(&image, inode);
+		}
 		return;
 	case 2:
 		for (at = dir; at; at = image.inodes[at].parent)
@@ -163,11 +206,13 @@ static void operate(const u8 *in)
 		return;
 	case 4:
 		if (!is_dir(inode))
-			guestmemfs_image_grow(&image, inode, in[3] * UNIT / 8, in[2] >> 4, zero_nothing, NULL);
+			guestmemfs_image_grow(&image, inode, in[3] * UNIT / 8, in[2] >> 4, zero_unheld, NULL);
 		return;
 	case 5:
-		if (!is_dir(inode) && !image.inodes[inode].pins)
-			guestmemfs_image_shrink(&image, inode, image.inodes[inode].size / 256 * in[3]);
+		if (is_dir(inode) || image.inodes[inode].pins)
+			return;
+		let_go(inode);
+		guestmemfs_image_shrink(&image, inode, image.inodes[inode].size / 256 * in[3]);
 		return;
 	default:
 		guestmemfs_image_setattr(&image, inode, &(struct guestmemfs_attr){
@@ -179,15 +224,26 @@ static void operate(const u8 *in)
 static void say_later(void *arg, u32 inode, const char *why)
 {
 	(void)arg;
-	if (!test_bit(inode, refused)) {
+	if (inode != GUESTMEMFS_NOBODY && !test_bit(inode, refused)) {
 		fprintf(stderr, "inode %u was good, and is refused now: %s\n", inode, why);
 		abort();
 	}
 }
 
+/* Each file gets what it can get. */
+static void take_all(void)
+{
+	u32 i, units;
+
+	for (i = 1; i < image.state->used_inodes; i++)
+		for (units = UNITS; units && usable(i) && !is_dir(i); units /= 2)
+			guestmemfs_image_grow(&image, i, image.inodes[i].size + units * UNIT, 0, zero_unheld, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct guestmemfs_layout *layout;
+	bool repaired = false, damaged;
 	u32 i;
 
 	if (!mem)
@@ -195,24 +251,35 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	layout = (struct guestmemfs_layout *)mem;
 	memcpy(mem, good, stores.bytes);
 	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
-	for (; size >= 4 && data[0]; size -= 4, data += 4)
+	for (; size >= 4 && data[0]; size -= 4, data += 4) {
 		damage(data);
+		repaired |= data[0] & 0x80;
+	}
 	layout->crc = layout_crc(layout);
+	if (repaired)
+		repair(&image);
+	held = repaired ? 0 : pinned[0].bits | pinned[1].bits;
 	if (guestmemfs_image_open(&image, mem, PHYS, stores.bytes))
 		return 0;
-	if (untidy(&image))
-		abort();
 	if (guestmemfs_image_check(&image, refused, say_nothing, NULL))
 		return 0;
+	damaged = image.damaged;
+	if (!damaged && untidy(&image))
+		abort();
 	for (i = 0; i < MAX_INODES; i++)
 		guestmemfs_image_used(&image, i);
 	for (size -= !!size, data++; size < 1u << 20 && size >= 4; size -= 4, data += 4)
 		operate(data);
 	/* And so it is for the next kernel. */
-	if (untidy(&image) || guestmemfs_image_open(&image, mem, PHYS, stores.bytes))
+	if ((!damaged && untidy(&image)) || guestmemfs_image_open(&image, mem, PHYS, stores.bytes))
 		abort();
 	if (guestmemfs_image_check(&image, refused_later, say_later, NULL))
 		abort();
+	if (!repaired && image.damaged != damaged)
+		abort();
+	if (!repaired && memcmp(refused, refused_later, sizeof(refused)))
+		abort();
+	take_all();
 	if (forget_allocs())
 		abort();
 	return 0;
@@ -227,9 +294,9 @@ int main(int argc, char **argv)
 	FILE *f;
 
 	must(argc == 2);
-	for (i = 1; i < 9; i++)
+	for (i = 1; i < 17; i++)
 		for (j = 0; j < 24; j++) {
-			const u8 input[] = { i, j, j + i, j, 0, 0, 0, j * 3, j * 5, 4, 3, j, 200, 2, j, 2, j, 1, j, 1, 1, 4, j, 0, 255 };
+			const u8 input[] = { i < 9 ? i : 0x78 + i, j, j + i, j, 0, 0, 0, j * 3, j * 5, 4, 3, j, 200, 2, j, 2, j, 1, j, 1, 1, 4, j, 0, 255 };
 
 			snprintf(path, sizeof(path), "%s/%u", argv[1], n++);
 			f = fopen(path, "w");

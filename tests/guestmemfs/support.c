@@ -93,11 +93,14 @@ void make(struct guestmemfs_image *image, const struct guestmemfs_range *range, 
 
 u32 crc32_le(u32 crc, const u8 *p, size_t len)
 {
-	int bit;
+	static u32 table[256];
+	u32 i, bit;
 
+	for (i = 0; i < 256 && !table[255]; i++)
+		for (table[i] = i, bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320 : 0);
 	for (; len; len--)
-		for (crc ^= *p++, bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+		crc = crc >> 8 ^ table[(crc ^ *p++) & 0xff];
 	return crc;
 }
 
@@ -107,6 +110,27 @@ u32 layout_crc(const struct guestmemfs_layout *layout)
 	const u8 *from = (const u8 *)layout + offsetof(struct guestmemfs_layout, nr_ranges);
 
 	return crc32_le(~0u, from, (const u8 *)(layout + 1) - from);
+}
+
+/* Make the checksums right, of all but the layout, whatever was damaged. */
+void repair(struct guestmemfs_image *image)
+{
+	struct guestmemfs_state *state = image->state;
+	const u64 max_inodes = ((u8 *)image->extents - (u8 *)image->inodes) / sizeof(*image->inodes);
+	const u64 max_extents = (stores.mem + stores.bytes - (u8 *)image->extents) / sizeof(*image->extents);
+	u32 nr = state->log;
+	u64 i;
+
+	/* The layout, too, may have been damaged. */
+	for (i = 0; i < state->used_inodes && i < max_inodes; i++)
+		image->inodes[i].crc = crc32_le(~(u32)i, (u8 *)&image->inodes[i],
+						offsetof(struct guestmemfs_inode, crc));
+	for (i = 0; i < state->used_extents && i < max_extents; i++)
+		image->extents[i].crc = crc32_le(~(u32)i, (u8 *)&image->extents[i],
+						 offsetof(struct guestmemfs_extent, crc));
+	state->crc = crc32_le(~0u, (u8 *)state, offsetof(struct guestmemfs_state, crc));
+	if (nr && nr <= GUESTMEMFS_LOG)
+		state->log = (u64)crc32_le(~0u, (u8 *)state->redo, nr * sizeof(state->redo[0])) << 32 | nr;
 }
 
 u32 create(struct guestmemfs_image *image, u32 parent, const char *name, u32 mode)
@@ -124,6 +148,41 @@ int zero_nothing(void *arg, u32 start, u32 units)
 	return 0;
 }
 
+u64 held;
+
+/* A bit for each of the units 100 to 112 and 300 to 308. With another layout there are more. */
+static u64 bits(u32 start, u32 units)
+{
+	u64 set = 0, unit;
+
+	for (unit = start; unit < (u64)start + units; unit++)
+		if (unit >= 100 && unit < 113)
+			set |= 1ull << (unit - 100);
+		else if (unit >= 300 && unit < 309)
+			set |= 1ull << (unit - 300 + 13);
+	return set;
+}
+
+/* The units of a file. One that has more than 32 pieces has none. */
+u64 bits_of(const struct guestmemfs_image *image, u32 inode)
+{
+	struct guestmemfs_piece piece[32];
+	int nr = guestmemfs_image_pieces(image, inode, piece, 32);
+	u64 set = 0;
+
+	while (nr-- > 0)
+		set |= bits(piece[nr].start, piece[nr].units);
+	return set;
+}
+
+/* The law: memory that a device may write to is nobody else's. */
+int zero_unheld(void *arg, u32 start, u32 units)
+{
+	(void)arg;
+	must(!(held & bits(start, units)));
+	return 0;
+}
+
 void say_nothing(void *arg, u32 inode, const char *why)
 {
 	(void)arg, (void)inode, (void)why;
@@ -132,7 +191,7 @@ void say_nothing(void *arg, u32 inode, const char *why)
 /* All that counts, as text */
 void dump(const struct guestmemfs_image *image, char *out, size_t size)
 {
-	struct guestmemfs_piece piece[64];
+	struct guestmemfs_piece piece[256];
 	char *end = out + size;
 	int i, j, nr;
 
@@ -147,8 +206,8 @@ void dump(const struct guestmemfs_image *image, char *out, size_t size)
 		    (const char *)inode->name, inode->mode, inode->uid, inode->gid, inode->pins,
 		    (unsigned long long)inode->size, (unsigned long long)inode->limit,
 		    (long long)inode->mtime, (long long)inode->ctime);
-		nr = guestmemfs_image_pieces(image, i, piece, 64);
-		must(nr <= 64);
+		nr = guestmemfs_image_pieces(image, i, piece, 256);
+		must(nr <= 256);
 		for (j = 0; j < nr; j++)
 			add(" [%u: %u+%u]", piece[j].at, piece[j].start, piece[j].units);
 		add("\n");

@@ -43,6 +43,7 @@ struct stores {
 };
 
 extern struct stores stores;
+extern u64 held;		/* units that devices write to; see bits_of() */
 extern long allocs_left;	/* fail all after so many; negative: none fails */
 
 unsigned int forget_allocs(void);
@@ -51,8 +52,11 @@ void *new_memory(u64 bytes);
 u64 units_in(const struct guestmemfs_range *range, u32 nr);
 void make(struct guestmemfs_image *image, const struct guestmemfs_range *range, u32 nr);
 u32 layout_crc(const struct guestmemfs_layout *layout);
+void repair(struct guestmemfs_image *image);
 u32 create(struct guestmemfs_image *image, u32 parent, const char *name, u32 mode);
 int zero_nothing(void *arg, u32 start, u32 units);
+u64 bits_of(const struct guestmemfs_image *image, u32 inode);
+int zero_unheld(void *arg, u32 start, u32 units);
 void say_nothing(void *arg, u32 inode, const char *why);
 void dump(const struct guestmemfs_image *image, char *out, size_t size);
 const char *untidy(const struct guestmemfs_image *image);

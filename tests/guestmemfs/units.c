@@ -74,6 +74,7 @@ static void expect_bad(const char *expected, const char *why)
 	struct guestmemfs_state *s = (good(), image.state);			\
 										\
 	damage;									\
+	repair(&image);								\
 	expect_bad(expected, guestmemfs_image_open(&image, mem, PHYS, stores.bytes)); \
 } while (0)
 
@@ -142,29 +143,33 @@ static void layouts(void)
 	STATE("its number of used inodes is impossible", s->used_inodes = 0);
 	STATE("its number of used inodes is impossible", s->used_inodes = MAX_INODES + 1);
 	STATE("its number of used extents is impossible", s->used_extents = UNITS + 1);
-	STATE("its log is longer than a log can be", s->nr_redo = GUESTMEMFS_LOG + 1);
-#define LOG(where)	STATE("its log is about something else than inodes", s->nr_redo = 1; s->redo[0].at = (where))
+	STATE("its log has a length that no log has", s->log = GUESTMEMFS_LOG + 1);
+	STATE("its log has a length that no log has", s->log = 1ull << 32);
+#define LOG(where)	STATE("its log is about something that does not change", s->log = 1; s->redo[0].at = (where))
+	LOG(0);
+	LOG(GUESTMEMFS_PAGE);
+	LOG(inodes - GUESTMEMFS_PAGE - 8);
+	LOG(inodes - GUESTMEMFS_PAGE + offsetof(struct guestmemfs_state, log));
 	LOG(inodes - 8);
 	LOG(inodes + 4);
-	LOG(inodes + (I + 1) * sizeof(struct guestmemfs_inode));
+	LOG(stores.bytes);
 	LOG(U64_MAX - 7);
+	good();
+	image.state->next_id++;
+	expect_bad("the checksum of its state is wrong", guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
+	good();
+	image.state->log = 1;
+	expect_bad("the checksum of its log is wrong", guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
 
 	/* A log that counts is applied, and is empty then. */
 	good();
 	image.state->redo[0].at = inodes + F * sizeof(struct guestmemfs_inode) +
 				  offsetof(struct guestmemfs_inode, mtime);
 	image.state->redo[0].value = 77;
-	image.state->nr_redo = 1;
+	image.state->log = 1;
+	repair(&image);
 	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
-	must(image.inodes[F].mtime == 77 && !image.state->nr_redo);
-
-	/* What is left over is cleared. */
-	image.inodes[G].id = 0;
-	image.inodes[F].size -= 2 * UNIT;
-	must(image.extents[0].inode == F);
-	must(untidy(&image));
-	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes));
-	must(!untidy(&image) && image.extents[0].units == 1 && guestmemfs_image_units(&image) == 3);
+	must(image.inodes[F].mtime == 77 && !image.state->log && image.damaged);
 }
 
 /* -- file by file -- */
@@ -172,11 +177,17 @@ static void layouts(void)
 static struct {
 	u64 said;
 	const char *why[MAX_INODES];
+	const char *nobodys;
 } told;
 
 static void tell(void *arg, u32 inode, const char *why)
 {
 	must(arg == &told);
+	if (inode == GUESTMEMFS_NOBODY) {
+		must(!told.nobodys);
+		told.nobodys = why;
+		return;
+	}
 	must(inode < MAX_INODES && !(told.said >> inode & 1));
 	told.said |= 1ull << inode;
 	told.why[inode] = why;
@@ -187,9 +198,12 @@ static int check(unsigned long *refused)
 	int ret;
 
 	told.said = 0;
+	told.nobodys = NULL;
 	*refused = 0x5555;
 	ret = guestmemfs_image_check(&image, refused, tell, &told);
 	must(!forget_allocs());
+	must(image.damaged == (ret || told.said || told.nobodys));
+	must(image.damaged || !untidy(&image));
 	return ret;
 }
 
@@ -202,7 +216,7 @@ static u64 all_refused(void)
 	return told.said;
 }
 
-/* @damage makes the check refuse @inode because of @expected, and in all @set. */
+/* @damage, with checksums that are right again, makes the check refuse @inode because of @expected, and in all @set. */
 #define REFUSED(set, inode, expected, damage) do {				\
 	struct guestmemfs_inode *n = (good(), image.inodes);			\
 	struct guestmemfs_extent *e = image.extents;				\
@@ -210,6 +224,7 @@ static u64 all_refused(void)
 										\
 	damage;									\
 	(void)n, (void)e;							\
+	repair(&image);								\
 	must(!check(&refused));							\
 	if (refused != (set) || told.said != (set))				\
 		die("'%s': refused are %lx, not %lx", expected, refused, (unsigned long)(set)); \
@@ -223,6 +238,7 @@ static u64 all_refused(void)
 										\
 	damage;									\
 	(void)n, (void)e;							\
+	repair(&image);								\
 	must(!check(&refused) && !refused && !told.said);			\
 } while (0)
 
@@ -231,6 +247,7 @@ static u64 all_refused(void)
 	unsigned long refused;							\
 										\
 	damage;									\
+	repair(&image);								\
 	must(check(&refused) == -EINVAL && refused == ~0ul && told.said == 1);	\
 	expect_bad(expected, told.why[0]);					\
 } while (0)
@@ -283,6 +300,7 @@ static void files(void)
 	REFUSED(BIT(G), G, "its directory does not exist", n[G].parent = image.state->used_inodes);
 	REFUSED(BIT(F), F, "its directory does not exist", n[F].parent = I; n[I].id = 0);
 	REFUSED(BIT(G), G, "it is in something that is not a directory", n[G].parent = F);
+	REFUSED(BIT(F) | BIT(B) | BIT(H), F, "its directory was removed", n[A].parent = GUESTMEMFS_ORPHAN);
 	REFUSED(BIT(F) | BIT(G), G, "another one has the same id", n[F].id = n[G].id; e[0].id = n[G].id);
 	REFUSED(BIT(G) | BIT(I), G, "another one in its directory has the same name", n[I].name[0] = 'g');
 	REFUSED(BIT(G) | BIT(F) | BIT(I), I, "another one in its directory has the same name",
@@ -301,6 +319,7 @@ static void files(void)
 	REFUSED(BIT(G), G, "a part of it is nowhere", e[1].units = 0);
 	REFUSED(BIT(G), G, "a part of it is in two places",
 		e[3] = e[1]; e[3].start = 309; e[3].at = 1; image.state->used_extents = 4);
+	must(!told.nobodys);
 	REFUSED(BIT(G), G, "a part of it is not in memory for files", e[1].start = 299);
 	REFUSED(BIT(G), G, "a part of it is not in memory for files", e[1].start = 308);
 	REFUSED(BIT(G), G, "a part of it is not in memory for files", e[1].start = 309);
@@ -315,6 +334,20 @@ static void files(void)
 	/* An extent of no file, or behind the end of one, is nobody's. */
 	NOT_REFUSED(e[1].inode = 99; n[G].size = 0);
 	NOT_REFUSED(e[1].units = 9; e[1].start = 300);
+
+	/* What is left over is cleared, if nothing is refused. */
+	for (i = 0; i < 2; i++) {
+		good();
+		image.inodes[G].id = 0;
+		image.inodes[F].size -= 2 * UNIT;
+		if (i)
+			image.inodes[H].pins = 2;
+		repair(&image);
+		must(image.extents[0].inode == F);
+		must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && untidy(&image));
+		must(all_refused() == (i ? BIT(H) : 0) && !untidy(&image) == !i);
+		must(image.extents[0].units == (i ? 3 : 1) && guestmemfs_image_units(&image) == 3);
+	}
 
 	/* No memory, whichever it is for */
 	for (i = 0; i < 4; i++) {
@@ -367,6 +400,7 @@ static void directories(void)
 	id = image.state->next_id;
 	image.inodes[I].id = id + 1;
 	image.inodes[G].id = id;
+	repair(&image);
 	inode = create(&image, ROOT, "new", S_IFREG);
 	must(image.inodes[inode].id == id + 2 && image.state->next_id == id + 3);
 
@@ -388,7 +422,7 @@ static void directories(void)
 	must(image.inodes[F].parent == GUESTMEMFS_ORPHAN && image.inodes[G].parent == A && image.inodes[G].ctime == 99);
 	must(image.inodes[G].mtime == 2000 && image.inodes[A].mtime == 99 && image.inodes[ROOT].ctime == 99);
 	must(!guestmemfs_image_lookup(&image, A, "f", 1, &inode) && inode == G);
-	must(guestmemfs_image_units(&image) == 7 && !untidy(&image) && !image.state->nr_redo);
+	must(guestmemfs_image_units(&image) == 7 && !untidy(&image) && !image.state->log);
 	must(!all_refused());
 	guestmemfs_image_remove(&image, F);
 	must(guestmemfs_image_units(&image) == 4 && !untidy(&image));
@@ -458,7 +492,7 @@ static void sizes(void)
 {
 	struct guestmemfs_piece piece[4];
 	u8 *before;
-	u32 i;
+	u32 i, j;
 
 	good();
 	must(guestmemfs_image_units(&image) == 7);
@@ -540,22 +574,35 @@ static void sizes(void)
 	must(!grow(I, 22) && get(I) == 4);
 	must(!all_refused());
 
-	/* What overlaps, and what is outside, is not given out, and the walk goes on. */
+	/* Something was refused: no memory is given out, nor does any become free. */
 	good();
-	image.extents[0].units = 3;
-	image.extents[0].start = 311;
-	image.extents[1].start = 298;
-	image.inodes[G].size = 20 * UNIT;
-	image.extents[1].units = 12;
-	must(all_refused() == (BIT(F) | BIT(G)));
-	must(!grow(I, 11) && grow(I, 12) == -ENOSPC);
-	must(all_refused() == (BIT(F) | BIT(G)));
-	/* Slots run out only if extents overlap. */
+	must(!guestmemfs_image_grow(&image, I, 1, 0, zero_nothing, NULL));
+	image.inodes[G].size = 1;
+	must(all_refused() == BIT(G));
+	must(grow(I, 2) == -EUCLEAN && grow(F, 4) == -EUCLEAN);
+	must(!grow(I, 1) && image.inodes[I].size == UNIT);
+	must(grow(I, 1u << 31) == -EUCLEAN && guestmemfs_image_grow(&image, I, U64_MAX, 0, zero_nothing, NULL) == -EFBIG);
+	guestmemfs_image_shrink(&image, F, UNIT);
+	must(get(F) == 1 && piece[0].units == 1 && image.extents[0].units == 3);
+	guestmemfs_image_remove(&image, H);
+	must(image.extents[2].id);
+	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && all_refused() == BIT(G));
+	must(image.extents[0].units == 3 && image.extents[2].id && grow(I, 2) == -EUCLEAN);
+	/* The same name: the one that is good is found, wherever it is. */
+	for (i = F; i <= I; i++) {
+		good();
+		if (i == A || i == B || i == H)
+			continue;
+		image.inodes[i].parent = B;
+		image.inodes[i].name[0] = 'h';
+		must(all_refused() == BIT(i) && !guestmemfs_image_lookup(&image, B, "h", 1, &j) && j == H);
+		image.inodes[i].name[0] = 'k';
+		must(!guestmemfs_image_lookup(&image, B, "k", 1, &j) && j == i);
+	}
+	/* A slot whose id was damaged is no free slot. */
 	good();
-	for (i = 3; i < UNITS; i++)
-		image.extents[i] = image.extents[0];
-	image.state->used_extents = UNITS;
-	must(grow(I, 1) == -ENOSPC);
+	image.inodes[G].id = 0;
+	must(all_refused() == BIT(G) && create(&image, ROOT, "new", S_IFREG) == I + 1);
 }
 
 /* Ranges as they are in large machines: no memory is touched, so they can be of any size. */
@@ -615,10 +662,10 @@ static void share(void)
 {
 	u64 units;
 
-	must(guestmemfs_image_bytes(1) == 3 * 4096 + 5 * 4096 + 4096);
+	must(guestmemfs_image_bytes(1) == 3 * 4096 + 6 * 4096 + 4096);
 	for (units = 512; units <= U32_MAX; units += 1 + units / 1000)
 		must(guestmemfs_image_bytes(units) < units * UNIT / 10000);
-	must(guestmemfs_image_bytes(1024 * 512) == 3 * 4096 + 65536 * 320 + 524288 * 24);
+	must(guestmemfs_image_bytes(1024 * 512) == 3 * 4096 + 65536 * 328 + 524288 * 32);
 	printf("of 1 GiB and 1 TiB the image takes %.4f %% and %.4f %%\n",
 	       100.0 * guestmemfs_image_bytes(512) / (512 * UNIT), 100.0 * guestmemfs_image_bytes(524288) / (524288 * UNIT));
 }
@@ -644,6 +691,254 @@ static void making(void)
 	mem = NULL;
 }
 
+/* -- any damage -- */
+
+/* Inodes and extents that are free, behind those that good() makes and before the end of what was used */
+enum { FREE = I + 1, LAST };
+
+static const u32 patterns[] = { 1, U32_MAX, 1u << 31 };
+
+#define NR_PATTERNS	(sizeof(patterns) / sizeof(patterns[0]) + 1)
+
+/* Returns whether it is another image then. */
+static bool damage(u32 at, unsigned int pattern)
+{
+	u32 word, new = 0;
+
+	memcpy(&word, mem + at, sizeof(word));
+	if (pattern < NR_PATTERNS - 1)
+		new = word ^ patterns[pattern];
+	memcpy(mem + at, &new, sizeof(new));
+	return new != word;
+}
+
+/* Give @inode what can be had; zero_unheld() judges what it gets. */
+static void take_all(u32 inode)
+{
+	u32 units;
+
+	for (units = UNITS; units; units--)
+		guestmemfs_image_grow(&image, inode, units * UNIT, units & 1, zero_unheld, NULL);
+}
+
+static void take_all_again(unsigned long refused)
+{
+	u32 i;
+
+	for (i = 1; i < image.state->used_inodes; i++)
+		if (!(refused >> i & 1) && image.inodes[i].id && S_ISREG(image.inodes[i].mode))
+			take_all(i);
+	take_all(create(&image, ROOT, "all there is", S_IFREG));
+}
+
+/* Also f and g are pinned, there is a free inode and a free extent, and the log was used. */
+static void good_and_held(void)
+{
+	good();
+	must(create(&image, ROOT, "j", S_IFREG) == FREE && create(&image, ROOT, "k", S_IFREG) == LAST);
+	must(!grow(FREE, 1) && !grow(LAST, 1));
+	guestmemfs_image_remove(&image, FREE);
+	guestmemfs_image_set_pinned(&image, F, true);
+	guestmemfs_image_set_pinned(&image, G, true);
+	must(image.state->used_inodes == LAST + 1 && image.state->used_extents == 5 && !image.extents[3].id);
+	held = bits_of(&image, F) | bits_of(&image, G);
+	must(__builtin_popcountll(held) == 5);
+}
+
+/* What was not damaged can be used, and the next kernel finds the same. */
+static void use_the_rest(unsigned long refused, const u8 *before)
+{
+	const struct guestmemfs_attr attr = { S_IFREG | 0600, 1, 2, 3, 4 };
+	const struct guestmemfs_image was = {
+		image.layout, (void *)before + 8192, (void *)before + 12288,
+		(void *)(before + ((u8 *)image.extents - mem)), false,
+	};
+	unsigned long later;
+	u32 i, found;
+
+	for (i = 1; i <= LAST; i++) {
+		if (i == FREE || refused >> i & 1)
+			continue;
+		must(!guestmemfs_image_lookup(&image, image.inodes[i].parent, (const char *)image.inodes[i].name, 1, &found));
+		must(found == i && bits_of(&image, i) == bits_of(&was, i));
+		if (!S_ISREG(image.inodes[i].mode))
+			continue;
+		guestmemfs_image_setattr(&image, i, &attr);
+		guestmemfs_image_rename(&image, i, image.inodes[i].parent, "x", 1, NULL, 5);
+		guestmemfs_image_rename(&image, i, image.inodes[i].parent, (const char *)was.inodes[i].name, 1, NULL, 5);
+		if (image.inodes[i].pins) {
+			guestmemfs_image_set_pinned(&image, i, false);
+			guestmemfs_image_set_pinned(&image, i, true);
+		}
+	}
+	if (!(refused >> LAST & 1)) {
+		guestmemfs_image_shrink(&image, LAST, 1);
+		guestmemfs_image_orphan(&image, LAST);
+		guestmemfs_image_remove(&image, LAST);
+	}
+	if (!(refused >> H & 1))
+		guestmemfs_image_shrink(&image, H, UNIT);
+	take_all_again(refused);
+	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && !check(&later) && later == refused && image.damaged);
+	take_all_again(refused);
+}
+
+/* What has to be refused if a word at @at was damaged */
+static unsigned long hit(u32 at)
+{
+	const u32 owner[] = { F, G, H, FREE, LAST };
+	u32 i = (at - 3 * GUESTMEMFS_PAGE) / sizeof(struct guestmemfs_inode);
+
+	if ((u8 *)image.extents <= mem + at) {
+		i = owner[(mem + at - (u8 *)image.extents) / sizeof(struct guestmemfs_extent)];
+		return i == FREE ? 0 : BIT(i);
+	}
+	return i == A ? ALL_IN_A : i == B ? BIT(B) | BIT(H) : BIT(i);
+}
+
+#define INODE_CRC	"its checksum is not that of what it says"
+#define EXTENT_CRC	"an extent has a wrong checksum"
+
+/* The one that was damaged; what is refused with it comes later. */
+static u32 first_of(unsigned long refused)
+{
+	return __builtin_ctzl(refused);
+}
+
+static void any_word(void)
+{
+	const u32 log = 2 * GUESTMEMFS_PAGE + offsetof(struct guestmemfs_state, redo);
+	u32 at, pattern, end, inodes_end, images = 0, files = 0, nothing = 0;
+	unsigned long refused;
+	u8 *base, *before;
+	const char *why;
+
+	good_and_held();
+	base = new_memory(stores.bytes);
+	before = new_memory(stores.bytes);
+	memcpy(base, mem, stores.bytes);
+	inodes_end = (u8 *)&image.inodes[image.state->used_inodes] - mem;
+	end = (u8 *)&image.extents[image.state->used_extents] - mem;
+	for (at = 2 * GUESTMEMFS_PAGE; at < end; at += 4) {
+		if (at >= inodes_end && mem + at < (u8 *)image.extents)
+			continue;
+		for (pattern = 0; pattern < NR_PATTERNS; pattern++) {
+			memcpy(mem, base, stores.bytes);
+			if (!damage(at, pattern))
+				continue;
+			memcpy(before, mem, stores.bytes);
+			why = guestmemfs_image_open(&image, mem, PHYS, stores.bytes);
+			must(!why == (at >= log));
+			images += !!why;
+			if (why)
+				continue;
+			if (check(&refused)) {
+				must(hit(at) == BIT(ROOT));
+				images++;
+				continue;
+			}
+			if (at < 3 * GUESTMEMFS_PAGE) {
+				/* The log is empty: nobody reads it. */
+				must(!image.damaged);
+				take_all_again(0);
+				nothing++;
+				continue;
+			}
+			must(image.damaged && refused == hit(at) && !told.nobodys == (at < inodes_end));
+			must(!strcmp(told.nobodys ?: told.why[first_of(refused)], at < inodes_end ? INODE_CRC : EXTENT_CRC));
+			must(!memcmp(before, mem, stores.bytes));
+			use_the_rest(refused, base);
+			files++;
+		}
+	}
+	printf("damaged words: %u times the image was refused, %u times a part of it, %u times it did not matter\n",
+	       images, files, nothing);
+	must(images > 250 && files > 2000);
+	expect_bad(EXTENT_CRC, told.nobodys);
+	good();
+	image.inodes[F].mtime++;
+	must(all_refused() == BIT(F));
+	expect_bad(INODE_CRC, told.why[F]);
+	good();
+	image.inodes[ROOT].mtime++;
+	must(check(&refused) == -EINVAL);
+	expect_bad("the checksum of the root is wrong", told.why[ROOT]);
+	free(base), free(before);
+}
+
+/* The kernel dies, and what it was about is damaged. */
+static __attribute__((noinline)) void die_at(unsigned long store, void (*change)(void))
+{
+	stores.nr = 0;
+	stores.stop_at = store;
+	if (!setjmp(stores.stop))
+		change();
+	stores.stop_at = ~0ul;
+	forget_allocs();
+}
+
+static void change_size(void)
+{
+	guestmemfs_image_grow(&image, I, 6 * UNIT, 1, zero_unheld, NULL);
+}
+
+static void change_pinned(void)
+{
+	guestmemfs_image_grow(&image, G, 6 * UNIT, 1, zero_unheld, NULL);
+}
+
+static void change_pins(void)
+{
+	guestmemfs_image_set_pinned(&image, H, true);
+}
+
+static void change_names(void)
+{
+	const u32 replaced = I;
+
+	guestmemfs_image_rename(&image, F, ROOT, "i", 1, &replaced, 7);
+}
+
+static void dying(void)
+{
+	static void (*const changes[])(void) = { change_size, change_pinned, change_pins, change_names };
+	const u32 log = 2 * GUESTMEMFS_PAGE, log_end = log + offsetof(struct guestmemfs_state, redo[8]);
+	unsigned long k, nr, refused;
+	unsigned int change, pattern;
+	u32 at, n = 0;
+	u8 *base, *died;
+
+	good_and_held();
+	base = new_memory(stores.bytes);
+	died = new_memory(stores.bytes);
+	memcpy(base, mem, stores.bytes);
+	for (change = 0; change < sizeof(changes) / sizeof(changes[0]); change++) {
+		memcpy(mem, base, stores.bytes);
+		image.damaged = false;
+		die_at(~0ul, changes[change]);
+		nr = stores.nr;
+		must(nr > 3);
+		for (k = 0; k < nr; k++) {
+			memcpy(mem, base, stores.bytes);
+			image.damaged = false;
+			die_at(k, changes[change]);
+			memcpy(died, mem, stores.bytes);
+			for (at = log; at < log_end; at += 4) {
+				for (pattern = 0; pattern < NR_PATTERNS; pattern++) {
+					memcpy(mem, died, stores.bytes);
+					if (!damage(at, pattern))
+						continue;
+					n++;
+					if (!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && !check(&refused))
+						take_all_again(refused);
+				}
+			}
+		}
+	}
+	must(n > 1000);
+	free(base), free(died);
+}
+
 int main(void)
 {
 	layouts();
@@ -653,6 +948,8 @@ int main(void)
 	blocks();
 	share();
 	making();
+	any_word();
+	dying();
 	free(mem);
 	return 0;
 }

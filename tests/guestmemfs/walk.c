@@ -3,11 +3,13 @@
  * The kernel dies after each store of each operation.
  *
  *   walk OPERATIONS SEED
+ *   walk parts
  *
  * Random operations, always the same ones for a seed. Each is stopped before each of its
  * stores in turn. What is in memory then is opened, also by a kernel that dies while it
  * does this, and has to be what there was before the operation or after it; and it has to
- * be of use: all memory that is free can be had.
+ * be of use: all memory that is free can be had. Or some operations on files that have so
+ * many extents that the log takes them only in parts.
  */
 #include "support.h"
 
@@ -19,9 +21,16 @@ static const struct guestmemfs_range ranges[] = {
 	{ .start = 300, .units = 9, .nid = 0 },
 };
 
-#define UNITS		22
+/* A file and its neighbour have one unit in turn: as many extents as units. */
+static const struct guestmemfs_range many_ranges[] = {
+	{ .start = 1000, .units = 320, .nid = 0 },
+};
+
+#define PIECES		150
 #define MAX_INODES	64
 #define TEXT		65536
+
+static u64 all_units;
 
 static u64 seed;
 
@@ -193,7 +202,7 @@ static void fill(struct guestmemfs_image *image)
 	if (units != guestmemfs_image_units(image))
 		wrong("%llu units are used, and not %llu", (unsigned long long)guestmemfs_image_units(image),
 		      (unsigned long long)units);
-	left = UNITS - units;
+	left = all_units - units;
 	guestmemfs_image_set_limit(image, 0, 0);
 	if (exists(image, MAX_INODES - 1))
 		return;
@@ -208,14 +217,16 @@ static void fill(struct guestmemfs_image *image)
 /* Opens @from, after a kernel that died before store @stop of its opening it. Returns its stores. */
 static unsigned long reopen(const u8 *from, unsigned long stop, struct guestmemfs_image *image)
 {
+	unsigned long refused[BITS_TO_LONGS(MAX_INODES)];
 	const char *why;
 
 	memcpy(stores.mem, from, stores.bytes);
 	stores.nr = 0;
 	stores.stop_at = stop;
-	if (!setjmp(stores.stop))
-		guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes);
+	if (!setjmp(stores.stop) && !guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes))
+		guestmemfs_image_check(image, refused, say_nothing, NULL);
 	stores.stop_at = ULONG_MAX;
+	forget_allocs();
 	stop = stores.nr;
 	why = guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes);
 	if (why)
@@ -235,76 +246,134 @@ static __attribute__((noinline)) void stop(struct guestmemfs_image *image, const
 	forget_allocs();
 }
 
-int main(int argc, char **argv)
-{
-	unsigned long n, k, j, opening, nr_stores, stops = 0, per_kind[KINDS] = {};
-	static char before[TEXT], after[TEXT], now[TEXT];
-	u8 *base, *end, *crashed, *shadow;
-	struct guestmemfs_image image;
-	bool done;
-	struct op op;
-	int ret;
+static u8 *base, *end, *crashed, *shadow;
+static unsigned long stops;
 
-	must(argc == 3);
-	seed = strtoull(argv[2], NULL, 10);
-	make(&image, ranges, 3);
+static void start(struct guestmemfs_image *image, const struct guestmemfs_range *range, u32 nr)
+{
+	make(image, range, nr);
+	all_units = units_in(range, nr);
 	base = new_memory(stores.bytes);
 	end = new_memory(stores.bytes);
 	crashed = new_memory(stores.bytes);
 	shadow = new_memory(stores.bytes);
+}
+
+static void finish(void)
+{
+	free(base), free(end), free(crashed), free(shadow), free(stores.mem);
+}
+
+/*
+ * Does @op, and stops it before each of its stores; and what opens the image then before
+ * one in @step of its stores. Returns the stores of @op, or 0 if it failed.
+ */
+static unsigned long walk(struct guestmemfs_image *image, const struct op *op, unsigned long n, unsigned long step)
+{
+	static char before[TEXT], after[TEXT], now[TEXT];
+	unsigned long k, j, opening, nr_stores;
+	bool done = false;
+	int ret;
+
+	dump(image, before, TEXT);
+	memcpy(base, stores.mem, stores.bytes);
+	memcpy(shadow, stores.mem, stores.bytes);
+	stores.shadow = shadow;
+	stores.nr = 0;
+	snprintf(what, sizeof(what), "operation %lu, %s", n, names[op->kind]);
+	ret = apply(image, op);
+	stores.shadow = NULL;
+	nr_stores = stores.nr;
+	must(!forget_allocs());
+	if (memcmp(shadow, stores.mem, stores.bytes))
+		wrong("a store was not made by put()");
+	memcpy(end, stores.mem, stores.bytes);
+	dump(image, after, TEXT);
+	/* Before the check, which tidies up after a kernel that died */
+	if (untidy(image))
+		wrong("there is %s", untidy(image));
+	check(image);
+	if (ret && (nr_stores || strcmp(before, after)))
+		wrong("it failed (%d) and changed something", ret);
+	for (k = 0; k < nr_stores; k++) {
+		memcpy(stores.mem, base, stores.bytes);
+		stop(image, op, k);
+		memcpy(crashed, stores.mem, stores.bytes);
+		for (j = 0, opening = ULONG_MAX; j <= opening; j += j ? step : 1 + k % step) {
+			snprintf(what, sizeof(what), "operation %lu, %s, stopped after %lu of %lu stores, opened up to store %ld",
+				 n, names[op->kind], k, nr_stores, j ? (long)j - 1 : -1);
+			if (j)
+				reopen(crashed, j - 1, image);
+			else
+				opening = reopen(crashed, ULONG_MAX, image);
+			check(image);
+			dump(image, now, TEXT);
+			if (strcmp(now, done ? after : before)) {
+				if (strcmp(now, after))
+					wrong("neither what was before nor what is after:\n%sbefore:\n%safter:\n%s", now, before, after);
+				done = true;
+			}
+			if (!j)
+				fill(image);
+			stops++;
+		}
+	}
+	memcpy(stores.mem, end, stores.bytes);
+	if (guestmemfs_image_open(image, stores.mem, PHYS, stores.bytes))
+		wrong("it cannot be opened");
+	check(image);
+	dump(image, now, TEXT);
+	if (strcmp(now, after))
+		wrong("what is opened is not what there was");
+	fill(image);
+	memcpy(stores.mem, end, stores.bytes);
+	return ret ? 0 : nr_stores;
+}
+
+/* A log is in three stores for each word: where, what, and the word itself. */
+static void walk_parts(void)
+{
+	const unsigned long log = 3 * GUESTMEMFS_LOG;
+	struct op remove = { .kind = REMOVE }, grow = { .kind = GROW }, shrink = { .kind = SHRINK };
+	struct guestmemfs_image image;
+	u64 i;
+
+	start(&image, many_ranges, 1);
+	create(&image, 0, "stays", S_IFREG);
+	remove.inode = create(&image, 0, "goes", S_IFREG);
+	for (i = 1; i <= PIECES; i++) {
+		must(!guestmemfs_image_grow(&image, 1, i * UNIT, 0, zero_nothing, NULL));
+		must(!guestmemfs_image_grow(&image, remove.inode, i * UNIT, 0, zero_nothing, NULL));
+	}
+	must(walk(&image, &remove, 1, 997) > log);
+	grow.inode = create(&image, 0, "comes", S_IFREG);
+	grow.size = (PIECES + 20) * UNIT;
+	must(walk(&image, &grow, 2, 997) > 2 * log);
+	shrink.inode = grow.inode;
+	shrink.size = 5 * UNIT;
+	must(walk(&image, &shrink, 3, 997) > log);
+	printf("a change in parts: stopped %lu times\n", stops);
+	finish();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long n, per_kind[KINDS] = {};
+	struct guestmemfs_image image;
+	struct op op;
+	u32 k;
+
+	if (argc == 2 && !strcmp(argv[1], "parts")) {
+		walk_parts();
+		return 0;
+	}
+	must(argc == 3);
+	seed = strtoull(argv[2], NULL, 10);
+	start(&image, ranges, 3);
 	for (n = 0; n < strtoul(argv[1], NULL, 10); n++) {
 		while (!choose(&image, &op))
 			;
-		dump(&image, before, TEXT);
-		memcpy(base, stores.mem, stores.bytes);
-		memcpy(shadow, stores.mem, stores.bytes);
-		stores.shadow = shadow;
-		stores.nr = 0;
-		snprintf(what, sizeof(what), "operation %lu, %s", n, names[op.kind]);
-		ret = apply(&image, &op);
-		stores.shadow = NULL;
-		nr_stores = stores.nr;
-		must(!forget_allocs());
-		if (memcmp(shadow, stores.mem, stores.bytes))
-			wrong("a store was not made by put()");
-		memcpy(end, stores.mem, stores.bytes);
-		dump(&image, after, TEXT);
-		check(&image);
-		if (ret && (nr_stores || strcmp(before, after)))
-			wrong("it failed (%d) and changed something", ret);
-		per_kind[op.kind] += !ret;
-		done = false;
-		for (k = 0; k < nr_stores; k++) {
-			memcpy(stores.mem, base, stores.bytes);
-			stop(&image, &op, k);
-			memcpy(crashed, stores.mem, stores.bytes);
-			for (j = 0, opening = ULONG_MAX; j <= opening; j++) {
-				snprintf(what, sizeof(what), "operation %lu, %s, stopped after %lu of %lu stores, opened up to store %ld",
-					 n, names[op.kind], k, nr_stores, j ? (long)j - 1 : -1);
-				if (j)
-					reopen(crashed, j - 1, &image);
-				else
-					opening = reopen(crashed, ULONG_MAX, &image);
-				check(&image);
-				dump(&image, now, TEXT);
-				if (strcmp(now, done ? after : before)) {
-					if (strcmp(now, after))
-						wrong("neither what was before nor what is after:\n%sbefore:\n%safter:\n%s", now, before, after);
-					done = true;
-				}
-				if (!j)
-					fill(&image);
-				stops++;
-			}
-		}
-		memcpy(stores.mem, end, stores.bytes);
-		if (guestmemfs_image_open(&image, stores.mem, PHYS, stores.bytes))
-			wrong("it cannot be opened");
-		dump(&image, now, TEXT);
-		if (strcmp(now, after))
-			wrong("what is opened is not what there was");
-		fill(&image);
-		memcpy(stores.mem, end, stores.bytes);
+		per_kind[op.kind] += !!walk(&image, &op, n, 8);
 	}
 	printf("%lu operations, stopped %lu times:", n, stops);
 	for (k = 0; k < KINDS; k++) {
@@ -312,6 +381,6 @@ int main(int argc, char **argv)
 		must(per_kind[k]);
 	}
 	printf("\n");
-	free(base), free(end), free(crashed), free(shadow), free(stores.mem);
+	finish();
 	return 0;
 }

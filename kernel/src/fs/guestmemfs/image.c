@@ -9,23 +9,30 @@
  *
  * - Each store is a word of eight bytes, made by put(), and later than the stores
  *   before it.
+ * - Each change is a list of words, and the list is in the log before the first of them
+ *   is stored. The log counts from the store of its length and checksum on, until its
+ *   length is 0 again.
  * - An inode counts if it has an id. An extent counts as far as it is memory of an
  *   inode that counts: ids and index agree, and it is not behind the end of the
  *   file. All else is free.
- * - Each change writes what does not count yet, and then makes it count with one
- *   store. A change of several words of inodes is written to a log first; the log
- *   counts when its length is stored.
+ * - A change that is too long for the log is made in parts. A file has its new size with
+ *   the last one if it grows, and with the first one if it shrinks or goes.
  * - Between two calls an extent has an id if, and only if, all of it counts. What a
  *   change leaves over it clears at its end. What a kernel that died left over
- *   guestmemfs_image_open() clears. So a slot without an id is free, and memory that
+ *   guestmemfs_image_check() clears. So a slot without an id is free, and memory that
  *   once was a file's never becomes part of the file again by itself.
  * - There is one slot for each unit, and no two extents have a unit in common. So
  *   slots do not run out before memory does.
  *
- * The image of a kernel that died is good then. It can still be damaged by anyone
- * who can write to memory. guestmemfs_image_open() refuses what makes all of it
- * unusable, guestmemfs_image_check() refuses single files and directories. The
- * memory of a refused file is not given out again.
+ * The image of a kernel that died is good then: all checksums are right. It can still be
+ * damaged by anyone who can write to memory. guestmemfs_image_open() refuses what makes
+ * all of it unusable, guestmemfs_image_check() refuses single files and directories.
+ *
+ * If anything was refused no memory is given out, and what is left over stays. A file
+ * that was refused may be one that a device writes to. Where that memory is says what
+ * was damaged, so anything that looks free may be part of it: an extent in another
+ * place, a file that is shorter or gone. The files that were not refused can be used as
+ * before. Nothing repairs what was refused, so the next kernel finds the same.
  *
  * The caller keeps two changes apart, and a change apart from the functions that
  * only read. Inodes are given by their index; but for guestmemfs_image_check() it is
@@ -68,14 +75,13 @@ static_assert(offsetof(struct guestmemfs_layout, crc) % 8 == 0);
 static_assert(offsetof(struct guestmemfs_layout, max_inodes) % 8 == 0);
 static_assert(sizeof(struct guestmemfs_range) % 8 == 0);
 static_assert(sizeof(struct guestmemfs_inode) % 8 == 0);
-static_assert(offsetof(struct guestmemfs_inode, parent) % 8 == 0);
-static_assert(offsetof(struct guestmemfs_inode, size) % 8 == 0);
-static_assert(offsetof(struct guestmemfs_inode, limit) % 8 == 0);
-static_assert(sizeof(struct guestmemfs_extent) == 24);
-static_assert(offsetof(struct guestmemfs_extent, inode) == 8);
-static_assert(offsetof(struct guestmemfs_extent, start) == 16);
-/* A rename changes an inode, the parent of another one, and the times of two directories. */
-static_assert(sizeof(struct guestmemfs_inode) / 8 + 1 + 2 * 2 <= GUESTMEMFS_LOG);
+static_assert(sizeof(struct guestmemfs_extent) % 8 == 0);
+/* All that changes of the state */
+#define STATE_WORDS		(offsetof(struct guestmemfs_state, log) / 8)
+#define INODE_WORDS		(sizeof(struct guestmemfs_inode) / 8)
+#define EXTENT_WORDS		(sizeof(struct guestmemfs_extent) / 8)
+/* A rename changes an inode, another one, and two directories. */
+static_assert(4 * INODE_WORDS <= GUESTMEMFS_LOG);
 
 /* Each store to the image is one of these. */
 static void put(void *at, u64 value)
@@ -104,6 +110,37 @@ static u64 pair(u32 first, u32 second)
 
 	memcpy(&word, both, sizeof(word));
 	return word;
+}
+
+static u64 state_crc(const void *state)
+{
+	return crc32_le(~0, state, offsetof(struct guestmemfs_state, crc));
+}
+
+static u32 log_crc(const struct guestmemfs_state *state, u32 nr)
+{
+	return crc32_le(~0, (const u8 *)state->redo, nr * sizeof(state->redo[0]));
+}
+
+/* Begins with the index, so that a slot is not taken for another one. */
+static u64 inode_crc(u32 index, const struct guestmemfs_inode *inode)
+{
+	return crc32_le(~index, (const u8 *)inode, offsetof(struct guestmemfs_inode, crc));
+}
+
+static u64 extent_crc(u32 index, const struct guestmemfs_extent *extent)
+{
+	return crc32_le(~index, (const u8 *)extent, offsetof(struct guestmemfs_extent, crc));
+}
+
+static bool inode_right(const struct guestmemfs_image *image, u32 index)
+{
+	return image->inodes[index].crc == inode_crc(index, &image->inodes[index]);
+}
+
+static bool extent_right(const struct guestmemfs_image *image, u32 index)
+{
+	return image->extents[index].crc == extent_crc(index, &image->extents[index]);
 }
 
 static u64 units_of(u64 size)
@@ -171,6 +208,8 @@ static void image_parts(struct guestmemfs_image *image, void *mem,
 	image->state = mem + 2 * GUESTMEMFS_PAGE;
 	image->inodes = mem + inodes_at();
 	image->extents = mem + extents_at(layout->max_inodes);
+	/* Until it was checked */
+	image->damaged = true;
 }
 
 static void make_layout(struct guestmemfs_layout *layout, u64 phys,
@@ -208,19 +247,22 @@ void guestmemfs_image_make(struct guestmemfs_image *image, void *mem, u64 phys,
 			   const struct guestmemfs_range *range, u32 nr_ranges,
 			   s64 now)
 {
-	const struct guestmemfs_inode root = {
+	struct guestmemfs_inode root = {
 		.id = ROOT_ID,
 		.mode = S_IFDIR | 0755,
 		.mtime = now,
 		.ctime = now,
 	};
 
+	root.crc = inode_crc(0, &root);
 	make_layout(mem, phys, range, nr_ranges);
 	image_parts(image, mem, mem);
+	image->damaged = false;
 	put(&image->state->next_id, ROOT_ID + 1);
 	put(&image->state->used_inodes, 1);
 	put(&image->state->used_extents, 0);
-	put(&image->state->nr_redo, 0);
+	put(&image->state->crc, state_crc(image->state));
+	put(&image->state->log, 0);
 	put_words(image->inodes, &root, sizeof(root));
 	put_words(mem + GUESTMEMFS_PAGE, mem, sizeof(struct guestmemfs_layout));
 }
@@ -294,41 +336,125 @@ const char *guestmemfs_layout_check(const struct guestmemfs_layout *layout,
 	return NULL;
 }
 
+/* What guestmemfs_redo.at counts from */
+static void *base_of(const struct guestmemfs_image *image)
+{
+	return (void *)image->inodes - inodes_at();
+}
+
+static u32 log_length(const struct guestmemfs_state *state)
+{
+	return state->log;
+}
+
+static const char *check_log(const struct guestmemfs_image *image)
+{
+	const struct guestmemfs_state *state = image->state;
+	u64 state_at = (void *)state - base_of(image);
+	u64 state_end = state_at + STATE_WORDS * 8;
+	u32 i, nr = log_length(state);
+	u64 at;
+
+	if (!state->log)
+		return NULL;
+	if (!nr || nr > GUESTMEMFS_LOG)
+		return "its log has a length that no log has";
+	if (state->log >> 32 != log_crc(state, nr))
+		return "the checksum of its log is wrong";
+	for (i = 0; i < nr; i++) {
+		at = state->redo[i].at;
+		if (at % 8 || at < state_at || at >= image->layout->bytes ||
+		    (at >= state_end && at < inodes_at()))
+			return "its log is about something that does not change";
+	}
+	return NULL;
+}
+
 static const char *check_state(const struct guestmemfs_image *image)
 {
 	const struct guestmemfs_layout *layout = image->layout;
 	const struct guestmemfs_state *state = image->state;
-	u64 end, at;
-	u32 i;
 
+	if (state->crc != state_crc(state))
+		return "the checksum of its state is wrong";
 	if (state->next_id <= ROOT_ID)
 		return "its next id is impossible";
 	if (!state->used_inodes || state->used_inodes > layout->max_inodes)
 		return "its number of used inodes is impossible";
 	if (state->used_extents > layout->max_extents)
 		return "its number of used extents is impossible";
-	if (state->nr_redo > GUESTMEMFS_LOG)
-		return "its log is longer than a log can be";
-	end = inodes_at() + state->used_inodes * sizeof(struct guestmemfs_inode);
-	for (i = 0; i < state->nr_redo; i++) {
-		at = state->redo[i].at;
-		if (at % 8 || at < inodes_at() || at >= end)
-			return "its log is about something else than inodes";
-	}
 	return NULL;
 }
 
 static void apply_log(struct guestmemfs_image *image)
 {
-	void *mem = (void *)image->inodes - inodes_at();
 	struct guestmemfs_state *state = image->state;
-	u32 i;
+	u32 i, nr = log_length(state);
 
-	if (!state->nr_redo)
-		return;
-	for (i = 0; i < state->nr_redo; i++)
-		put(mem + state->redo[i].at, state->redo[i].value);
-	put(&state->nr_redo, 0);
+	for (i = 0; i < nr; i++)
+		put(base_of(image) + state->redo[i].at, state->redo[i].value);
+	if (nr)
+		put(&state->log, 0);
+}
+
+/* Add to the log what makes something in the image @new. */
+static void log_words(struct guestmemfs_image *image, u32 *nr, const void *old,
+		      const void *new, size_t bytes)
+{
+	struct guestmemfs_redo redo;
+	size_t i;
+
+	for (i = 0; i < bytes; i += sizeof(redo.value)) {
+		if (!memcmp(old + i, new + i, sizeof(redo.value)))
+			continue;
+		redo.at = old + i - base_of(image);
+		memcpy(&redo.value, new + i, sizeof(redo.value));
+		put_words(&image->state->redo[*nr], &redo, sizeof(redo));
+		++*nr;
+	}
+}
+
+/* It is in the log no more than once. Sets the checksum of @new, too. */
+static void log_inode(struct guestmemfs_image *image, u32 *nr, u32 index,
+		      struct guestmemfs_inode *new)
+{
+	new->crc = inode_crc(index, new);
+	log_words(image, nr, &image->inodes[index], new, sizeof(*new));
+}
+
+static void log_extent(struct guestmemfs_image *image, u32 *nr, u32 index,
+		       struct guestmemfs_extent *new)
+{
+	new->crc = extent_crc(index, new);
+	log_words(image, nr, &image->extents[index], new, sizeof(*new));
+}
+
+static void log_state(struct guestmemfs_image *image, u32 *nr, u64 next_id,
+		      u64 used_inodes, u64 used_extents)
+{
+	u64 new[] = { next_id, used_inodes, used_extents, 0 };
+
+	static_assert(sizeof(new) == STATE_WORDS * 8);
+	new[3] = state_crc(new);
+	log_words(image, nr, image->state, new, sizeof(new));
+}
+
+/* From here on the change is made, even if the next kernel has to do it. */
+static void commit_log(struct guestmemfs_image *image, u32 *nr)
+{
+	if (*nr)
+		put(&image->state->log, (u64)log_crc(image->state, *nr) << 32 | *nr);
+	apply_log(image);
+	*nr = 0;
+}
+
+static void change_inode(struct guestmemfs_image *image, u32 index,
+			 struct guestmemfs_inode *new)
+{
+	u32 nr = 0;
+
+	log_inode(image, &nr, index, new);
+	commit_log(image, &nr);
 }
 
 /* How many units of an extent are memory of a file */
@@ -344,23 +470,37 @@ static u64 counts(const struct guestmemfs_image *image,
 	units = units_of(inode->size);
 	if (inode->id != extent->id || extent->at >= units)
 		return 0;
+	/* What is not true does not count for files that are good. */
+	if (image->damaged && !extent_right(image, extent - image->extents))
+		return 0;
 	return min_t(u64, extent->units, units - extent->at);
 }
 
 /* Let no extent have an id, or be longer, than what of it counts. */
 static void tidy(struct guestmemfs_image *image)
 {
-	struct guestmemfs_extent *extent;
+	const struct guestmemfs_extent *extent;
+	struct guestmemfs_extent new;
+	u32 nr = 0;
 	u64 i, units;
 
+	if (image->damaged)
+		return;
 	for (i = 0; i < image->state->used_extents; i++) {
 		extent = &image->extents[i];
 		units = counts(image, extent);
-		if (!units && extent->id)
-			put(&extent->id, 0);
-		else if (units && units != extent->units)
-			put(&extent->start, pair(extent->start, units));
+		if (!extent->id || (units && units == extent->units))
+			continue;
+		new = *extent;
+		if (units)
+			new.units = units;
+		else
+			new.id = 0;
+		log_extent(image, &nr, i, &new);
+		if (nr + EXTENT_WORDS > GUESTMEMFS_LOG)
+			commit_log(image, &nr);
 	}
+	commit_log(image, &nr);
 }
 
 /**
@@ -370,10 +510,9 @@ static void tidy(struct guestmemfs_image *image)
  * @phys: Physical address of @mem, in bytes.
  * @bytes: Its length.
  *
- * Checks what is about the image as a whole, finishes a change that was under way,
- * and clears what is left over of one that did not take effect. May be done again if
- * the kernel died while it did this. Before anything else is done with the image,
- * guestmemfs_image_check() has to judge its files.
+ * Checks what is about the image as a whole, and finishes a change that was under way.
+ * May be done again if the kernel died while it did this. Before anything else is done
+ * with the image, guestmemfs_image_check() has to judge its files.
  *
  * One copy of the layout is enough. The other one stays as it is.
  *
@@ -395,12 +534,12 @@ const char *guestmemfs_image_open(struct guestmemfs_image *image, void *mem,
 			return why;
 	}
 	image_parts(image, mem, layout);
-	why = check_state(image);
+	why = check_log(image);
 	if (why)
 		return why;
+	/* It may be about the state. */
 	apply_log(image);
-	tidy(image);
-	return NULL;
+	return check_state(image);
 }
 
 /**
@@ -469,7 +608,7 @@ static struct part *collect(const struct guestmemfs_image *image, u32 *nr)
  * @arg: Of @say.
  */
 struct check {
-	const struct guestmemfs_image *image;
+	struct guestmemfs_image *image;
 	unsigned long *refused;
 	void (*say)(void *arg, u32 inode, const char *why);
 	void *arg;
@@ -477,6 +616,7 @@ struct check {
 
 static void refuse(const struct check *check, u32 inode, const char *why)
 {
+	check->image->damaged = true;
 	if (!__test_and_set_bit(inode, check->refused))
 		check->say(check->arg, inode, why);
 }
@@ -510,6 +650,8 @@ static const char *check_place(const struct guestmemfs_image *image,
 		return "its directory does not exist";
 	if (!S_ISDIR(parent->mode))
 		return "it is in something that is not a directory";
+	if (parent->parent == GUESTMEMFS_ORPHAN)
+		return "its directory was removed";
 	return NULL;
 }
 
@@ -540,6 +682,8 @@ static const char *check_root(const struct guestmemfs_image *image)
 {
 	const struct guestmemfs_inode *root = image->inodes;
 
+	if (!inode_right(image, 0))
+		return "the checksum of the root is wrong";
 	if (root->id != ROOT_ID)
 		return "the root has another id than the root has";
 	if (!S_ISDIR(root->mode))
@@ -611,6 +755,11 @@ static int check_inodes(const struct check *check)
 		return -ENOMEM;
 	for (i = 1; i < used; i++) {
 		inode = &image->inodes[i];
+		/* What it says is nothing to hold against others. */
+		if (!inode_right(image, i)) {
+			refuse(check, i, "its checksum is not that of what it says");
+			continue;
+		}
 		if (!inode->id)
 			continue;
 		sorted[nr++] = inode;
@@ -620,7 +769,7 @@ static int check_inodes(const struct check *check)
 	}
 	check_unique(check, sorted, nr, by_id, "another one has the same id");
 	/*
-	 * Those that were refused are part of this: guestmemfs_image_lookup() can only
+	 * Others that were refused are part of this: guestmemfs_image_lookup() can only
 	 * find one of two.
 	 */
 	check_unique(check, sorted, nr, by_name, "another one in its directory has the same name");
@@ -734,11 +883,19 @@ static void check_apart(const struct check *check, struct part *parts, u32 nr)
 
 static int check_extents(const struct check *check)
 {
+	struct guestmemfs_image *image = check->image;
 	struct part *parts;
-	u32 nr;
+	u32 i, nr;
 	int err;
 
-	parts = collect(check->image, &nr);
+	for (i = 0; i < image->state->used_extents; i++) {
+		if (extent_right(image, i))
+			continue;
+		image->damaged = true;
+		check->say(check->arg, GUESTMEMFS_NOBODY, "an extent has a wrong checksum");
+		break;
+	}
+	parts = collect(image, &nr);
 	if (!parts)
 		return -ENOMEM;
 	err = check_covered(check, parts, nr);
@@ -754,11 +911,13 @@ static int check_extents(const struct check *check)
  * @refused: Bitmap of guestmemfs_layout.max_inodes bits. On return, those of inodes
  *	that may not be used are set, and no others.
  * @say: Is called once for each of these, with @arg, its index, and the rule that it
- *	breaks.
+ *	breaks; and with GUESTMEMFS_NOBODY if there is an extent that may be anybody's.
  * @arg: For @say.
  *
- * What is in a directory that is refused is refused, too. Does not write to the image.
- * The work is in proportion to what is used, and to its logarithm.
+ * What is in a directory that is refused is refused, too. @image->damaged says whether
+ * @say was called. Only if it was not, what a kernel that died left over is cleared; if
+ * it was, the image is not written to. The work is in proportion to what is used, and
+ * to its logarithm.
  *
  * Return: 0, also if something was refused; -EINVAL if the root is bad, and all is
  * refused; -ENOMEM if there is no memory for the check, and nothing may be used either.
@@ -778,8 +937,10 @@ int guestmemfs_image_check(struct guestmemfs_image *image,
 	int err;
 
 	bitmap_zero(refused, image->layout->max_inodes);
+	image->damaged = false;
 	why = check_root(image);
 	if (why) {
+		image->damaged = true;
 		say(arg, 0, why);
 		bitmap_fill(refused, image->layout->max_inodes);
 		return -EINVAL;
@@ -789,6 +950,9 @@ int guestmemfs_image_check(struct guestmemfs_image *image,
 		err = check_ways(&check);
 	if (!err)
 		err = check_extents(&check);
+	if (err)
+		image->damaged = true;
+	tidy(image);
 	return err;
 }
 
@@ -799,7 +963,7 @@ int guestmemfs_image_check(struct guestmemfs_image *image,
  * @name: The name.
  * @len: Its length, in bytes.
  * @inode: On success, the index of what has this name. It may be one that
- *	guestmemfs_image_check() has refused.
+ *	guestmemfs_image_check() has refused, but not if another one has this name.
  *
  * Return: 0, or -ENOENT if there is none.
  */
@@ -807,17 +971,21 @@ int guestmemfs_image_lookup(const struct guestmemfs_image *image, u32 parent,
 			    const char *name, u32 len, u32 *inode)
 {
 	const struct guestmemfs_inode *child;
+	int err = -ENOENT;
 	u32 i = 0;
 
 	while (guestmemfs_image_next(image, parent, &i)) {
 		child = &image->inodes[i];
-		if (child->name_len == len && len < GUESTMEMFS_NAME &&
-		    !memcmp(child->name, name, len)) {
-			*inode = i;
-			return 0;
-		}
+		if (child->name_len != len || len >= GUESTMEMFS_NAME ||
+		    memcmp(child->name, name, len))
+			continue;
+		*inode = i;
+		err = 0;
+		/* Another one may have this name, and not only because it was damaged. */
+		if (!image->damaged || inode_right(image, i))
+			break;
 	}
-	return -ENOENT;
+	return err;
 }
 
 /**
@@ -876,8 +1044,9 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 			    const char *name, u32 len,
 			    const struct guestmemfs_attr *attr, u32 *inode)
 {
-	struct guestmemfs_state *state = image->state;
-	struct guestmemfs_inode *slot, new = {
+	const struct guestmemfs_state *state = image->state;
+	struct guestmemfs_inode new = {
+		.id = new_id(image),
 		.mode = attr->mode,
 		.name_len = len,
 		.uid = attr->uid,
@@ -886,23 +1055,20 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 		.mtime = attr->mtime,
 		.ctime = attr->ctime,
 	};
-	u64 id = new_id(image);
-	u32 i;
+	u32 i, nr = 0;
 
 	if (len >= GUESTMEMFS_NAME)
 		return -ENAMETOOLONG;
-	for (i = 1; i < state->used_inodes && image->inodes[i].id; i++)
-		;
-	if (i == image->layout->max_inodes || id > MAX_ID)
+	for (i = 1; i < state->used_inodes; i++)
+		if (!image->inodes[i].id && (!image->damaged || inode_right(image, i)))
+			break;
+	if (i == image->layout->max_inodes || new.id > MAX_ID)
 		return -ENOSPC;
 	memcpy(new.name, name, len);
-	slot = &image->inodes[i];
-	/* The slot may never have been used: then anything is in it, an id, too. */
-	put_words(slot, &new, sizeof(new));
-	put(&state->next_id, id + 1);
-	if (i == state->used_inodes)
-		put(&state->used_inodes, i + 1);
-	put(&slot->id, id);
+	log_inode(image, &nr, i, &new);
+	log_state(image, &nr, new.id + 1, max_t(u64, state->used_inodes, i + 1),
+		  state->used_extents);
+	commit_log(image, &nr);
 	*inode = i;
 	return 0;
 }
@@ -917,9 +1083,10 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
  */
 void guestmemfs_image_orphan(struct guestmemfs_image *image, u32 inode)
 {
-	struct guestmemfs_inode *file = &image->inodes[inode];
+	struct guestmemfs_inode new = image->inodes[inode];
 
-	put(&file->parent, pair(GUESTMEMFS_ORPHAN, file->pins));
+	new.parent = GUESTMEMFS_ORPHAN;
+	change_inode(image, inode, &new);
 }
 
 /**
@@ -931,34 +1098,11 @@ void guestmemfs_image_orphan(struct guestmemfs_image *image, u32 inode)
  */
 void guestmemfs_image_remove(struct guestmemfs_image *image, u32 inode)
 {
-	put(&image->inodes[inode].id, 0);
+	struct guestmemfs_inode new = image->inodes[inode];
+
+	new.id = 0;
+	change_inode(image, inode, &new);
 	tidy(image);
-}
-
-/* Add to the log what makes an inode @new. */
-static void log_inode(struct guestmemfs_image *image, u32 *nr, u32 inode,
-		      const struct guestmemfs_inode *new)
-{
-	const struct guestmemfs_inode *old = &image->inodes[inode];
-	u64 at = inodes_at() + (u64)inode * sizeof(*old);
-	struct guestmemfs_redo redo;
-	u32 i;
-
-	for (i = 0; i < sizeof(*old); i += sizeof(redo.value)) {
-		if (!memcmp((const u8 *)old + i, (const u8 *)new + i, sizeof(redo.value)))
-			continue;
-		redo.at = at + i;
-		memcpy(&redo.value, (const u8 *)new + i, sizeof(redo.value));
-		put_words(&image->state->redo[*nr], &redo, sizeof(redo));
-		++*nr;
-	}
-}
-
-/* From here on the change is made, even if the next kernel has to do it. */
-static void commit_log(struct guestmemfs_image *image, u32 nr)
-{
-	put(&image->state->nr_redo, nr);
-	apply_log(image);
 }
 
 static void log_times(struct guestmemfs_image *image, u32 *nr, u32 inode, s64 now)
@@ -1004,7 +1148,7 @@ void guestmemfs_image_rename(struct guestmemfs_image *image, u32 inode,
 		new.parent = GUESTMEMFS_ORPHAN;
 		log_inode(image, &nr, *replaced, &new);
 	}
-	commit_log(image, nr);
+	commit_log(image, &nr);
 }
 
 /**
@@ -1018,15 +1162,13 @@ void guestmemfs_image_setattr(struct guestmemfs_image *image, u32 inode,
 			      const struct guestmemfs_attr *attr)
 {
 	struct guestmemfs_inode new = image->inodes[inode];
-	u32 nr = 0;
 
 	new.mode = attr->mode;
 	new.uid = attr->uid;
 	new.gid = attr->gid;
 	new.mtime = attr->mtime;
 	new.ctime = attr->ctime;
-	log_inode(image, &nr, inode, &new);
-	commit_log(image, nr);
+	change_inode(image, inode, &new);
 }
 
 /**
@@ -1038,7 +1180,10 @@ void guestmemfs_image_setattr(struct guestmemfs_image *image, u32 inode,
  */
 void guestmemfs_image_set_limit(struct guestmemfs_image *image, u32 inode, u64 limit)
 {
-	put(&image->inodes[inode].limit, limit);
+	struct guestmemfs_inode new = image->inodes[inode];
+
+	new.limit = limit;
+	change_inode(image, inode, &new);
 }
 
 /**
@@ -1049,9 +1194,10 @@ void guestmemfs_image_set_limit(struct guestmemfs_image *image, u32 inode, u64 l
  */
 void guestmemfs_image_set_pinned(struct guestmemfs_image *image, u32 inode, bool pinned)
 {
-	struct guestmemfs_inode *file = &image->inodes[inode];
+	struct guestmemfs_inode new = image->inodes[inode];
 
-	put(&file->parent, pair(file->parent, pinned));
+	new.pins = pinned;
+	change_inode(image, inode, &new);
 }
 
 /**
@@ -1098,21 +1244,20 @@ static void add_gap(struct plan *plan, u64 start, u64 units, u32 nid)
 	};
 }
 
-/* Extents of refused files may overlap, and be anywhere. */
 static void find_gaps(struct plan *plan, struct part *parts, u32 nr)
 {
 	const struct guestmemfs_range *range = plan->layout->range;
-	u64 end, from = 0;
+	u64 end, from;
 	u32 i, part = 0;
 
 	sort(parts, nr, sizeof(*parts), by_start, NULL);
 	for (i = 0; i < plan->layout->nr_ranges; i++, range++) {
-		from = max(from, range->start);
+		from = range->start;
 		end = range->start + range->units;
 		for (; part < nr && parts[part].start < end; part++) {
 			if (parts[part].start > from)
 				add_gap(plan, from, parts[part].start - from, range->nid);
-			from = max(from, (u64)parts[part].start + parts[part].units);
+			from = (u64)parts[part].start + parts[part].units;
 		}
 		if (from < end)
 			add_gap(plan, from, end - from, range->nid);
@@ -1275,7 +1420,7 @@ static int make_plan(const struct guestmemfs_image *image, struct plan *plan, u3
 {
 	struct part *parts;
 	size_t max_gaps;
-	u32 nr, slots;
+	u32 nr;
 
 	parts = collect(image, &nr);
 	if (!parts)
@@ -1297,39 +1442,51 @@ static int make_plan(const struct guestmemfs_image *image, struct plan *plan, u3
 	take_blocks(plan, nid, false);
 	take_any(plan, nid, false);
 
-	/* Slots can only run out where extents of refused files overlap. */
-	slots = image->layout->max_extents - nr;
-	if (plan->left || plan->nr_pieces > slots) {
+	if (plan->left) {
 		free_plan(plan);
 		return -ENOSPC;
 	}
 	return 0;
 }
 
-/* Write extents that do not count before the file has its new size. */
-static void write_extents(struct guestmemfs_image *image, u32 inode,
-			  const struct plan *plan, struct guestmemfs_extent *last)
+/* Write the extents, and with the last ones the size. Before that none of them counts. */
+static void write_plan(struct guestmemfs_image *image, u32 inode, u64 size,
+		       const struct plan *plan, const struct guestmemfs_extent *last)
 {
-	struct guestmemfs_state *state = image->state;
-	const struct guestmemfs_piece *piece = plan->piece;
-	const struct guestmemfs_piece *end = piece + plan->nr_pieces;
-	struct guestmemfs_extent *slot = image->extents;
-	u64 i;
+	const struct guestmemfs_state *state = image->state;
+	struct guestmemfs_inode file = image->inodes[inode];
+	u64 slot = 0, used = state->used_extents;
+	const struct guestmemfs_piece *piece;
+	struct guestmemfs_extent new;
+	u32 i, nr = 0;
 
-	if (piece < end && last && piece->start == extent_next(image, last)) {
-		put(&last->start, pair(last->start, last->units + piece->units));
-		piece++;
-	}
-	for (i = 0; piece < end; i++, slot++) {
-		if (i < state->used_extents && slot->id)
+	for (i = 0; i < plan->nr_pieces; i++) {
+		piece = &plan->piece[i];
+		if (!i && last && piece->start == extent_next(image, last)) {
+			new = *last;
+			new.units += piece->units;
+			log_extent(image, &nr, last - image->extents, &new);
 			continue;
-		put(&slot->inode, pair(inode, piece->at));
-		put(&slot->start, pair(piece->start, piece->units));
-		put(&slot->id, image->inodes[inode].id);
-		if (i == state->used_extents)
-			put(&state->used_extents, i + 1);
-		piece++;
+		}
+		while (slot < used && image->extents[slot].id)
+			slot++;
+		if (nr + EXTENT_WORDS + STATE_WORDS + INODE_WORDS > GUESTMEMFS_LOG)
+			commit_log(image, &nr);
+		new = (struct guestmemfs_extent) {
+			.id = file.id,
+			.inode = inode,
+			.at = piece->at,
+			.start = piece->start,
+			.units = piece->units,
+		};
+		log_extent(image, &nr, slot, &new);
+		slot++;
+		used = max(used, slot);
 	}
+	log_state(image, &nr, state->next_id, state->used_inodes, used);
+	file.size = size;
+	log_inode(image, &nr, inode, &file);
+	commit_log(image, &nr);
 }
 
 /* The extent that has the last unit of a file; NULL if the file has none */
@@ -1392,18 +1549,19 @@ static bool within_limits(const struct guestmemfs_image *image, u32 inode, u64 u
  * Memory is chosen so that leaves of 1 GiB can map it where that is possible, and
  * else so that there are few pieces.
  *
- * Return: 0; -EFBIG if a file cannot be so large on any machine; -EDQUOT if a
- * directory that the file is below has a limit, and would have more; -ENOSPC if there
- * is not as much memory; -ENOMEM if there is none to work this out; or what @zero has
- * returned. After an error the file is as it was.
+ * Return: 0; -EFBIG if a file cannot be so large on any machine; -EUCLEAN if it needs
+ * memory and something was refused (@image->damaged); -EDQUOT if a directory that the
+ * file is below has a limit, and would have more; -ENOSPC if there is not as much
+ * memory; -ENOMEM if there is none to work this out; or what @zero has returned. After
+ * an error the file is as it was.
  */
 int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
 			  u32 nid, int (*zero)(void *arg, u32 start, u32 units),
 			  void *arg)
 {
-	struct guestmemfs_inode *file = &image->inodes[inode];
+	const struct guestmemfs_inode *file = &image->inodes[inode];
 	u64 units = units_of(size), before = units_of(file->size);
-	struct guestmemfs_extent *last;
+	const struct guestmemfs_extent *last = NULL;
 	struct plan plan = {};
 	int err = 0;
 	u32 i;
@@ -1413,6 +1571,8 @@ int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
 	if (units > U32_MAX)
 		return -EFBIG;
 	if (units > before) {
+		if (image->damaged)
+			return -EUCLEAN;
 		if (!within_limits(image, inode, units - before))
 			return -EDQUOT;
 		plan.at = before;
@@ -1423,12 +1583,10 @@ int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
 			return err;
 		for (i = 0; i < plan.nr_pieces && !err; i++)
 			err = zero(arg, plan.piece[i].start, plan.piece[i].units);
-		if (!err)
-			write_extents(image, inode, &plan, last);
-		free_plan(&plan);
 	}
 	if (!err)
-		put(&file->size, size);
+		write_plan(image, inode, size, &plan, last);
+	free_plan(&plan);
 	return err;
 }
 
@@ -1438,13 +1596,17 @@ int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
  * @inode: The file, which is not pinned.
  * @size: Its new size, in bytes; not more than it has.
  *
- * Memory behind its last unit is free from then on. What is behind @size in the last
- * unit stays the file's, and is part of it again if it grows. So the caller makes it
- * zero, before this call: otherwise it is not if the kernel dies in between.
+ * Memory behind its last unit is free from then on; if something was refused it stays
+ * unused (@image->damaged). What is behind @size in the last unit stays the file's, and
+ * is part of it again if it grows. So the caller makes it zero, before this call:
+ * otherwise it is not if the kernel dies in between.
  */
 void guestmemfs_image_shrink(struct guestmemfs_image *image, u32 inode, u64 size)
 {
-	put(&image->inodes[inode].size, size);
+	struct guestmemfs_inode new = image->inodes[inode];
+
+	new.size = size;
+	change_inode(image, inode, &new);
 	tidy(image);
 }
 
@@ -1524,7 +1686,7 @@ int guestmemfs_image_fits(const struct guestmemfs_image *image, u32 inode, u32 p
 
 	if (S_ISDIR(image->inodes[inode].mode))
 		units = guestmemfs_image_used(image, inode) >> GUESTMEMFS_UNIT_SHIFT;
-	while (!is_below(image, inode, dir)) {
+	while (dir != GUESTMEMFS_ORPHAN && !is_below(image, inode, dir)) {
 		if (!within_limit(image, dir, units))
 			return -EDQUOT;
 		if (!dir)

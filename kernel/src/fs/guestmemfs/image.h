@@ -5,7 +5,11 @@
 #define _FS_GUESTMEMFS_IMAGE_H
 
 #include <linux/kho/abi/guestmemfs.h>
+#include <linux/limits.h>
 #include <linux/types.h>
+
+/* In the place of an inode: it is not known whose it is. */
+#define GUESTMEMFS_NOBODY	U32_MAX
 
 /**
  * struct guestmemfs_image - An image in memory
@@ -13,12 +17,15 @@
  * @state:   What is used.
  * @inodes:  Files and directories.
  * @extents: Their memory.
+ * @damaged: Something was refused, or nothing was checked yet: it is not known which
+ *	     memory devices write to, and none is given out.
  */
 struct guestmemfs_image {
 	const struct guestmemfs_layout *layout;
 	struct guestmemfs_state *state;
 	struct guestmemfs_inode *inodes;
 	struct guestmemfs_extent *extents;
+	bool damaged;
 };
 
 /**

@@ -20,7 +20,9 @@
  * all there is: nothing is written at the jump. KHO says where it is. The next
  * kernel sets the same memory apart, checks the image, file by file, and goes on
  * with it. Each change takes effect with one store, so that a kernel that stops
- * anywhere leaves the state before it or the one after it.
+ * anywhere leaves the state before it or the one after it. If a part of the image was
+ * damaged the rest can be used, but no memory is given out in this kernel: nobody
+ * knows whose it is.
  *
  * Where the files would not come along, the jump is refused (guestmemfs_kexec()).
  *
@@ -556,7 +558,7 @@ static bool has_files(void)
 	u32 index = 0;
 
 	return guestmemfs.image.state &&
-	       (guestmemfs_image_units(&guestmemfs.image) ||
+	       (guestmemfs.image.damaged || guestmemfs_image_units(&guestmemfs.image) ||
 		guestmemfs_image_next(&guestmemfs.image, 0, &index));
 }
 
@@ -600,6 +602,10 @@ static void say_refused(void *arg, u32 index, const char *why)
 {
 	const struct guestmemfs_inode *inode = &guestmemfs.image.inodes[index];
 
+	if (index == GUESTMEMFS_NOBODY) {
+		pr_err("image damaged: %s\n", why);
+		return;
+	}
 	pr_err("inode %u (\"%*pE\") refused: %s; its memory is kept\n", index + 1,
 	       (int)min_t(u32, inode->name_len, GUESTMEMFS_NAME), inode->name, why);
 }
@@ -645,6 +651,8 @@ static int __init guestmemfs_init(void)
 			memset(image, 0, sizeof(*image));
 		} else {
 			remove_orphans();
+			if (image->damaged)
+				pr_err("no memory is given out in this kernel: it is not known which memory devices write to\n");
 		}
 	}
 	inode_cache = kmem_cache_create("guestmemfs_inode", sizeof(struct guestmemfs_inode_info),

@@ -19,11 +19,17 @@
  *	struct guestmemfs_inode[]	files and directories
  *	struct guestmemfs_extent[]	their memory
  *
- * Each change takes effect with one store of eight bytes: an inode with its id, a
- * file's extents with its size, more than one word with the length of the log.
- * What was written before that store means nothing: an inode without an id, an
- * extent whose id no inode has, or that is empty or behind the end of its file. What there
- * is behind guestmemfs_state.used_inodes and used_extents is not even read.
+ * Each change is written to the log first. It takes effect with one store of eight
+ * bytes, which is guestmemfs_state.log: how long the log is, and its checksum. Then it
+ * is made, and the log is empty again.
+ *
+ * All of it has checksums: the layout, the state, the log while it is not empty, and
+ * each inode and extent, also one that is free, for the place that it is in. So what
+ * was damaged is not taken for something else, and what is free not for something that
+ * was damaged. An extent that counts for no file is none of both: a change of many
+ * extents is made in parts, and a kernel that dies between them leaves some over. Such
+ * an extent has an id that its inode has not, or it is behind the end of its file.
+ * What there is behind guestmemfs_state.used_inodes and used_extents is not even read.
  *
  * A unit is 2 MiB of a file, or of memory. A change of the layout changes the
  * version string.
@@ -41,7 +47,7 @@
 #define GUESTMEMFS_UNIT_SHIFT	21
 #define GUESTMEMFS_RANGES	64
 #define GUESTMEMFS_NAME		256
-#define GUESTMEMFS_LOG		128
+#define GUESTMEMFS_LOG		253
 #define GUESTMEMFS_PAGE		4096
 /* In the place of a parent: it is in no directory, and goes with the next jump. */
 #define GUESTMEMFS_ORPHAN	U32_MAX
@@ -86,7 +92,7 @@ struct guestmemfs_layout {
 /**
  * struct guestmemfs_redo - One word of a change
  * @at:    Where it is, in bytes from the beginning of the image; it is part of an
- *         inode.
+ *         inode, of an extent, or of what is before guestmemfs_state.log.
  * @value: What is there after the change.
  */
 struct guestmemfs_redo {
@@ -99,14 +105,17 @@ struct guestmemfs_redo {
  * @next_id:      The id of the next inode; never 0, and never given twice.
  * @used_inodes:  Inodes from here on were never used.
  * @used_extents: Extents from here on were never used.
- * @nr_redo:      Number of words of the change that is under way, or 0.
+ * @crc:          CRC-32 (crc32_le() from ~0) of what is before it.
+ * @log:          0, or of the change that is under way the number of its words, and
+ *                from bit 32 on the CRC-32 (crc32_le() from ~0) of them.
  * @redo:         The words.
  */
 struct guestmemfs_state {
 	u64 next_id;
 	u64 used_inodes;
 	u64 used_extents;
-	u64 nr_redo;
+	u64 crc;
+	u64 log;
 	struct guestmemfs_redo redo[GUESTMEMFS_LOG];
 } __packed;
 
@@ -127,6 +136,7 @@ struct guestmemfs_state {
  * @mtime:    Last change of its data, in ns since 1970.
  * @ctime:    Last change of the inode, in ns since 1970.
  * @name:     Its name, without a NUL, and zeros.
+ * @crc:      CRC-32 (crc32_le() from the inverse of its index) of what is before it.
  */
 struct guestmemfs_inode {
 	u64 id;
@@ -141,6 +151,7 @@ struct guestmemfs_inode {
 	s64 mtime;
 	s64 ctime;
 	u8 name[GUESTMEMFS_NAME];
+	u64 crc;
 } __packed;
 
 /**
@@ -150,6 +161,7 @@ struct guestmemfs_inode {
  * @at:    Where in the file, in units.
  * @start: Physical address, in units.
  * @units: Its length.
+ * @crc:   CRC-32 (crc32_le() from the inverse of its index) of what is before it.
  */
 struct guestmemfs_extent {
 	u64 id;
@@ -157,6 +169,7 @@ struct guestmemfs_extent {
 	u32 at;
 	u32 start;
 	u32 units;
+	u64 crc;
 } __packed;
 
 #endif /* _LINUX_KHO_ABI_GUESTMEMFS_H */
