@@ -337,8 +337,8 @@ static int __init claim(phys_addr_t start, u64 size)
  * Says so to KHO, too, for the next kernel.
  *
  * Context: once, at the boot, when all that allocates works.
- * Return: the image, not checked but for its layout; NULL: there is none, or it
- * cannot be used, which the log explains.
+ * Return: the image, not checked but for its layout; NULL: there is none; -ENOMEM,
+ * -EEXIST, -EBUSY or -EINVAL: it cannot be claimed, or KHO cannot be told.
  */
 void * __init guestmemfs_found(phys_addr_t *phys, u64 *bytes)
 {
@@ -364,5 +364,5 @@ void * __init guestmemfs_found(phys_addr_t *phys, u64 *bytes)
 	if (!err)
 		return mem;
 	pr_err("the memory is kept, but cannot be used: %pe\n", ERR_PTR(err));
-	return NULL;
+	return ERR_PTR(err);
 }

@@ -22,6 +22,7 @@
  * @growing: Held by the file that is being given memory; taken before @lock, which
  *           is given up meanwhile. So what was free for it stays free.
  * @lock:    Protects the image, and the pins of the inodes.
+ * @unusable: There is an image, which is not @image, because it cannot be used.
  * @mnt:     Our own mount, so that it is always there.
  */
 struct guestmemfs {
@@ -29,6 +30,7 @@ struct guestmemfs {
 	unsigned long *refused;
 	struct mutex growing;	/* who grows */
 	struct mutex lock;	/* the image */
+	bool unusable;
 	struct vfsmount *mnt;
 };
 

@@ -526,6 +526,8 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 
 static int get_tree(struct fs_context *fc)
 {
+	if (guestmemfs.unusable)
+		return invalf(fc, "guestmemfs: what the previous kernel has left cannot be used; the log says why");
 	if (!guestmemfs.image.state)
 		return invalf(fc, "guestmemfs: no memory was set apart; boot with guestmem=SIZE");
 	return get_tree_single(fc, fill_super);
@@ -557,6 +559,8 @@ static bool has_files(void)
 {
 	u32 index = 0;
 
+	if (guestmemfs.unusable)
+		return true;
 	return guestmemfs.image.state &&
 	       (guestmemfs.image.damaged || guestmemfs_image_units(&guestmemfs.image) ||
 		guestmemfs_image_next(&guestmemfs.image, 0, &index));
@@ -623,7 +627,8 @@ static void remove_orphans(void)
 	}
 }
 
-static int __init guestmemfs_init(void)
+/* Use what the previous kernel has left, or boot.c has made. */
+static int __init open_image(void)
 {
 	struct guestmemfs_image *image = &guestmemfs.image;
 	const char *why;
@@ -633,34 +638,41 @@ static int __init guestmemfs_init(void)
 	int err;
 
 	mem = guestmemfs_found(&phys, &bytes);
-	if (mem) {
-		why = guestmemfs_image_open(image, mem, phys, bytes);
-		if (why) {
-			pr_err("image at %pa refused: %s; the memory is kept\n", &phys, why);
-			memset(image, 0, sizeof(*image));
-		}
+	if (IS_ERR_OR_NULL(mem))
+		return PTR_ERR_OR_ZERO(mem);
+	why = guestmemfs_image_open(image, mem, phys, bytes);
+	if (why) {
+		pr_err("image at %pa refused: %s; the memory is kept\n", &phys, why);
+		return -EUCLEAN;
 	}
-	if (image->state) {
-		guestmemfs.refused = bitmap_zalloc(image->layout->max_inodes, GFP_KERNEL);
-		err = guestmemfs.refused ?
-		      guestmemfs_image_check(image, guestmemfs.refused, say_refused, NULL) :
-		      -ENOMEM;
-		if (err) {
-			pr_err("image at %pa cannot be used: %pe; the memory is kept\n",
-			       &phys, ERR_PTR(err));
-			memset(image, 0, sizeof(*image));
-		} else {
-			remove_orphans();
-			if (image->damaged)
-				pr_err("no memory is given out in this kernel: it is not known which memory devices write to\n");
-		}
+	guestmemfs.refused = bitmap_zalloc(image->layout->max_inodes, GFP_KERNEL);
+	err = guestmemfs.refused ?
+	      guestmemfs_image_check(image, guestmemfs.refused, say_refused, NULL) : -ENOMEM;
+	if (err) {
+		pr_err("image at %pa cannot be used: %pe; the memory is kept\n", &phys,
+		       ERR_PTR(err));
+		return err;
+	}
+	remove_orphans();
+	if (image->damaged)
+		pr_err("no memory is given out in this kernel: it is not known which memory devices write to\n");
+	return 0;
+}
+
+static int __init guestmemfs_init(void)
+{
+	int err;
+
+	if (open_image()) {
+		guestmemfs.image = (struct guestmemfs_image){};
+		guestmemfs.unusable = true;
 	}
 	inode_cache = kmem_cache_create("guestmemfs_inode", sizeof(struct guestmemfs_inode_info),
 					0, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, init_once);
 	if (!inode_cache)
 		return -ENOMEM;
 	err = register_filesystem(&guestmemfs_type);
-	if (err || !image->state)
+	if (err || !guestmemfs.image.state)
 		return err;
 	guestmemfs.mnt = kern_mount(&guestmemfs_type);
 	if (IS_ERR(guestmemfs.mnt)) {
