@@ -122,6 +122,26 @@ def kept(machine, how):
     machine.finish()
 
 
+def damaged(machine):
+    """
+    One file's part of the image is damaged: it is refused, the others can be used, and no
+    memory is given out any more, because nobody knows which of it devices write to. Nor does
+    the machine jump into a kernel that would give it out.
+    """
+    machine.start(append="rig.devs=none rig.preserve=0 guestmem=512M liveupdate.break=image")
+    machine.wait("ready")
+    look(machine, "begin")
+    since = len(machine.events)
+    machine.send("update")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    look(machine, "damaged")
+    machine.send("off")
+    machine.finish()
+    for said in ("refused: its checksum is not that of what it says; its memory is kept", "no memory is given out in this kernel"):
+        if said not in machine.console():
+            raise Failed(f"the log does not say {said!r}")
+
+
 @guarded
 def held(machine, begin, iommu):
     """
@@ -211,6 +231,8 @@ CASES = [
     Case("guestmem-kill", "SIGKILL after each step, with a file of guestmemfs",
          bind(killed, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1"),
          fault="process killed after each step, with a file of guestmemfs"),
+    Case("guestmem-damaged", "a damaged file of guestmemfs is refused, and no memory is given out", damaged, kernel="lab",
+         fault="a file's part of the image of guestmemfs is damaged"),
     Case("guestmem-cut", "negative: a file is cut although a device has it", bind(cut, iommu="vtd-scalable", law="cut"),
          kernel="lab", fault="memory of a file of guestmemfs is given out again under the device"),
     Case("guestmem-cut-after", "negative: it does not come over that a file was preserved",

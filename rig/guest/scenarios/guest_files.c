@@ -429,6 +429,19 @@ static void given_up(void)
 	emit_space("files");
 }
 
+/* The first file is damaged: it is refused, the others are there, and no memory is given out. */
+static void damaged(void)
+{
+	int fd = open(wanted[0].path, O_RDWR | O_CLOEXEC);
+
+	fails(fd, EUCLEAN, "opening what is damaged");
+	check_data(&wanted[2]);
+	fails(make_of(GUESTMEM_DIR "/new", UNIT), EUCLEAN, "memory, when it is not known what is free");
+	expect(!access(GUESTMEM_DIR "/new", F_OK) && !unlink(GUESTMEM_DIR "/new"), "cannot be made without memory", "new");
+	expect(!unlink(wanted[2].path), "cannot be removed", wanted[2].path);
+	emit_space("files");
+}
+
 static uint64_t sum_of(const uint64_t *p, unsigned long words)
 {
 	uint64_t sum = 0;
@@ -516,6 +529,8 @@ void guest_files(const char *what)
 		kept();
 	else if (!strcmp(what, "given-up"))
 		given_up();
+	else if (!strcmp(what, "damaged"))
+		damaged();
 	else if (!strcmp(what, "still"))
 		still();
 	else if (!strcmp(what, "cut"))

@@ -48,6 +48,8 @@ struct luo_ser;
  * @LIVEUPDATE_LAW_CUT: "cut": a file of guestmemfs is cut although a device has it.
  * @LIVEUPDATE_LAW_PIN: "pin": it does not come over that a file of guestmemfs was
  *	preserved.
+ * @LIVEUPDATE_LAW_IMAGE: "image": the third inode of guestmemfs says before the
+ *	jump that its file is shorter than it is.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -70,6 +72,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_POOL,
 	LIVEUPDATE_LAW_CUT,
 	LIVEUPDATE_LAW_PIN,
+	LIVEUPDATE_LAW_IMAGE,
 	LIVEUPDATE_LAW_NR,
 };
 

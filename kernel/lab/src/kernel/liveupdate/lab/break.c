@@ -35,6 +35,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_POOL]	= "pool",
 	[LIVEUPDATE_LAW_CUT]	= "cut",
 	[LIVEUPDATE_LAW_PIN]	= "pin",
+	[LIVEUPDATE_LAW_IMAGE]	= "image",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
