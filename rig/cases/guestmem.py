@@ -142,6 +142,26 @@ def damaged(machine):
             raise Failed(f"the log does not say {said!r}")
 
 
+def stale(machine):
+    """
+    What was preserved and not retrieved before one more jump is nobody's any more: files can be
+    removed again, and one without a name is gone.
+    """
+    machine.start(append="rig.devs=none rig.preserve=0 rig.updates=2 guestmem=64M")
+    machine.wait("ready")
+    before = look(machine, "keep")
+    for stage in (2, 3):
+        since = len(machine.events)
+        machine.send("update")
+        machine.wait("boot", stage=stage, since=since, timeout_s=60)
+        machine.wait("nothing", since=since)
+    after = look(machine, "stale")
+    if after["free"] != before["units"] or after["inodes_free"] != before["inodes"] - 1:
+        raise Failed(f"before {before}, after {after}: something is still there")
+    machine.send("off")
+    machine.finish()
+
+
 @guarded
 def held(machine, begin, iommu):
     """
@@ -218,7 +238,9 @@ CASES = [
          kernel="host"),
     Case("guestmem-kept", "files of guestmemfs in a session, one without a name", bind(kept, how="kept")),
     Case("guestmem-given-up", "files of guestmemfs in a session, and nobody comes for them", bind(kept, how="given-up")),
-    Case("guestmem-stays", "no jump without KHO as long as there are files", bind(stays, said="without kho=on", append="kho=off liveupdate=off"),
+    Case("guestmem-stale", "files of guestmemfs in a session that nobody retrieves before the next jump", stale,
+         fault="a session with files of guestmemfs is lost at one more jump"),
+    Case("guestmem-stays", "no jump without KHO as long as there are files", bind(stays, said="without kho=on nothing is handed over", append="kho=off liveupdate=off"),
          fault="the next kernel would not get the files of guestmemfs: no KHO"),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),

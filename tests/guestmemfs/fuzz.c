@@ -39,7 +39,7 @@ static unsigned long refused[1], refused_later[1];
 
 static void pin(u32 i, u32 inode)
 {
-	guestmemfs_image_set_pinned(&image, inode, true);
+	guestmemfs_image_set_pins(&image, inode, true);
 	pinned[i].inode = inode;
 	pinned[i].id = image.inodes[inode].id;
 	pinned[i].bits = bits_of(&image, inode);
@@ -201,7 +201,7 @@ static void operate(const u8 *in)
 		if (is_dir(inode))
 			guestmemfs_image_set_limit(&image, inode, in[3] * UNIT / 4);
 		else
-			guestmemfs_image_set_pinned(&image, inode, in[3] & 1);
+			guestmemfs_image_set_pins(&image, inode, in[3] % 3);
 		guestmemfs_image_used(&image, inode);
 		return;
 	case 4:

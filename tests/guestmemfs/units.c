@@ -284,7 +284,7 @@ static void files(void)
 	REFUSED(BIT(G), G, "it is neither a file nor a directory", n[G].mode = 0644);
 	REFUSED(BIT(G), G, "it is neither a file nor a directory", n[G].mode = S_IFLNK | 0644);
 	REFUSED(BIT(G), G, "it is a file and has a limit", n[G].limit = 1);
-	REFUSED(BIT(G), G, "it is pinned more than once", n[G].pins = 2);
+	REFUSED(BIT(G), G, "its pins mean nothing", n[G].pins = 3);
 	REFUSED(BIT(G), G, "it is larger than all of the memory", n[G].size = UNITS * UNIT + 1);
 	REFUSED(BIT(G), G, "it is larger than all of the memory", n[G].size = U64_MAX);
 	REFUSED(BIT(G), G, "its name is empty or too long", n[G].name_len = 0);
@@ -307,7 +307,7 @@ static void files(void)
 		n[I].name[0] = 'g'; n[F].name[0] = 'g'; n[F].parent = ROOT);
 	/* One that is refused for another reason as well; and the same name elsewhere */
 	REFUSED(BIT(G) | BIT(I), G, "another one in its directory has the same name",
-		n[I].name[0] = 'g'; n[I].pins = 2);
+		n[I].name[0] = 'g'; n[I].pins = 3);
 	NOT_REFUSED(n[F].name[0] = 'g');
 	REFUSED(ALL_IN_A, A, "the directories that it is in make a circle", n[A].parent = B);
 	REFUSED(ALL_IN_A, A, "the directories that it is in make a circle", n[A].parent = A);
@@ -341,7 +341,7 @@ static void files(void)
 		image.inodes[G].id = 0;
 		image.inodes[F].size -= 2 * UNIT;
 		if (i)
-			image.inodes[H].pins = 2;
+			image.inodes[H].pins = 3;
 		repair(&image);
 		must(image.extents[0].inode == F);
 		must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && untidy(&image));
@@ -438,7 +438,7 @@ static void directories(void)
 
 	/* In no directory: it has its memory, no limit, and may have the name of another one. */
 	good();
-	guestmemfs_image_set_pinned(&image, H, true);
+	guestmemfs_image_set_pins(&image, H, true);
 	guestmemfs_image_orphan(&image, H);
 	must(image.inodes[H].pins == 1 && guestmemfs_image_lookup(&image, B, "h", 1, &inode) == -ENOENT);
 	must(guestmemfs_image_used(&image, A) == 3 * UNIT && guestmemfs_image_units(&image) == 7);
@@ -464,9 +464,9 @@ static void directories(void)
 	guestmemfs_image_setattr(&image, H, &attr);
 	must(image.inodes[H].mode == (S_IFREG | 0640) && image.inodes[H].uid == 1 && image.inodes[H].gid == 2 &&
 	     image.inodes[H].mtime == 3 && image.inodes[H].ctime == 4 && image.inodes[H].size == UNIT + 1);
-	guestmemfs_image_set_pinned(&image, H, true);
+	guestmemfs_image_set_pins(&image, H, true);
 	must(image.inodes[H].pins == 1 && image.inodes[H].parent == B);
-	guestmemfs_image_set_pinned(&image, H, false);
+	guestmemfs_image_set_pins(&image, H, false);
 	must(image.inodes[H].pins == 0);
 }
 
@@ -738,8 +738,8 @@ static void good_and_held(void)
 	must(create(&image, ROOT, "j", S_IFREG) == FREE && create(&image, ROOT, "k", S_IFREG) == LAST);
 	must(!grow(FREE, 1) && !grow(LAST, 1));
 	guestmemfs_image_remove(&image, FREE);
-	guestmemfs_image_set_pinned(&image, F, true);
-	guestmemfs_image_set_pinned(&image, G, true);
+	guestmemfs_image_set_pins(&image, F, true);
+	guestmemfs_image_set_pins(&image, G, true);
 	must(image.state->used_inodes == LAST + 1 && image.state->used_extents == 5 && !image.extents[3].id);
 	held = bits_of(&image, F) | bits_of(&image, G);
 	must(__builtin_popcountll(held) == 5);
@@ -767,8 +767,8 @@ static void use_the_rest(unsigned long refused, const u8 *before)
 		guestmemfs_image_rename(&image, i, image.inodes[i].parent, "x", 1, NULL, 5);
 		guestmemfs_image_rename(&image, i, image.inodes[i].parent, (const char *)was.inodes[i].name, 1, NULL, 5);
 		if (image.inodes[i].pins) {
-			guestmemfs_image_set_pinned(&image, i, false);
-			guestmemfs_image_set_pinned(&image, i, true);
+			guestmemfs_image_set_pins(&image, i, false);
+			guestmemfs_image_set_pins(&image, i, true);
 		}
 	}
 	if (!(refused >> LAST & 1)) {
@@ -889,7 +889,7 @@ static void change_pinned(void)
 
 static void change_pins(void)
 {
-	guestmemfs_image_set_pinned(&image, H, true);
+	guestmemfs_image_set_pins(&image, H, true);
 }
 
 static void change_names(void)

@@ -161,7 +161,7 @@ static int apply(struct guestmemfs_image *image, const struct op *op)
 		guestmemfs_image_set_limit(image, op->inode, op->size);
 		return 0;
 	case PIN:
-		guestmemfs_image_set_pinned(image, op->inode, op->nid == 1);
+		guestmemfs_image_set_pins(image, op->inode, op->nid);
 		return 0;
 	case GROW:
 		return guestmemfs_image_grow(image, op->inode, op->size, op->nid, zero_nothing, NULL);

@@ -311,7 +311,9 @@ static void limits(unsigned long long free)
 
 static void requests(void)
 {
-	int fd = make_of(GUESTMEM_DIR "/r", UNIT), ro;
+	int fd = make_of(GUESTMEM_DIR "/r", UNIT), ro, mem;
+	volatile char *p;
+	char c;
 
 	fails((long)mmap(NULL, UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) == -1 ? -1 : 0, EINVAL, "a private mapping");
 	fails(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, UNIT), EOPNOTSUPP, "a hole");
@@ -319,14 +321,22 @@ static void requests(void)
 	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 3 * UNIT), EOPNOTSUPP, "memory behind the end");
 	ro = open(GUESTMEM_DIR "/r", O_RDONLY | O_CLOEXEC);
 	fails((long)mmap(NULL, UNIT, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0) == -1 ? -1 : 0, EACCES, "writing to what is open for reading");
+	p = mmap(NULL, UNIT, PROT_READ, MAP_SHARED, ro, 0);
+	expect(p != MAP_FAILED && !*p, "cannot be mapped for reading", "r");
+	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	expect(pread(mem, &c, 1, (long)p) == 1, "cannot be read by a debugger", "r");
+	expect(pwrite(mem, "x", 1, (long)p) != 1 && !*p, "is written to by way of a mapping for reading", "r");
+	close(mem);
+	munmap((void *)p, UNIT);
 	fails(link(GUESTMEM_DIR "/r", GUESTMEM_DIR "/l"), EPERM, "a hard link");
 	fails(symlink("r", GUESTMEM_DIR "/l"), EPERM, "a symbolic link");
 	fails(mknod(GUESTMEM_DIR "/l", S_IFIFO | 0600, 0), EPERM, "a pipe");
 	fails(open(GUESTMEM_DIR, O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP, "a file without a name");
 	fails(mount("guestmemfs", "/mnt", "guestmemfs", 0, "size=1G"), EINVAL, "a mount option");
 	close(ro);
-	close(fd);
 	expect(!unlink(GUESTMEM_DIR "/r"), "cannot be removed", "r");
+	fails(ftruncate(fd, 8 * UNIT), EPERM, "growing without a name");
+	close(fd);
 }
 
 static void rules(void)
@@ -390,12 +400,17 @@ static void keep(void)
 /* One is retrieved and two are not; before the finish nothing can be taken from any. */
 static void kept(void)
 {
-	int session = luo_session_retrieve(SESSION), fd;
+	int session = luo_session_retrieve(SESSION), other, fd;
 	unsigned long long before, after;
 	char text[8] = "";
 
 	expect(session >= 0, "cannot be retrieved", SESSION);
 	before = emit_space("space");
+	other = luo_session_create("other");
+	fd = open(named, O_RDWR | O_CLOEXEC);
+	expect(other >= 0 && luo_preserve(other, fd, TOKEN_NAMED) == -EBUSY, "can be preserved before it is retrieved", named);
+	close(fd);
+	close(other);
 	fails(unlink(named), EBUSY, "removing what nobody has retrieved");
 	fails(truncate(named, 0), EBUSY, "cutting what nobody has retrieved");
 	fd = luo_retrieve(session, TOKEN_READ);
@@ -413,6 +428,13 @@ static void kept(void)
 	close(fd);
 	after = emit_space("space");
 	expect(after == before + 9, "has not freed its memory", nameless);
+	emit_space("files");
+}
+
+/* One more jump, and nobody has come for them. */
+static void stale(void)
+{
+	expect(!truncate(named, UNIT) && !unlink(named) && !unlink(readable), "cannot be removed", named);
 	emit_space("files");
 }
 
@@ -527,6 +549,8 @@ void guest_files(const char *what)
 		keep();
 	else if (!strcmp(what, "kept"))
 		kept();
+	else if (!strcmp(what, "stale"))
+		stale();
 	else if (!strcmp(what, "given-up"))
 		given_up();
 	else if (!strcmp(what, "damaged"))

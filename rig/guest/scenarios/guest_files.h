@@ -4,10 +4,10 @@
 
 /*
  * begin: make files of guestmemfs; check: are they there? leaf: are leaves of 1 GiB used?
- * mount: nothing more; rules: what it refuses, and what it makes zero; held: what a device has; keep: preserve some; kept: some of them
- * come back; given-up: none does; damaged: one is; still: does nobody
- * write to what a device had before? cut: does
- * another owner get what it writes to? jump: try to, and say why not.
+ * mount: nothing more; rules: what it refuses, and what it makes zero; held: what a device
+ * has; keep: preserve some; kept: some of them come back; given-up: none does; stale: none
+ * did before one more jump; damaged: one is; still: does nobody write to what a device had
+ * before? cut: does another owner get what it writes to? jump: try to, and say why not.
  */
 void guest_files(const char *what);
 

@@ -19,7 +19,6 @@
 #include <linux/numa.h>
 #include <linux/panic.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 
 #include <asm/e820/api.h>
@@ -67,11 +66,23 @@ static int __init parse_guestmem(char *arg)
 }
 early_param("guestmem", parse_guestmem);
 
+/* For /proc/iomem and /dev/mem, and so that nobody adds it as memory. */
+static struct resource resources[GUESTMEMFS_RANGES + 1];
+static unsigned int nr_resources __initdata;
+
 /* No allocator gets it, and nothing counts it as RAM but KVM, which asks firmware's table. */
 static void __init take_out(phys_addr_t start, u64 size)
 {
+	struct resource *res = &resources[nr_resources++];
+
 	memblock_remove(start, size);
 	e820__range_update(start, size, E820_TYPE_RAM, E820_TYPE_RESERVED);
+	res->name = "Guest memory";
+	res->start = start;
+	res->end = start + size - 1;
+	res->flags = IORESOURCE_MEM | IORESOURCE_BUSY | IORESOURCE_EXCLUSIVE;
+	if (insert_resource(&iomem_resource, res))
+		pr_err("%pR is somebody else's, too\n", res);
 }
 
 /* To memblock, which counts it as allocated. */
@@ -225,6 +236,7 @@ static void __init carve_anew(void)
 	image_phys = memblock_phys_alloc(image_bytes, PAGE_SIZE);
 	if (!image_phys) {
 		pr_err("no memory set apart: no %llu KiB for the image\n", image_bytes >> 10);
+		image_bytes = 0;
 		give_back_all();
 		return;
 	}
@@ -235,11 +247,18 @@ static void __init carve_anew(void)
 	take_out_all(ranges, nr_ranges);
 }
 
-/* Nothing of this kernel is in it yet. */
+/* Nothing of this kernel is in it yet. It may be of more than one node, or kind of memory. */
 static bool __init is_free(phys_addr_t start, u64 size)
 {
-	return memblock_is_region_memory(start, size) &&
-	       !memblock_is_region_reserved(start, size);
+	unsigned long first, last, pages = 0;
+	int i;
+
+	for_each_mem_pfn_range(i, MAX_NUMNODES, &first, &last, NULL) {
+		first = max(first, PHYS_PFN(start));
+		last = min(last, PHYS_PFN(start + size));
+		pages += first < last ? last - first : 0;
+	}
+	return pages == PHYS_PFN(size) && !memblock_is_region_reserved(start, size);
 }
 
 static const char * __init carve_again(void)
@@ -292,7 +311,10 @@ void __init guestmemfs_carve(void)
 		return;
 	err = kho_retrieve_subtree(GUESTMEMFS_SUBTREE, &phys, &size);
 	if (err == -ENOENT) {
-		if (nr_wanted)
+		/* All that can be allocated now is KHO's scratch, which the next kernel is put into. */
+		if (nr_wanted && is_kho_boot())
+			pr_err("no memory set apart: the previous kernel had none; guestmem= takes effect when the machine is started anew\n");
+		else if (nr_wanted)
 			carve_anew();
 		return;
 	}
@@ -309,23 +331,9 @@ void __init guestmemfs_carve(void)
 		pr_info("guestmem= ignored: the memory is what it was before the update\n");
 }
 
-/* For /proc/iomem and /dev/mem. The tables of processes have it cached, as RAM is. */
-static int __init claim(phys_addr_t start, u64 size)
+/* The tables of processes have it cached, as RAM is. */
+static int __init cached(phys_addr_t start, u64 size)
 {
-	struct resource *res = kzalloc_obj(*res);
-	int err;
-
-	if (!res)
-		return -ENOMEM;
-	res->name = "Guest memory";
-	res->start = start;
-	res->end = start + size - 1;
-	res->flags = IORESOURCE_MEM | IORESOURCE_BUSY | IORESOURCE_EXCLUSIVE;
-	err = insert_resource(&iomem_resource, res);
-	if (err) {
-		kfree(res);
-		return err;
-	}
 	return memtype_reserve(start, start + size, _PAGE_CACHE_MODE_WB, NULL);
 }
 
@@ -338,7 +346,7 @@ static int __init claim(phys_addr_t start, u64 size)
  *
  * Context: once, at the boot, when all that allocates works.
  * Return: the image, not checked but for its layout; NULL: there is none; -ENOMEM,
- * -EEXIST, -EBUSY or -EINVAL: it cannot be claimed, or KHO cannot be told.
+ * -EBUSY or -EINVAL: it cannot be had cached.
  */
 void * __init guestmemfs_found(phys_addr_t *phys, u64 *bytes)
 {
@@ -355,12 +363,17 @@ void * __init guestmemfs_found(phys_addr_t *phys, u64 *bytes)
 	layout = mem;
 	if (guestmemfs_layout_check(layout, image_phys, image_bytes))
 		layout = mem + GUESTMEMFS_PAGE;
-	err = claim(image_phys, image_bytes);
-	for (i = 0; !err && i < layout->nr_ranges; i++)
-		err = claim(layout->range[i].start << GUESTMEMFS_UNIT_SHIFT,
-			    layout->range[i].units << GUESTMEMFS_UNIT_SHIFT);
-	if (!err && kho_is_enabled())
+	/* Whatever becomes of it here, the next kernel has to leave it alone, too. */
+	if (kho_is_enabled()) {
 		err = kho_add_subtree(GUESTMEMFS_SUBTREE, mem, image_bytes);
+		guestmemfs.handed = !err;
+		if (err)
+			pr_err("KHO was not told: %pe\n", ERR_PTR(err));
+	}
+	err = cached(image_phys, image_bytes);
+	for (i = 0; !err && i < layout->nr_ranges; i++)
+		err = cached(layout->range[i].start << GUESTMEMFS_UNIT_SHIFT,
+			     layout->range[i].units << GUESTMEMFS_UNIT_SHIFT);
 	if (!err)
 		return mem;
 	pr_err("the memory is kept, but cannot be used: %pe\n", ERR_PTR(err));

@@ -171,7 +171,9 @@ unlock:
  * @size:  In bytes. Memory that is added is zero.
  *
  * Return: 0; -EBUSY: it would become shorter, and is pinned; -ENOSPC; -EDQUOT: the
- * limit of a directory that it is in; -EFBIG; -ENOMEM; -EINTR: a fatal signal.
+ * limit of a directory that it is in; -EPERM: it would become longer, and is in no
+ * directory any more, so that nothing limits it; -EUCLEAN: something was refused, and
+ * no memory is given out; -EFBIG; -ENOMEM; -EINTR: a fatal signal.
  */
 int guestmemfs_set_size(struct inode *inode, loff_t size)
 {
@@ -179,7 +181,7 @@ int guestmemfs_set_size(struct inode *inode, loff_t size)
 	int err = 0;
 
 	if (size > old)
-		err = grow(inode, size);
+		err = inode->i_nlink ? grow(inode, size) : -EPERM;
 	else if (size < old)
 		err = shrink(inode, size);
 	inode->i_blocks = round_up(i_size_read(inode), UNIT_SIZE) >> 9;
@@ -202,7 +204,7 @@ static ssize_t copy(struct inode *inode, u64 pos, u64 end, struct iov_iter *iter
 		if (to_file)
 			n = copy_from_iter(phys_to_virt(phys), len, iter);
 		else
-			n = copy_to_iter(phys_to_virt(phys), len, iter);
+			n = _copy_mc_to_iter(phys_to_virt(phys), len, iter);
 		done += n;
 		pos += n;
 		if (!n)
@@ -255,7 +257,7 @@ static ssize_t guestmemfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		iocb->ki_pos += n;
 	/* What could not be copied is not in the file; if it was pinned meanwhile it is zero. */
 	if (end > old && iocb->ki_pos < end)
-		guestmemfs_set_size(inode, max(old, iocb->ki_pos));
+		guestmemfs_set_size(inode, n > 0 ? max(old, iocb->ki_pos) : old);
 unlock:
 	inode_unlock(inode);
 	return n;
@@ -345,6 +347,10 @@ static int guestmemfs_access(struct vm_area_struct *vma, unsigned long addr, voi
 	int done = 0;
 	u64 n;
 
+	/* The caller has not looked at the rights if there is no struct page. */
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return -EFAULT;
+	len = min_t(unsigned long, len, vma->vm_end - addr);
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	while (done < len && pos < i_size_read(inode)) {
 		phys = find(inode, pos, &n);

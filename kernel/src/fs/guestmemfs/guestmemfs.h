@@ -23,6 +23,7 @@
  *           is given up meanwhile. So what was free for it stays free.
  * @lock:    Protects the image, and the pins of the inodes.
  * @unusable: There is an image, which is not @image, because it cannot be used.
+ * @handed:  KHO was told of it, for the next kernel.
  * @mnt:     Our own mount, so that it is always there.
  */
 struct guestmemfs {
@@ -31,6 +32,7 @@ struct guestmemfs {
 	struct mutex growing;	/* who grows */
 	struct mutex lock;	/* the image */
 	bool unusable;
+	bool handed;
 	struct vfsmount *mnt;
 };
 

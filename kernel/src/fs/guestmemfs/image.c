@@ -61,8 +61,8 @@
 /* A leaf of 1 GiB is possible where file and memory agree modulo this many units. */
 #define BLOCK			512
 #define ROOT_ID			1
-/* A session has it shifted by one. */
-#define MAX_ID			(U64_MAX >> 1)
+/* A session has it shifted by two. */
+#define MAX_ID			(U64_MAX >> 2)
 #define UNITS_PER_INODE		8
 #define MIN_INODES		64
 #define MAX_INODES		65536
@@ -671,8 +671,8 @@ static const char *check_kind(const struct guestmemfs_image *image,
 		return "it is neither a file nor a directory";
 	if (inode->limit)
 		return "it is a file and has a limit";
-	if (inode->pins > 1)
-		return "it is pinned more than once";
+	if (inode->pins > GUESTMEMFS_PIN_IN)
+		return "its pins mean nothing";
 	if (units_of(inode->size) > image->layout->max_extents)
 		return "it is larger than all of the memory";
 	return NULL;
@@ -1187,16 +1187,16 @@ void guestmemfs_image_set_limit(struct guestmemfs_image *image, u32 inode, u64 l
 }
 
 /**
- * guestmemfs_image_set_pinned() - Note that a file was preserved, or is not any more
+ * guestmemfs_image_set_pins() - Note that a file was preserved, or is not any more
  * @image: The image.
  * @inode: The file.
- * @pinned: Whether it is from now on.
+ * @pins: GUESTMEMFS_PIN_OUT, GUESTMEMFS_PIN_IN, or 0.
  */
-void guestmemfs_image_set_pinned(struct guestmemfs_image *image, u32 inode, bool pinned)
+void guestmemfs_image_set_pins(struct guestmemfs_image *image, u32 inode, u32 pins)
 {
 	struct guestmemfs_inode new = image->inodes[inode];
 
-	new.pins = pinned;
+	new.pins = pins;
 	change_inode(image, inode, &new);
 }
 

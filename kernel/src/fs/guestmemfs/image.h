@@ -85,8 +85,8 @@ void guestmemfs_image_setattr(struct guestmemfs_image *image, u32 inode,
 			      const struct guestmemfs_attr *attr);
 void guestmemfs_image_set_limit(struct guestmemfs_image *image, u32 inode,
 				u64 limit);
-void guestmemfs_image_set_pinned(struct guestmemfs_image *image, u32 inode,
-				 bool pinned);
+void guestmemfs_image_set_pins(struct guestmemfs_image *image, u32 inode,
+			       u32 pins);
 int guestmemfs_image_grow(struct guestmemfs_image *image, u32 inode, u64 size,
 			  u32 nid, int (*zero)(void *arg, u32 start, u32 units),
 			  void *arg);

@@ -14,6 +14,7 @@
 #include <linux/file.h>
 #include <linux/init.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_retry.h>
 #include <linux/mount.h>
 
 #include "guestmemfs.h"
@@ -24,32 +25,35 @@ static bool guestmemfs_can_preserve(struct liveupdate_file_handler *handler,
 	return guestmemfs_file(file);
 }
 
-static void set_pinned(struct inode *inode, bool pinned)
+static void set_pins(struct inode *inode, u32 pins)
 {
 	lockdep_assert_held(&guestmemfs.lock);
-	guestmemfs_image_set_pinned(&guestmemfs.image, index_of(inode), pinned);
-	info_of(inode)->pins += pinned ? 1 : -1;
+	guestmemfs_image_set_pins(&guestmemfs.image, index_of(inode), pins);
+	info_of(inode)->pins += pins ? 1 : -1;
 }
 
 static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 
+	static_assert((FMODE_READ | FMODE_WRITE) == 3);
 	guard(mutex)(&guestmemfs.lock);
-	set_pinned(inode, true);
-	args->serialized_data = image_of(inode)->id << 1;
-	if (args->file->f_mode & FMODE_WRITE)
-		args->serialized_data |= 1;
+	/* The session that it came with is not finished, or its devices were left to themselves. */
+	if (image_of(inode)->pins)
+		return -EBUSY;
+	set_pins(inode, GUESTMEMFS_PIN_OUT);
+	args->serialized_data = image_of(inode)->id << 2 |
+				(__force u64)(args->file->f_mode & (FMODE_READ | FMODE_WRITE));
 	return 0;
 }
 
 static void guestmemfs_unpreserve(struct liveupdate_file_op_args *args)
 {
 	guard(mutex)(&guestmemfs.lock);
-	set_pinned(file_inode(args->file), false);
+	set_pins(file_inode(args->file), 0);
 }
 
-/* The file with an id, if it was preserved. */
+/* The file with an id, if the previous kernel has preserved it. */
 static int find_preserved(u64 id, u32 *index)
 {
 	struct guestmemfs_image *image = &guestmemfs.image;
@@ -59,7 +63,7 @@ static int find_preserved(u64 id, u32 *index)
 	for (i = 0; image->state && id && i < image->state->used_inodes; i++) {
 		if (image->inodes[i].id != id)
 			continue;
-		if (!image->inodes[i].pins || test_bit(i, guestmemfs.refused))
+		if (image->inodes[i].pins != GUESTMEMFS_PIN_IN || test_bit(i, guestmemfs.refused))
 			break;
 		*index = i;
 		return 0;
@@ -69,13 +73,17 @@ static int find_preserved(u64 id, u32 *index)
 
 static int guestmemfs_retrieve(struct liveupdate_file_op_args *args)
 {
-	u64 id = args->serialized_data >> 1;
+	static const int flags[] = { -1, O_RDONLY, O_WRONLY, O_RDWR };
+	u64 id = args->serialized_data >> 2;
+	int mode = flags[args->serialized_data & 3];
 	struct inode *inode;
 	struct file *file;
 	struct path path;
 	u32 index;
 	int err;
 
+	if (mode < 0)
+		return -EINVAL;
 	scoped_guard(mutex, &guestmemfs.lock) {
 		err = find_preserved(id, &index);
 		inode = err ? ERR_PTR(err) : guestmemfs_iget(index);
@@ -91,11 +99,11 @@ static int guestmemfs_retrieve(struct liveupdate_file_op_args *args)
 		args->retry = true;
 		return PTR_ERR(path.dentry);
 	}
-	file = dentry_open(&path, (args->serialized_data & 1 ? O_RDWR : O_RDONLY) |
-				  O_LARGEFILE, current_cred());
+	file = dentry_open(&path, mode | O_LARGEFILE, current_cred());
 	dput(path.dentry);
 	if (IS_ERR(file)) {
-		args->retry = PTR_ERR(file) == -ENOMEM;
+		/* EROFS: somebody has mounted it for reading only. */
+		args->retry = liveupdate_transient(PTR_ERR(file)) || PTR_ERR(file) == -EROFS;
 		return PTR_ERR(file);
 	}
 	args->file = file;
@@ -110,15 +118,15 @@ static void guestmemfs_finish(struct liveupdate_file_op_args *args)
 	u32 index;
 
 	mutex_lock(&guestmemfs.lock);
-	if (find_preserved(args->serialized_data >> 1, &index)) {
+	if (find_preserved(args->serialized_data >> 2, &index)) {
 		mutex_unlock(&guestmemfs.lock);
 		return;
 	}
 	inode = ilookup(guestmemfs.mnt->mnt_sb, index + 1);
 	if (inode) {
-		set_pinned(inode, false);
+		set_pins(inode, 0);
 	} else {
-		guestmemfs_image_set_pinned(image, index, false);
+		guestmemfs_image_set_pins(image, index, 0);
 		if (image->inodes[index].parent == GUESTMEMFS_ORPHAN)
 			guestmemfs_image_remove(image, index);
 	}

@@ -108,7 +108,7 @@ struct inode *guestmemfs_iget(u32 index)
 	inode_set_atime_to_ts(inode, time_of(from->mtime));
 	inode_set_ctime_to_ts(inode, time_of(from->ctime));
 	inode->i_mapping->a_ops = &guestmemfs_aops;
-	info_of(inode)->pins = from->pins;
+	info_of(inode)->pins = !!from->pins;
 	/* Of directories: it is not known how many are in it. */
 	set_nlink(inode, from->parent != GUESTMEMFS_ORPHAN);
 	if (S_ISDIR(inode->i_mode)) {
@@ -271,14 +271,18 @@ static int guestmemfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 
 	if (flags & ~RENAME_NOREPLACE)
 		return -EINVAL;
-	guard(mutex)(&guestmemfs.lock);
+	/* A file that is being given memory was judged by the limits of where it is. */
+	err = mutex_lock_killable(&guestmemfs.growing);
+	if (err)
+		return err;
+	mutex_lock(&guestmemfs.lock);
 	if (replaced)
 		err = check_removable(replaced);
 	if (!err)
 		err = guestmemfs_image_fits(&guestmemfs.image, index_of(inode),
 					    index_of(new_dir));
 	if (err)
-		return err;
+		goto unlock;
 	now = inode_set_ctime_current(inode);
 	guestmemfs_image_rename(&guestmemfs.image, index_of(inode), index_of(new_dir),
 				new_dentry->d_name.name, new_dentry->d_name.len,
@@ -287,7 +291,10 @@ static int guestmemfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		clear_nlink(replaced);
 	dir_changed(old_dir);
 	dir_changed(new_dir);
-	return 0;
+unlock:
+	mutex_unlock(&guestmemfs.lock);
+	mutex_unlock(&guestmemfs.growing);
+	return err;
 }
 
 static int guestmemfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
@@ -299,7 +306,8 @@ static int guestmemfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = setattr_prepare(idmap, dentry, attr);
 	if (!err && attr->ia_valid & ATTR_SIZE) {
 		err = guestmemfs_set_size(inode, attr->ia_size);
-		inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+		if (!err)
+			inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 	}
 	if (err)
 		return err;
@@ -327,25 +335,29 @@ static int guestmemfs_update_time(struct inode *inode, enum fs_update_time type,
 
 static int guestmemfs_readdir(struct file *file, struct dir_context *ctx)
 {
-	const struct guestmemfs_inode *inode;
+	struct guestmemfs_inode inode;
 	u32 index;
 
 	if (!dir_emit_dots(file, ctx))
 		return 0;
-	guard(mutex)(&guestmemfs.lock);
 	/* The root is in no directory. */
 	index = ctx->pos - 2;
-	while (guestmemfs_image_next(&guestmemfs.image, index_of(file_inode(file)), &index)) {
-		inode = &guestmemfs.image.inodes[index];
+	for (;;) {
+		/* Not while something is copied to the process, who may make that last. */
+		scoped_guard(mutex, &guestmemfs.lock) {
+			do {
+				if (!guestmemfs_image_next(&guestmemfs.image,
+							   index_of(file_inode(file)), &index))
+					return 0;
+			} while (test_bit(index, guestmemfs.refused));
+			inode = guestmemfs.image.inodes[index];
+		}
 		ctx->pos = index + 1;
-		if (test_bit(index, guestmemfs.refused))
-			continue;
-		if (!dir_emit(ctx, inode->name, inode->name_len, index + 1,
-			      fs_umode_to_dtype(inode->mode)))
+		if (!dir_emit(ctx, inode.name, inode.name_len, index + 1,
+			      fs_umode_to_dtype(inode.mode)))
 			return 0;
 		ctx->pos = index + 2;
 	}
-	return 0;
 }
 
 /* --- the limit of a directory --- */
@@ -398,6 +410,10 @@ static int limit_set(const struct xattr_handler *handler, struct mnt_idmap *idma
 			return -EINVAL;
 	}
 	guard(mutex)(&guestmemfs.lock);
+	if (image_of(inode)->limit ? flags & XATTR_CREATE : flags & XATTR_REPLACE)
+		return image_of(inode)->limit ? -EEXIST : -ENODATA;
+	if (!buffer && !image_of(inode)->limit)
+		return -ENODATA;
 	guestmemfs_image_set_limit(&guestmemfs.image, index_of(inode), limit);
 	return 0;
 }
@@ -582,8 +598,9 @@ int guestmemfs_kexec(void)
 	guard(mutex)(&guestmemfs.lock);
 	if (!has_files() || may_be_lost)
 		return 0;
-	if (!kho_is_enabled()) {
-		pr_err("no jump: without kho=on the next kernel does not get the files; remove them, or allow it by guestmemfs.may_be_lost=1\n");
+	if (!guestmemfs.handed) {
+		pr_err("no jump: %s, so the next kernel does not get the files; remove them, or allow it by guestmemfs.may_be_lost=1\n",
+		       kho_is_enabled() ? "KHO could not be told of them" : "without kho=on nothing is handed over");
 		return -ENOEXEC;
 	}
 	return luo_format_ask(KHO_FDT_COMPATIBLE) ?: luo_format_ask(GUESTMEMFS_COMPATIBLE);
@@ -614,15 +631,23 @@ static void say_refused(void *arg, u32 index, const char *why)
 	       (int)min_t(u32, inode->name_len, GUESTMEMFS_NAME), inode->name, why);
 }
 
-/* Those that nobody has open in this kernel. */
-static void remove_orphans(void)
+/*
+ * What was preserved for this kernel is to be retrieved in it. What the kernel before the
+ * previous one has preserved, and nobody has retrieved, no device reaches any more: it was
+ * not handed over again, and so was stopped at the jump. Orphans that nobody has open go.
+ */
+static void take_over(void)
 {
 	struct guestmemfs_image *image = &guestmemfs.image;
-	u32 i;
+	u32 i, pins;
 
 	for (i = 1; i < image->state->used_inodes; i++) {
-		if (image->inodes[i].id && image->inodes[i].parent == GUESTMEMFS_ORPHAN &&
-		    !image->inodes[i].pins && !test_bit(i, guestmemfs.refused))
+		if (!image->inodes[i].id || test_bit(i, guestmemfs.refused))
+			continue;
+		pins = image->inodes[i].pins == GUESTMEMFS_PIN_OUT ? GUESTMEMFS_PIN_IN : 0;
+		if (pins != image->inodes[i].pins)
+			guestmemfs_image_set_pins(image, i, pins);
+		if (image->inodes[i].parent == GUESTMEMFS_ORPHAN && !pins)
 			guestmemfs_image_remove(image, i);
 	}
 }
@@ -653,7 +678,7 @@ static int __init open_image(void)
 		       ERR_PTR(err));
 		return err;
 	}
-	remove_orphans();
+	take_over();
 	if (image->damaged)
 		pr_err("no memory is given out in this kernel: it is not known which memory devices write to\n");
 	return 0;
@@ -671,7 +696,7 @@ static int __init guestmemfs_init(void)
 					0, SLAB_ACCOUNT | SLAB_RECLAIM_ACCOUNT, init_once);
 	if (!inode_cache)
 		return -ENOMEM;
-	err = register_filesystem(&guestmemfs_type);
+	err = register_pm_notifier(&pm_notifier) ?: register_filesystem(&guestmemfs_type);
 	if (err || !guestmemfs.image.state)
 		return err;
 	guestmemfs.mnt = kern_mount(&guestmemfs_type);
@@ -681,6 +706,6 @@ static int __init guestmemfs_init(void)
 		guestmemfs.mnt = NULL;
 		return err;
 	}
-	return register_pm_notifier(&pm_notifier);
+	return 0;
 }
 fs_initcall(guestmemfs_init);

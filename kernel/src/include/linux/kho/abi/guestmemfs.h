@@ -39,8 +39,8 @@
 #define GUESTMEMFS_COMPATIBLE	"guestmemfs-v1"
 
 /*
- * A file in a session of LUO. Its data is the file's id, shifted by one, and in bit 0
- * whether it was open for writing.
+ * A file in a session of LUO. Its data is the file's id, shifted by two; bit 0: it was
+ * open for reading; bit 1: for writing.
  */
 #define GUESTMEMFS_FH_COMPATIBLE	"guestmemfs-file-v1"
 
@@ -49,6 +49,9 @@
 #define GUESTMEMFS_NAME		256
 #define GUESTMEMFS_LOG		253
 #define GUESTMEMFS_PAGE		4096
+/* Of a file that was preserved: for the next kernel, or by the previous one */
+#define GUESTMEMFS_PIN_OUT	1
+#define GUESTMEMFS_PIN_IN	2
 /* In the place of a parent: it is in no directory, and goes with the next jump. */
 #define GUESTMEMFS_ORPHAN	U32_MAX
 
@@ -128,8 +131,9 @@ struct guestmemfs_state {
  * @gid:      Its group.
  * @parent:   Index of the directory that it is in; the root's is 0. Or
  *            GUESTMEMFS_ORPHAN.
- * @pins:     1: it was preserved for the next kernel, and may neither shrink nor go
- *            before it was let go; 0.
+ * @pins:     Of a file: 0; GUESTMEMFS_PIN_OUT: it was preserved for the next kernel;
+ *            GUESTMEMFS_PIN_IN: by the previous one, and its session is not finished.
+ *            If not 0 it may neither shrink nor go.
  * @size:     Of a file, in bytes; of a directory 0.
  * @limit:    Of a directory: bytes that all files below it may have together; 0
  *            for as many as there are. Of a file 0.
