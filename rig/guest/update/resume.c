@@ -119,8 +119,8 @@ static int must_retrieve(struct rig *r, uint64_t token, const char *what)
 
 	/* What 7.3 does with a memfd's pages is not ours; it cannot be done again. */
 	snprintf(name, sizeof(name), "retrieve-%s", what);
-	fd = token == TOKEN_MEMFD ? call_retrieve(&c) :
-				    swept_call(r, name, call_retrieve, &c);
+	fd = token == TOKEN_MEMFD && !opt_num("guestmem", 0) ?
+	     call_retrieve(&c) : swept_call(r, name, call_retrieve, &c);
 
 	if (fd < 0)
 		die("retrieve the %s: %s", what, strerror(-fd));
