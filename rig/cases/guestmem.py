@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """guestmemfs: memory of VMs that persists by itself."""
 
+import collections
 import errno
+import re
 
 from rig.cases.adopt import adopt
 from rig.cases.uncooperative import killed
@@ -61,8 +63,8 @@ def leaf(machine):
     machine.finish()
 
 
-def option(machine, value, said, err=0, **options):
-    """What the command line asks for: is it done, or else refused by a sentence in the log?"""
+def option(machine, value, said="", nodes=None, err=0, **options):
+    """What the command line asks for: is it done, with so many MiB on each node, or else refused by a sentence in the log?"""
     machine.start(append=f"rig.devs=none rig.preserve=0 guestmem={value}", **options)
     machine.wait("ready")
     machine.send("files mount")
@@ -73,10 +75,15 @@ def option(machine, value, said, err=0, **options):
         raise Failed(f"mount: {errno_name(came)}, expected {errno_name(err)}")
     if said not in machine.console():
         raise Failed(f"the log does not say {said!r}")
+    found = collections.Counter()
+    for size, node in re.findall(r"guestmemfs: (\d+) MiB at 0x[0-9a-f]+ on node (\d+)", machine.console()):
+        found[int(node)] += int(size)
+    if nodes and found != nodes:
+        raise Failed(f"MiB by node: {dict(found)}, expected {nodes}")
 
 
 NODES = ["-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
-         "-numa", "node,nodeid=0,memdev=m0,cpus=0", "-numa", "node,nodeid=1,memdev=m1,cpus=1"]
+         "-numa", "node,nodeid=0,memdev=m0,cpus=0-1", "-numa", "node,nodeid=1,memdev=m1"]
 
 
 def stays(machine, said, append=""):
@@ -234,7 +241,7 @@ CASES = [
           ("no-node", "64M@7", "there is no node 7", errno.EINVAL, {}, "guestmem= names a node that is not there"),
           ("too-much", "100G", "free; ask for less", errno.EINVAL, {}, "guestmem= asks for more than there is"))),
     # Half of what has no node is from each.
-    Case("guestmem-nodes", "memory of a node, and of all nodes", bind(option, value="64M@1 guestmem=32M", said="guestmemfs: 80 MiB at", devices=NODES),
+    Case("guestmem-nodes", "memory of a node, and of all nodes", bind(option, value="64M@1 guestmem=32M", nodes={0: 16, 1: 80}, devices=NODES),
          kernel="host"),
     Case("guestmem-kept", "files of guestmemfs in a session, one without a name", bind(kept, how="kept")),
     Case("guestmem-given-up", "files of guestmemfs in a session, and nobody comes for them", bind(kept, how="given-up")),

@@ -172,7 +172,7 @@ static void operate(const u8 *in)
 	if (!usable(inode) || !usable(dir) || !is_dir(dir))
 		return;
 	/* What is in no directory has no name to be renamed by, and nothing is put into it. */
-	if (in[0] % 7 < 3 && (image.inodes[inode].parent == GUESTMEMFS_ORPHAN || image.inodes[dir].parent == GUESTMEMFS_ORPHAN))
+	if (in[0] % 7 < 3 && ((inode && !image.inodes[inode].name_len) || (dir && !image.inodes[dir].name_len)))
 		return;
 	guestmemfs_image_fits(&image, inode, dir);
 	exists = !guestmemfs_image_lookup(&image, dir, name, 1, &old);

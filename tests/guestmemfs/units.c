@@ -287,9 +287,9 @@ static void files(void)
 	REFUSED(BIT(G), G, "its pins mean nothing", n[G].pins = 3);
 	REFUSED(BIT(G), G, "it is larger than all of the memory", n[G].size = UNITS * UNIT + 1);
 	REFUSED(BIT(G), G, "it is larger than all of the memory", n[G].size = U64_MAX);
-	REFUSED(BIT(G), G, "its name is empty or too long", n[G].name_len = 0);
-	REFUSED(BIT(G), G, "its name is empty or too long", n[G].name_len = GUESTMEMFS_NAME);
-	REFUSED(BIT(G), G, "its name is empty or too long", n[G].name_len = U32_MAX);
+	REFUSED(BIT(G), G, "there is something behind its name", n[G].name_len = 0);
+	REFUSED(BIT(G), G, "its name is too long", n[G].name_len = GUESTMEMFS_NAME);
+	REFUSED(BIT(G), G, "its name is too long", n[G].name_len = U32_MAX);
 	REFUSED(BIT(G), G, "its name has a character that no name has", n[G].name[0] = '/');
 	REFUSED(BIT(G), G, "its name has a character that no name has", n[G].name_len = 2);
 	REFUSED(BIT(G), G, "its name is one that each directory has already", n[G].name[0] = '.');
@@ -300,7 +300,7 @@ static void files(void)
 	REFUSED(BIT(G), G, "its directory does not exist", n[G].parent = image.state->used_inodes);
 	REFUSED(BIT(F), F, "its directory does not exist", n[F].parent = I; n[I].id = 0);
 	REFUSED(BIT(G), G, "it is in something that is not a directory", n[G].parent = F);
-	REFUSED(BIT(F) | BIT(B) | BIT(H), F, "its directory was removed", n[A].parent = GUESTMEMFS_ORPHAN);
+	REFUSED(BIT(F) | BIT(B) | BIT(H), F, "its directory was removed", n[A].name_len = 0; n[A].name[0] = 0);
 	REFUSED(BIT(F) | BIT(G), G, "another one has the same id", n[F].id = n[G].id; e[0].id = n[G].id);
 	REFUSED(BIT(G) | BIT(I), G, "another one in its directory has the same name", n[I].name[0] = 'g');
 	REFUSED(BIT(G) | BIT(F) | BIT(I), I, "another one in its directory has the same name",
@@ -419,7 +419,7 @@ static void directories(void)
 	good();
 	inode = F;
 	guestmemfs_image_rename(&image, G, A, "f", 1, &inode, 99);
-	must(image.inodes[F].parent == GUESTMEMFS_ORPHAN && image.inodes[G].parent == A && image.inodes[G].ctime == 99);
+	must(!image.inodes[F].name_len && image.inodes[F].parent == A && image.inodes[G].parent == A && image.inodes[G].ctime == 99);
 	must(image.inodes[G].mtime == 2000 && image.inodes[A].mtime == 99 && image.inodes[ROOT].ctime == 99);
 	must(!guestmemfs_image_lookup(&image, A, "f", 1, &inode) && inode == G);
 	must(guestmemfs_image_units(&image) == 7 && !untidy(&image) && !image.state->log);
@@ -436,19 +436,27 @@ static void directories(void)
 	guestmemfs_image_rename(&image, G, ROOT, name, 255, &inode, -1);
 	must(!all_refused());
 
-	/* In no directory: it has its memory, no limit, and may have the name of another one. */
+	/* Removed while it is open: it has its memory, and counts; another one may have its name. */
 	good();
 	guestmemfs_image_set_pins(&image, H, true);
 	guestmemfs_image_orphan(&image, H);
 	must(image.inodes[H].pins == 1 && guestmemfs_image_lookup(&image, B, "h", 1, &inode) == -ENOENT);
-	must(guestmemfs_image_used(&image, A) == 3 * UNIT && guestmemfs_image_units(&image) == 7);
-	must(create(&image, B, "h", S_IFREG) == I + 1);
+	must(guestmemfs_image_used(&image, A) == 5 * UNIT && guestmemfs_image_units(&image) == 7);
+	must(create(&image, B, "h", S_IFREG) == I + 1 && !grow(I + 1, 1));
 	guestmemfs_image_orphan(&image, I + 1);
 	must(!all_refused());
-	guestmemfs_image_set_limit(&image, ROOT, 1);
-	must(!grow(I + 1, 3) && grow(F, 4) == -EDQUOT);
+	guestmemfs_image_set_limit(&image, B, 3 * UNIT);
+	must(grow(I + 1, 2) == -EDQUOT && grow(H, 3) == -EDQUOT);
+	/* Its directory goes: it counts for the one above. */
+	inode = 0;
+	must(!guestmemfs_image_next(&image, B, &inode));
+	guestmemfs_image_orphan(&image, B);
+	must(!all_refused() && guestmemfs_image_used(&image, A) == 6 * UNIT);
+	guestmemfs_image_remove(&image, B);
+	must(image.inodes[H].parent == A && image.inodes[I + 1].parent == A);
+	must(!all_refused() && guestmemfs_image_used(&image, A) == 6 * UNIT && grow(I + 1, 2) == 0);
 	must(!guestmemfs_image_open(&image, mem, PHYS, stores.bytes) && !all_refused());
-	must(image.inodes[H].parent == GUESTMEMFS_ORPHAN && guestmemfs_image_units(&image) == 10);
+	must(!image.inodes[H].name_len && guestmemfs_image_units(&image) == 9);
 
 	/* Does what is moved fit? A directory that it is below already has it already. */
 	good();

@@ -102,7 +102,7 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 	op->nid = below(3);
 	op->replaces = !guestmemfs_image_lookup(image, op->parent, op->name, strlen(op->name), &op->replaced);
 	/* What is in no directory has no name to be renamed by, and nothing is put into it. */
-	if ((op->kind == CREATE || op->kind == RENAME) && image->inodes[op->parent].parent == GUESTMEMFS_ORPHAN)
+	if ((op->kind == CREATE || op->kind == RENAME) && op->parent && !image->inodes[op->parent].name_len)
 		return false;
 	if (op->kind == CREATE)
 		return !op->replaces;
@@ -115,7 +115,7 @@ static bool choose(const struct guestmemfs_image *image, struct op *op)
 	case REMOVE:
 		return may_go(image, op->inode);
 	case RENAME:
-		if (image->inodes[op->inode].parent == GUESTMEMFS_ORPHAN)
+		if (!image->inodes[op->inode].name_len)
 			return false;
 		for (at = op->parent; at; at = image->inodes[at].parent)
 			if (at == op->inode)

@@ -171,9 +171,8 @@ unlock:
  * @size:  In bytes. Memory that is added is zero.
  *
  * Return: 0; -EBUSY: it would become shorter, and is pinned; -ENOSPC; -EDQUOT: the
- * limit of a directory that it is in; -EPERM: it would become longer, and is in no
- * directory any more, so that nothing limits it; -EUCLEAN: something was refused, and
- * no memory is given out; -EFBIG; -ENOMEM; -EINTR: a fatal signal.
+ * limit of a directory that it is in; -EUCLEAN: something was refused, and no memory is
+ * given out; -EFBIG; -ENOMEM; -EINTR: a fatal signal.
  */
 int guestmemfs_set_size(struct inode *inode, loff_t size)
 {
@@ -181,7 +180,7 @@ int guestmemfs_set_size(struct inode *inode, loff_t size)
 	int err = 0;
 
 	if (size > old)
-		err = inode->i_nlink ? grow(inode, size) : -EPERM;
+		err = grow(inode, size);
 	else if (size < old)
 		err = shrink(inode, size);
 	inode->i_blocks = round_up(i_size_read(inode), UNIT_SIZE) >> 9;

@@ -621,12 +621,17 @@ static void refuse(const struct check *check, u32 inode, const char *why)
 		check->say(check->arg, inode, why);
 }
 
+static bool is_orphan(const struct guestmemfs_image *image, u32 inode)
+{
+	return inode && !image->inodes[inode].name_len;
+}
+
 static const char *check_name(const struct guestmemfs_inode *inode)
 {
 	u32 len = inode->name_len;
 
-	if (!len || len >= GUESTMEMFS_NAME)
-		return "its name is empty or too long";
+	if (len >= GUESTMEMFS_NAME)
+		return "its name is too long";
 	if (memchr(inode->name, 0, len) || memchr(inode->name, '/', len))
 		return "its name has a character that no name has";
 	if (inode->name[0] == '.' && (len == 1 || (len == 2 && inode->name[1] == '.')))
@@ -641,8 +646,6 @@ static const char *check_place(const struct guestmemfs_image *image,
 {
 	const struct guestmemfs_inode *parent;
 
-	if (inode->parent == GUESTMEMFS_ORPHAN)
-		return NULL;
 	if (inode->parent >= image->state->used_inodes)
 		return "its directory does not exist";
 	parent = &image->inodes[inode->parent];
@@ -650,7 +653,7 @@ static const char *check_place(const struct guestmemfs_image *image,
 		return "its directory does not exist";
 	if (!S_ISDIR(parent->mode))
 		return "it is in something that is not a directory";
-	if (parent->parent == GUESTMEMFS_ORPHAN)
+	if (inode->name_len && is_orphan(image, inode->parent))
 		return "its directory was removed";
 	return NULL;
 }
@@ -719,8 +722,8 @@ static int by_name(const void *a, const void *b)
 {
 	const struct guestmemfs_inode *x = *(const void **)a, *y = *(const void **)b;
 
-	/* Those that are in no directory may have the same name. */
-	if (x->parent == GUESTMEMFS_ORPHAN && y->parent == GUESTMEMFS_ORPHAN)
+	/* Orphans are not the same for that they have no name. */
+	if (!x->name_len && !y->name_len)
 		return x < y ? -1 : x > y;
 	return compare(x->parent, y->parent) ?: compare(x->name_len, y->name_len) ?:
 	       memcmp(x->name, y->name, min_t(u32, x->name_len, GUESTMEMFS_NAME));
@@ -787,7 +790,7 @@ enum way {
 
 static enum way way_of(const struct check *check, const u8 *ways, u32 i)
 {
-	if (!i || i == GUESTMEMFS_ORPHAN)
+	if (!i)
 		return WAY_GOOD;
 	return test_bit(i, check->refused) ? WAY_REFUSED : ways[i];
 }
@@ -1003,7 +1006,8 @@ bool guestmemfs_image_next(const struct guestmemfs_image *image, u32 parent,
 	u64 i;
 
 	for (i = (u64)*inode + 1; i < image->state->used_inodes; i++) {
-		if (image->inodes[i].id && image->inodes[i].parent == parent) {
+		if (image->inodes[i].id && image->inodes[i].parent == parent &&
+		    image->inodes[i].name_len) {
 			*inode = i;
 			return true;
 		}
@@ -1073,19 +1077,43 @@ int guestmemfs_image_create(struct guestmemfs_image *image, u32 parent,
 	return 0;
 }
 
+static void drop_name(struct guestmemfs_inode *inode)
+{
+	inode->name_len = 0;
+	memset(inode->name, 0, sizeof(inode->name));
+}
+
+/* What was removed from a directory that goes itself counts for the one above it. */
+static void move_orphans(struct guestmemfs_image *image, u32 *nr, u32 from, u32 to)
+{
+	struct guestmemfs_inode new;
+	u64 i;
+
+	for (i = 1; i < image->state->used_inodes; i++) {
+		new = image->inodes[i];
+		if (!new.id || new.parent != from)
+			continue;
+		new.parent = to;
+		log_inode(image, nr, i, &new);
+		/* Too many for one log: those that are moved are only not there any more. */
+		if (*nr + 2 * INODE_WORDS > GUESTMEMFS_LOG)
+			commit_log(image, nr);
+	}
+}
+
 /**
  * guestmemfs_image_orphan() - Take a file or an empty directory out of its directory
  * @image: The image.
  * @inode: Its index; not the root's.
  *
- * It keeps its memory until guestmemfs_image_remove(). The times of its directory are
- * the caller's to change.
+ * It keeps its memory until guestmemfs_image_remove(), and counts for the limits that
+ * it counted for. The times of its directory are the caller's to change.
  */
 void guestmemfs_image_orphan(struct guestmemfs_image *image, u32 inode)
 {
 	struct guestmemfs_inode new = image->inodes[inode];
 
-	new.parent = GUESTMEMFS_ORPHAN;
+	drop_name(&new);
 	change_inode(image, inode, &new);
 }
 
@@ -1100,8 +1128,13 @@ void guestmemfs_image_remove(struct guestmemfs_image *image, u32 inode)
 {
 	struct guestmemfs_inode new = image->inodes[inode];
 
+	u32 nr = 0;
+
+	if (S_ISDIR(new.mode))
+		move_orphans(image, &nr, inode, new.parent);
 	new.id = 0;
-	change_inode(image, inode, &new);
+	log_inode(image, &nr, inode, &new);
+	commit_log(image, &nr);
 	tidy(image);
 }
 
@@ -1145,7 +1178,7 @@ void guestmemfs_image_rename(struct guestmemfs_image *image, u32 inode,
 		log_times(image, &nr, from, now);
 	if (replaced) {
 		new = image->inodes[*replaced];
-		new.parent = GUESTMEMFS_ORPHAN;
+		drop_name(&new);
 		log_inode(image, &nr, *replaced, &new);
 	}
 	commit_log(image, &nr);
@@ -1520,14 +1553,11 @@ static bool within_limits(const struct guestmemfs_image *image, u32 inode, u64 u
 {
 	u32 dir = inode;
 
-	/* One that is in no directory has no limit. */
-	while (image->inodes[dir].parent != GUESTMEMFS_ORPHAN) {
+	do {
 		dir = image->inodes[dir].parent;
 		if (!within_limit(image, dir, units))
 			return false;
-		if (!dir)
-			break;
-	}
+	} while (dir);
 	return true;
 }
 
@@ -1686,7 +1716,7 @@ int guestmemfs_image_fits(const struct guestmemfs_image *image, u32 inode, u32 p
 
 	if (S_ISDIR(image->inodes[inode].mode))
 		units = guestmemfs_image_used(image, inode) >> GUESTMEMFS_UNIT_SHIFT;
-	while (dir != GUESTMEMFS_ORPHAN && !is_below(image, inode, dir)) {
+	while (!is_below(image, inode, dir)) {
 		if (!within_limit(image, dir, units))
 			return -EDQUOT;
 		if (!dir)

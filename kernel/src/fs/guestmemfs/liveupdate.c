@@ -127,7 +127,7 @@ static void guestmemfs_finish(struct liveupdate_file_op_args *args)
 		set_pins(inode, 0);
 	} else {
 		guestmemfs_image_set_pins(image, index, 0);
-		if (image->inodes[index].parent == GUESTMEMFS_ORPHAN)
+		if (!image->inodes[index].name_len)
 			guestmemfs_image_remove(image, index);
 	}
 	mutex_unlock(&guestmemfs.lock);

@@ -37,9 +37,10 @@
  * the file does. VFIO's own containers (type 1) are not told, and so refuse such
  * memory.
  *
- * A file that is removed while somebody has it open is no longer in its directory
- * (an orphan) and keeps its memory until the last one has closed it, or, with a
- * jump in between, until the next kernel looks at the image.
+ * A file that is removed while somebody has it open has no name any more (an
+ * orphan). It keeps its memory, and counts for the limit of its directory, until the
+ * last one has closed it, or, with a jump in between, until the next kernel looks at
+ * the image.
  */
 
 #define pr_fmt(fmt) "guestmemfs: " fmt
@@ -110,7 +111,7 @@ struct inode *guestmemfs_iget(u32 index)
 	inode->i_mapping->a_ops = &guestmemfs_aops;
 	info_of(inode)->pins = !!from->pins;
 	/* Of directories: it is not known how many are in it. */
-	set_nlink(inode, from->parent != GUESTMEMFS_ORPHAN);
+	set_nlink(inode, !index || from->name_len);
 	if (S_ISDIR(inode->i_mode)) {
 		inode->i_op = &guestmemfs_dir_iops;
 		inode->i_fop = &guestmemfs_dir_ops;
@@ -647,7 +648,7 @@ static void take_over(void)
 		pins = image->inodes[i].pins == GUESTMEMFS_PIN_OUT ? GUESTMEMFS_PIN_IN : 0;
 		if (pins != image->inodes[i].pins)
 			guestmemfs_image_set_pins(image, i, pins);
-		if (image->inodes[i].parent == GUESTMEMFS_ORPHAN && !pins)
+		if (!image->inodes[i].name_len && !pins)
 			guestmemfs_image_remove(image, i);
 	}
 }

@@ -52,8 +52,6 @@
 /* Of a file that was preserved: for the next kernel, or by the previous one */
 #define GUESTMEMFS_PIN_OUT	1
 #define GUESTMEMFS_PIN_IN	2
-/* In the place of a parent: it is in no directory, and goes with the next jump. */
-#define GUESTMEMFS_ORPHAN	U32_MAX
 
 /**
  * struct guestmemfs_range - Memory without a gap
@@ -126,11 +124,13 @@ struct guestmemfs_state {
  * struct guestmemfs_inode - A file or a directory
  * @id:       Its number for good; 0 if the inode is free. The root's is 1.
  * @mode:     S_IFREG or S_IFDIR, and the permissions.
- * @name_len: Length of @name; 0 for the root, which is the first inode.
+ * @name_len: Length of @name. 0 for the root, which is the first inode, and for an
+ *            orphan: it was removed while it was open, and goes with the next jump if
+ *            it is not pinned.
  * @uid:      The owner.
  * @gid:      Its group.
- * @parent:   Index of the directory that it is in; the root's is 0. Or
- *            GUESTMEMFS_ORPHAN.
+ * @parent:   Index of the directory that it is in, or, of an orphan, was in, whose
+ *            limit it counts for; the root's is 0.
  * @pins:     Of a file: 0; GUESTMEMFS_PIN_OUT: it was preserved for the next kernel;
  *            GUESTMEMFS_PIN_IN: by the previous one, and its session is not finished.
  *            If not 0 it may neither shrink nor go.
