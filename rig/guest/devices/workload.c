@@ -3,7 +3,8 @@
  * Options: hwpt=each gives each device a HWPT of its own (they share one
  * otherwise); huge=1 has the memory in large folios; pieces=N has it mapped in
  * pieces in the Nth kernel, so that no large leaf fits into one of them;
- * memory=BYTES makes the memfd larger than what is mapped.
+ * memory=BYTES makes the memfd larger than what is mapped; hugetlb=N makes it of huge
+ * pages of 2^N bytes; guestmem=1 has a file of guestmemfs in place of the memfd.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -201,7 +202,6 @@ void find_devices(struct rig *r)
 		     "find the audio device (intel-hda)");
 }
 
-/* rig.guestmem=1: a file of guestmemfs */
 static int make_guest_file(unsigned long size)
 {
 	int err = guestmem_mount();
@@ -211,13 +211,16 @@ static int make_guest_file(unsigned long size)
 	return guestmem_make(GUESTMEM_DIR "/rig-dma", size);
 }
 
-/* rig.hugetlb=N: of huge pages of 2^N bytes. */
-static int make_memory(void)
+int make_memory(unsigned long size)
 {
-	unsigned long size = opt_num("memory", MEM_SIZE), shift = opt_num("hugetlb", 0);
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	unsigned long shift = opt_num("hugetlb", 0);
 	int fd;
 
+	size = opt_num("memory", size);
+	if (opt_num("huge", 0))
+		write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+			   "force");
 	if (opt_num("guestmem", 0))
 		return make_guest_file(size);
 	if (shift) {
@@ -227,6 +230,9 @@ static int make_memory(void)
 	fd = memfd_create("rig-dma", flags);
 	if (fd < 0 || ftruncate(fd, size))
 		die("make the memfd for DMA: %s", strerror(errno));
+	/* What is mapped for DMA must not change its size any more. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		die("seal the memfd for DMA: %s", strerror(errno));
 	return fd;
 }
 
@@ -237,15 +243,8 @@ void rig_start(struct rig *r)
 
 	r->session = -1;
 	find_devices(r);
-	if (opt_num("huge", 0))
-		write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
-			   "force");
-	r->memfd = make_memory();
+	r->memfd = make_memory(MEM_SIZE);
 	rig_mark_end(r, true);
-	/* What is mapped for DMA must not change its size any more. */
-	if (!opt_num("guestmem", 0) &&
-	    fcntl(r->memfd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
-		die("seal the memfd for DMA: %s", strerror(errno));
 	rig_mmap(r);
 	memset(r->mem, 0, MEM_SIZE);
 	r->st->magic = RIG_MAGIC;

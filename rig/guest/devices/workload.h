@@ -57,6 +57,9 @@ void rig_poll(struct rig *r);
 void rig_report(struct rig *r);
 void emit_audio(struct rig *r);
 
+/* A memfd or a file of guestmemfs, of @size bytes or as many as the options say. */
+int make_memory(unsigned long size);
+
 /* The parts of it. All but the last three end the case if something fails. */
 void find_devices(struct rig *r);
 void take_device(struct rig *r, struct device *d, const char *what);
