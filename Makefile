@@ -42,6 +42,7 @@ bench: setup
 	@scripts/build-kernel bench
 	@bench/run
 	@bench/rig
+	@bench/memory
 	@bench/agent
 
 # The programs, for a host: DESTDIR, prefix, libdir and mandir as usual.

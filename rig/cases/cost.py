@@ -187,6 +187,50 @@ def update_many(machine, iommu, devices, hwpt, present=MOST):
     return {**phases(machine.events), **{k: total(v[-1]) for k, v in costs(machine.console().splitlines()).items()}}
 
 
+CYCLE = re.compile(r"\[ *(\d+)\.(\d{6})\] rig: cycle (\d+)")
+
+
+def boot(lines):
+    """
+    From the old kernel's last line to the new one's process 1, in thousands of instructions:
+    each says once what the processor's own counter is, which goes on through the jump.
+    """
+    cycles = []                 # of each kernel: (its clock, the counter), in thousands
+    last = first = None
+    for line in lines:
+        found = STAMP.search(line)
+        if not found:
+            continue
+        now = int(found[1]) * 1000000 + int(found[2])
+        if cycle := CYCLE.search(line):
+            cycles.append((now, int(cycle[3]) // 1000))
+        elif PARTS["freeze"][1] in found[3]:
+            last = now
+        elif "Run /init as init process" in found[3]:
+            first = now
+    (old, ended), (new, begun) = cycles
+    return begun - (new - first) - (ended + (last - old))
+
+
+FRAME = ("ev", "t_us", "host_ns", "host_real_ns")       # of each event
+
+
+def update_memory(machine, iommu, append, memory="8G"):
+    """An update with one idle device that reaches all of a VM's memory: what each part of it costs."""
+    machine.start(iommu=iommu, devices=ports(1), count=True, limit_s=1800, quiet_s=600, memory=memory,
+                  append=f"rig.many=1 {COUNTED} {append}")
+    machine.wait("many", timeout_s=900, devices=1)
+    since = len(machine.events)
+    machine.send("update")
+    machine.wait("resumed", since=since, timeout_s=900, devices=1)
+    machine.send("stop")
+    machine.finish()
+    lines = machine.console().splitlines()
+    old, begun, new = ({k: v for k, v in e.items() if k not in FRAME} for e in machine.events if e["ev"] == "parts")
+    freeze = total(costs(lines)["freeze"][-1])
+    return {**old, **begun, "freeze": freeze, "boot": boot(lines), **new}
+
+
 def many(machine, iommu):
     """
     64 devices with a HWPT each go over, and all come back. What each of them costs is
