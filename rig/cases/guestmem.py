@@ -7,7 +7,7 @@ import re
 
 from rig.cases.adopt import adopt
 from rig.cases.uncooperative import killed
-from rig.cases.update import update
+from rig.cases.update import NODES, update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
@@ -80,10 +80,6 @@ def option(machine, value, said="", nodes=None, err=0, **options):
         found[int(node)] += int(size)
     if nodes and found != nodes:
         raise Failed(f"MiB by node: {dict(found)}, expected {nodes}")
-
-
-NODES = ["-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
-         "-numa", "node,nodeid=0,memdev=m0,cpus=0-1", "-numa", "node,nodeid=1,memdev=m1"]
 
 
 def stays(machine, said, append=""):

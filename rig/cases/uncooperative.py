@@ -612,6 +612,8 @@ CASES = [
          fault="process killed after each step, adopting"),
     Case("uncoop-kill-legacy", "the same with the IOMMU in legacy mode", bind(killed, iommu="vtd-legacy"),
          fault="process killed after each step, legacy mode"),
+    Case("hugetlb-kill", "the same with huge pages", bind(killed, iommu="vtd-scalable", append="hugepages=64 rig.hugetlb=21"),
+         fault="process killed after each step, with huge pages"),
     Case("uncoop-let-go", "SIGKILL after the replace: finished by closing, and let go", bind(let_go, iommu="vtd-scalable"),
          fault="process killed after replace, destroy, finish"),
     Case("uncoop-late", "odd orders, other work, and an agent that comes back late", bind(late, iommu="vtd-scalable"),

@@ -109,6 +109,37 @@ def counted(machine, begin, iommu, ask, event, keys, append):
         raise Failed(f"not the same after each update: {counts}")
 
 
+# Two nodes, with the CPUs on the first one.
+NODES = ["-object", "memory-backend-ram,id=m0,size=1G", "-object", "memory-backend-ram,id=m1,size=1G",
+         "-numa", "node,nodeid=0,memdev=m0,cpus=0-1", "-numa", "node,nodeid=1,memdev=m1"]
+
+
+@guarded
+def on_node(machine, begin, iommu):
+    """Huge pages are on the same node after an update, and its pool, and the other's, are as before."""
+    def pools_of_nodes():
+        out = {}
+        for node in (0, 1):
+            for name in ("nr", "free", "surplus"):
+                since = len(machine.events)
+                machine.send(f"read /sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/{name}_hugepages")
+                out[f"{name}_{node}"] = int(bytes.fromhex(machine.wait("read", since=since)["hex"]))
+        return out
+
+    run = begin(iommu=iommu, extra=NODES, append="hugepages=0:8,1:64 rig.hugetlb=21")
+    run.rest(STEADY_S)
+    before = pools_of_nodes()
+    run.update(2)
+    run.rest(AFTER_S)
+    after = pools_of_nodes()
+    run.stop()
+    clean(run)
+    machine.figures["pools_of_nodes"] = [before, after]
+    must_see("huge pages in use on the second node", before["free_1"] < before["nr_1"])
+    if after != before:
+        raise Failed(f"the pools of the nodes were {before}, and are {after}")
+
+
 @guarded
 def no_preserve(machine, begin, iommu):
     """The same with the preserve left out: DMA must be seen to stop."""
@@ -154,9 +185,9 @@ def memory(machine, begin, iommu, updates=2, size=None):
 
 
 @guarded
-def undo(machine, begin, iommu, n=20):
+def undo(machine, begin, iommu, n=20, append=""):
     """Preserve and undo under load, then replace, then update: nothing is left behind."""
-    run = begin(iommu=iommu)
+    run = begin(iommu=iommu, append=append)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send(f"undo {n}")
@@ -350,6 +381,10 @@ def _cases():
                    fault="a device that is not preserved receives frames all through the jump")
     yield Case("undo", "20 preserves undone under load, then an update", bind(undo, iommu="vtd-scalable"), debug=True,
                fault="everything is preserved, and the session closed again")
+    for name, what, append in (("hugetlb-undo", "huge pages", "hugepages=64 rig.hugetlb=21"),
+                               ("guestmem-undo", "a file of guestmemfs", "guestmem=512M rig.guestmem=1")):
+        yield Case(name, f"20 preserves of {what} undone under load, then an update", bind(undo, iommu="vtd-scalable", append=append),
+                   fault=f"everything is preserved, and the session closed again, with {what}")
     yield Case("refusals", "what the rules forbid is refused", bind(refusals, iommu="vtd-scalable"),
                fault="calls in the wrong order or with the wrong object")
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, iommu="vtd-scalable"))
@@ -379,6 +414,7 @@ def _cases():
         yield Case(name, "the DMA memory is of a huge page of 1 GiB",
                    bind(pools, iommu=f"vtd-{mode}", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
                     pages=[2, 2], memory="8G"))
+    yield Case("hugetlb-nodes", "huge pages stay on their node", bind(on_node, iommu="vtd-scalable"), kernel="host")
     yield Case("hugetlb-hvo", "huge pages without their struct pages are refused",
                bind(refused, iommu="vtd-scalable", append="hugetlb_free_vmemmap=on hugepages=64 rig.hugetlb=21", what="memfd",
                     reason="struct pages of it were freed"), fault="the struct pages of the VM's huge pages were freed")

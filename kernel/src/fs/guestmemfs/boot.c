@@ -311,7 +311,7 @@ void __init guestmemfs_carve(void)
 		return;
 	err = kho_retrieve_subtree(GUESTMEMFS_SUBTREE, &phys, &size);
 	if (err == -ENOENT) {
-		/* All that can be allocated now is KHO's scratch, which the next kernel is put into. */
+		/* There is KHO's scratch alone now, which the next kernel is put into. */
 		if (nr_wanted && is_kho_boot())
 			pr_err("no memory set apart: the previous kernel had none; guestmem= takes effect when the machine is started anew\n");
 		else if (nr_wanted)

@@ -36,14 +36,16 @@ static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 
-	static_assert((FMODE_READ | FMODE_WRITE) == 3);
 	guard(mutex)(&guestmemfs.lock);
 	/* The session that it came with is not finished, or its devices were left to themselves. */
 	if (image_of(inode)->pins)
 		return -EBUSY;
 	set_pins(inode, GUESTMEMFS_PIN_OUT);
-	args->serialized_data = image_of(inode)->id << 2 |
-				(__force u64)(args->file->f_mode & (FMODE_READ | FMODE_WRITE));
+	args->serialized_data = image_of(inode)->id << 2;
+	if (args->file->f_mode & FMODE_READ)
+		args->serialized_data |= 1;
+	if (args->file->f_mode & FMODE_WRITE)
+		args->serialized_data |= 2;
 	return 0;
 }
 

@@ -544,7 +544,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 static int get_tree(struct fs_context *fc)
 {
 	if (guestmemfs.unusable)
-		return invalf(fc, "guestmemfs: what the previous kernel has left cannot be used; the log says why");
+		return invalf(fc, "guestmemfs: what has come over cannot be used; see the log");
 	if (!guestmemfs.image.state)
 		return invalf(fc, "guestmemfs: no memory was set apart; boot with guestmem=SIZE");
 	return get_tree_single(fc, fill_super);
@@ -601,7 +601,8 @@ int guestmemfs_kexec(void)
 		return 0;
 	if (!guestmemfs.handed) {
 		pr_err("no jump: %s, so the next kernel does not get the files; remove them, or allow it by guestmemfs.may_be_lost=1\n",
-		       kho_is_enabled() ? "KHO could not be told of them" : "without kho=on nothing is handed over");
+		       kho_is_enabled() ? "KHO could not be told of them" :
+					  "without kho=on nothing is handed over");
 		return -ENOEXEC;
 	}
 	return luo_format_ask(KHO_FDT_COMPATIBLE) ?: luo_format_ask(GUESTMEMFS_COMPATIBLE);
