@@ -36,6 +36,9 @@ static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 
+	/* Where KHO was not told may_be_lost would allow a jump under the device. */
+	if (!guestmemfs.handed)
+		return -EOPNOTSUPP;
 	guard(mutex)(&guestmemfs.lock);
 	/* The session that it came with is not finished, or its devices were left to themselves. */
 	if (image_of(inode)->pins)
