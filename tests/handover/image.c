@@ -173,7 +173,7 @@ static void good_pci(u8 *page)
 {
 	struct pci_ser *ser = (struct pci_ser *)page;
 
-	ser->version = PCI_SER_VERSION;
+	ser->version = PCI_SER_VERSION_1;
 	ser->nr_devices = 3;
 	ser->devices[0] = (struct pci_dev_ser) {
 		.bdf = 0x0010, .vendor = 0x1b36, .device = 0x000c,
@@ -630,6 +630,7 @@ void image_judge(char *out, size_t len)
 	const struct memfd_luo_ser *memfd;
 	const struct hugetlb_ser *pools;
 	const struct vfio_pci_ser *vfio;
+	const struct pci_sriov_list_ser *pfs;
 	const struct pci_ser *pci;
 	u32 version;
 
@@ -637,7 +638,7 @@ void image_judge(char *out, size_t len)
 	out_end = out + len;
 	*out = 0;
 	judge_iommu(units);
-	refuse("pci list", ~0u, pci_ser_check(&memory, PAGE_PA(P_PCI), 4096, &pci));
+	refuse("pci list", ~0u, pci_ser_check(&memory, PAGE_PA(P_PCI), 4096, &pci, &pfs));
 	/* Each version comes with a handler of its own; so does an unknown one. */
 	memcpy(&version, pages[P_IOMMUFD].now, sizeof(version));
 	if (version != IOMMUFD_SER_VERSION_V1)

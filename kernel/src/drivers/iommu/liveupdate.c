@@ -2008,7 +2008,7 @@ EXPORT_SYMBOL_GPL(iommu_pages_adopt);
  */
 static void refuse_running(struct device *dev)
 {
-	if (dev_is_pci(dev) && pci_liveupdate_incoming(to_pci_dev(dev)))
+	if (dev_is_pci(dev) && pci_liveupdate_running(to_pci_dev(dev)))
 		pci_liveupdate_refuse(to_pci_dev(dev),
 				      "its DMA translation was refused or not handed over");
 }

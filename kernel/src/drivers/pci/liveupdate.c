@@ -50,8 +50,8 @@
  * Unhappy paths:
  *
  * - *Cannot be preserved*: pci_liveupdate_preserve() says why in the log and
- *   leaves nothing behind. Virtual functions, devices with enabled virtual
- *   functions, devices whose DMA carries another requester ID (behind a bridge
+ *   leaves nothing behind. Devices with enabled virtual functions, devices
+ *   whose DMA carries another requester ID (behind a bridge
  *   to conventional PCI, or by a quirk), devices not in D0, not finished from
  *   the last update, or gone.
  * - *The machine is to sleep*: suspend and hibernation would stop a device that
@@ -90,6 +90,9 @@
  *   switched off, the IOMMU code blocks it, then it is reset. What is found
  *   there later is an ordinary device.
  *
+ * Virtual functions: see liveupdate_iov.c. What holds for the bridges above a device
+ * holds for the physical function of a virtual one.
+ *
  * Quirks run for an incoming device as for any other, because later code needs
  * what they note down. Those that touch a device of a generic class, and so
  * could hit a preserved device, are the hand-off of USB controllers, which
@@ -114,6 +117,7 @@
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
@@ -127,9 +131,11 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
+#include <linux/wait.h>
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 
+#include "liveupdate_iov.h"
 #include "liveupdate_rules.h"
 #include "pci.h"
 
@@ -150,7 +156,9 @@
  * @lock: Protects all of it.
  * @out: Outgoing list, NULL if there is none.
  * @max_out: Number of entries that @out has room for.
+ * @out_pfs: SR-IOV of the PFs in @out, NULL if there is no virtual function in it.
  * @in: Incoming list, NULL if there is none, it is bad, or all is finished.
+ * @in_pfs: SR-IOV of the PFs in @in, NULL if there are none.
  * @refuse_reason: Why no device is taken over; NULL if that is not so.
  * @inherit: There was an incoming list, good or bad.
  * @sleep: The machine goes to sleep, or wakes up.
@@ -159,7 +167,9 @@ struct pci_liveupdate_state {
 	struct mutex lock;	/* Protects all of it */
 	struct pci_ser *out;
 	u32 max_out;
+	struct pci_sriov_list_ser *out_pfs;
 	struct pci_ser *in;
+	const struct pci_sriov_list_ser *in_pfs;
 	const char *refuse_reason;
 	bool inherit;
 	bool sleep;
@@ -173,6 +183,8 @@ static struct liveupdate_flb pci_liveupdate_flb;
 
 /* The layout is a contract; see include/linux/kho/abi/pci.h. */
 static_assert(sizeof(struct pci_ser) == 16);
+static_assert(sizeof(struct pci_sriov_ser) == 64);
+static_assert(sizeof(struct pci_sriov_list_ser) == 8);
 static_assert(sizeof(struct pci_dev_ser) == 32);
 static_assert(offsetof(struct pci_dev_ser, class_rev) == 12);
 static_assert(offsetof(struct pci_dev_ser, hdr_type) == 24);
@@ -197,6 +209,12 @@ static struct pci_dev_ser *pci_liveupdate_find(struct pci_ser *ser,
 	return entry;
 }
 
+/* What @dev cannot do without: its PF, or else the bridge; NULL at the root. */
+static struct pci_dev *pci_liveupdate_above(struct pci_dev *dev)
+{
+	return dev->is_virtfn ? pci_physfn(dev) : pci_upstream_bridge(dev);
+}
+
 /* What the registers of @dev say. Used on both sides, so both agree. */
 static void pci_liveupdate_describe(struct pci_dev *dev,
 				    struct pci_dev_ser *entry)
@@ -212,6 +230,10 @@ static void pci_liveupdate_describe(struct pci_dev *dev,
 	entry->device = dev->device;
 	entry->hdr_type = dev->hdr_type;
 	entry->users = 1;
+	if (dev->is_virtfn) {
+		entry->flags |= PCI_DEV_SER_VF;
+		entry->pf = pci_dev_id(pci_physfn(dev));
+	}
 
 	pci_read_config_dword(dev, PCI_CLASS_REVISION, &class_rev);
 	entry->class_rev = class_rev;
@@ -250,6 +272,8 @@ pci_liveupdate_differs(struct pci_dev *dev, const struct pci_dev_ser *entry)
 		return &rule_pci_class;
 	if (now.hdr_type != entry->hdr_type)
 		return &rule_pci_header;
+	if ((now.flags ^ entry->flags) & PCI_DEV_SER_VF || now.pf != entry->pf)
+		return &rule_pci_function;
 	if (now.primary != entry->primary ||
 	    now.secondary != entry->secondary ||
 	    now.subordinate != entry->subordinate)
@@ -300,7 +324,7 @@ static int pci_liveupdate_flb_preserve(struct liveupdate_flb_op_args *args)
 		       size, ser);
 		return PTR_ERR(ser);
 	}
-	ser->version = PCI_SER_VERSION;
+	ser->version = PCI_SER_VERSION_1;
 
 	guard(mutex)(&pci_liveupdate.lock);
 	pci_liveupdate.out = ser;
@@ -313,15 +337,44 @@ static int pci_liveupdate_flb_preserve(struct liveupdate_flb_op_args *args)
 static void pci_liveupdate_flb_unpreserve(struct liveupdate_flb_op_args *args)
 {
 	scoped_guard(mutex, &pci_liveupdate.lock) {
-		WARN_ON(pci_liveupdate.out->nr_devices);
+		WARN_ON(pci_liveupdate.out->nr_devices || pci_liveupdate.out_pfs);
 		pci_liveupdate.out = NULL;
 		pci_liveupdate.max_out = 0;
 	}
 	kho_unpreserve_free(args->obj);
 }
 
+/* As the version before, if that can hold it. */
+static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *args)
+{
+	struct pci_ser *ser = args->obj;
+	struct pci_sriov_list_ser *pfs;
+
+	guard(mutex)(&pci_liveupdate.lock);
+	pfs = pci_liveupdate.out_pfs;
+	if (!pfs) {
+		ser->version = PCI_SER_VERSION_1;
+		ser->sriov_pa = 0;
+		return luo_format_ask(PCI_LIVEUPDATE_FLB_COMPATIBLE_V1) ?
+		       ERR_PTR(-ENOEXEC) : PCI_LIVEUPDATE_FLB_COMPATIBLE_V1;
+	}
+	ser->version = PCI_SER_VERSION;
+	ser->sriov_pa = virt_to_phys(pfs);
+	return luo_format_ask(PCI_LIVEUPDATE_FLB_COMPATIBLE) ?
+	       ERR_PTR(-ENOEXEC) : PCI_LIVEUPDATE_FLB_COMPATIBLE;
+}
+
+/* Who wants to take its driver from a PF waits here until no VF needs it. */
+static DECLARE_WAIT_QUEUE_HEAD(pci_liveupdate_vfs_wait);
+
+static void pci_liveupdate_wake(void)
+{
+	wake_up_all(&pci_liveupdate_vfs_wait);
+}
+
 /* The caller made sure that there is room. */
-static void pci_liveupdate_insert(struct pci_ser *ser, struct pci_dev *dev)
+static struct pci_dev_ser *pci_liveupdate_insert(struct pci_ser *ser,
+						 struct pci_dev *dev)
 {
 	u32 index = pci_ser_lower_bound(ser, pci_liveupdate_dev_key(dev));
 	struct pci_dev_ser *entry = &ser->devices[index];
@@ -330,6 +383,19 @@ static void pci_liveupdate_insert(struct pci_ser *ser, struct pci_dev *dev)
 	pci_liveupdate_describe(dev, entry);
 	ser->nr_devices++;
 	set_bit(PCI_LIVEUPDATE_OUTGOING, &dev->liveupdate);
+	return entry;
+}
+
+/* @dev is a PF, and there for its VFs, of which there is none yet. */
+static struct pci_dev_ser *pci_liveupdate_insert_pf(struct pci_ser *ser,
+						    struct pci_dev *dev)
+{
+	struct pci_dev_ser *entry = pci_liveupdate_insert(ser, dev);
+
+	entry->flags |= PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS;
+	entry->users = 0;
+	pci_liveupdate_iov_insert(pci_liveupdate.out_pfs, dev);
+	return entry;
 }
 
 /* Drop one user of @dev; the entry goes with the last one. */
@@ -342,6 +408,11 @@ static void pci_liveupdate_put_outgoing(struct pci_ser *ser,
 		return;
 
 	clear_bit(PCI_LIVEUPDATE_OUTGOING, &dev->liveupdate);
+	if (entry->flags & PCI_DEV_SER_PF &&
+	    !pci_liveupdate_iov_remove(pci_liveupdate.out_pfs, dev)) {
+		kho_unpreserve_free(pci_liveupdate.out_pfs);
+		pci_liveupdate.out_pfs = NULL;
+	}
 	ser->nr_devices--;
 	memmove(entry, entry + 1,
 		sizeof(*entry) * (ser->devices + ser->nr_devices - entry));
@@ -371,15 +442,30 @@ static int pci_liveupdate_check_bridge(struct pci_dev *dev,
 				  pci_name(dev), pci_name(bridge));
 }
 
+/* The PF of @dev goes on as it is, but for its own DMA. */
+static int pci_liveupdate_check_pf(struct pci_dev *dev, struct pci_dev *pf)
+{
+	struct pci_driver *driver = READ_ONCE(pf->driver);
+
+	return liveupdate_require(!driver || driver->liveupdate_takeover,
+				  &rule_pci_pf_driver, "%s of %s",
+				  pci_name(dev), pci_name(pf)) ?:
+	       liveupdate_require(pci_liveupdate_iov_alone(pf), &rule_pci_pf_link,
+				  "%s of %s", pci_name(dev), pci_name(pf)) ?:
+	       liveupdate_require(pf->error_state == pci_channel_io_normal,
+				  &rule_pci_silent, "%s of %s",
+				  pci_name(dev), pci_name(pf)) ?:
+	       liveupdate_require(pf->current_state == PCI_D0, &rule_pci_pf_d0, "%s of %s",
+				  pci_name(dev), pci_name(pf));
+}
+
 static int pci_liveupdate_check(struct pci_dev *dev)
 {
 	u16 id = pci_dev_id(dev);
 	struct pci_dev *bridge;
 	int ret;
 
-	ret = liveupdate_require(!dev->is_virtfn, &rule_pci_vf, "%s",
-				 pci_name(dev)) ?:
-	      liveupdate_require(!pci_num_vf(dev), &rule_pci_vfs, "%s",
+	ret = liveupdate_require(!pci_num_vf(dev), &rule_pci_vfs, "%s",
 				 pci_name(dev)) ?:
 	      liveupdate_require(dev->hdr_type == PCI_HEADER_TYPE_NORMAL,
 				 &rule_pci_endpoint, "%s", pci_name(dev)) ?:
@@ -392,6 +478,11 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 				 "%s", pci_name(dev));
 	if (ret)
 		return ret;
+	if (dev->is_virtfn) {
+		ret = pci_liveupdate_check_pf(dev, pci_physfn(dev));
+		if (ret)
+			return ret;
+	}
 	for (bridge = pci_upstream_bridge(dev); bridge;
 	     bridge = pci_upstream_bridge(bridge)) {
 		ret = pci_liveupdate_check_bridge(dev, bridge);
@@ -401,26 +492,69 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 	return 0;
 }
 
+/* For who lets go again: pm_runtime_put(). -EINVAL: runtime PM is off, then D0 is for good. */
+static bool pci_liveupdate_get_active(struct pci_dev *dev)
+{
+	int active = pm_runtime_get_if_active(&dev->dev);
+
+	if (active == -EINVAL)
+		pm_runtime_get_noresume(&dev->dev);
+	return active;
+}
+
+/*
+ * A PF that is on the list already is there for its VFs, unless these were switched on
+ * after it was preserved itself. A new one stays active from here on.
+ */
+static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
+				     struct pci_dev *pf)
+{
+	struct pci_dev_ser *entry = pci_liveupdate_find(ser, pf);
+	int ret;
+
+	ret = liveupdate_require(!entry || entry->flags & PCI_DEV_SER_FOR_VFS,
+				 &rule_pci_pf_preserved, "%s of %s",
+				 pci_name(dev), pci_name(pf));
+	if (ret || entry)
+		return ret;
+	ret = liveupdate_require(!pci_liveupdate.out_pfs ||
+				 pci_liveupdate_iov_room(pci_liveupdate.out_pfs),
+				 &rule_pci_pf_full, "%s of %s",
+				 pci_name(dev), pci_name(pf)) ?:
+	      liveupdate_require(pci_liveupdate_get_active(pf), &rule_pci_pf_d0,
+				 "%s of %s", pci_name(dev), pci_name(pf));
+	if (ret || pci_liveupdate.out_pfs)
+		return ret;
+	pci_liveupdate.out_pfs = pci_liveupdate_iov_alloc();
+	if (pci_liveupdate.out_pfs)
+		return 0;
+	pm_runtime_put(&pf->dev);
+	return -ENOMEM;
+}
+
 /**
  * pci_liveupdate_preserve() - Hand over a device to the next kernel
  * @dev: The device; an endpoint.
  *
- * Puts the device and the bridges above it on the list. Each bridge is counted
- * once for each preserved device below it.
+ * Puts the device and the bridges above it on the list, and the physical function
+ * of a virtual one. Each of them is counted once for each preserved device that
+ * needs it.
  *
  * Context: In the .preserve() of a file handler that has registered with
  * pci_liveupdate_register_flb().
  * Return: 0 on success. -EOPNOTSUPP if a device of this kind cannot be handed
  * over, -EBUSY if it cannot be now (the machine goes to sleep, for one), -ENODEV
- * if it is gone, -EEXIST if it is preserved already, -ENOSPC if the list is full.
+ * if it is gone, -EEXIST if it is preserved already, -ENOSPC if the list is full,
+ * -ENOMEM.
  * The reason is in the log.
  */
 int pci_liveupdate_preserve(struct pci_dev *dev)
 {
-	struct pci_dev *bridge;
+	struct pci_dev *above;
 	struct pci_ser *ser;
 	u32 count = 1;
-	int ret, active;
+	bool active;
+	int ret;
 
 	guard(mutex)(&pci_liveupdate.lock);
 	ser = pci_liveupdate.out;
@@ -436,10 +570,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	if (ret)
 		return ret;
 
-	/* -EINVAL: runtime PM is off, then D0 is for good. */
-	active = pm_runtime_get_if_active(&dev->dev);
-	if (active == -EINVAL)
-		pm_runtime_get_noresume(&dev->dev);
+	active = pci_liveupdate_get_active(dev);
 	ret = liveupdate_require(active, &rule_pci_suspended, "%s",
 				 pci_name(dev));
 	if (!active)
@@ -449,27 +580,31 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	if (ret)
 		goto err_pm;
 
-	for (bridge = pci_upstream_bridge(dev); bridge;
-	     bridge = pci_upstream_bridge(bridge))
-		count += !pci_liveupdate_find(ser, bridge);
+	for (above = pci_liveupdate_above(dev); above;
+	     above = pci_liveupdate_above(above))
+		count += !pci_liveupdate_find(ser, above);
 	ret = liveupdate_require(count <= pci_liveupdate.max_out - ser->nr_devices,
 				 &rule_pci_full, "%s", pci_name(dev));
+	if (!ret && dev->is_virtfn)
+		ret = pci_liveupdate_prepare_pf(ser, dev, pci_physfn(dev));
 	if (ret)
 		goto err_pm;
 
 	/* Nothing fails from here on. */
 	pci_liveupdate_insert(ser, dev);
-	for (bridge = pci_upstream_bridge(dev); bridge;
-	     bridge = pci_upstream_bridge(bridge)) {
-		struct pci_dev_ser *entry = pci_liveupdate_find(ser, bridge);
+	for (above = pci_liveupdate_above(dev); above;
+	     above = pci_liveupdate_above(above)) {
+		struct pci_dev_ser *entry = pci_liveupdate_find(ser, above);
 
-		if (entry) {
-			entry->users++;
+		if (!entry && dev->is_virtfn && above == pci_physfn(dev)) {
+			entry = pci_liveupdate_insert_pf(ser, above);
+		} else if (!entry) {
+			/* Is active, and stays so, because the device below is. */
+			pm_runtime_get_noresume(&above->dev);
+			pci_liveupdate_insert(ser, above);
 			continue;
 		}
-		/* Is active, and stays so, because the device below is. */
-		pm_runtime_get_noresume(&bridge->dev);
-		pci_liveupdate_insert(ser, bridge);
+		entry->users++;
 	}
 	return 0;
 
@@ -489,8 +624,9 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev)
 	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
 		return;
 
-	for (; dev; dev = pci_upstream_bridge(dev))
+	for (; dev; dev = pci_liveupdate_above(dev))
 		pci_liveupdate_put_outgoing(pci_liveupdate.out, dev);
+	pci_liveupdate_wake();
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unpreserve);
 
@@ -516,34 +652,42 @@ static int pci_liveupdate_hold(struct pci_dev *dev)
 	return ret;
 }
 
-/* The bridges go with the first device: if one is let go, all are. */
+/* What is above goes with the first device: if one is let go, all are. */
 static void pci_liveupdate_let_go(struct pci_dev *dev)
 {
-	for (; dev; dev = pci_upstream_bridge(dev)) {
+	for (; dev; dev = pci_liveupdate_above(dev)) {
 		pci_liveupdate_allow_reset(dev);
 		clear_and_wake_up_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
 	}
 }
 
 /**
- * pci_liveupdate_wait() - Wait as long as a device is frozen
- * @dev: Any device. It can be frozen again by the time that the caller has its lock.
+ * pci_liveupdate_wait() - Wait as long as a device must keep its driver
+ * @dev: Any device. It can be so again by the time that the caller has its lock.
  *
- * Context: May sleep, until the freeze is undone or the machine jumps. The caller does
- * not have the lock of the device.
+ * Context: May sleep, until the freeze is undone or the machine jumps; for a PF until
+ * no VF of it is carried over any more. The caller does not have the lock of the device.
  */
 void pci_liveupdate_wait(struct device *dev)
 {
-	if (dev_is_pci(dev))
-		wait_on_bit(&to_pci_dev(dev)->liveupdate,
-			    PCI_LIVEUPDATE_FROZEN, TASK_UNINTERRUPTIBLE);
+	if (!dev_is_pci(dev))
+		return;
+	wait_on_bit(&to_pci_dev(dev)->liveupdate, PCI_LIVEUPDATE_FROZEN,
+		    TASK_UNINTERRUPTIBLE);
+	if (!pci_liveupdate_keeps_vfs(to_pci_dev(dev)))
+		return;
+	dev_warn(dev, "liveupdate: virtual functions of it are carried over: it keeps its driver until their sessions are undone or finished\n");
+	wait_event_idle(pci_liveupdate_vfs_wait,
+			!pci_liveupdate_keeps_vfs(to_pci_dev(dev)));
 }
 
 static int pci_liveupdate_unchanged(struct pci_dev *dev)
 {
+	const struct pci_dev_ser *entry = pci_liveupdate_find(pci_liveupdate.out, dev);
 	const struct liveupdate_rule *rule;
 
-	rule = pci_liveupdate_differs(dev, pci_liveupdate_find(pci_liveupdate.out, dev));
+	rule = pci_liveupdate_differs(dev, entry) ?:
+	       pci_liveupdate_iov_differs(dev, entry, pci_liveupdate.out_pfs);
 	return liveupdate_require(!rule, rule ?: &rule_pci_id, "%s",
 				  pci_name(dev));
 }
@@ -569,11 +713,11 @@ int pci_liveupdate_freeze(struct pci_dev *dev)
 	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
 		return -EINVAL;
 
-	for (it = dev; it && !ret; it = pci_upstream_bridge(it))
+	for (it = dev; it && !ret; it = pci_liveupdate_above(it))
 		ret = pci_liveupdate_hold(it);
 	if (!ret)
 		ret = pci_liveupdate_check(dev);
-	for (it = dev; it && !ret; it = pci_upstream_bridge(it))
+	for (it = dev; it && !ret; it = pci_liveupdate_above(it))
 		ret = pci_liveupdate_unchanged(it);
 	if (ret)
 		pci_liveupdate_let_go(dev);
@@ -691,13 +835,15 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev)
 static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 {
 	struct liveupdate_kho_mem kho;
+	const struct pci_sriov_list_ser *pfs;
 	const struct pci_ser *ser;
 	const char *reason;
 
 	args->obj = &pci_liveupdate;
 
 	liveupdate_kho_mem_init(&kho);
-	reason = pci_ser_check(&kho.mem, args->data, PCI_LIVEUPDATE_MAX, &ser);
+	reason = pci_ser_check(&kho.mem, args->data, PCI_LIVEUPDATE_MAX, &ser,
+			       &pfs);
 	liveupdate_kho_mem_destroy(&kho);
 
 	guard(mutex)(&pci_liveupdate.lock);
@@ -714,6 +860,7 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 	pr_info("%u devices and bridges were left running by the previous kernel\n",
 		ser->nr_devices);
 	pci_liveupdate.in = (struct pci_ser *)ser;
+	pci_liveupdate.in_pfs = pfs;
 	return 0;
 }
 
@@ -722,22 +869,33 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
 
 static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 {
+	const struct pci_sriov_list_ser *pfs;
 	struct pci_dev *dev = NULL;
 	struct pci_ser *ser;
 
 	scoped_guard(mutex, &pci_liveupdate.lock) {
 		for_each_pci_dev(dev)
-			__pci_liveupdate_refuse(dev, "no session had it");
-		/* Bridges above a device that was not there, if any. */
+			if (pci_liveupdate_running(dev))
+				__pci_liveupdate_refuse(dev, "no session had it");
+		/* What is above a device that was not there, if any. */
 		for_each_pci_dev(dev) {
 			if (pci_liveupdate_incoming(dev))
 				pci_liveupdate_release(dev);
 		}
 		ser = pci_liveupdate.in;
+		pfs = pci_liveupdate.in_pfs;
 		pci_liveupdate.in = NULL;
+		pci_liveupdate.in_pfs = NULL;
 	}
 	kho_restore_free(ser);
+	if (pfs)
+		kho_restore_free((void *)pfs);
 }
+
+static const struct liveupdate_flb_versions pci_liveupdate_flb_versions = {
+	.older = PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
+	.written = pci_liveupdate_flb_written,
+};
 
 static const struct liveupdate_flb_ops pci_liveupdate_flb_ops = {
 	.preserve = pci_liveupdate_flb_preserve,
@@ -745,6 +903,7 @@ static const struct liveupdate_flb_ops pci_liveupdate_flb_ops = {
 	.retrieve = pci_liveupdate_flb_retrieve,
 	.finish = pci_liveupdate_flb_finish,
 	.owner = THIS_MODULE,
+	.versions = &pci_liveupdate_flb_versions,
 };
 
 static struct liveupdate_flb pci_liveupdate_flb = {
@@ -845,6 +1004,8 @@ static void pci_liveupdate_fix_bars(struct pci_dev *dev)
 	}
 }
 
+static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason);
+
 /* @dev becomes an ordinary device. */
 static void pci_liveupdate_release(struct pci_dev *dev)
 {
@@ -855,28 +1016,33 @@ static void pci_liveupdate_release(struct pci_dev *dev)
 				       &dev->liveupdate))
 			dev->resource[i].flags &= ~IORESOURCE_PCI_FIXED;
 	}
+	pci_liveupdate_iov_release(dev);
 	pci_liveupdate_allow_reset(dev);
+	clear_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
 	clear_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
 	if (test_and_clear_bit(PCI_LIVEUPDATE_PM, &dev->liveupdate))
 		pm_runtime_put(&dev->dev);
+	if (test_and_clear_bit(PCI_LIVEUPDATE_STOP, &dev->liveupdate))
+		pci_liveupdate_stop(dev, "it was refused while virtual functions needed it");
+	pci_liveupdate_wake();
 }
 
-/* Drop one user of each bridge above @dev. */
-static void pci_liveupdate_put_bridges(struct pci_dev *dev)
+/* Drop one user of each bridge above @dev, and of its PF. */
+static void pci_liveupdate_put_above(struct pci_dev *dev)
 {
-	struct pci_dev *bridge;
+	struct pci_dev *above;
 
-	for (bridge = pci_upstream_bridge(dev); bridge;
-	     bridge = pci_upstream_bridge(bridge)) {
+	for (above = pci_liveupdate_above(dev); above;
+	     above = pci_liveupdate_above(above)) {
 		struct pci_dev_ser *entry;
 
-		if (!pci_liveupdate_incoming(bridge) || !pci_liveupdate.in)
+		if (!pci_liveupdate_incoming(above) || !pci_liveupdate.in)
 			continue;
-		entry = pci_liveupdate_find(pci_liveupdate.in, bridge);
+		entry = pci_liveupdate_find(pci_liveupdate.in, above);
 		if (!entry || !entry->users || --entry->users)
 			continue;
-		pci_liveupdate_release(bridge);
-		pci_dbg(bridge, "liveupdate: finished\n");
+		pci_liveupdate_release(above);
+		pci_dbg(above, "liveupdate: finished\n");
 	}
 }
 
@@ -888,6 +1054,16 @@ static void pci_liveupdate_put_bridges(struct pci_dev *dev)
 static bool pci_liveupdate_booted;
 
 static void pci_liveupdate_reset_later(struct pci_dev *dev);
+
+/* Of an incoming device, for which pci_clear_master() does nothing. */
+static void pci_liveupdate_clear_master(struct pci_dev *dev)
+{
+	u16 cmd;
+
+	pci_read_config_word(dev, PCI_COMMAND, &cmd);
+	pci_write_config_word(dev, PCI_COMMAND, cmd & ~PCI_COMMAND_MASTER);
+	dev->is_busmaster = false;
+}
 
 /* @dev is not taken over: stop it here and now, and have it reset. */
 static void pci_liveupdate_stop(struct pci_dev *dev, const char *reason)
@@ -918,7 +1094,7 @@ static void pci_liveupdate_stop_stray(struct pci_dev *dev, const char *reason)
 {
 	u16 cmd;
 
-	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL || dev->is_virtfn ||
+	if (dev->hdr_type != PCI_HEADER_TYPE_NORMAL ||
 	    dev->class >> 8 == PCI_CLASS_BRIDGE_HOST)
 		return;
 
@@ -948,16 +1124,22 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 				       const struct pci_dev_ser *entry)
 {
 	const char *reason = pci_liveupdate.refuse_reason;
+	struct pci_dev *above = pci_liveupdate_above(dev);
 	const struct liveupdate_rule *rule;
 
-	rule = reason ? NULL : pci_liveupdate_differs(dev, entry);
+	rule = reason ? NULL :
+	       pci_liveupdate_differs(dev, entry) ?:
+	       pci_liveupdate_iov_differs(dev, entry, pci_liveupdate.in_pfs);
 	if (rule)
 		reason = rule->why;
-	if (!reason && dev->bus->self && !pci_liveupdate_incoming(dev->bus->self))
-		reason = "the bridge above is not preserved";
+	if (!reason && above && !pci_liveupdate_incoming(above))
+		reason = dev->is_virtfn ? "the physical function was not taken over" :
+					  "the bridge above is not preserved";
 	if (reason)
 		return reason;
 
+	if (entry->flags & PCI_DEV_SER_FOR_VFS)
+		set_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
 	set_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
 	set_bit(PCI_LIVEUPDATE_LOST_IRQS, &dev->liveupdate);
 	pci_liveupdate_fix_bars(dev);
@@ -980,7 +1162,7 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 	struct pci_dev_ser *entry = NULL;
 	const char *reason;
 
-	if (!is_kho_boot() || dev->is_virtfn)
+	if (!is_kho_boot())
 		return;
 	pci_liveupdate_load();
 
@@ -993,8 +1175,8 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 		if (!reason)
 			return;
 		pci_liveupdate_stop(dev, reason);
-		if (!(entry->flags & PCI_DEV_SER_BRIDGE))
-			pci_liveupdate_put_bridges(dev);
+		if (!(entry->flags & (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_FOR_VFS)))
+			pci_liveupdate_put_above(dev);
 		return;
 	}
 
@@ -1002,6 +1184,23 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 	if (system_state < SYSTEM_RUNNING)
 		pci_liveupdate_stop_stray(dev, pci_liveupdate.refuse_reason ?:
 					  "running, but not in the handover");
+}
+
+/**
+ * pci_liveupdate_sriov_sizes() - How large VF BARs are that must not be touched
+ * @dev: A physical function, whose SR-IOV capability is being set up.
+ * @sizes: Room for %PCI_SRIOV_NUM_BARS words: what the registers would read if all
+ *	ones had been written to them. NULL if the caller does not want to know yet.
+ *
+ * Return: true if the device came with a live update and its virtual functions are
+ * on: nothing may be written to its SR-IOV capability.
+ */
+bool pci_liveupdate_sriov_sizes(struct pci_dev *dev, u32 *sizes)
+{
+	if (!pci_liveupdate_incoming(dev))
+		return false;
+	guard(mutex)(&pci_liveupdate.lock);
+	return pci_liveupdate_iov_sizes(dev, pci_liveupdate.in_pfs, sizes);
 }
 
 /*
@@ -1113,7 +1312,8 @@ static void pci_liveupdate_reset_later(struct pci_dev *dev)
  * @dev: The device; runtime PM is not enabled yet.
  *
  * An incoming device is held in D0, and no reset of its bus includes it. One
- * that was refused is reset, if it can be.
+ * that was refused is reset, if it can be. The virtual functions that came with a
+ * physical one are found.
  */
 void pci_liveupdate_add(struct pci_dev *dev)
 {
@@ -1125,6 +1325,7 @@ void pci_liveupdate_add(struct pci_dev *dev)
 		}
 	}
 	pci_liveupdate_reset(dev);
+	pci_liveupdate_iov_add(dev);
 }
 
 /**
@@ -1169,8 +1370,10 @@ void pci_liveupdate_finish(struct pci_dev *dev)
 	if (!pci_liveupdate_incoming(dev))
 		return;
 
+	if (WARN_ON(!pci_liveupdate_running(dev)))
+		return;
 	pci_liveupdate_release(dev);
-	pci_liveupdate_put_bridges(dev);
+	pci_liveupdate_put_above(dev);
 	pci_info(dev, "liveupdate: finished\n");
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_finish);
@@ -1182,10 +1385,17 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
 	    dev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return;
 
+	/* Its VFs are the affair of others; they do not need its bus mastering. */
+	if (!pci_liveupdate_running(dev)) {
+		set_bit(PCI_LIVEUPDATE_STOP, &dev->liveupdate);
+		pci_liveupdate_clear_master(dev);
+		return;
+	}
+
 	/* First: while it is incoming, nothing can be switched off. */
 	pci_liveupdate_release(dev);
 	pci_liveupdate_stop(dev, reason);
-	pci_liveupdate_put_bridges(dev);
+	pci_liveupdate_put_above(dev);
 }
 
 /**

@@ -7,8 +7,14 @@ LIVEUPDATE_RULE(pci_again, EEXIST, "it is preserved already");
 LIVEUPDATE_RULE(pci_unfinished, EBUSY, "the session that it came with is not finished");
 LIVEUPDATE_RULE(pci_sleep, EBUSY, "the machine is about to suspend or hibernate");
 LIVEUPDATE_RULE(pci_suspended, EBUSY, "it is runtime suspended");
-LIVEUPDATE_RULE(pci_vf, EOPNOTSUPP, "it is a virtual function");
 LIVEUPDATE_RULE(pci_vfs, EOPNOTSUPP, "it has virtual functions enabled");
+LIVEUPDATE_RULE(pci_pf_preserved, EOPNOTSUPP, "its physical function is preserved itself");
+LIVEUPDATE_RULE(pci_pf_driver, EOPNOTSUPP,
+		"the driver of its physical function cannot take that over; pci-pf-stub can, and so does none");
+LIVEUPDATE_RULE(pci_pf_link, EOPNOTSUPP, "its physical function depends on another one");
+LIVEUPDATE_RULE(pci_pf_d0, EBUSY, "its physical function is not in D0, or may leave it");
+LIVEUPDATE_RULE(pci_pf_full, ENOSPC,
+		"there is no room for one more physical function; end all sessions that preserve devices to get more");
 LIVEUPDATE_RULE(pci_endpoint, EOPNOTSUPP, "its header type is not that of an endpoint");
 LIVEUPDATE_RULE(pci_alias, EOPNOTSUPP, "its DMA has a requester ID other than its own");
 LIVEUPDATE_RULE(pci_silent, ENODEV, "it does not respond");
@@ -26,6 +32,10 @@ LIVEUPDATE_RULE(pci_header, EBUSY, "header type differs from the handover");
 LIVEUPDATE_RULE(pci_buses, EBUSY, "bus numbers differ from the handover");
 LIVEUPDATE_RULE(pci_ari, EBUSY, "ARI setting differs from the handover");
 LIVEUPDATE_RULE(pci_acs, EBUSY, "ACS control differs from the handover");
+LIVEUPDATE_RULE(pci_function, EBUSY, "it is a virtual function in one place and none in the other");
+LIVEUPDATE_RULE(pci_sriov, EBUSY, "SR-IOV is not as the handover says");
+LIVEUPDATE_RULE(pci_sriov_vfs, EBUSY, "number or place of the virtual functions differs from the handover");
+LIVEUPDATE_RULE(pci_sriov_bars, EBUSY, "VF BARs or page size differ from the handover");
 
 /* What is refused is the sleep, not the device. */
 LIVEUPDATE_RULE(pci_stopped, EBUSY,

@@ -37,7 +37,7 @@ static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 	pdev = to_pci_dev(device->dev);
 	if (pci_liveupdate_refused(pdev))
 		return -EBUSY;
-	return !retrieved && pci_liveupdate_incoming(pdev) ? -EBUSY : 0;
+	return !retrieved && pci_liveupdate_running(pdev) ? -EBUSY : 0;
 }
 
 /*

@@ -32,6 +32,8 @@ struct iommufd_ser;
 struct memfd_luo_ser;
 struct pci_dev_ser;
 struct pci_ser;
+struct pci_sriov_list_ser;
+struct pci_sriov_ser;
 struct vfio_pci_ser;
 
 /**
@@ -56,8 +58,11 @@ const void *liveupdate_check_sized(struct liveupdate_mem *mem, u64 pa,
 
 /* drivers/pci/liveupdate_check.c */
 u32 pci_ser_lower_bound(const struct pci_ser *ser, u64 key);
+const struct pci_sriov_ser *
+pci_ser_find_sriov(const struct pci_sriov_list_ser *list, u32 segment, u16 bdf);
 const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
-			  const struct pci_ser **serp);
+			  const struct pci_ser **serp,
+			  const struct pci_sriov_list_ser **sriovp);
 
 /* One device of the list, by its key */
 static inline u64 pci_ser_key(u32 segment, u16 bdf)

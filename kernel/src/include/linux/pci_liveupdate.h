@@ -23,8 +23,13 @@ struct liveupdate_file_handler;
  * @PCI_LIVEUPDATE_LOST_IRQS: Its interrupts were off during a live update, and
  *	nobody has opened it anew since.
  * @PCI_LIVEUPDATE_UNMASK: INTx was to be unmasked while the device was frozen.
+ * @PCI_LIVEUPDATE_FOR_VFS: Incoming for its virtual functions alone: its own DMA
+ *	does not go on.
+ * @PCI_LIVEUPDATE_STOP: With the bit before: to be stopped and reset when no
+ *	virtual function needs it any more.
  * @PCI_LIVEUPDATE_BAR0: The first of %PCI_STD_NUM_BARS bits: the BAR is
  *	%IORESOURCE_PCI_FIXED because of the device being incoming.
+ * @PCI_LIVEUPDATE_VF_BAR0: The same for the VF BARs of a physical function.
  */
 enum pci_liveupdate_bit {
 	PCI_LIVEUPDATE_OUTGOING,
@@ -35,7 +40,10 @@ enum pci_liveupdate_bit {
 	PCI_LIVEUPDATE_NO_BUS_RESET,
 	PCI_LIVEUPDATE_LOST_IRQS,
 	PCI_LIVEUPDATE_UNMASK,
+	PCI_LIVEUPDATE_FOR_VFS,
+	PCI_LIVEUPDATE_STOP,
 	PCI_LIVEUPDATE_BAR0,
+	PCI_LIVEUPDATE_VF_BAR0 = PCI_LIVEUPDATE_BAR0 + PCI_STD_NUM_BARS,
 };
 
 #ifdef CONFIG_PCI_LIVEUPDATE
@@ -63,6 +71,45 @@ static inline bool pci_liveupdate_incoming(const struct pci_dev *dev)
 }
 
 /**
+ * pci_liveupdate_running() - Does the DMA of this device go on since the last kernel?
+ * @dev: PCI device.
+ *
+ * Return: true while it is incoming, unless it is a physical function that is so for
+ * its virtual functions alone.
+ */
+static inline bool pci_liveupdate_running(const struct pci_dev *dev)
+{
+	return pci_liveupdate_incoming(dev) &&
+	       !test_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_blocked() - Is this device a bus master that may not reach anything?
+ * @dev: PCI device.
+ *
+ * Return: true while it is a physical function that is incoming for its virtual
+ * functions alone. It must not begin with an identity domain.
+ */
+static inline bool pci_liveupdate_blocked(const struct pci_dev *dev)
+{
+	return pci_liveupdate_incoming(dev) &&
+	       test_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_keeps_vfs() - Must this device keep SR-IOV as it is?
+ * @dev: PCI device.
+ *
+ * Return: true if it is a physical function of which a virtual one is preserved, or
+ * came with a live update that is not finished.
+ */
+static inline bool pci_liveupdate_keeps_vfs(struct pci_dev *dev)
+{
+	return pci_num_vf(dev) && dev->liveupdate &
+	       (BIT(PCI_LIVEUPDATE_OUTGOING) | BIT(PCI_LIVEUPDATE_INCOMING));
+}
+
+/**
  * pci_liveupdate_frozen() - Is this device about to be handed over?
  * @dev: PCI device, bridges included.
  *
@@ -74,16 +121,24 @@ static inline bool pci_liveupdate_frozen(const struct pci_dev *dev)
 	return test_bit(PCI_LIVEUPDATE_FROZEN, &dev->liveupdate);
 }
 
+/* The same for any device, for the driver core */
+static inline bool pci_liveupdate_keeps_vfs_of(struct device *dev)
+{
+	return dev_is_pci(dev) && pci_liveupdate_keeps_vfs(to_pci_dev(dev));
+}
+
 /**
  * pci_liveupdate_keeps_driver() - May this device not lose its driver now?
  * @dev: Any device; locked.
  *
  * Return: true if it is a PCI device that is frozen: its driver would wait for user
- * space with the lock of the device, which is shut down next.
+ * space with the lock of the device, which is shut down next. Or if it is a physical
+ * function whose virtual ones are carried over: its driver would take them away.
  */
 static inline bool pci_liveupdate_keeps_driver(struct device *dev)
 {
-	return dev_is_pci(dev) && pci_liveupdate_frozen(to_pci_dev(dev));
+	return dev_is_pci(dev) && (pci_liveupdate_frozen(to_pci_dev(dev)) ||
+				   pci_liveupdate_keeps_vfs(to_pci_dev(dev)));
 }
 
 /**
@@ -154,7 +209,39 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev);
 int pci_liveupdate_reset_bus(struct pci_bus *bus, struct pci_slot *slot);
 bool pci_liveupdate_inherit_buses(void);
 bool pci_liveupdate_claim_config(void);
+bool pci_liveupdate_sriov_sizes(struct pci_dev *dev, u32 *sizes);
+int pci_liveupdate_sriov_buses(struct pci_dev *dev);
 #else
+static inline int pci_liveupdate_sriov_buses(struct pci_dev *dev)
+{
+	return 0;
+}
+
+static inline bool pci_liveupdate_blocked(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_keeps_vfs_of(struct device *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_sriov_sizes(struct pci_dev *dev, u32 *sizes)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_running(const struct pci_dev *dev)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_keeps_vfs(struct pci_dev *dev)
+{
+	return false;
+}
+
 static inline bool pci_liveupdate_lost_irqs(const struct pci_dev *dev)
 {
 	return false;

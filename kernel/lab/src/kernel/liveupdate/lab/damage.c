@@ -153,7 +153,7 @@ static const struct field {
 	PART(other, iommu_device_ser, intel_device_ser, pasid_pa),
 	FIELD(pci, pci_ser, version),
 	FIELD(pci, pci_ser, nr_devices),
-	FIELD(pci, pci_ser, reserved),
+	FIELD(pci, pci_ser, sriov_pa),
 	FIELD(pci, pci_ser, devices[0]),
 	FIELD(pci, pci_ser, devices[1]),
 	FIELD(pci, pci_ser, devices[2].segment),

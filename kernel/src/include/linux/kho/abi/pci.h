@@ -16,27 +16,46 @@
  * folio, of any order.
  *
  * The devices are in ascending order of (segment, bdf), each once. The bridges
- * above a preserved device are in the list, too.
+ * above a preserved device are in the list, too, and so is the physical function
+ * (PF) of a virtual one (VF).
+ *
+ * The version before had no virtual functions. What it can hold is the same in both,
+ * byte for byte, except for &struct pci_ser.version: @sriov_pa, @pf and the flags
+ * from %PCI_DEV_SER_VF on are 0 there. A list without virtual functions is written
+ * as that version.
  *
  * This interface is a contract. A change of the layout, or of what a field
  * means, needs another version in %PCI_LIVEUPDATE_FLB_COMPATIBLE and in
  * %PCI_SER_VERSION.
  */
 
-#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v1"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v2"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE_V1 "pci-v1"
 
-#define PCI_SER_VERSION			1
+#define PCI_SER_VERSION			2
+#define PCI_SER_VERSION_1		1
+
+/* VF BARs of a PF */
+#define PCI_SRIOV_SER_BARS		6
 
 /**
  * enum pci_dev_ser_flags - Bits of &struct pci_dev_ser.flags.
  * @PCI_DEV_SER_BRIDGE: A bridge above preserved devices; the bus numbers count.
  * @PCI_DEV_SER_ARI: A bridge that forwards to functions above 7 (ARI).
  * @PCI_DEV_SER_ACS: The device has an ACS capability; @acs_ctrl counts.
+ * @PCI_DEV_SER_VF: A virtual function; @pf counts.
+ * @PCI_DEV_SER_PF: A physical function of which virtual ones are in the list; a
+ *	&struct pci_sriov_ser has the same segment and bdf.
+ * @PCI_DEV_SER_FOR_VFS: With %PCI_DEV_SER_PF: it is in the list for its virtual
+ *	functions alone. Its own DMA does not go on.
  */
 enum pci_dev_ser_flags {
 	PCI_DEV_SER_BRIDGE	= BIT(0),
 	PCI_DEV_SER_ARI		= BIT(1),
 	PCI_DEV_SER_ACS		= BIT(2),
+	PCI_DEV_SER_VF		= BIT(3),
+	PCI_DEV_SER_PF		= BIT(4),
+	PCI_DEV_SER_FOR_VFS	= BIT(5),
 };
 
 /**
@@ -48,11 +67,14 @@ enum pci_dev_ser_flags {
  * @acs_ctrl: ACS control register, if %PCI_DEV_SER_ACS.
  * @class_rev: Class code and revision register.
  * @flags: See &enum pci_dev_ser_flags.
- * @users: Bridge: number of preserved endpoints below. Endpoint: 1.
+ * @users: Bridge: number of preserved endpoints below, VFs included; a PF with
+ *	%PCI_DEV_SER_FOR_VFS is none. PF: number of its VFs in the list, and one
+ *	more if its own DMA goes on. Other endpoint: 1.
  * @hdr_type: Header type register without the multi-function bit.
  * @primary: Bridge: primary bus number register; else 0.
  * @secondary: Bridge: secondary bus number register; else 0.
  * @subordinate: Bridge: subordinate bus number register; else 0.
+ * @pf: VF: @bdf of its PF; else 0.
  * @reserved: 0.
  */
 struct pci_dev_ser {
@@ -68,20 +90,69 @@ struct pci_dev_ser {
 	u8 primary;
 	u8 secondary;
 	u8 subordinate;
+	u16 pf;
+	u16 reserved;
+} __packed;
+
+/**
+ * struct pci_sriov_ser - The SR-IOV capability of a PF of which VFs are preserved.
+ * @segment: PCI segment (domain) number of the PF.
+ * @bdf: Its bus number in bits 15:8, device and function in bits 7:0.
+ * @ctrl: SR-IOV Control register; VF Enable and VF MSE are set.
+ * @initial_vfs: InitialVFs register.
+ * @num_vfs: NumVFs register, not 0.
+ * @offset: First VF Offset register.
+ * @stride: VF Stride register.
+ * @vf_device: VF Device ID register.
+ * @reserved: 0.
+ * @page_size: System Page Size register.
+ * @bar: VF BAR registers.
+ * @bar_size_lg2: Size in bytes of each VF's part, as exponent, at the index of the
+ *	lower register of the BAR; 0 where no BAR begins.
+ * @reserved2: 0.
+ * @reserved3: 0.
+ */
+struct pci_sriov_ser {
+	u32 segment;
+	u16 bdf;
+	u16 ctrl;
+	u16 initial_vfs;
+	u16 num_vfs;
+	u16 offset;
+	u16 stride;
+	u16 vf_device;
+	u16 reserved;
+	u32 page_size;
+	u32 bar[PCI_SRIOV_SER_BARS];
+	u8 bar_size_lg2[PCI_SRIOV_SER_BARS];
+	u16 reserved2;
+	u64 reserved3;
+} __packed;
+
+/**
+ * struct pci_sriov_list_ser - The PFs of which VFs are preserved.
+ * @nr_pfs: Number of entries of @pfs that are in use, not 0.
+ * @reserved: 0.
+ * @pfs: The PFs, in ascending order of (segment, bdf), each once.
+ */
+struct pci_sriov_list_ser {
+	u32 nr_pfs;
 	u32 reserved;
+	struct pci_sriov_ser pfs[];
 } __packed;
 
 /**
  * struct pci_ser - The list of preserved devices.
- * @version: %PCI_SER_VERSION. First in every version of this structure.
+ * @version: %PCI_SER_VERSION, or %PCI_SER_VERSION_1. First in every version of this structure.
  * @nr_devices: Number of entries of @devices that are in use.
- * @reserved: 0.
+ * @sriov_pa: Physical address of a &struct pci_sriov_list_ser in one preserved
+ *	folio, of any order; 0 if there is no VF in the list.
  * @devices: The devices.
  */
 struct pci_ser {
 	u32 version;
 	u32 nr_devices;
-	u64 reserved;
+	u64 sriov_pa;
 	struct pci_dev_ser devices[];
 } __packed;
 

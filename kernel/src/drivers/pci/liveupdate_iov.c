@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Copyright (c) 2026 The Continuo authors */
+
+/**
+ * DOC: Virtual functions that go on working while the kernel is replaced
+ *
+ * A virtual function (VF) does its DMA with a requester ID of its own, and the IOMMU
+ * translates it as that of any device. What it needs of its physical function (PF) is
+ * that this keeps SR-IOV on, stays in D0 and is not reset. So a PF is for its VFs what a
+ * bridge is for the devices below it: it is in the list of drivers/pci/liveupdate.c
+ * with a count of those VFs, and the next kernel leaves it as it is until the last one
+ * of them is finished.
+ *
+ * Happy path:
+ *
+ * 1. When the first VF of a PF is preserved, the PF gets into the list, and its SR-IOV
+ *    capability is described: VF Enable, number and place of the VFs, page size, VF BARs
+ *    and the sizes of these. From here on nobody can switch SR-IOV off: not by
+ *    sriov_numvfs, nor by taking its driver from the PF.
+ *
+ * 2. The freeze compares it with the hardware. At the shutdown the PF is left alone as a
+ *    bridge is, but for its interrupts. It stays a bus master if it was one, since
+ *    there is hardware whose VFs stand still otherwise. Its own DMA is blocked by the IOMMU,
+ *    like that of all that is not preserved.
+ *
+ * 3. The next kernel finds the PF in the list and compares. Nothing is written to the
+ *    SR-IOV capability: what is normally set is read, and the sizes of the VF BARs are
+ *    those of the handover, because a BAR is sized by writing to it. As soon as its VF
+ *    BARs are claimed, its VFs are added: at boot in an initcall between the claim and
+ *    the setup of IOMMUs, so that these find VFs among the devices. There is no
+ *    wait of a second, and VF Enable is not written.
+ *
+ * 4. A VF that is in the list is incoming, as any device. One that is not is an ordinary
+ *    device, with bus mastering off. The PF is open to drivers that say that they
+ *    can take over, and its own DMA begins with an empty domain.
+ *
+ * Unhappy paths:
+ *
+ * - *SR-IOV differs from the handover*: the PF is refused, and SR-IOV is set up as in any
+ *   kernel, which switches it off. Its VFs are gone, and with them their DMA. The
+ *   IOMMU removes their entries before memory is given back.
+ * - *A VF differs*: it is refused alone, and its siblings go on.
+ * - *The IOMMU refuses the PF's unit*: then it refuses the VFs as well. The PF's bus
+ *   mastering is switched off at once, and it is reset when its last VF is gone.
+ * - *Nobody comes for the PF*: it needs nobody. Without a driver it stays as it is.
+ *
+ * PCI Express Base Specification, "Single Root I/O Virtualization and Sharing".
+ */
+
+#define pr_fmt(fmt) "liveupdate: " fmt
+
+#include <linux/bitops.h>
+#include <linux/err.h>
+#include <linux/init.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/pci.h>
+#include <linux/liveupdate_check.h>
+#include <linux/liveupdate_rule.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
+#include <linux/string.h>
+
+#include "liveupdate_iov.h"
+#include "liveupdate_rules.h"
+#include "pci.h"
+
+static_assert(PCI_SRIOV_SER_BARS == PCI_SRIOV_NUM_BARS);
+
+/* What one page holds, and that is many: each PF has a card of its own, as a rule. */
+#define MAX_PFS	((PAGE_SIZE - sizeof(struct pci_sriov_list_ser)) / \
+		 sizeof(struct pci_sriov_ser))
+
+/**
+ * pci_liveupdate_iov_alone() - Does a PF work without another one?
+ * @pf: The PF.
+ *
+ * Return: false if its Function Dependency Link names another PF.
+ */
+bool pci_liveupdate_iov_alone(struct pci_dev *pf)
+{
+	return pf->sriov->link == pf->devfn;
+}
+
+/**
+ * pci_liveupdate_iov_alloc() - Make room for PFs in the handover
+ *
+ * Return: an empty list, preserved; to be freed with kho_unpreserve_free(). NULL if
+ * there is no memory.
+ */
+struct pci_sriov_list_ser *pci_liveupdate_iov_alloc(void)
+{
+	struct pci_sriov_list_ser *list = kho_alloc_preserve(PAGE_SIZE);
+
+	return IS_ERR(list) ? NULL : list;
+}
+
+/**
+ * pci_liveupdate_iov_room() - Is there room for one more PF?
+ * @list: The list.
+ *
+ * Return: true if there is.
+ */
+bool pci_liveupdate_iov_room(const struct pci_sriov_list_ser *list)
+{
+	return list->nr_pfs < MAX_PFS;
+}
+
+/* What the registers say. The sizes cannot be read without writing to the BARs. */
+static void describe(struct pci_dev *pf, int pos, struct pci_sriov_ser *ser)
+{
+	unsigned int i;
+
+	memset(ser, 0, sizeof(*ser));
+	ser->segment = pci_domain_nr(pf->bus);
+	ser->bdf = pci_dev_id(pf);
+	pci_read_config_word(pf, pos + PCI_SRIOV_CTRL, &ser->ctrl);
+	pci_read_config_word(pf, pos + PCI_SRIOV_INITIAL_VF, &ser->initial_vfs);
+	pci_read_config_word(pf, pos + PCI_SRIOV_NUM_VF, &ser->num_vfs);
+	pci_read_config_word(pf, pos + PCI_SRIOV_VF_OFFSET, &ser->offset);
+	pci_read_config_word(pf, pos + PCI_SRIOV_VF_STRIDE, &ser->stride);
+	pci_read_config_word(pf, pos + PCI_SRIOV_VF_DID, &ser->vf_device);
+	pci_read_config_dword(pf, pos + PCI_SRIOV_SYS_PGSIZE, &ser->page_size);
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
+		pci_read_config_dword(pf, pos + PCI_SRIOV_BAR + 4 * i,
+				      &ser->bar[i]);
+}
+
+static bool is_64bit(u32 bar)
+{
+	return (bar & PCI_BASE_ADDRESS_MEM_TYPE_MASK) ==
+	       PCI_BASE_ADDRESS_MEM_TYPE_64;
+}
+
+static u32 list_index(const struct pci_sriov_list_ser *list, struct pci_dev *pf)
+{
+	u64 key = pci_ser_key(pci_domain_nr(pf->bus), pci_dev_id(pf));
+	u32 i;
+
+	for (i = 0; i < list->nr_pfs; i++)
+		if (pci_ser_key(list->pfs[i].segment, list->pfs[i].bdf) >= key)
+			break;
+	return i;
+}
+
+/**
+ * pci_liveupdate_iov_insert() - Describe the SR-IOV capability of a PF
+ * @list: Where to; it has room, and does not have the PF.
+ * @pf: The PF; SR-IOV is on.
+ */
+void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
+			       struct pci_dev *pf)
+{
+	u32 at = list_index(list, pf);
+	struct pci_sriov_ser *ser = &list->pfs[at];
+	unsigned int i;
+
+	memmove(ser + 1, ser, sizeof(*ser) * (list->nr_pfs - at));
+	describe(pf, pf->sriov->pos, ser);
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
+		if (pf->sriov->barsz[i])
+			ser->bar_size_lg2[i] = ilog2(pf->sriov->barsz[i]);
+	list->nr_pfs++;
+}
+
+/**
+ * pci_liveupdate_iov_remove() - Undo pci_liveupdate_iov_insert()
+ * @list: The list.
+ * @pf: The PF.
+ *
+ * Return: how many PFs the list still has.
+ */
+u32 pci_liveupdate_iov_remove(struct pci_sriov_list_ser *list,
+			      struct pci_dev *pf)
+{
+	u32 at = list_index(list, pf);
+	struct pci_sriov_ser *ser = &list->pfs[at];
+
+	list->nr_pfs--;
+	memmove(ser, ser + 1, sizeof(*ser) * (list->nr_pfs - at));
+	/* Nothing that is no longer true is handed over. */
+	memset(&list->pfs[list->nr_pfs], 0, sizeof(*ser));
+	return list->nr_pfs;
+}
+
+/**
+ * pci_liveupdate_iov_differs() - Is the SR-IOV capability as it was described?
+ * @dev: Any device.
+ * @entry: What the list says of it.
+ * @list: The PFs; NULL if there are none.
+ *
+ * Return: NULL if @dev has no virtual functions in the list, or is as described;
+ * else the rule that it breaks.
+ */
+const struct liveupdate_rule *
+pci_liveupdate_iov_differs(struct pci_dev *dev, const struct pci_dev_ser *entry,
+			   const struct pci_sriov_list_ser *list)
+{
+	int pos = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_SRIOV);
+	const struct pci_sriov_ser *ser;
+	struct pci_sriov_ser now;
+
+	if (!(entry->flags & PCI_DEV_SER_PF))
+		return NULL;
+	ser = pci_ser_find_sriov(list, entry->segment, entry->bdf);
+	if (!ser || !pos)
+		return &rule_pci_sriov;
+	describe(dev, pos, &now);
+	if (now.ctrl != ser->ctrl || now.vf_device != ser->vf_device)
+		return &rule_pci_sriov;
+	if (now.num_vfs != ser->num_vfs || now.offset != ser->offset ||
+	    now.stride != ser->stride || now.initial_vfs != ser->initial_vfs)
+		return &rule_pci_sriov_vfs;
+	if (now.page_size != ser->page_size ||
+	    memcmp(now.bar, ser->bar, sizeof(now.bar)))
+		return &rule_pci_sriov_bars;
+	return NULL;
+}
+
+/**
+ * pci_liveupdate_iov_sizes() - How large are VF BARs that must not be touched?
+ * @pf: A PF that is incoming.
+ * @list: The PFs; NULL if there are none.
+ * @sizes: %PCI_SRIOV_NUM_BARS words, or NULL; see pci_liveupdate_sriov_sizes().
+ *
+ * Return: true if its VFs are on.
+ */
+bool pci_liveupdate_iov_sizes(struct pci_dev *pf,
+			      const struct pci_sriov_list_ser *list, u32 *sizes)
+{
+	const struct pci_sriov_ser *ser;
+	unsigned int i;
+	u64 mask;
+
+	ser = pci_ser_find_sriov(list, pci_domain_nr(pf->bus), pci_dev_id(pf));
+	if (!ser || !sizes)
+		return ser;
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++) {
+		sizes[i] = 0;
+		if (!ser->bar_size_lg2[i])
+			continue;
+		mask = ~((1ull << ser->bar_size_lg2[i]) - 1);
+		sizes[i] = (u32)mask | (ser->bar[i] & ~PCI_BASE_ADDRESS_MEM_MASK);
+		if (is_64bit(ser->bar[i]))
+			sizes[++i] = mask >> 32;
+	}
+	return true;
+}
+
+/**
+ * pci_liveupdate_sriov_buses() - Read where the VFs of a PF are
+ * @dev: The PF, of which pci_liveupdate_sriov_sizes() says that it is left alone; its
+ *	&struct pci_sriov is there.
+ *
+ * Offset and stride are those of the present number of VFs, and so is the number of
+ * buses: for other numbers NumVFs would have to be written.
+ *
+ * Return: 0.
+ */
+int pci_liveupdate_sriov_buses(struct pci_dev *dev)
+{
+	struct pci_sriov *iov = dev->sriov;
+	u16 num_vfs;
+
+	pci_read_config_word(dev, iov->pos + PCI_SRIOV_NUM_VF, &num_vfs);
+	pci_read_config_word(dev, iov->pos + PCI_SRIOV_VF_OFFSET, &iov->offset);
+	pci_read_config_word(dev, iov->pos + PCI_SRIOV_VF_STRIDE, &iov->stride);
+	iov->max_VF_buses = pci_iov_virtfn_bus(dev, num_vfs - 1);
+	return 0;
+}
+
+/**
+ * pci_liveupdate_iov_release() - VF BARs may be moved again
+ * @pf: Any device.
+ */
+void pci_liveupdate_iov_release(struct pci_dev *pf)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
+		if (test_and_clear_bit(PCI_LIVEUPDATE_VF_BAR0 + i, &pf->liveupdate))
+			pf->resource[PCI_IOV_RESOURCES + i].flags &= ~IORESOURCE_PCI_FIXED;
+}
+
+/* They stay where they are from now on, even if they are not claimed yet. */
+static bool bars_are_claimed(struct pci_dev *pf)
+{
+	struct resource *res;
+	bool claimed = true;
+	unsigned int i;
+
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++) {
+		res = &pf->resource[PCI_IOV_RESOURCES + i];
+		if (!res->flags)
+			continue;
+		if (!(res->flags & IORESOURCE_PCI_FIXED)) {
+			res->flags |= IORESOURCE_PCI_FIXED;
+			set_bit(PCI_LIVEUPDATE_VF_BAR0 + i, &pf->liveupdate);
+		}
+		claimed &= !!res->parent;
+	}
+	return claimed;
+}
+
+/**
+ * pci_liveupdate_iov_add() - Find the VFs that came with their PF
+ * @pf: Any device.
+ *
+ * Does nothing as long as the VF BARs are not claimed: what claims them calls this
+ * again, or pci_liveupdate_iov_boot() does. A VF that cannot be added does not keep the
+ * others from it; the IOMMU blocks it, as it does what is not there.
+ *
+ * Context: Process; may sleep.
+ */
+void pci_liveupdate_iov_add(struct pci_dev *pf)
+{
+	struct pci_sriov *iov = pf->sriov;
+	u16 num_vfs, i;
+	int ret;
+
+	if (!pf->is_physfn || pf->sriov->num_VFs ||
+	    !test_bit(PCI_LIVEUPDATE_FOR_VFS, &pf->liveupdate) ||
+	    !bars_are_claimed(pf))
+		return;
+
+	pci_read_config_word(pf, iov->pos + PCI_SRIOV_INITIAL_VF, &iov->initial_VFs);
+	pci_read_config_word(pf, iov->pos + PCI_SRIOV_NUM_VF, &num_vfs);
+	for (i = 0; i < min(num_vfs, iov->initial_VFs); i++) {
+		ret = pci_iov_add_virtfn(pf, i);
+		if (ret)
+			pci_err(pf, "liveupdate: virtual function %u cannot be added: %pe\n",
+				i, ERR_PTR(ret));
+	}
+	iov->num_VFs = num_vfs;
+	pci_dbg(pf, "liveupdate: %u virtual functions since the previous kernel\n",
+		num_vfs);
+}
+
+/* All that the firmware and the previous kernel have assigned is claimed by now. */
+static int __init pci_liveupdate_iov_boot(void)
+{
+	struct pci_dev *dev = NULL;
+
+	if (!is_kho_boot())
+		return 0;
+	pci_lock_rescan_remove();
+	for_each_pci_dev(dev) {
+		pci_liveupdate_iov_add(dev);
+		if (test_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate) &&
+		    !pci_num_vf(dev))
+			pci_err(dev, "liveupdate: its VF BARs cannot be claimed: its virtual functions are not found\n");
+	}
+	pci_unlock_rescan_remove();
+	return 0;
+}
+fs_initcall_sync(pci_liveupdate_iov_boot);
