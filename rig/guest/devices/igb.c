@@ -27,6 +27,7 @@
 #include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "interfaces/vfio.h"
 
 enum {
@@ -39,13 +40,19 @@ enum {
 	IGB_RAL0	= 0x5400,
 	IGB_RAH0	= 0x5404,
 	IGB_MRQC	= 0x5818,
-	IGB_RDBAL	= 0xc000,
-	IGB_RDBAH	= 0xc004,
-	IGB_RDLEN	= 0xc008,
-	IGB_SRRCTL	= 0xc00c,
-	IGB_RDH		= 0xc010,
-	IGB_RDT		= 0xc018,
-	IGB_RXDCTL	= 0xc028,
+};
+
+/* Of a receive queue, from the place on where those of the first one are */
+enum {
+	RX_PF	= 0xc000,
+	RX_VF	= 0x2800,
+	RDBAL	= 0x00,
+	RDBAH	= 0x04,
+	RDLEN	= 0x08,
+	SRRCTL	= 0x0c,
+	RDH	= 0x10,
+	RDT	= 0x18,
+	RXDCTL	= 0x28,
 };
 
 #define CTRL_SLU		(1u << 6)
@@ -142,10 +149,13 @@ static void igb_fill(struct igb *nic, uint64_t slot)
 		       slot % NIC_SLOTS * NIC_PITCH;
 }
 
-static void igb_link_up(struct igb *nic)
+static unsigned int igb_rx(const struct igb *nic, unsigned int off)
 {
-	struct vdev *v = nic->dev;
+	return (nic->vf ? RX_VF : RX_PF) + off;
+}
 
+static void igb_link_up(struct vdev *v)
+{
 	/* QEMU raises the link at the end of an autonegotiation only. */
 	wr32(v, IGB_MDIC, BMCR_AUTONEG_RESTART | MDIC_PHY1 | MDIC_WRITE);
 	for (int i = 0; i < 1000 && !(rd32(v, IGB_MDIC) & MDIC_READY); i++)
@@ -155,48 +165,66 @@ static void igb_link_up(struct igb *nic)
 			return;
 		usleep(1000);
 	}
-	die("%s %s: the link does not come up", nic->name, v->bdf);
+	die("%s: the link does not come up", v->bdf);
+}
+
+void igb_reset(struct vdev *v)
+{
+	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_RST);
+	usleep(20000);
+	wr32(v, IGB_IMC, ~0u);
+	wr32(v, IGB_EIMC, ~0u);
+	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_SLU);
+	igb_link_up(v);
+}
+
+void igb_receive(struct vdev *v)
+{
+	wr32(v, IGB_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
 }
 
 void igb_start(struct igb *nic)
 {
 	struct vdev *v = nic->dev;
 
-	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_RST);
-	usleep(20000);
-	wr32(v, IGB_IMC, ~0u);
-	wr32(v, IGB_EIMC, ~0u);
-	wr32(v, IGB_CTRL, rd32(v, IGB_CTRL) | CTRL_SLU);
-	igb_link_up(nic);
-
+	if (!nic->vf)
+		igb_reset(v);
 	memset(nic->st, 0, sizeof(*nic->st));
 	for (uint64_t slot = 0; slot < NIC_SLOTS; slot++)
 		igb_fill(nic, slot);
 	nic->st->posted = NIC_SLOTS - 1;
 
-	wr32(v, IGB_MRQC, 0);
-	wr32(v, IGB_RDBAL, (uint32_t)nic->iova);
-	wr32(v, IGB_RDBAH, nic->iova >> 32);
-	wr32(v, IGB_RDLEN, NIC_SLOTS * 16);
-	wr32(v, IGB_SRRCTL, SRRCTL_ADV_ONE_BUFFER | NIC_BUF / 1024);
-	wr32(v, IGB_RDH, 0);
-	wr32(v, IGB_RDT, 0);
-	wr32(v, IGB_RXDCTL, RXDCTL_ENABLE);
-	wr32(v, IGB_RCTL, RCTL_EN | RCTL_BAM | RCTL_SECRC);
-	wr32(v, IGB_RDT, NIC_SLOTS - 1);
+	if (!nic->vf)
+		wr32(v, IGB_MRQC, 0);
+	wr32(v, igb_rx(nic, RDBAL), (uint32_t)nic->iova);
+	wr32(v, igb_rx(nic, RDBAH), nic->iova >> 32);
+	wr32(v, igb_rx(nic, RDLEN), NIC_SLOTS * 16);
+	wr32(v, igb_rx(nic, SRRCTL), SRRCTL_ADV_ONE_BUFFER | NIC_BUF / 1024);
+	wr32(v, igb_rx(nic, RDH), 0);
+	wr32(v, igb_rx(nic, RDT), 0);
+	wr32(v, igb_rx(nic, RXDCTL), RXDCTL_ENABLE);
+	if (!nic->vf)
+		igb_receive(v);
+	wr32(v, igb_rx(nic, RDT), NIC_SLOTS - 1);
 }
 
 void igb_mac(struct igb *nic, uint8_t mac[6])
 {
-	uint32_t lo = rd32(nic->dev, IGB_RAL0), hi = rd32(nic->dev, IGB_RAH0);
+	uint32_t lo, hi;
 
+	if (nic->vf) {
+		igb_pf_mac(0, mac);
+		return;
+	}
+	lo = rd32(nic->dev, IGB_RAL0);
+	hi = rd32(nic->dev, IGB_RAH0);
 	for (int i = 0; i < 6; i++)
 		mac[i] = (i < 4 ? lo >> 8 * i : hi >> 8 * (i - 4)) & 0xff;
 }
 
 unsigned int igb_head(struct igb *nic)
 {
-	return rd32(nic->dev, IGB_RDH) % NIC_SLOTS;
+	return rd32(nic->dev, igb_rx(nic, RDH)) % NIC_SLOTS;
 }
 
 void igb_flush(struct igb *nic)
@@ -296,7 +324,7 @@ unsigned int igb_poll(struct igb *nic)
 		if (st->next + NIC_SLOTS - 1 - st->posted >= POST_BATCH) {
 			while (st->posted < st->next + NIC_SLOTS - 1)
 				igb_fill(nic, st->posted++);
-			wr32(nic->dev, IGB_RDT, st->posted % NIC_SLOTS);
+			wr32(nic->dev, igb_rx(nic, RDT), st->posted % NIC_SLOTS);
 		}
 	}
 	return taken;

@@ -3,6 +3,7 @@
 #ifndef RIG_DEVICES_IGB_H
 #define RIG_DEVICES_IGB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "devices/dma_memory.h"
@@ -14,7 +15,12 @@ struct igb {
 	const char *name;	/* in events */
 	uint8_t *mem;		/* of OFF_NIC_RING */
 	uint64_t iova;		/* the same place as the device sees it */
+	bool vf;		/* it is a virtual function; see devices/igb_pf.h */
 };
+
+/* Of a PF: take it from reset to a link; switch reception on. */
+void igb_reset(struct vdev *pf);
+void igb_receive(struct vdev *pf);
 
 void igb_start(struct igb *nic);
 void igb_mac(struct igb *nic, uint8_t mac[6]);

@@ -24,6 +24,7 @@
 #include "devices/hda_interrupts.h"
 #include "devices/igb.h"
 #include "devices/igb_interrupts.h"
+#include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "interfaces/guestmem.h"
 #include "interfaces/iommufd.h"
@@ -37,6 +38,7 @@ void rig_wire(struct rig *r)
 		.name = "nic",
 		.mem = r->mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
+		.vf = igb_pf_vfs(),
 	};
 	r->hda = (struct hda){
 		.dev = &r->audio.v,
@@ -194,7 +196,8 @@ void find_devices(struct rig *r)
 	const char *devs = opt("devs", "nic,audio");
 
 	if (strstr(devs, "nic"))
-		must(vfio_find(ID_INTEL, ID_IGB, 0, r->nic.v.bdf),
+		must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 0,
+			       r->nic.v.bdf),
 		     "find the network device (igb)");
 	if (strstr(devs, "audio") &&
 	    vfio_find(ID_INTEL, ID_HDA_ICH6, 0, r->audio.v.bdf))
@@ -242,6 +245,8 @@ void rig_start(struct rig *r)
 	int nic, audio;
 
 	r->session = -1;
+	if (igb_pf_vfs())
+		igb_pf_start();
 	find_devices(r);
 	r->memfd = make_memory(MEM_SIZE);
 	rig_mark_end(r, true);
@@ -268,6 +273,8 @@ void rig_start(struct rig *r)
 		must(vfio_map(&r->nic.v), "map the network device's BAR");
 		vfio_enable_dma(&r->nic.v);
 		igb_irq_wire(&r->nic.v);
+		if (r->igb.vf)
+			igb_pf_share();
 		igb_start(&r->igb);
 		igb_irq_program(&r->nic.v);
 		igb_mac(&r->igb, mac);

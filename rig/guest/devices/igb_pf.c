@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's pci-pf-stub drives the PF, and does not know it. What the PF has to be
+ * told, so that its VFs get frames, is written into its BAR by way of sysfs.
+ *
+ * Registers: "Intel 82576 Gigabit Ethernet Controller Datasheet", section "Programming
+ * Interface" and section "Virtualization".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/end.h"
+#include "core/files.h"
+#include "core/options.h"
+#include "devices/igb.h"
+#include "devices/igb_pf.h"
+#include "devices/workload.h"
+#include "interfaces/vfio.h"
+
+#define PCI_DIR		"/sys/bus/pci/devices"
+#define PF_BAR_SIZE	0x20000ul
+#define PCI_COMMAND	4
+#define MEMORY_MASTER	6
+
+enum {
+	IGB_CTRL	= 0x0000,
+	IGB_STATUS	= 0x0008,
+	IGB_MDIC	= 0x0020,
+	IGB_RCTL	= 0x0100,
+	IGB_VFRE	= 0x0c8c,
+	IGB_IMC		= 0x150c,
+	IGB_EIMC	= 0x1528,
+	IGB_RAL0	= 0x5400,
+	IGB_RAH0	= 0x5404,
+	IGB_MRQC	= 0x5818,
+	IGB_VT_CTL	= 0x581c,
+	IGB_VMOLR0	= 0x5ad0,
+};
+
+#define RAH_VALID		(1u << 31)
+#define RAH_POOL(n)		(1u << (18 + (n)))
+#define MRQC_VMDQ		3u
+#define VT_NO_DEFAULT_POOL	(1u << 29)
+#define VMOLR_UNTAGGED		(1u << 24)
+#define VMOLR_LONG		(1u << 16)
+#define VMOLR_LENGTH		2048u
+
+unsigned int igb_pf_vfs(void)
+{
+	return opt_num("vf", 0);
+}
+
+void igb_pf_mac(unsigned int nth, uint8_t mac[6])
+{
+	const uint8_t first[6] = { 0x52, 0x54, 0x00, 0xc0, 0x01, 0x00 };
+
+	memcpy(mac, first, sizeof(first));
+	mac[5] = nth;
+}
+
+static void give_to_stub(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/driver_override", bdf);
+	write_file(path, "pci-pf-stub");
+	write_file("/sys/bus/pci/drivers_probe", bdf);
+}
+
+/* A driver that knows the PF would do this. */
+static void enable(const char *bdf)
+{
+	char path[128];
+	uint16_t cmd;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/config", bdf);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &cmd, 2, PCI_COMMAND) != 2)
+		die("read the configuration of the PF: %s", strerror(errno));
+	cmd |= MEMORY_MASTER;
+	if (pwrite(fd, &cmd, 2, PCI_COMMAND) != 2)
+		die("write the configuration of the PF: %s", strerror(errno));
+	close(fd);
+}
+
+static void map_bar(struct vdev *pf)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/resource0", pf->bdf);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	pf->bar0 = fd < 0 ? MAP_FAILED :
+		   mmap(NULL, PF_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (pf->bar0 == MAP_FAILED)
+		die("map the PF's BAR: %s", strerror(errno));
+	pf->bar0_len = PF_BAR_SIZE;
+	close(fd);
+}
+
+/* Each VF gets the frames that are sent to its address, and nobody those to others. */
+static void share(struct vdev *pf, unsigned int vfs)
+{
+	uint8_t mac[6];
+
+	wr32(pf, IGB_MRQC, MRQC_VMDQ);
+	wr32(pf, IGB_VT_CTL, VT_NO_DEFAULT_POOL);
+	for (unsigned int i = 0; i < vfs; i++) {
+		igb_pf_mac(i, mac);
+		wr32(pf, IGB_RAL0 + 8 * (i + 1),
+		     mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
+		wr32(pf, IGB_RAH0 + 8 * (i + 1),
+		     mac[4] | mac[5] << 8 | RAH_POOL(i) | RAH_VALID);
+		wr32(pf, IGB_VMOLR0 + 4 * i,
+		     VMOLR_UNTAGGED | VMOLR_LONG | VMOLR_LENGTH);
+	}
+	wr32(pf, IGB_VFRE, (1u << vfs) - 1);
+	igb_receive(pf);
+}
+
+static void find(struct vdev *pf)
+{
+	must(vfio_find(ID_INTEL, ID_IGB, 0, pf->bdf), "find the physical function (igb)");
+}
+
+void igb_pf_start(void)
+{
+	struct vdev pf = { .fd = -1 };
+	char path[128], text[16];
+
+	find(&pf);
+	give_to_stub(pf.bdf);
+	enable(pf.bdf);
+	map_bar(&pf);
+	igb_reset(&pf);
+	munmap((void *)pf.bar0, pf.bar0_len);
+	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
+	snprintf(text, sizeof(text), "%u", igb_pf_vfs());
+	write_file(path, text);
+}
+
+void igb_pf_share(void)
+{
+	struct vdev pf = { .fd = -1 };
+
+	find(&pf);
+	map_bar(&pf);
+	share(&pf, igb_pf_vfs());
+	munmap((void *)pf.bar0, pf.bar0_len);
+}

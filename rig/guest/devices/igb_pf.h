@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The physical function of an 82576 whose virtual functions are used, in place of the
+ * driver that a host has for it. Option vf=N: it has N of them, and the first one is the
+ * network device of the case.
+ */
+#ifndef RIG_DEVICES_IGB_PF_H
+#define RIG_DEVICES_IGB_PF_H
+
+#include <stdint.h>
+
+/* How many virtual functions there are to be; 0: the PF itself is used. */
+unsigned int igb_pf_vfs(void);
+/* Gives the PF to pci-pf-stub, which switches SR-IOV on. */
+void igb_pf_start(void);
+/* Has the PF share what comes in. A VF that is reset, as it is when it is opened, gets nothing before. */
+void igb_pf_share(void);
+/* The address whose frames the @nth virtual function gets. */
+void igb_pf_mac(unsigned int nth, uint8_t mac[6]);
+
+#endif
