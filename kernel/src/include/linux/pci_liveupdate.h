@@ -146,12 +146,14 @@ static inline bool pci_liveupdate_keeps_driver(struct device *dev)
  * @dev: PCI device, bridges included.
  *
  * Return: true while the device is incoming, or outgoing and frozen: it must
- * not be reset and not leave D0.
+ * not be reset and not leave D0. A physical function whose virtual ones are preserved
+ * must not from the preserve on: those who use them are others than who resets it.
  */
-static inline bool pci_liveupdate_held(const struct pci_dev *dev)
+static inline bool pci_liveupdate_held(struct pci_dev *dev)
 {
 	return dev->liveupdate & (BIT(PCI_LIVEUPDATE_INCOMING) |
-				  BIT(PCI_LIVEUPDATE_FROZEN));
+				  BIT(PCI_LIVEUPDATE_FROZEN)) ||
+	       pci_liveupdate_keeps_vfs(dev);
 }
 
 /**
@@ -275,7 +277,7 @@ static inline void pci_liveupdate_wait(struct device *dev)
 {
 }
 
-static inline bool pci_liveupdate_held(const struct pci_dev *dev)
+static inline bool pci_liveupdate_held(struct pci_dev *dev)
 {
 	return false;
 }

@@ -50,6 +50,10 @@ struct luo_ser;
  *	preserved.
  * @LIVEUPDATE_LAW_IMAGE: "image": the third inode of guestmemfs says before the
  *	jump that its file is shorter than it is.
+ * @LIVEUPDATE_LAW_PF: "pf": a physical function whose virtual ones are preserved is shut
+ *	down as any device: its bus mastering is switched off.
+ * @LIVEUPDATE_LAW_SRIOV: "sriov": the next kernel sets SR-IOV up as ever, and so
+ *	switches it off.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -73,6 +77,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_CUT,
 	LIVEUPDATE_LAW_PIN,
 	LIVEUPDATE_LAW_IMAGE,
+	LIVEUPDATE_LAW_PF,
+	LIVEUPDATE_LAW_SRIOV,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -142,6 +142,8 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 	guard(rwsem_read)(&vdev->memory_lock);
 	return liveupdate_require(!vdev->sriov_active, &rule_vfio_sriov, "%s",
 				  pci_name(pdev)) ?:
+	       liveupdate_require(!vdev->sriov_pf_core_dev,
+				  &rule_vfio_vf_token, "%s", pci_name(pdev)) ?:
 	       liveupdate_require(!vdev->vdev.mig_ops, &rule_vfio_migration,
 				  "%s", pci_name(pdev)) ?:
 	       liveupdate_require(!pci_is_vga(pdev) &&

@@ -36,6 +36,8 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_CUT]	= "cut",
 	[LIVEUPDATE_LAW_PIN]	= "pin",
 	[LIVEUPDATE_LAW_IMAGE]	= "image",
+	[LIVEUPDATE_LAW_PF]	= "pf",
+	[LIVEUPDATE_LAW_SRIOV]	= "sriov",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
