@@ -328,9 +328,9 @@ def replace_with_gap(machine, begin, iommu, append=BLOCK_THEN_SET):
 
 
 @guarded
-def bystander(machine, begin, iommu):
+def bystander(machine, begin, iommu, **options):
     """A device that is not preserved receives frames all the time: not one may land after the jump."""
-    run = begin(iommu=iommu, bystander=True)
+    run = begin(iommu=iommu, **{"bystander": True, **options})
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)

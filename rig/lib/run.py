@@ -39,7 +39,8 @@ def wall_us():
 
 def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=()):
     """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch". sound: True,
-    or "port": behind a port of its own, where it can be reset, by resetting its bus."""
+    or "port": behind a port of its own, where it can be reset, by resetting its bus. bystander: True,
+    or "vf": a virtual function of the same device, which gets the same frames."""
     out = list(extra)
     bus = ""
     if behind == "port":
@@ -61,7 +62,7 @@ def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=())
                 *(["-device", "pcie-root-port,id=rpa,chassis=5,slot=5,addr=a.0", "-device", "intel-hda,bus=rpa"]
                   if sound == "port" else ["-device", "intel-hda,addr=5.0"]),
                 "-device", qemu.hda_output("wav")]
-    if bystander:
+    if bystander is True:
         out += ["-netdev", "stream,id=bystander,server=on,addr.type=unix,addr.path=bystander.sock",
                 "-device", "igb,netdev=bystander,addr=6.0,mac=52:54:00:c0:00:02"]
     return out
@@ -100,7 +101,8 @@ class Run:
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
         if bystander:
             self.bystander = machine.wait("bystander")
-            self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4)
+            if bystander is True:
+                self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4)
         if nic:
             self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate, messages)
             machine.figures["frames_per_s"] = self.rate
@@ -117,9 +119,10 @@ class Run:
                 raise Failed(f"more than {TRACE_LIMIT_BYTES >> 20} MB of IOMMU reports: a device is in a loop of faults")
         self.steady.append((begin, wall_us()))
 
-    def update(self, stage, options="", until="resumed"):
+    def update(self, stage, options="", until="resumed", command="update"):
+        """command: "jump" if all is preserved already."""
         machine, since, begin = self.machine, len(self.machine.events), wall_us()
-        machine.send(f"update {options}".strip())
+        machine.send(f"{command} {options}".strip())
         self.jump = machine.wait("jump", since=since)
         machine.wait("boot", stage=stage, since=since, timeout_s=60)
         end = machine.wait(until, since=since, timeout_s=60)

@@ -10,6 +10,7 @@
 #include "devices/bystander.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/vfio.h"
@@ -23,7 +24,10 @@ void bystander_start(void)
 	int memfd, iommufd, ioas;
 	uint8_t *mem, mac[6];
 
-	must(vfio_find(ID_INTEL, ID_IGB, 1, bystander_dev.bdf),
+	if (igb_pf_vfs())
+		igb_pf_start();
+	must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 1,
+		       bystander_dev.bdf),
 	     "find the bystander (a second igb)");
 	memfd = memfd_create("rig-bystander", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (memfd < 0 || ftruncate(memfd, OFF_NIC_END))
@@ -51,8 +55,11 @@ void bystander_start(void)
 		.name = "bystander",
 		.mem = mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
+		.vf = igb_pf_vfs() ? 2 : 0,
 	};
 	vfio_enable_dma(&bystander_dev);
+	if (bystander.vf)
+		igb_pf_share();
 	igb_start(&bystander);
 	igb_mac(&bystander, mac);
 	emit("bystander",

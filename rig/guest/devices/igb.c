@@ -213,7 +213,7 @@ void igb_mac(struct igb *nic, uint8_t mac[6])
 	uint32_t lo, hi;
 
 	if (nic->vf) {
-		igb_pf_mac(0, mac);
+		igb_pf_mac(nic->vf - 1, mac);
 		return;
 	}
 	lo = rd32(nic->dev, IGB_RAL0);

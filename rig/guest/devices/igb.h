@@ -3,7 +3,6 @@
 #ifndef RIG_DEVICES_IGB_H
 #define RIG_DEVICES_IGB_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "devices/dma_memory.h"
@@ -15,7 +14,7 @@ struct igb {
 	const char *name;	/* in events */
 	uint8_t *mem;		/* of OFF_NIC_RING */
 	uint64_t iova;		/* the same place as the device sees it */
-	bool vf;		/* it is a virtual function; see devices/igb_pf.h */
+	unsigned int vf;	/* the how manieth virtual function, from 1; 0: it is none */
 };
 
 /* Of a PF: take it from reset to a link; switch reception on. */

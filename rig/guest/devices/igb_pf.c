@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,9 +105,13 @@ static void map_bar(struct vdev *pf)
 	close(fd);
 }
 
-/* Each VF gets the frames that are sent to its address, and nobody those to others. */
+/*
+ * Each VF gets the frames that are sent to its address, and nobody those to others. A
+ * bystander gets what the first one gets, since there is one wire.
+ */
 static void share(struct vdev *pf, unsigned int vfs)
 {
+	bool bystander = opt_num("bystander", 0);
 	uint8_t mac[6];
 
 	wr32(pf, IGB_MRQC, MRQC_VMDQ);
@@ -116,7 +121,8 @@ static void share(struct vdev *pf, unsigned int vfs)
 		wr32(pf, IGB_RAL0 + 8 * (i + 1),
 		     mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
 		wr32(pf, IGB_RAH0 + 8 * (i + 1),
-		     mac[4] | mac[5] << 8 | RAH_POOL(i) | RAH_VALID);
+		     mac[4] | mac[5] << 8 | RAH_POOL(i) | RAH_VALID |
+		     (bystander && !i ? RAH_POOL(1) : 0));
 		wr32(pf, IGB_VMOLR0 + 4 * i,
 		     VMOLR_UNTAGGED | VMOLR_LONG | VMOLR_LENGTH);
 	}
@@ -133,7 +139,11 @@ void igb_pf_start(void)
 {
 	struct vdev pf = { .fd = -1 };
 	char path[128], text[16];
+	static bool started;
 
+	if (started)
+		return;
+	started = true;
 	find(&pf);
 	give_to_stub(pf.bdf);
 	enable(pf.bdf);

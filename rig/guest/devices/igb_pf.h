@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The physical function of an 82576 whose virtual functions are used, in place of the
- * driver that a host has for it. Option vf=N: it has N of them, and the first one is the
- * network device of the case.
+ * driver that a host has for it. Option vf=N: it has N of them. The first one is the
+ * network device of the case, the second one the bystander, if there is one.
  */
 #ifndef RIG_DEVICES_IGB_PF_H
 #define RIG_DEVICES_IGB_PF_H
@@ -11,7 +11,7 @@
 
 /* How many virtual functions there are to be; 0: the PF itself is used. */
 unsigned int igb_pf_vfs(void);
-/* Gives the PF to pci-pf-stub, which switches SR-IOV on. */
+/* The first time: gives the PF to pci-pf-stub, which switches SR-IOV on. */
 void igb_pf_start(void);
 /* Has the PF share what comes in. A VF that is reset, as it is when it is opened, gets nothing before. */
 void igb_pf_share(void);

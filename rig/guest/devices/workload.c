@@ -38,7 +38,7 @@ void rig_wire(struct rig *r)
 		.name = "nic",
 		.mem = r->mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
-		.vf = igb_pf_vfs(),
+		.vf = !!igb_pf_vfs(),
 	};
 	r->hda = (struct hda){
 		.dev = &r->audio.v,
