@@ -442,12 +442,22 @@ static int pci_liveupdate_check_bridge(struct pci_dev *dev,
 				  pci_name(dev), pci_name(bridge));
 }
 
+/*
+ * Can the driver have a PF whose VFs go on? One that does more than switching them on
+ * and off keeps things about them that do not come along.
+ */
+static bool pci_liveupdate_takes_pf(const struct pci_driver *drv)
+{
+	return drv->liveupdate_takeover && IS_ENABLED(CONFIG_PCI_IOV) &&
+	       drv->sriov_configure == pci_sriov_configure_simple;
+}
+
 /* The PF of @dev goes on as it is, but for its own DMA. */
 static int pci_liveupdate_check_pf(struct pci_dev *dev, struct pci_dev *pf)
 {
 	struct pci_driver *driver = READ_ONCE(pf->driver);
 
-	return liveupdate_require(!driver || driver->liveupdate_takeover,
+	return liveupdate_require(!driver || pci_liveupdate_takes_pf(driver),
 				  &rule_pci_pf_driver, "%s of %s",
 				  pci_name(dev), pci_name(pf)) ?:
 	       liveupdate_require(pci_liveupdate_iov_alone(pf), &rule_pci_pf_link,
@@ -1346,7 +1356,9 @@ int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 	if (ret)
 		return ret == -EAGAIN ? -EPROBE_DEFER : -ENODEV;
 
-	if (!pci_liveupdate_incoming(dev) || drv->liveupdate_takeover)
+	if (!pci_liveupdate_incoming(dev) ||
+	    (pci_liveupdate_blocked(dev) ? pci_liveupdate_takes_pf(drv) :
+					   drv->liveupdate_takeover))
 		return 0;
 
 	dev_warn_ratelimited(&dev->dev,

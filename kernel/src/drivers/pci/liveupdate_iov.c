@@ -31,8 +31,8 @@
  *    wait of a second, and VF Enable is not written.
  *
  * 4. A VF that is in the list is incoming, as any device. One that is not is an ordinary
- *    device, with bus mastering off. The PF is open to drivers that say that they
- *    can take over, and its own DMA begins with an empty domain.
+ *    device, with bus mastering off. Until the last VF is finished only pci-pf-stub may
+ *    have the PF, whose own DMA begins with an empty domain.
  *
  * Unhappy paths:
  *
