@@ -54,6 +54,8 @@ struct luo_ser;
  *	down as any device: its bus mastering is switched off.
  * @LIVEUPDATE_LAW_SRIOV: "sriov": the next kernel sets SR-IOV up as ever, and so
  *	switches it off.
+ * @LIVEUPDATE_LAW_RESET: "reset": a device that came with a live update is reset
+ *	when it is opened, as 7.3 does with every device.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -79,6 +81,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_IMAGE,
 	LIVEUPDATE_LAW_PF,
 	LIVEUPDATE_LAW_SRIOV,
+	LIVEUPDATE_LAW_RESET,
 	LIVEUPDATE_LAW_NR,
 };
 

@@ -38,6 +38,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_IMAGE]	= "image",
 	[LIVEUPDATE_LAW_PF]	= "pf",
 	[LIVEUPDATE_LAW_SRIOV]	= "sriov",
+	[LIVEUPDATE_LAW_RESET]	= "reset",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
