@@ -191,8 +191,8 @@ class Machine:
             self._process = subprocess.Popen(
                 self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, pass_fds=pass_fds)
-        self._control = self._connect("control.sock")
-        self._qmp_socket = self._connect("qmp.sock")
+        self._control = self.connect("control.sock")
+        self._qmp_socket = self.connect("qmp.sock")
         self._qmp = self._qmp_socket.makefile("rw")
         self._qmp.readline()
         self.qmp("qmp_capabilities")
@@ -201,7 +201,8 @@ class Machine:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
-    def _connect(self, name):
+    def connect(self, name):
+        """A socket of QEMU's in the folder."""
         # A path by way of the folder's descriptor is short, whereas the folder's
         # own may be longer than the 107 bytes that a socket address holds.
         folder = os.open(self.folder, os.O_PATH)
