@@ -41,6 +41,7 @@
  *	unasked			update, without asking whether the host is ready
  *	report			say what has been received so far
  *	wire			with wire=late: connect the interrupts
+ *	disk N			issue N commands more to the disk
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
  *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
@@ -67,6 +68,7 @@
 #include "devices/hda.h"
 #include "devices/hda_interrupts.h"
 #include "devices/igb.h"
+#include "devices/nvme.h"
 #include "devices/workload.h"
 #include "hypervisor/qemu.h"
 #include "interfaces/kexec.h"
@@ -126,6 +128,7 @@ static void update(struct rig *r, char *args)
 	damage_handover();
 	rig_poll(r);
 	emit_audio(r);
+	emit_disk(r);
 	/* With nothing preserved the run would be lost with this memory. */
 	if (!preserve_wanted() && r->nic.present)
 		igb_flush(&r->igb);
@@ -211,6 +214,11 @@ static void wire(struct rig *r, char *args)
 static void hold(struct rig *r, char *args)
 {
 	hda_irq_hold(&r->hda, args);
+}
+
+static void disk(struct rig *r, char *args)
+{
+	nvme_allow(&r->nvme, strtoull(args, NULL, 10));
 }
 
 static void race(struct rig *r, char *args)
@@ -464,6 +472,7 @@ static const struct {
 	{ "join", join },
 	{ "tenants", tenants },
 	{ "wire", wire },
+	{ "disk", disk },
 	{ "hold", hold },
 	{ "race", race },
 	{ "restart", restart },

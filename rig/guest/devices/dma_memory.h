@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define RIG_MAGIC	0x4f554e49544e4f43ull	/* "CONTINUO" */
-#define RIG_VERSION	1
+#define RIG_VERSION	2
 
 /* Beyond the guest's RAM: with translation off this hits no memory. */
 #define IOVA_BASE	0x1000000000ull
@@ -43,7 +43,25 @@
 #define OFF_HDA_POS	(OFF_HDA_BDL + PAGE)
 #define OFF_HDA_PCM	(OFF_HDA_POS + PAGE)
 #define OFF_HDA_END	(OFF_HDA_PCM + PCM_BYTES)
-#define MEM_SIZE	OFF_HDA_END
+
+/*
+ * The queues of the NVMe controller, a page each, and a buffer of two pages for each
+ * command in flight. Queues have more entries than there can be commands, so that none of
+ * them is ever full.
+ */
+#define NVME_DEPTH	32u
+#define NVME_SQ_ENTRIES	64u
+#define NVME_CQ_ENTRIES	256u
+#define NVME_BUF	(2 * PAGE)
+#define OFF_NVME	OFF_HDA_END
+#define OFF_NVME_ASQ	OFF_NVME
+#define OFF_NVME_ACQ	(OFF_NVME_ASQ + PAGE)
+#define OFF_NVME_ID	(OFF_NVME_ACQ + PAGE)
+#define OFF_NVME_SQ	(OFF_NVME_ID + PAGE)
+#define OFF_NVME_CQ	(OFF_NVME_SQ + PAGE)
+#define OFF_NVME_BUF	(OFF_NVME_CQ + PAGE)
+#define OFF_NVME_END	(OFF_NVME_BUF + NVME_DEPTH * NVME_BUF)
+#define MEM_SIZE	OFF_NVME_END
 
 /* A run of frames received in consecutive slots with consecutive sequences. */
 struct rx_run {
@@ -61,13 +79,34 @@ struct nic_state {
 	struct rx_run run;
 };
 
+/* Completions that the referee has not heard of yet. */
+#define NVME_RUN	64u
+
+struct nvme_run {
+	uint64_t crc_sum;	/* of the blocks that were read, as computed here */
+	uint32_t count;
+	uint16_t cid[NVME_RUN];
+};
+
+struct nvme_state {
+	uint64_t next;		/* command to issue next; never wraps */
+	uint64_t allowed;	/* so many may be issued */
+	uint64_t taken;		/* completions; never wraps */
+	uint64_t busy;		/* bit n: the command with that buffer is in flight */
+	uint64_t bad;
+	uint32_t protected;	/* blocks have protection information */
+	struct nvme_run run;
+};
+
 struct rig_state {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t updates_done;
 	uint32_t has_nic;
 	uint32_t has_hda;
+	uint32_t has_disk;
 	struct nic_state nic;
+	struct nvme_state nvme;
 	uint64_t tables;	/* further pages mapped, each with a table of its own */
 };
 

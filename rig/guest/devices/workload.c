@@ -25,6 +25,8 @@
 #include "devices/igb.h"
 #include "devices/igb_interrupts.h"
 #include "devices/igb_pf.h"
+#include "devices/nvme.h"
+#include "devices/nvme_interrupts.h"
 #include "devices/workload.h"
 #include "interfaces/guestmem.h"
 #include "interfaces/iommufd.h"
@@ -44,6 +46,12 @@ void rig_wire(struct rig *r)
 		.dev = &r->audio.v,
 		.mem = r->mem + OFF_HDA_BDL,
 		.iova = IOVA_BASE + OFF_HDA_BDL,
+	};
+	r->nvme = (struct nvme){
+		.dev = &r->disk.v,
+		.st = &r->st->nvme,
+		.mem = r->mem + OFF_NVME,
+		.iova = IOVA_BASE + OFF_NVME,
 	};
 }
 
@@ -124,6 +132,8 @@ void build_ioas(struct rig *r, uint64_t hole)
 			map_range(r, rig_area[i].from, rig_area[i].end);
 		}
 	}
+	if (r->st->has_disk)
+		map_range(r, OFF_NVME, OFF_NVME_END);
 	map_tables(r, 0);
 }
 
@@ -203,6 +213,9 @@ void find_devices(struct rig *r)
 	    vfio_find(ID_INTEL, ID_HDA_ICH6, 0, r->audio.v.bdf))
 		must(vfio_find(ID_INTEL, ID_HDA_ICH9, 0, r->audio.v.bdf),
 		     "find the audio device (intel-hda)");
+	if (strstr(devs, "disk"))
+		must(vfio_find(ID_QEMU, ID_NVME, 0, r->disk.v.bdf),
+		     "find the disk (nvme)");
 }
 
 static int make_guest_file(unsigned long size)
@@ -261,12 +274,17 @@ void rig_start(struct rig *r)
 		take_device(r, &r->nic, "network");
 	if (r->audio.v.bdf[0])
 		take_device(r, &r->audio, "audio");
+	if (r->disk.v.bdf[0])
+		take_device(r, &r->disk, "disk");
 	r->st->has_nic = r->nic.present;
 	r->st->has_hda = r->audio.present;
+	r->st->has_disk = r->disk.present;
 
 	build_ioas(r, 0);
 	build_hwpts(r, &nic, &audio);
 	attach_all(r, nic, audio);
+	if (r->disk.present)
+		attach_new(r, &r->disk);
 	rig_wire(r);
 
 	if (r->nic.present) {
@@ -285,10 +303,17 @@ void rig_start(struct rig *r)
 		hda_irq_wire(&r->hda);
 		hda_start(&r->hda);
 	}
+	if (r->disk.present) {
+		must(vfio_map(&r->disk.v), "map the disk's BAR");
+		vfio_enable_dma(&r->disk.v);
+		nvme_irq_wire(&r->disk.v);
+		nvme_start(&r->nvme);
+	}
 	emit("ready",
-	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"slots\":%u,\"nic_writes\":[%llu,%llu],\"audio_writes\":[%llu,%llu]",
+	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"disk\":\"%s\",\"disk_queue\":%llu,\"disk_buffers\":%llu,\"slots\":%u,\"nic_writes\":[%llu,%llu],\"audio_writes\":[%llu,%llu]",
 	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], r->nic.v.bdf,
-	     r->audio.v.bdf, NIC_SLOTS, IOVA_BASE + OFF_NIC_BUF,
+	     r->audio.v.bdf, r->disk.v.bdf, IOVA_BASE + OFF_NVME_CQ,
+	     IOVA_BASE + OFF_NVME_BUF, NIC_SLOTS, IOVA_BASE + OFF_NIC_BUF,
 	     IOVA_BASE + OFF_NIC_END, IOVA_BASE + OFF_HDA_POS,
 	     IOVA_BASE + OFF_HDA_POS + PAGE);
 }
@@ -299,6 +324,8 @@ void rig_poll(struct rig *r)
 		igb_poll(&r->igb);
 	if (r->audio.present)
 		hda_irq_poll(&r->hda);
+	if (r->disk.present && nvme_irq_due())
+		nvme_poll(&r->nvme);
 }
 
 void emit_audio(struct rig *r)
@@ -307,6 +334,12 @@ void emit_audio(struct rig *r)
 		emit("audio", ",\"lpib\":%u,\"written\":%u,\"interrupts\":%llu",
 		     hda_position(&r->hda), hda_position_written(&r->hda),
 		     hda_irq_count());
+}
+
+void emit_disk(struct rig *r)
+{
+	if (r->disk.present)
+		nvme_report(&r->nvme);
 }
 
 void rig_report(struct rig *r)
@@ -321,6 +354,7 @@ void rig_report(struct rig *r)
 		     igb_head(&r->igb), igb_irq_count());
 	}
 	emit_audio(r);
+	emit_disk(r);
 }
 
 int probe_map(struct rig *r)

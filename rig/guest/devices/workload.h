@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What runs in the guest: two devices that do DMA to the same memory, by way of
- * iommufd, and the memory.
+ * What runs in the guest: devices that do DMA to the same memory, by way of iommufd, and
+ * the memory. The disk has a HWPT of its own in any event.
  */
 #ifndef RIG_DEVICES_WORKLOAD_H
 #define RIG_DEVICES_WORKLOAD_H
@@ -12,6 +12,7 @@
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "devices/igb.h"
+#include "devices/nvme.h"
 #include "interfaces/vfio.h"
 
 #define ID_INTEL	0x8086
@@ -19,6 +20,8 @@
 #define ID_IGBVF	0x10ca
 #define ID_HDA_ICH6	0x2668
 #define ID_HDA_ICH9	0x293e
+#define ID_QEMU		0x1b36
+#define ID_NVME		0x0010
 
 /* A device of one kind with what belongs to it. */
 struct device {
@@ -37,11 +40,13 @@ struct rig {
 	struct rig_state *st;
 	struct device nic;
 	struct device audio;
+	struct device disk;
 	struct igb igb;
 	struct hda hda;
+	struct nvme nvme;
 };
 
-/* What is mapped for DMA, at IOVA_BASE + its offset in the memfd. */
+/* What is mapped for DMA, at IOVA_BASE + its offset in the memfd; the disk's part if there is one. */
 #define RIG_AREAS	3
 extern const struct rig_area {
 	uint64_t from, end;
@@ -54,9 +59,10 @@ extern const struct rig_area {
 void rig_start(struct rig *r);
 /* Take what has come in. */
 void rig_poll(struct rig *r);
-/* Say what has been received and played so far; the latter alone. */
+/* Say what has been received, played, and read and written so far; the latter ones alone. */
 void rig_report(struct rig *r);
 void emit_audio(struct rig *r);
+void emit_disk(struct rig *r);
 
 /* A memfd or a file of guestmemfs, of @size bytes or as many as the options say. */
 int make_memory(unsigned long size);
@@ -72,7 +78,7 @@ void rig_wire(struct rig *r);
 void build_ioas(struct rig *r, uint64_t hole);
 /* Do both devices share a HWPT? */
 bool one_hwpt(void);
-/* HWPTs for all devices from the current IOAS, not attached yet. */
+/* HWPTs for all devices but the disk from the current IOAS, not attached yet. */
 void build_hwpts(struct rig *r, int *nic, int *audio);
 void attach_all(struct rig *r, int nic, int audio);
 void destroy_hwpts(struct rig *r, int nic, int audio);

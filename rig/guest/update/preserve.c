@@ -64,6 +64,12 @@ void mark_hwpts(struct rig *r)
 		     "mark the audio device's HWPT");
 		r->audio.marked = r->audio.hwpt;
 	}
+	if (r->disk.present && r->disk.marked != r->disk.hwpt) {
+		must(iommufd_hwpt_mark(r->iommufd, r->disk.hwpt,
+				       TOKEN_HWPT_DISK, flags),
+		     "mark the disk's HWPT");
+		r->disk.marked = r->disk.hwpt;
+	}
 }
 
 void preserve_files(struct rig *r, enum level level)
@@ -82,6 +88,9 @@ void preserve_files(struct rig *r, enum level level)
 	if (r->audio.present)
 		must(luo_preserve(r->session, r->audio.v.fd, TOKEN_AUDIO),
 		     "preserve the audio device");
+	if (r->disk.present)
+		must(luo_preserve(r->session, r->disk.v.fd, TOKEN_DISK),
+		     "preserve the disk");
 }
 
 void rig_preserve(struct rig *r)

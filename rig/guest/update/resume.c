@@ -23,6 +23,7 @@
 #include "devices/hda_interrupts.h"
 #include "devices/igb.h"
 #include "devices/igb_interrupts.h"
+#include "devices/nvme_interrupts.h"
 #include "devices/workload.h"
 #include "interfaces/fault_injection.h"
 #include "interfaces/iommufd.h"
@@ -130,11 +131,15 @@ static int must_retrieve(struct rig *r, uint64_t token, const char *what)
 static void resume_device(struct rig *r, struct device *d, uint64_t token,
 			  const char *what)
 {
+	char bound[16], opened[16];
+
+	snprintf(opened, sizeof(opened), "cdev-%s", what);
+	snprintf(bound, sizeof(bound), "bind-%s", what);
 	d->v.fd = must_retrieve(r, token, what);
-	reached(r, d == &r->nic ? "cdev-nic" : "cdev-audio");
+	reached(r, opened);
 	if (opt_num("refusals", 0))
 		refusals_of_bind(&d->v);
-	must(swept_call(r, d == &r->nic ? "bind-nic" : "bind-audio", call_bind,
+	must(swept_call(r, bound, call_bind,
 			&(struct call){ .r = r, .v = &d->v }),
 	     "bind a retrieved device");
 	must(vfio_map(&d->v), "map a retrieved device's BAR");
@@ -142,7 +147,7 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 	/* Before anything of ours: is it as the old kernel left it? */
 	emit("retrieved", ",\"what\":\"%s\",\"pci_command\":%u", what,
 	     vfio_config_read16(&d->v, 4));
-	reached(r, d == &r->nic ? "bind-nic" : "bind-audio");
+	reached(r, bound);
 }
 
 static uint64_t choose_hole(struct rig *r)
@@ -156,7 +161,7 @@ static uint64_t choose_hole(struct rig *r)
 }
 
 /* As attach_all(), but for what there is to sweep, and to reach. */
-static void replace_all(struct rig *r, int nic, int audio)
+static void replace_all(struct rig *r, int nic, int audio, int disk)
 {
 	if (r->nic.present) {
 		must(swept_attach(r, "attach-nic", &r->nic.v, nic),
@@ -168,6 +173,11 @@ static void replace_all(struct rig *r, int nic, int audio)
 		must(swept_attach(r, "attach-audio", &r->audio.v, audio),
 		     "attach the audio device");
 		r->audio.hwpt = audio;
+	}
+	if (r->disk.present) {
+		must(swept_attach(r, "attach-disk", &r->disk.v, disk),
+		     "attach the disk");
+		r->disk.hwpt = disk;
 	}
 }
 
@@ -192,9 +202,10 @@ static void rig_finish(struct rig *r, uint64_t hole)
 static void verify(struct rig *r, const char *what, int restored, int hwpt)
 {
 	struct uio_hwpt_verify v;
+	char name[16];
 
-	must(swept_call(r, !strcmp(what, "nic") ? "verify-nic" : "verify-audio",
-			call_verify,
+	snprintf(name, sizeof(name), "verify-%s", what);
+	must(swept_call(r, name, call_verify,
 			&(struct call){ .r = r, .restored = restored,
 				       .hwpt = hwpt, .verify = &v }),
 	     "compare a rebuilt HWPT with the restored one");
@@ -205,19 +216,21 @@ static void verify(struct rig *r, const char *what, int restored, int hwpt)
 
 /* While DMA goes on, and before anything depends on what was rebuilt. */
 static void verify_all(struct rig *r, int nic, int audio, int old_nic,
-		       int old_audio)
+		       int old_audio, int disk, int old_disk)
 {
 	phase("verify", "begin");
 	if (r->nic.present)
 		verify(r, "nic", old_nic, nic);
 	if (r->audio.present && old_audio != old_nic)
 		verify(r, "audio", old_audio, audio);
+	if (r->disk.present)
+		verify(r, "disk", old_disk, disk);
 	phase("verify", "end");
 }
 
 void rig_resume(struct rig *r)
 {
-	int nic, audio, old_nic = -1, old_audio = -1;
+	int nic, audio, disk = -1, old_nic = -1, old_audio = -1, old_disk = -1;
 	uint64_t hole;
 
 	r->session = -1;
@@ -257,6 +270,10 @@ void rig_resume(struct rig *r)
 		resume_device(r, &r->audio, TOKEN_AUDIO, "audio");
 	if (r->audio.present)
 		hda_irq_wire(&r->hda);
+	if (r->st->has_disk) {
+		resume_device(r, &r->disk, TOKEN_DISK, "disk");
+		nvme_irq_wire(&r->disk.v);
+	}
 	view_step("bound");
 	if (r->nic.present) {
 		old_nic = swept_call(r, "restore-nic", call_restore,
@@ -269,6 +286,11 @@ void rig_resume(struct rig *r)
 		old_audio = swept_call(r, "restore-audio", call_restore,
 				       &(struct call){ .r = r, .token = TOKEN_HWPT_AUDIO });
 		must(old_audio, "restore the audio device's HWPT");
+	}
+	if (r->disk.present) {
+		old_disk = swept_call(r, "restore-disk", call_restore,
+				      &(struct call){ .r = r, .token = TOKEN_HWPT_DISK });
+		must(old_disk, "restore the disk's HWPT");
 	}
 	reached(r, "restore");
 	phase("retrieve", "end");
@@ -286,17 +308,24 @@ void rig_resume(struct rig *r)
 		build_hwpts(r, &nic, &audio);
 		reached(r, "hwpt");
 	}
+	if (r->disk.present) {
+		disk = iommufd_hwpt_alloc(r->iommufd, r->disk.v.devid, r->ioas);
+		must(disk, "allocate a HWPT for the disk");
+	}
 	phase("rebuild", "end");
 	if (!adopt_shares_tables())
-		verify_all(r, nic, audio, old_nic, old_audio);
+		verify_all(r, nic, audio, old_nic, old_audio, disk, old_disk);
 
 	phase("replace", "begin");
-	replace_all(r, nic, audio);
+	replace_all(r, nic, audio, disk);
 	reached(r, "replace");
 	phase("replace", "end");
 	view_step("replaced");
 
 	destroy_hwpts(r, old_nic, old_audio);
+	if (old_disk >= 0)
+		must(iommufd_destroy(r->iommufd, old_disk),
+		     "destroy the disk's HWPT");
 	if (adopt_shares_tables())
 		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
 	view_step("destroyed");
