@@ -24,12 +24,13 @@
  * (hugetlb_free_vmemmap=), one of a CMA area, and one with a page that is known
  * to be bad. A page can go bad after preserve, too, which the freeze looks for if
  * pages of the machine have: all VMs wait then, so that it does not look at each
- * folio otherwise.
+ * folio otherwise. One that goes bad in the next kernel before it is retrieved is
+ * marked when it comes back: the file has it, whoever touches it gets SIGBUS, and
+ * the pool gives it to nobody else.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
-#include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -273,15 +274,6 @@ static int preserve_all(struct file *file, struct writer *writer)
 	return 0;
 }
 
-/*
- * Of the whole machine. Only those who test memory errors make it smaller
- * (unpoisoning), which may hide one that comes afterwards.
- */
-static unsigned long bad_pages(void)
-{
-	return IS_ENABLED(CONFIG_MEMORY_FAILURE) ? atomic_long_read(&num_poisoned_pages) : 0;
-}
-
 static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
@@ -305,7 +297,7 @@ static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 	writer.ser->order = huge_page_order(hstate_inode(inode));
 	freeze(inode, true);
 	/* Before a folio is looked at, so that each that goes bad later makes it another. */
-	args->private_data = (void *)bad_pages();
+	args->private_data = (void *)memfd_bad_pages();
 	err = preserve_all(args->file, &writer);
 	if (err) {
 		freeze(inode, false);
@@ -349,7 +341,7 @@ static int hugetlb_memfd_freeze(struct liveupdate_file_op_args *args)
 
 	ser->pos = args->file->f_pos;
 	/* Nothing else can have changed since, but for memory that went bad. */
-	if (bad_pages() == (unsigned long)args->private_data)
+	if (memfd_bad_pages() == (unsigned long)args->private_data)
 		return 0;
 	return check_none_bad(ser);
 }
@@ -425,6 +417,22 @@ struct folio *hugetlb_liveupdate_take(struct hstate *h)
 }
 
 /*
+ * Nobody took notice of it when KHO had it. The pool does not give such a folio to anybody
+ * else, nor does it break it up.
+ */
+static void note_bad(struct folio *folio)
+{
+	long bad = memfd_bad_page(folio);
+
+	if (bad < 0)
+		return;
+	folio_set_hwpoison(folio);
+	folio_set_hugetlb_raw_hwp_unreliable(folio);
+	pr_err("huge page at %#llx in memory, which went bad at %#llx before it was retrieved, stays so\n",
+	       (u64)PFN_PHYS(folio_pfn(folio)), (u64)PFN_PHYS(folio_pfn(folio) + bad));
+}
+
+/*
  * Make a folio that KHO has kept one of the pool's that is in use; we have the
  * only reference.
  */
@@ -437,6 +445,7 @@ static struct folio *come_back(struct hstate *h, unsigned long pfn)
 		return NULL;
 	nid = folio_nid(folio);
 	init_new_hugetlb_folio(folio);
+	note_bad(folio);
 	spin_lock_irq(&hugetlb_lock);
 	hugetlb_liveupdate_arrived(h, nid);
 	list_add(&folio->lru, &h->hugepage_activelist);

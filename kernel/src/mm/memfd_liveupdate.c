@@ -19,6 +19,9 @@
  * there is none, by the finish: memfd_ser_check(). What is refused stays with KHO
  * until the next reboot, since nobody knows what its folios are.
  *
+ * Memory that is known to be bad is not preserved, and if it goes bad afterwards there
+ * is no jump. What goes bad in the next kernel before it is retrieved is marked then.
+ *
  * When the retrieve fails halfway (no memory, or the limits of the process do not
  * allow for the file), the file stays as far as it was filled, and nobody has it.
  * The next retrieve goes on from there. If there is none, the finish of the
@@ -38,6 +41,7 @@
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
@@ -45,6 +49,7 @@
 #include <linux/vmalloc.h>
 
 #include "memfd_liveupdate.h"
+#include "memfd_liveupdate_rules.h"
 
 /**
  * struct memfd_held - A file, and the folios that it is made of
@@ -68,6 +73,63 @@ struct memfd_held {
 	u64 nr, next;
 	bool restored;
 };
+
+/* How many pages of the machine were bad when a folio was preserved first, or ULONG_MAX. */
+static unsigned long bad_before = ULONG_MAX;
+
+static int check_not_bad(struct folio *folio)
+{
+	unsigned long at = 0, nr = folio_nr_pages(folio);
+
+	/* There can be millions of them: the rule is asked of those that break it. */
+	if (!folio_contain_hwpoisoned_page(folio))
+		return 0;
+	while (at < nr - 1 && !PageHWPoison(folio_page(folio, at)))
+		at++;
+	return liveupdate_require(false, &rule_memfd_bad,
+				  "page at %#llx of a memfd, %#llx in memory",
+				  (u64)(folio->index + at) << PAGE_SHIFT,
+				  (u64)PFN_PHYS(folio_pfn(folio) + at));
+}
+
+/**
+ * memfd_liveupdate_check() - Can a folio be handed over?
+ * @folio: The folio, pinned.
+ *
+ * Return: 0; -EHWPOISON: a page of it is known to be bad.
+ */
+int memfd_liveupdate_check(struct folio *folio)
+{
+	/* Before it is looked at, so that each page that goes bad later makes it another. */
+	if (unlikely(READ_ONCE(bad_before) == ULONG_MAX))
+		cmpxchg(&bad_before, ULONG_MAX, memfd_bad_pages());
+	return check_not_bad(folio);
+}
+
+/**
+ * memfd_liveupdate_freeze() - Has memory of a file gone bad since it was preserved?
+ * @args: The freeze.
+ *
+ * All VMs wait: each folio is looked at only if memory of the machine has gone bad since
+ * there was a memfd to be preserved.
+ *
+ * Return: 0; -EHWPOISON: it has.
+ */
+int memfd_liveupdate_freeze(struct liveupdate_file_op_args *args)
+{
+	const struct memfd_luo_ser *ser = phys_to_virt(args->serialized_data);
+	const struct memfd_luo_folio_ser *folios = args->private_data;
+	int err = 0;
+	u64 i;
+
+	if (!ser->nr_folios || memfd_bad_pages() == READ_ONCE(bad_before))
+		return 0;
+	for (i = 0; !err && i < ser->nr_folios; i++) {
+		err = check_not_bad(pfn_folio(folios[i].pfn));
+		cond_resched();
+	}
+	return err;
+}
 
 static const char *check_ser(struct liveupdate_mem *mem, u64 data)
 {
@@ -241,6 +303,19 @@ u64 memfd_liveupdate_next(struct file *file)
 	return held->next;
 }
 
+/* Nobody took notice of it when KHO had it: whoever touches it gets SIGBUS from now on. */
+static void note_bad(struct folio *folio)
+{
+	long bad = memfd_bad_page(folio);
+
+	if (bad < 0)
+		return;
+	if (folio_test_large(folio))
+		folio_set_has_hwpoisoned(folio);
+	pr_err("page of a memfd at %#llx in memory went bad before it was retrieved\n",
+	       (u64)PFN_PHYS(folio_pfn(folio) + bad));
+}
+
 /**
  * memfd_liveupdate_folio() - Take a folio, to put it into a file
  * @file: The file.
@@ -263,8 +338,10 @@ struct folio *memfd_liveupdate_folio(struct file *file, u64 i,
 		folio = kho_restore_folio(phys);
 	held->next = i;
 	held->restored = folio;
-	if (folio)
+	if (folio) {
 		folio_get(folio);
+		note_bad(folio);
+	}
 	return folio;
 }
 

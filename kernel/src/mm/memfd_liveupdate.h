@@ -3,8 +3,10 @@
 #ifndef _MM_MEMFD_LIVEUPDATE_H
 #define _MM_MEMFD_LIVEUPDATE_H
 
+#include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
@@ -26,6 +28,31 @@ static inline bool memfd_liveupdate_new(struct file *file)
 	return !file->private_data;
 }
 
+/*
+ * How many pages of the whole machine are known to be bad. Only those who test memory
+ * errors make it smaller (unpoisoning), which may hide one that comes afterwards.
+ */
+static inline unsigned long memfd_bad_pages(void)
+{
+	return IS_ENABLED(CONFIG_MEMORY_FAILURE) ? atomic_long_read(&num_poisoned_pages) : 0;
+}
+
+/*
+ * The first page of a folio, by number, that went bad when KHO had it and nobody looked at
+ * more than that page; -1 if none did.
+ */
+static inline long memfd_bad_page(struct folio *folio)
+{
+	long i, nr = memfd_bad_pages() ? folio_nr_pages(folio) : 0;
+
+	for (i = 0; i < nr; i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return i;
+	return -1;
+}
+
+int memfd_liveupdate_check(struct folio *folio);
+int memfd_liveupdate_freeze(struct liveupdate_file_op_args *args);
 struct memfd_luo_ser *memfd_liveupdate_ser(struct liveupdate_file_op_args *args);
 struct file *memfd_liveupdate_resume(struct liveupdate_file_op_args *args);
 struct memfd_luo_folio_ser *
