@@ -136,9 +136,10 @@ static const char *check_pools(struct liveupdate_mem *mem, u64 pa,
 	return hugetlb_ser_check(mem, pa, &limits, serp);
 }
 
+/* What cannot be used is NULL, and not an error: LUO asks again at the end, and warns of one. */
 static int pools_retrieve(struct liveupdate_flb_op_args *args)
 {
-	const struct hugetlb_ser *ser;
+	const struct hugetlb_ser *ser = NULL;
 	struct liveupdate_kho_mem kho;
 	const char *why;
 
@@ -149,7 +150,6 @@ static int pools_retrieve(struct liveupdate_flb_op_args *args)
 		pr_err("handover of the pools of huge pages refused: %s\n", why);
 		liveupdate_refused("list", "hugetlb", why, "name=%s",
 				   HUGETLB_LIVEUPDATE_COMPATIBLE);
-		return -EINVAL;
 	}
 	args->obj = (void *)ser;
 	return 0;
@@ -174,7 +174,8 @@ static void pools_finish(struct liveupdate_flb_op_args *args)
 		}
 	}
 	spin_unlock_irq(&hugetlb_lock);
-	kho_restore_free(args->obj);
+	if (args->obj)
+		kho_restore_free(args->obj);
 }
 
 static const struct liveupdate_flb_ops pools_ops = {
@@ -290,6 +291,11 @@ bool __init hugetlb_liveupdate_await(struct hstate *h)
 	if (!is_kho_boot() || liveupdate_flb_get_incoming(&pools_flb, &obj))
 		return false;
 	ser = obj;
+	/* Refused: the pool is filled as if nothing came. */
+	if (!ser) {
+		liveupdate_flb_put_incoming(&pools_flb);
+		return false;
+	}
 	if (!hstate_is_gigantic(h))
 		expect(h, ser);
 	for (i = 0; i < ser->nr_pools; i++)
