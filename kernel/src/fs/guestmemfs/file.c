@@ -70,6 +70,7 @@ int guestmemfs_load_map(struct inode *inode)
 		return nr;
 	}
 	old = rcu_replace_pointer(info->map, map, true);
+	guestmemfs_watch(inode);
 	kvfree_rcu(old, rcu);
 	return 0;
 }
@@ -149,6 +150,10 @@ static int shrink(struct inode *inode, loff_t size)
 		err = -EBUSY;
 		goto unlock;
 	}
+	if (READ_ONCE(info_of(inode)->bad)) {
+		err = -EHWPOISON;
+		goto unlock;
+	}
 	i_size_write(inode, size);
 	unmap_mapping_range(mapping, round_up(size, PAGE_SIZE), 0, 1);
 	/* And what a process may have written behind the end, in the last page. */
@@ -170,7 +175,8 @@ unlock:
  * @inode: The file; its i_rwsem is held for write.
  * @size:  In bytes. Memory that is added is zero.
  *
- * Return: 0; -EBUSY: it would become shorter, and is pinned; -ENOSPC; -EDQUOT: the
+ * Return: 0; -EBUSY: it would become shorter, and is pinned; -EHWPOISON: it would become
+ * shorter, and memory of it is bad; -ENOSPC; -EDQUOT: the
  * limit of a directory that it is in; -EUCLEAN: something was refused, and no memory is
  * given out; -EFBIG; -ENOMEM; -EINTR: a fatal signal.
  */

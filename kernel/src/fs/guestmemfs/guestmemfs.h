@@ -54,11 +54,15 @@ struct guestmemfs_map {
  * struct guestmemfs_inode_info - An inode that is in use
  * @map:   Its memory; replaced under the lock of the file system.
  * @pins:  How many have it pinned, those that preserved it among them.
+ * @bad:   1 more than the page of it that was found bad first, or 0.
+ * @watch: What mm was told of its memory, or NULL.
  * @inode: The VFS's.
  */
 struct guestmemfs_inode_info {
 	struct guestmemfs_map __rcu *map;
 	unsigned long pins;
+	pgoff_t bad;
+	struct guestmemfs_watch *watch;
 	struct inode inode;
 };
 
@@ -82,6 +86,10 @@ static inline void *unit_to_virt(u64 unit)
 {
 	return phys_to_virt(unit << GUESTMEMFS_UNIT_SHIFT);
 }
+
+/* bad.c */
+void guestmemfs_watch(struct inode *inode);
+void guestmemfs_unwatch(struct inode *inode);
 
 /* boot.c */
 void *guestmemfs_found(phys_addr_t *phys, u64 *bytes);

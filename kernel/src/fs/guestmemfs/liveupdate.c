@@ -15,9 +15,11 @@
 #include <linux/init.h>
 #include <linux/liveupdate.h>
 #include <linux/liveupdate_retry.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/mount.h>
 
 #include "guestmemfs.h"
+#include "liveupdate_rules.h"
 
 static bool guestmemfs_can_preserve(struct liveupdate_file_handler *handler,
 				    struct file *file)
@@ -32,13 +34,26 @@ static void set_pins(struct inode *inode, u32 pins)
 	info_of(inode)->pins += pins ? 1 : -1;
 }
 
+static int check_not_bad(struct file *file)
+{
+	pgoff_t bad = READ_ONCE(info_of(file_inode(file))->bad);
+
+	return liveupdate_require(!bad, &rule_guestmemfs_bad,
+				  "file %pD of guestmemfs, at %#llx in it", file,
+				  (u64)(bad - 1) << PAGE_SHIFT);
+}
+
 static int guestmemfs_preserve(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
+	int err;
 
 	/* Where KHO was not told may_be_lost would allow a jump under the device. */
 	if (!guestmemfs.handed)
 		return -EOPNOTSUPP;
+	err = check_not_bad(args->file);
+	if (err)
+		return err;
 	guard(mutex)(&guestmemfs.lock);
 	/* The session that it came with is not finished, or its devices were left to themselves. */
 	if (image_of(inode)->pins)
@@ -56,6 +71,11 @@ static void guestmemfs_unpreserve(struct liveupdate_file_op_args *args)
 {
 	guard(mutex)(&guestmemfs.lock);
 	set_pins(file_inode(args->file), 0);
+}
+
+static int guestmemfs_freeze(struct liveupdate_file_op_args *args)
+{
+	return check_not_bad(args->file);
 }
 
 /* The file with an id, if the previous kernel has preserved it. */
@@ -149,6 +169,7 @@ static const struct liveupdate_file_ops guestmemfs_liveupdate_ops = {
 	.can_preserve	= guestmemfs_can_preserve,
 	.preserve	= guestmemfs_preserve,
 	.unpreserve	= guestmemfs_unpreserve,
+	.freeze		= guestmemfs_freeze,
 	.retrieve	= guestmemfs_retrieve,
 	.finish		= guestmemfs_finish,
 	.get_id		= guestmemfs_get_id,

@@ -37,6 +37,9 @@
  * the file does. VFIO's own containers (type 1) are not told, and so refuse such
  * memory.
  *
+ * Bad memory (bad.c) keeps a file from becoming shorter, from being removed and from being
+ * preserved, too (EHWPOISON), as long as the kernel knows of it.
+ *
  * A file that is removed while somebody has it open has no name any more (an
  * orphan). It keeps its memory, and counts for the limit of its directory, until the
  * last one has closed it, or, with a jump in between, until the next kernel looks at
@@ -63,6 +66,7 @@
 #include <linux/timekeeping.h>
 #include <linux/xattr.h>
 
+#include "../../kernel/kexec_internal.h"
 #include "guestmemfs.h"
 
 struct guestmemfs guestmemfs = {
@@ -71,6 +75,12 @@ struct guestmemfs guestmemfs = {
 };
 
 static struct super_block *the_sb;
+
+/*
+ * A jump was allowed without a question because there are no files; until it is made, or
+ * has failed, none is made. Protected by the lock of the file system.
+ */
+static bool leaving;
 
 static const struct inode_operations guestmemfs_dir_iops;
 static const struct inode_operations guestmemfs_file_iops;
@@ -169,6 +179,14 @@ static struct dentry *guestmemfs_lookup(struct inode *dir, struct dentry *dentry
 	return d_splice_alias(inode, dentry);
 }
 
+/* Whoever jumps holds the lock of kexec all the time. */
+static bool is_leaving(void)
+{
+	lockdep_assert_held(&guestmemfs.lock);
+	leaving = leaving && atomic_read(&__kexec_lock);
+	return leaving;
+}
+
 static struct inode *create(struct inode *dir, struct dentry *dentry, umode_t mode)
 {
 	struct guestmemfs_attr attr;
@@ -193,6 +211,8 @@ static struct inode *create(struct inode *dir, struct dentry *dentry, umode_t mo
 		.ctime = ns_of(now),
 	};
 	guard(mutex)(&guestmemfs.lock);
+	if (is_leaving())
+		return ERR_PTR(-EBUSY);
 	err = guestmemfs_image_create(&guestmemfs.image, index_of(dir),
 				      dentry->d_name.name, dentry->d_name.len,
 				      &attr, &index);
@@ -242,7 +262,9 @@ static int check_removable(struct inode *inode)
 	lockdep_assert_held(&guestmemfs.lock);
 	if (S_ISDIR(inode->i_mode))
 		return is_empty(inode) ? 0 : -ENOTEMPTY;
-	return info_of(inode)->pins ? -EBUSY : 0;
+	if (info_of(inode)->pins)
+		return -EBUSY;
+	return READ_ONCE(info_of(inode)->bad) ? -EHWPOISON : 0;
 }
 
 static int guestmemfs_unlink(struct inode *dir, struct dentry *dentry)
@@ -468,6 +490,8 @@ static struct inode *guestmemfs_alloc_inode(struct super_block *sb)
 		return NULL;
 	RCU_INIT_POINTER(info->map, NULL);
 	info->pins = 0;
+	info->bad = 0;
+	info->watch = NULL;
 	return &info->inode;
 }
 
@@ -482,6 +506,7 @@ static void guestmemfs_evict_inode(struct inode *inode)
 {
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	guestmemfs_unwatch(inode);
 	if (inode->i_nlink || is_bad_inode(inode))
 		return;
 	guard(mutex)(&guestmemfs.lock);
@@ -591,13 +616,16 @@ MODULE_PARM_DESC(may_be_lost, "jump into kernels that do not get the files, too"
  * guestmemfs_kexec() - Does the loaded kernel get the files?
  *
  * Context: reboot(2), under the lock of kexec, before anything is taken down.
+ * If there are none, none is made before the jump, or before it is known to have failed.
+ *
  * Return: 0 if it does, if there are none, or if they may be lost; -ENOEXEC if not,
  * which the log explains.
  */
 int guestmemfs_kexec(void)
 {
 	guard(mutex)(&guestmemfs.lock);
-	if (!has_files() || may_be_lost)
+	leaving = !has_files();
+	if (leaving || may_be_lost)
 		return 0;
 	if (!guestmemfs.handed) {
 		pr_err("no jump: %s, so the next kernel does not get the files; remove them, or allow it by guestmemfs.may_be_lost=1\n",
