@@ -151,8 +151,11 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, mode, group, target="nic", append="", **options):
-    """One machine, one damage an update; TARGET is the device that is meant."""
+def damaged(machine, begin, mode, group, target="nic", append="", at_each=None, **options):
+    """
+    One machine, one damage an update; TARGET is the device that is meant. at_each(run, damage): called
+    in each kernel, with None where nothing was damaged; what it returns was found.
+    """
     iommu = f"vtd-{mode}"
     damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
     updates = 2 * len(damages)
@@ -163,7 +166,7 @@ def damaged(machine, begin, mode, group, target="nic", append="", **options):
                 limit_s=60 + 15 * updates, cpus=1, alternate=True, **options)
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
-    stages, after, back, number, windows = [], [], [], 1, []
+    stages, after, back, number, windows, seen_there = [], [], [], 1, [], []
     for damage in damages:
         number += 1
         start = len(machine.events)
@@ -171,6 +174,8 @@ def damaged(machine, begin, mode, group, target="nic", append="", **options):
         if damage.says.startswith(VFIO):
             machine.send("view damaged")
             machine.wait("viewed", since=since)
+        if at_each:
+            seen_there += at_each(run, damage)
         stages.append(Stage(run, damage, number, since))
         windows.append((machine.events[start]["host_real_ns"] // 1000,
                         machine.events[-1]["host_real_ns"] // 1000))
@@ -180,10 +185,12 @@ def damaged(machine, begin, mode, group, target="nic", append="", **options):
             after.append(Stage(run, damage, number, go(run, number, "preserve=0 corrupt=")))
         else:
             back.append(Stage(run, damage, number, go(run, number, "preserve=1 corrupt=")))
+        if at_each:
+            seen_there += at_each(run, None)
         run.rest(0.5)
     run.stop()
 
-    found, said = [], {}
+    found, said = [*seen_there], {}
     texts = consoles(machine)
     for stage, window in zip(stages, windows):
         line, findings = look(run, stage, texts[stage.number], target)
@@ -212,6 +219,24 @@ def damaged(machine, begin, mode, group, target="nic", append="", **options):
                                      if "audio_samples" in machine.figures else ""))
     if found:
         raise Failed("; ".join(found[:12]))
+
+
+POOL, HUGE_PAGES = 64, 33       # that the command line asks for, and those of the memory
+
+
+def pool(run, damage):
+    """
+    Is the pool what the command line says, and are those pages free that the memory does not have? If it was refused how
+    many come, the pool is filled as if none did. If the memory was refused, nobody gets it.
+    """
+    since = len(run.machine.events)
+    run.machine.send("uncoop memory")
+    said = run.machine.wait("memory", since=since)
+    more = HUGE_PAGES if damage and "the pools" in damage.says else 0
+    expected = POOL + more, POOL - HUGE_PAGES + more, 0
+    got = said["huge"], said["huge_free"], said["huge_surplus"]
+    if got != expected:
+        yield f"{damage.name if damage else 'undamaged'}: the pool's pages, those free, and surplus are {got}, expected {expected}"
 
 
 @guarded
@@ -308,6 +333,9 @@ def _cases():
                    tries(mode, "files"), fault="data of iommufd or VFIO file damaged", **JUDGED)
     yield Case("damaged-memory", "what is handed over of a memfd is damaged",
                tries("scalable", "memory"), fault="data of a memfd damaged", **JUDGED)
+    yield Case("damaged-hugetlb", "what is handed over of a memfd of huge pages, or of the pools, is damaged",
+               tries("scalable", "hugetlb", append=f"hugepages={POOL} rig.hugetlb=21", at_each=pool),
+               fault="data of a memfd of huge pages, or of the pools, damaged", **JUDGED)
     yield Case("damaged-tables", "a table entry leads astray, and all tables are checked at boot",
                tries("scalable", "tables", append="liveupdate.check_tables=1"),
                fault="an entry of a translation table leads astray, liveupdate.check_tables=1", **JUDGED)

@@ -404,6 +404,10 @@ void image_victim(struct damage_victim *v)
 		.memfd = (void *)pages[P_MEMFD_SER].now,
 		.chunk = (void *)pages[P_MEMFD_CHUNK].now,
 		.folio = (void *)pages[P_MEMFD_LIST].now,
+		.huge = (void *)pages[P_HUGE_SER].now,
+		.runs = (void *)pages[P_HUGE_LIST].now,
+		.run = (void *)((struct hugetlb_memfd_list *)pages[P_HUGE_LIST].now)->run,
+		.pools = (void *)pages[P_POOLS].now,
 	};
 	v->other = v->device + 1;
 	v->other_domain = v->domain + 1;

@@ -188,6 +188,12 @@ static void find_files(struct damage_victim *v)
 	v->iommufd = find_file("iommufd-", NULL);
 	v->vfio = find_file("vfio-pci-", v->device);
 	v->memfd = find_file("memfd-", NULL);
+	v->huge = find_file("hugetlb-memfd-", NULL);
+	v->pools = find_flb("hugetlb-v");
+	if (v->huge && v->huge->list) {
+		v->runs = phys_to_virt(v->huge->list);
+		v->run = (void *)v->runs->run;
+	}
 	if (!v->memfd || !v->memfd->nr_folios)
 		return;
 	v->chunk = phys_to_virt(v->memfd->folios.first.phys);

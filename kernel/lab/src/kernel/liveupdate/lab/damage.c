@@ -72,6 +72,10 @@ static const struct base {
 	BASE(1, memfd),
 	BASE(1, chunk),
 	BASE(2, folio),
+	BASE(1, huge),
+	BASE(1, runs),
+	BASE(2, run),
+	BASE(1, pools),
 };
 
 /* FIELD(BASE, STRUCT, MEMBER): what is in a base is a STRUCT. */
@@ -194,6 +198,17 @@ static const struct field {
 	FIELD(chunk, kho_vmalloc_chunk, phys[1]),
 	PAGE_NUMBER(folio, pfn, 52),
 	FIELD(folio, memfd_luo_folio_ser, index),
+	FIELD(huge, hugetlb_memfd_ser, pos),
+	FIELD(huge, hugetlb_memfd_ser, size),
+	FIELD(huge, hugetlb_memfd_ser, order),
+	FIELD(huge, hugetlb_memfd_ser, list),
+	FIELD(runs, hugetlb_memfd_list, next),
+	FIELD(runs, hugetlb_memfd_list, nr),
+	FIELD(pools, hugetlb_ser, nr_pools),
+	FIELD(pools, hugetlb_ser, reserved),
+	FIELD(pools, hugetlb_ser, pool[0].order),
+	FIELD(pools, hugetlb_ser, pool[0].nid),
+	FIELD(pools, hugetlb_ser, pool[0].nr),
 };
 
 /* What a path leads to */

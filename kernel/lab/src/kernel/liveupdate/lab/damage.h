@@ -5,6 +5,8 @@
 #ifndef _LIVEUPDATE_LAB_DAMAGE_H
 #define _LIVEUPDATE_LAB_DAMAGE_H
 
+#include <linux/kho/abi/hugetlb.h>
+#include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
@@ -42,6 +44,11 @@ struct damage_pasid {
  * @memfd:         A memfd with more than one folio.
  * @chunk:         Where the pages of @folio are.
  * @folio:         The list of folios of @memfd.
+ * @huge:          A memfd of huge pages.
+ * @runs:          The first list of its runs.
+ * @run:           The first two runs in there: which folio, of their size, in the
+ *                 lowest 40 bits, and how many.
+ * @pools:         How many huge pages come over.
  * @foreign:       Physical address of memory that is in use, and not preserved.
  *
  * A member is NULL if there is no such thing.
@@ -69,6 +76,10 @@ struct damage_victim {
 	struct memfd_luo_ser *memfd;
 	struct kho_vmalloc_chunk *chunk;
 	struct memfd_luo_folio_ser *folio;
+	struct hugetlb_memfd_ser *huge;
+	struct hugetlb_memfd_list *runs;
+	u64 *run;
+	struct hugetlb_ser *pools;
 	u64 foreign;
 };
 
