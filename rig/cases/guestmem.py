@@ -263,5 +263,7 @@ CASES = [
     Case("guestmem-cut-after", "negative: it does not come over that a file was preserved",
          bind(cut, iommu="vtd-scalable", law="pin", after=True),
          kernel="lab", fault="the same after the jump, before anybody has come for it"),
+    # The tables of processes have the memory cached without PAT as well.
+    Case("guestmem-nopat", "files of guestmemfs are there after a kexec, nopat", bind(files, append="nopat")),
     Case("guestmem-files-off", "the same without live update", bind(files, append="liveupdate=off")),
 ]

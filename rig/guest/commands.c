@@ -28,6 +28,9 @@
  *	orders			VMs and updaters that do not do what they are to do
  *	keeper			an agent that is killed, and what was kept for it
  *	files WHAT		of guestmemfs; see scenarios/guest_files.h
+ *	where OFFSET		where in the machine's memory that of the DMA memory is
+ *	preservable		what does the preserve of the DMA memory say? Undone again
+ *	container		VFIO's own containers; see scenarios/container.h
  *	read PATH		the first line of a file
  *	write PATH TEXT		that into a file, and what came of it
  *	install FILE PATH	put a copy of the file there, as a package manager does
@@ -72,6 +75,7 @@
 #include "devices/workload.h"
 #include "hypervisor/qemu.h"
 #include "interfaces/kexec.h"
+#include "interfaces/luo.h"
 #include "interfaces/kmemleak.h"
 #include "interfaces/memory.h"
 #include "interfaces/vfio.h"
@@ -86,6 +90,8 @@
 #include "scenarios/abort/failed_jump.h"
 #include "scenarios/abort/failed_steps.h"
 #include "scenarios/attach_answers.h"
+#include "scenarios/bad_memory.h"
+#include "scenarios/container.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/direct_io.h"
 #include "scenarios/freeze_race.h"
@@ -348,6 +354,26 @@ static void read_line(struct rig *r, char *args)
 	emit("read", ",\"errno\":%d,\"hex\":\"%s\"", n < 0 ? (int)-n : 0, hex);
 }
 
+static void preservable(struct rig *r, char *args)
+{
+	int session = luo_session_create("preservable"), ret;
+
+	must(session, "create a session");
+	ret = luo_preserve(session, r->memfd, 1);
+	close(session);
+	emit("preservable", ",\"errno\":%d", ret < 0 ? -ret : 0);
+}
+
+static void container(struct rig *r, char *args)
+{
+	container_maps();
+}
+
+static void where(struct rig *r, char *args)
+{
+	emit("where", ",\"phys\":%llu", (unsigned long long)bad_memory_where(r->memfd, strtoul(args, NULL, 0)));
+}
+
 static void write_line(struct rig *r, char *args)
 {
 	char *text = strchr(args, ' ');
@@ -460,6 +486,9 @@ static const struct {
 	{ "orders", orders },
 	{ "keeper", keeper },
 	{ "read", read_line },
+	{ "where", where },
+	{ "preservable", preservable },
+	{ "container", container },
 	{ "write", write_line },
 	{ "install", install },
 	{ "run", run },

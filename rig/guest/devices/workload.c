@@ -67,14 +67,22 @@ void rig_mmap(struct rig *r)
 void rig_mark_end(struct rig *r, bool write)
 {
 	off_t at = opt_num("memory", MEM_SIZE) - sizeof(uint64_t);
-	uint64_t mark = at;
+	size_t block = 2ul << 20;
+	uint64_t *mark;
+	void *p;
 
 	if (at < (off_t)MEM_SIZE)
 		return;
-	if (write ? pwrite(r->memfd, &mark, sizeof(mark), at) != sizeof(mark) :
-		    pread(r->memfd, &mark, sizeof(mark), at) != sizeof(mark) ||
-		    mark != (uint64_t)at)
+	/* Huge pages cannot be written to by calls, nor be mapped in part. */
+	p = mmap(NULL, block, PROT_READ | PROT_WRITE, MAP_SHARED, r->memfd, at & -block);
+	if (p == MAP_FAILED)
+		die("map the last bytes of the memfd: %s", strerror(errno));
+	mark = p + (at & (block - 1));
+	if (write)
+		*mark = at;
+	if (*mark != (uint64_t)at)
 		die("the last bytes of the memfd are not those that were written");
+	munmap(p, block);
 }
 
 #define PIECE	(1ul << 20)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,6 +16,24 @@ int guestmem_mount(void)
 	if (mount("guestmemfs", GUESTMEM_DIR, "guestmemfs", 0, NULL) && errno != EBUSY)
 		return errno;
 	return 0;
+}
+
+unsigned long guestmem_base(void)
+{
+	unsigned long from, end, base = 0, longest = 0;
+	FILE *f = fopen("/proc/iomem", "re");
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx", &from, &end) != 2 || !strstr(line, "Guest memory") || end - from < longest)
+			continue;
+		base = from;
+		longest = end - from;
+	}
+	if (!f || !longest)
+		die("there is no memory of guestmemfs in /proc/iomem");
+	fclose(f);
+	return base;
 }
 
 int guestmem_make(const char *path, unsigned long size)

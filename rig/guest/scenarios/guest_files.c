@@ -24,6 +24,7 @@
 #include "interfaces/kexec.h"
 #include "interfaces/luo.h"
 #include "interfaces/memory.h"
+#include "scenarios/bad_memory.h"
 #include "scenarios/guest_files.h"
 
 #define UNIT		(2ul << 20)
@@ -393,6 +394,7 @@ static void keep(void)
 
 	fd[0] = guestmem_make(nameless, 3 * UNIT);
 	expect(pwrite(fd[0], "nameless", 8, UNIT) == 8 && !unlink(nameless), "cannot be removed", nameless);
+	expect(lseek(fd[0], UNIT, SEEK_SET) == UNIT && !fcntl(fd[0], F_SETFL, O_APPEND), "has no position", nameless);
 	fd[1] = guestmem_make(named, 5 * UNIT);
 	close(guestmem_make(readable, UNIT));
 	fd[2] = open(readable, O_RDONLY | O_CLOEXEC);
@@ -427,6 +429,7 @@ static void kept(void)
 	close(fd);
 	fd = luo_retrieve(session, TOKEN_NAMELESS);
 	expect(fd >= 0 && pread(fd, text, 8, UNIT) == 8 && !memcmp(text, "nameless", 8), "has lost its data", nameless);
+	expect(!lseek(fd, 0, SEEK_CUR) && !(fcntl(fd, F_GETFL) & O_APPEND), "is not as if it had been opened anew", nameless);
 	fails(ftruncate(fd, 0), EBUSY, "cutting what is not finished");
 	expect(!luo_finish(session), "cannot be finished", SESSION);
 	close(session);
@@ -469,6 +472,39 @@ static void damaged(void)
 	fails(make_of(GUESTMEM_DIR "/new", UNIT), EUCLEAN, "memory, when it is not known what is free");
 	expect(!access(GUESTMEM_DIR "/new", F_OK) && !unlink(GUESTMEM_DIR "/new"), "cannot be made without memory", "new");
 	expect(!unlink(wanted[2].path), "cannot be removed", wanted[2].path);
+	emit_space("files");
+}
+
+/* Memory of one goes bad: who has it mapped is told, and the file stays as it is, in this kernel. */
+static void gone_bad(void)
+{
+	static const char path[] = GUESTMEM_DIR "/bad", other[] = GUESTMEM_DIR "/other";
+	int fd = guestmem_make(path, 3 * UNIT), session = luo_session_create(SESSION), child = -1;
+
+	close(guestmem_make(other, UNIT));
+	expect(!luo_preserve(session, fd, TOKEN_NAMED), "cannot be preserved", path);
+	close(session);
+	expect(!bad_memory_told(fd, UNIT, &child), "cannot be said to be bad", path);
+	expect(!child, "is bad, and a process that has it mapped was not told", path);
+	session = luo_session_create(SESSION);
+	expect(session >= 0 && luo_preserve(session, fd, TOKEN_NAMED) == -EHWPOISON, "can be preserved", path);
+	close(session);
+	fails(ftruncate(fd, UNIT), EHWPOISON, "cutting what is bad");
+	fails(unlink(path), EHWPOISON, "removing what is bad");
+	fails(rename(other, path), EHWPOISON, "replacing what is bad");
+	expect(!ftruncate(fd, 4 * UNIT), "cannot become longer", path);
+	close(fd);
+	/* The kernel keeps the inode by itself. */
+	write_file("/proc/sys/vm/drop_caches", "2");
+	fails(unlink(path), EHWPOISON, "removing what is bad, and was closed");
+	emit_space("files");
+}
+
+/* The next kernel does not know of it. */
+static void bad_forgotten(void)
+{
+	expect(!unlink(GUESTMEM_DIR "/bad"), "cannot be removed in the next kernel", "bad");
+	expect(!unlink(GUESTMEM_DIR "/other"), "is not there", "other");
 	emit_space("files");
 }
 
@@ -543,6 +579,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } scenarios[] = {
+	{ "bad", gone_bad },
+	{ "bad-forgotten", bad_forgotten },
 	{ "begin", begin },
 	{ "check", check },
 	{ "cut", cut },

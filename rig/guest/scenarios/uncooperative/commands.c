@@ -21,6 +21,8 @@
  *	uncoop starve		a process gets half of the memory, and exits
  *	uncoop short		a process that may not open files, and exits
  *	uncoop fed		a process retrieves what the two above could not
+ *	uncoop limited GROUP	processes retrieve the memory in a cgroup that does not allow for
+ *				it, and in the same one when it does; GROUP: hugetlb or memory
  *	uncoop give-up		as starve, with nothing preserved but memory: finish
  *	uncoop no-handler	a process retrieves what it can, and exits
  *	uncoop work		fill and read memory, as other programs would
@@ -49,6 +51,7 @@
 #include "devices/workload.h"
 #include "scenarios/uncooperative/before_jump.h"
 #include "scenarios/uncooperative/commands.h"
+#include "scenarios/uncooperative/limited.h"
 #include "scenarios/uncooperative/machine_sleep.h"
 #include "scenarios/uncooperative/memory_use.h"
 #include "scenarios/uncooperative/odd_processes.h"
@@ -75,6 +78,7 @@ static const struct {
 	{ "starve", uncoop_starve },
 	{ "short", uncoop_short },
 	{ "fed", uncoop_fed },
+	{ "limited", uncoop_limited },
 	{ "give-up", uncoop_give_up },
 	{ "no-handler", uncoop_no_handler },
 	{ "work", uncoop_work },

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef RIG_SCENARIOS_BAD_MEMORY_H
+#define RIG_SCENARIOS_BAD_MEMORY_H
+
+#include <stdint.h>
+
+/*
+ * Where in the machine's memory is a place of the file? A multiple of 2 MiB, and there has to
+ * be as much behind it. In guestmemfs: if it is the first file. It is not mapped afterwards.
+ */
+uint64_t bad_memory_where(int memfd, unsigned long offset);
+
+/*
+ * Has the kernel told that it is bad, as by a machine check: 0 or an errno. A child that has
+ * asked to be told early (as QEMU does) has it mapped; *child: 0 if it was told where it has
+ * that place.
+ */
+int bad_memory_told(int memfd, unsigned long offset, int *child);
+
+#endif
