@@ -21,13 +21,17 @@ def host_files():
     return {**agent_files(), **program(), **broker()}
 
 
-def registered(run):
-    """Wait until the agent knows the VM, and that it can be carried over."""
+USER = 1000
+
+
+def registered(run, user=0):
+    """Wait until the agent knows the VM, and that it can be carried over. user: whose it is."""
+    name = f"u{user}.{NAME}" if user else NAME
     deadline = time.monotonic() + PATIENCE_S * run.machine.slow
     while True:
         status, data = continuo(run.machine, f"{AGENT} list")
         states = {row["vm"]: row["state"] for row in data["vm"]}
-        if not status and states == {NAME: "idle"}:
+        if not status and states == {name: "idle"}:
             return
         if time.monotonic() > deadline:
             raise Failed(f"the agent does not know the VM: list ends with {status} and says {data}")
@@ -54,16 +58,16 @@ def no_direct_io(run):
 
 
 @guarded_vm
-def update(machine, begin, iommu, updates=1, show=False, before=None, **options):
+def update(machine, begin, iommu, updates=1, show=False, before=None, user=0, **options):
     """The VM goes on, and each thing that its tenant could notice is judged. before: what is tried before the update."""
-    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", **options)
-    registered(run)
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append=f"rig.agent=1 rig.vm_uid={user}", **options)
+    registered(run, user)
     if before:
         before(run)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
         run.update(stage)
-        registered(run)
+        registered(run, user)
         run.rest(AFTER_S)
     run.stop()
     try:
@@ -199,6 +203,10 @@ CASES = [
        bind(update, iommu="vtd-scalable", memory="huge")),
     VM("vm-guestmem", "a VM whose memory is a file of guestmemfs",
        bind(update, iommu="vtd-scalable", memory="guestmem", before=no_direct_io)),
+    VM("vm-backends", "a VM whose memory is in a memfd and, from an offset on, in a file of guestmemfs",
+       bind(update, iommu="vtd-scalable", memory="both")),
+    VM("vm-user", "a VM of a user who is not root, whose memory is a file of guestmemfs",
+       bind(update, iommu="vtd-scalable", memory="guestmem", user=USER)),
     VM("vm-guestmem-moved", "another file has the name of the one with the VM's memory", bind(file_moved, iommu="vtd-scalable"),
        fault="another file has the name of the one with the VM's memory"),
     VM("demo-vm", "what 'make demo-vm' shows: the same, with the picture", bind(update, iommu="vtd-scalable", show=True)),

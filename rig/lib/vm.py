@@ -28,6 +28,7 @@ MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
 HOST_DISK_MIB = 256
 GUESTMEM_FILE = "/guestmem/vm"           # where rig/guest/interfaces/guestmem.h mounts guestmemfs
 RINGS = 1000                            # so many frames, and it is clear which page is which
+OFFSET_MIB = 2
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE_S = 300                        # until the VM has booted, or has ended
 AGENT = "--agent /tmp/agent.sock"
@@ -66,19 +67,27 @@ def broker(lab=False):
         return {"/usr/bin/continuo-qemu": programs.read(f"{folder}/continuo-qemu")}
 
 
-def memory_object(kind):
-    """The VM's memory, as the documentation says: in a memfd, one of huge pages, or a file of guestmemfs."""
+def memory_arguments(kind):
+    """
+    The VM's memory, as the documentation says: in a memfd, one of huge pages, or a file of guestmemfs. "both":
+    a half of it in a memfd, the other one behind the first 2 MiB of a file.
+    """
+    half = f"size={MEMORY_MIB // 2}M,share=on"
+    if kind == "both":
+        return ["-object", f"memory-backend-memfd,id=low,{half}", "-numa", "node,nodeid=0,memdev=low",
+                "-object", f"memory-backend-file,id=high,mem-path={GUESTMEM_FILE},offset={OFFSET_MIB}M,{half}",
+                "-numa", "node,nodeid=1,memdev=high", "-machine", "q35,aux-ram-share=on"]
     backend = {"memfd": "memfd", "huge": "memfd,hugetlb=on,hugetlbsize=2M", "guestmem": f"file,mem-path={GUESTMEM_FILE}"}[kind]
-    return f"memory-backend-{backend},id=ram,size={MEMORY_MIB}M,share=on"
+    return ["-object", f"memory-backend-{backend},id=ram,size={MEMORY_MIB}M,share=on",
+            "-machine", "q35,memory-backend=ram,aux-ram-share=on"]
 
 
 def qemu_arguments(platform, memory="memfd"):
-    """The VM, as the documentation says that one is started that is to be carried over. memory: see memory_object()."""
+    """The VM, as the documentation says that one is started that is to be carried over. memory: see memory_arguments()."""
     return [
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
-        "-object", memory_object(memory),
-        "-machine", "q35,memory-backend=ram,aux-ram-share=on",
+        *memory_arguments(memory),
         "-object", "iommufd,id=iommufd",
         "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd",
         "-blockdev", "driver=file,node-name=file,filename=/host/vm/disk.img",
@@ -97,7 +106,7 @@ class VmRun(Run):
     def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
         guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
-        the VM's is in ("memfd", "huge", "guestmem"), of which the host has just enough;
+        the VM's is in (see memory_arguments()), of which the host has just enough;
         options: further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, False, False
         self.traced, self.late = True, False
@@ -108,7 +117,7 @@ class VmRun(Run):
         files = files or {}
         if memory == "huge":
             append = f"hugepages={MEMORY_MIB // 2} {append}"
-        if memory == "guestmem":
+        if memory in ("guestmem", "both"):
             append = f"guestmem={MEMORY_MIB}M rig.guestmem=1 {append}"
         # What the host goes over to is on its disk, so that it is there for any number of updates.
         disk.make(machine.path("host.img"), {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/array.h"
 #include "core/clock.h"
 #include "core/control.h"
 #include "core/end.h"
@@ -28,7 +32,45 @@
 #define BROKER		"/usr/bin/continuo-qemu"
 #define ARGS		96
 
+/* Of continuo-qemu. */
+#define STATE_DIR	"/run/continuo-qemu"
+
 static pid_t vm;
+
+/* The user that the VM is of: root, or vm_uid=. */
+static uid_t vm_user(void)
+{
+	return opt_num("vm_uid", 0);
+}
+
+static int give_to_user(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	if (chown(path, vm_user(), AGENT_GROUP))
+		die("give %s to user %u: %s", path, vm_user(), strerror(errno));
+	return 0;
+}
+
+/* What the host's operator does for a VM whose user is not root. */
+static void give_all_to_user(void)
+{
+	static const char *const all[] = {
+		"/dev/kvm", "/dev/iommu", "/dev/vfio/devices", HOST "/vm", STATE_DIR, GUESTMEM_DIR,
+	};
+
+	mkdir(STATE_DIR, 0700);
+	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++)
+		if (!access(all[i], F_OK) && nftw(all[i], give_to_user, 8, FTW_PHYS))
+			die("look at %s: %s", all[i], strerror(errno));
+}
+
+/* QEMU has the VM's memory locked, and so has continuo-qemu. */
+static void may_lock(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &all))
+		die("may lock memory: %s", strerror(errno));
+}
 
 bool hypervisor_wanted(void)
 {
@@ -67,6 +109,8 @@ void hypervisor_begin(void)
 		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device (igb)");
 		vfio_give(bdf);
 	}
+	if (vm_user())
+		give_all_to_user();
 	if (agent_wanted())
 		agent_begin();
 	emit("host", ",\"nic\":\"%s\"", bdf);
@@ -74,8 +118,9 @@ void hypervisor_begin(void)
 
 void hypervisor_take(const char *name, const char *uid)
 {
+	may_lock();
 	execl(BROKER, BROKER, "--agent", AGENT_SOCKET, "--timeout", "120", "--state-dir",
-	      "/run/continuo-qemu", "take", name, uid, NULL);
+	      STATE_DIR, "take", name, uid, NULL);
 	die("%s: %s", BROKER, strerror(errno));
 }
 
@@ -88,6 +133,11 @@ static void become(char *lines)
 	     argv[n] = strtok_r(NULL, "\n", &save))
 		n++;
 	argv[n] = NULL;
+	if (vm_user()) {
+		may_lock();
+		if (setgroups(0, NULL) || setgid(AGENT_GROUP) || setuid(vm_user()))
+			die("become user %u: %s", vm_user(), strerror(errno));
+	}
 	execv(argv[0], argv);
 	fprintf(stderr, "rig: %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
