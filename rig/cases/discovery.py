@@ -348,7 +348,7 @@ CASES = [
               domains=[("unused", ())]),
          fault="the next kernel has the IOMMU in another mode"),
     Case("discovery-iommu-off", "the view says why a next kernel without IOMMU refused all",
-         bind(refused, parameter="intel_iommu=off", by="pci", why=IOMMU_OFF),
+         bind(refused, parameter="intel_iommu=off", by="pci", why=IOMMU_OFF, domains=[("unused", ())]),
          fault="the next kernel has the IOMMU off"),
     Case("discovery-update-off", "the view says why a next kernel without live update refused all",
          bind(refused, parameter="liveupdate=off", by="pci", why=UPDATE_OFF, lists=["pci-v2"],

@@ -530,6 +530,7 @@ static const struct iommu_ser_driver other_driver = {
 static const struct iommu_ser_driver *find_driver(u16 type)
 {
 	return type == IOMMU_SER_TYPE_INTEL ? &vtd_ser_driver :
+	       type == IOMMU_SER_TYPE_NOIOMMU ? &noiommu_ser_driver :
 	       type == OTHER_TYPE ? &other_driver : NULL;
 }
 

@@ -8,6 +8,7 @@
  *
  *	mode legacy|scalable|both
  *	v1				of the version before
+ *	noiommu				of a host that has none; before any damage
  *	damage EDIT[,EDIT...]		in the language of the table, of device 0
  *	put PAGE OFFSET BYTES VALUE	what has no path. VALUE: numbers and pa(PAGE), joined by +
  *	drop PAGE			was not preserved
@@ -19,6 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <linux/kho/abi/intel_iommu.h>
+#include <linux/kho/abi/iommu.h>
+#include <linux/kho/abi/noiommu.h>
 
 #include "image.h"
 #include "input.h"
@@ -102,6 +107,37 @@ static void only_mode(struct damage *d, const char *which)
 	d->modes[1] = strcmp(which, "legacy");
 }
 
+static void put_zero(struct damage *d, enum page_name page, size_t at, size_t len)
+{
+	for (size_t i = 0; i < len; i += 8)
+		input_put(&d->in, page, at + i, 8, 0);
+}
+
+/* The good handover has one unit, two domains and two devices. */
+static void without_iommu(struct damage *d)
+{
+	const u32 type = IOMMU_SER_TYPE_NOIOMMU;
+
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, type), 4, type);
+	put_zero(d, P_IOMMUS, offsetof(struct iommu_hw_ser, id),
+		 sizeof(u64) + sizeof(struct intel_hw_ser));
+	for (size_t i = 0; i < 2; i++) {
+		size_t domain = i * sizeof(struct iommu_domain_ser);
+		size_t device = i * sizeof(struct iommu_device_ser);
+
+		input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, type),
+			  4, type | sizeof(struct noiommu_domain_ser) << 16);
+		input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, top_level),
+			  2, 2 | 64 << 8);
+		input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, part),
+			  8, NOIOMMU_DOMAIN_SER_AMDV1);
+		input_put(&d->in, P_DEVICES, device + offsetof(struct iommu_device_ser, type),
+			  4, type);
+		put_zero(d, P_DEVICES, device + offsetof(struct iommu_device_ser, part),
+			 sizeof(struct intel_device_ser));
+	}
+}
+
 static void parse(FILE *f, struct damage *d)
 {
 	char text[512], *word, *save;
@@ -117,6 +153,8 @@ static void parse(FILE *f, struct damage *d)
 			continue;
 		if (!strcmp(word, "v1")) {
 			d->v1 = true;
+		} else if (!strcmp(word, "noiommu")) {
+			without_iommu(d);
 		} else if (!strcmp(word, "mode")) {
 			only_mode(d, strtok_r(NULL, " \t\n", &save));
 		} else if (!strcmp(word, "damage")) {

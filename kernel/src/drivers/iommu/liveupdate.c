@@ -423,6 +423,19 @@ static void handover_free(struct iommu_handover *ho)
 	folio_put(virt_to_folio(ho->ser));
 }
 
+static const struct iommu_hw_ser *
+find_incoming_iommu(const struct iommu_liveupdate_ops *ops,
+		    const struct iommu_liveupdate_unit *unit);
+static void set_adopted(const struct iommu_hw_ser *hw,
+			struct iommu_device *iommu);
+static struct iommu_restored *drop_incoming(u32 i);
+static void drop_incoming_free(u32 i);
+static struct iommu_restored *restored_get(u32 index);
+static void attach_restored(struct iommu_restored *r,
+			    const struct iommu_device_ser *ser);
+
+#include "liveupdate_noiommu.h"
+
 static int preserve_iommu(struct iommu_device *iommu, struct iommu_hw_ser *ser)
 {
 	const struct iommu_liveupdate_ops *ops = iommu->ops->liveupdate;
@@ -477,6 +490,9 @@ static u32 list_units(struct iommu_handover *ho)
 	u32 n = 0;
 
 	lockdep_assert_held(&iommu_liveupdate_lock);
+	ho->units[0] = find_noiommu_unit();
+	if (ho->units[0])
+		return 1;
 	guard(spinlock)(&iommu_device_lock);
 	list_for_each_entry(iommu, &iommu_device_list, list) {
 		if (!iommu->ops->liveupdate || iommu->liveupdate_ser)
@@ -1039,6 +1055,42 @@ bool iommu_liveupdate_kept(void *table)
 	return xa_load(&kept, folio_pfn(virt_to_folio(table)));
 }
 
+/* The unit that translates for a device, or stands for that there is none; or NULL */
+static struct iommu_device *device_unit(struct device *dev)
+{
+	return dev->iommu ? dev->iommu->iommu_dev : noiommu_unit_of(dev);
+}
+
+static bool is_without_iommu(const struct iommu_device_ser *ser)
+{
+	return ser->type == IOMMU_SER_TYPE_NOIOMMU;
+}
+
+/* The entry of a preserved device, or NULL */
+static struct iommu_device_ser *find_outgoing(struct device *dev)
+{
+	struct iommu_device_ser *d;
+	u32 i;
+
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	if (dev->iommu)
+		return dev->iommu->preserved;
+	for (i = 0; outgoing && dev_is_pci(dev) && i < MAX_DEVICES; i++) {
+		d = &outgoing->devices[i];
+		if ((d->flags & IOMMU_SER_USED) && is_without_iommu(d) &&
+		    d->segment == pci_domain_nr(to_pci_dev(dev)->bus) &&
+		    d->bdf == pci_dev_id(to_pci_dev(dev)))
+			return d;
+	}
+	return NULL;
+}
+
+/* iommufd alone knows where a device without an IOMMU is attached. */
+static bool is_attached(struct device *dev, struct iommu_domain *domain)
+{
+	return !dev->iommu || iommu_get_domain_for_dev(dev) == domain;
+}
+
 static bool is_topmost(u64 pa)
 {
 	u32 i;
@@ -1086,8 +1138,8 @@ static int check_outgoing(struct device *dev,
 	if (!why)
 		why = iommu_ser_check_device(&view, ser - outgoing->devices);
 	if (!why)
-		why = dev_iommu_ops(dev)->liveupdate->compare_device(dev, &view,
-								     ser);
+		why = device_unit(dev)->ops->liveupdate->compare_device(dev, &view,
+									ser);
 	liveupdate_kho_mem_destroy(&mem);
 	return liveupdate_require(!why, &rule_iommu_changed, "%s (%s)",
 				  dev_name(dev), why);
@@ -1111,17 +1163,18 @@ static int check_outgoing(struct device *dev,
  */
 int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 {
+	struct iommu_device *unit = device_unit(dev);
+	const struct iommu_liveupdate_ops *ops;
 	struct iommu_device_ser *ser;
 	int ret;
 	u32 i;
 
-	ret = liveupdate_require(dev_is_pci(dev) && dev->iommu &&
-				 dev->iommu->iommu_dev, &rule_iommu_none, "%s",
-				 dev_name(dev)) ?:
-	      liveupdate_require(alone_in_group(dev), &rule_iommu_group, "%s",
-				 dev_name(dev)) ?:
-	      liveupdate_require(!needs_direct_mapping(dev), &rule_iommu_rmrr,
-				 "%s", dev_name(dev));
+	ret = liveupdate_require(dev_is_pci(dev) && unit, &rule_iommu_none,
+				 "%s", dev_name(dev)) ?:
+	      liveupdate_require(!dev->iommu || alone_in_group(dev),
+				 &rule_iommu_group, "%s", dev_name(dev)) ?:
+	      liveupdate_require(!dev->iommu || !needs_direct_mapping(dev),
+				 &rule_iommu_rmrr, "%s", dev_name(dev));
 	if (ret)
 		return ret;
 
@@ -1131,12 +1184,13 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 			break;
 	ret = liveupdate_require(domain->preserved, &rule_iommu_unmarked, "%s",
 				 dev_name(dev)) ?:
-	      liveupdate_require(!dev->iommu->preserved, &rule_iommu_again,
+	      liveupdate_require(!find_outgoing(dev), &rule_iommu_again,
 				 "%s", dev_name(dev)) ?:
-	      liveupdate_require(iommu_get_domain_for_dev(dev) == domain,
+	      liveupdate_require(is_attached(dev, domain),
 				 &rule_iommu_detached, "%s", dev_name(dev)) ?:
-	      liveupdate_require(!IS_ERR_OR_NULL(dev->iommu->iommu_dev->liveupdate_ser),
-				 &rule_iommu_driver, "%s", dev_name(dev)) ?:
+	      liveupdate_require(!IS_ERR_OR_NULL(unit->liveupdate_ser),
+				 dev->iommu ? &rule_iommu_driver : &rule_iommu_mixed,
+				 "%s", dev_name(dev)) ?:
 	      liveupdate_require(i < MAX_DEVICES, &rule_iommu_devices, "%s",
 				 dev_name(dev));
 	if (ret)
@@ -1144,25 +1198,26 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 
 	ser = &outgoing->devices[i];
 	memset(ser, 0, sizeof(*ser));
-	ser->type = dev_iommu_ops(dev)->liveupdate->checks->type;
+	ops = unit->ops->liveupdate;
+	ser->type = ops->checks->type;
 	ser->segment = pci_domain_nr(to_pci_dev(dev)->bus);
 	ser->bdf = pci_dev_id(to_pci_dev(dev));
 	ser->domain = domain->preserved - outgoing->domains;
-	ser->iommu = dev->iommu->iommu_dev->liveupdate_ser - outgoing->iommus;
-	ret = dev_iommu_ops(dev)->liveupdate->can_replace(dev) ?:
-	      dev_iommu_ops(dev)->liveupdate->preserve_device(dev, domain, ser);
+	ser->iommu = unit->liveupdate_ser - outgoing->iommus;
+	ret = ops->can_replace(dev) ?: ops->preserve_device(dev, domain, ser);
 	if (ret) {
 		memset(ser, 0, sizeof(*ser));
 		return ret;
 	}
 	ret = check_outgoing(dev, ser);
 	if (ret) {
-		dev_iommu_ops(dev)->liveupdate->unpreserve_device(dev, ser);
+		ops->unpreserve_device(dev, ser);
 		memset(ser, 0, sizeof(*ser));
 		return ret;
 	}
 	ser->flags |= IOMMU_SER_USED;
-	dev->iommu->preserved = ser;
+	if (dev->iommu)
+		dev->iommu->preserved = ser;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_preserve, "IOMMUFD_INTERNAL");
@@ -1173,11 +1228,13 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_preserve, "IOMMUFD_INTERNAL");
  */
 void iommu_device_unpreserve(struct device *dev)
 {
-	struct iommu_device_ser *ser = dev->iommu->preserved;
+	struct iommu_device_ser *ser;
 
 	guard(mutex)(&iommu_liveupdate_lock);
-	dev->iommu->preserved = NULL;
-	dev_iommu_ops(dev)->liveupdate->unpreserve_device(dev, ser);
+	ser = find_outgoing(dev);
+	if (dev->iommu)
+		dev->iommu->preserved = NULL;
+	device_unit(dev)->ops->liveupdate->unpreserve_device(dev, ser);
 	memset(ser, 0, sizeof(*ser));
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
@@ -1195,17 +1252,20 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
  */
 int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 {
+	struct iommu_device_ser *ser;
 	int ret;
 
-	ret = liveupdate_require(dev->iommu && dev->iommu->preserved &&
-				 iommu_get_domain_for_dev(dev) == domain,
-				 &rule_iommu_moved, "%s", dev_name(dev)) ?:
-	      liveupdate_require(alone_in_group(dev), &rule_iommu_joined, "%s",
-				 dev_name(dev));
+	ret = liveupdate_require(is_attached(dev, domain), &rule_iommu_moved,
+				 "%s", dev_name(dev)) ?:
+	      liveupdate_require(!dev->iommu || alone_in_group(dev),
+				 &rule_iommu_joined, "%s", dev_name(dev));
 	if (ret)
 		return ret;
 	guard(mutex)(&iommu_liveupdate_lock);
-	return check_outgoing(dev, dev->iommu->preserved);
+	ser = find_outgoing(dev);
+	return liveupdate_require(ser && domain->preserved == &outgoing->domains[ser->domain],
+				  &rule_iommu_moved, "%s", dev_name(dev)) ?:
+	       check_outgoing(dev, ser);
 }
 EXPORT_SYMBOL_NS_GPL(iommu_device_unchanged, "IOMMUFD_INTERNAL");
 
@@ -1217,8 +1277,12 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unchanged, "IOMMUFD_INTERNAL");
  */
 bool iommu_liveupdate_frozen(struct device *dev)
 {
-	return dev->iommu && dev->iommu->preserved;
+	if (dev->iommu)
+		return dev->iommu->preserved;
+	guard(mutex)(&iommu_liveupdate_lock);
+	return find_outgoing(dev);
 }
+EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_frozen, "IOMMUFD_INTERNAL");
 
 /**
  * iommu_liveupdate_file_sealed() - Can a file not change its size any more?
@@ -1411,8 +1475,6 @@ static void stop_unit(struct iommu_device *iommu,
 			pci_liveupdate_refuse(pdev, why);
 }
 
-static void drop_incoming_free(u32 i);
-
 /* Its devices were stopped, and hardware no longer uses their tables if it was adopted. */
 static void drop_unit(const struct iommu_hw_ser *hw)
 {
@@ -1599,11 +1661,12 @@ void iommu_liveupdate_unused(struct iommu_device *iommu,
 /**
  * iommu_liveupdate_off() - The command line turns a driver's IOMMUs off
  *
- * Whatever came along has to stop before translation does.
+ * Whatever came along has to stop before translation does, unless it came from a host
+ * that had no IOMMU either.
  */
 void iommu_liveupdate_off(void)
 {
-	if (is_kho_boot())
+	if (is_kho_boot() && !came_without_iommu())
 		pci_liveupdate_refuse_all("the IOMMU is turned off by the command line");
 }
 
@@ -1694,6 +1757,7 @@ static struct iommu_device_ser *find_incoming(struct device *dev)
 		struct iommu_device_ser *d = &incoming->ho.devices[i];
 
 		if (incoming->state[i] != DEV_NONE &&
+		    is_without_iommu(d) == !dev->iommu &&
 		    test_bit(d->iommu, incoming->adopted) &&
 		    d->segment == pci_domain_nr(pdev->bus) &&
 		    d->bdf == pci_dev_id(pdev))
@@ -2000,6 +2064,15 @@ void *iommu_pages_adopt(phys_addr_t phys, size_t size)
 }
 EXPORT_SYMBOL_GPL(iommu_pages_adopt);
 
+/* Of restored_get()'s reference and that of the pending device, the latter stays. */
+static void attach_restored(struct iommu_restored *r,
+			    const struct iommu_device_ser *ser)
+{
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	r->refs--;
+	incoming->state[ser - incoming->ho.devices] = DEV_ATTACHED;
+}
+
 /*
  * A device that runs since the previous kernel, without a translation that can
  * be used: refused by the checks above, or not in the handover at all. The
@@ -2009,7 +2082,7 @@ EXPORT_SYMBOL_GPL(iommu_pages_adopt);
 static void refuse_running(struct device *dev)
 {
 	if (dev_is_pci(dev) && pci_liveupdate_running(to_pci_dev(dev)))
-		pci_liveupdate_refuse(to_pci_dev(dev),
+		pci_liveupdate_refuse(to_pci_dev(dev), came_without_iommu() ? now_iommu :
 				      "its DMA translation was refused or not handed over");
 }
 
@@ -2046,9 +2119,7 @@ struct iommu_domain *iommu_liveupdate_domain(struct device *dev, bool alone)
 			ret = PTR_ERR(r);
 			break;
 		}
-		/* The reference of the pending device is the one that stays. */
-		r->refs--;
-		incoming->state[ser - incoming->ho.devices] = DEV_ATTACHED;
+		attach_restored(r, ser);
 		ret = 0;
 	}
 	if (!ser) {
@@ -2360,6 +2431,38 @@ bool iommu_liveupdate_device_restored(struct device *dev)
 	return find_incoming(dev);
 }
 EXPORT_SYMBOL_GPL(iommu_liveupdate_device_restored);
+
+/**
+ * iommu_liveupdate_restored_domain() - The restored domain that a device is on
+ * @dev: The device.
+ *
+ * Return: the domain, which stays as long as the device does not leave it; NULL if it
+ * is on none.
+ */
+struct iommu_domain *iommu_liveupdate_restored_domain(struct device *dev)
+{
+	const struct iommu_device_ser *ser;
+	struct iommu_restored *r;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	ser = find_incoming(dev);
+	r = ser ? incoming->restored[ser->domain] : NULL;
+	return r ? r->domain : NULL;
+}
+EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_restored_domain, "IOMMUFD_INTERNAL");
+
+/**
+ * iommu_liveupdate_left() - A device without an IOMMU leaves its restored domain
+ * @dev: The device. What it writes to is pinned for its new HWPT.
+ */
+void iommu_liveupdate_left(struct device *dev)
+{
+	const struct iommu_device_ser *ser = iommu_liveupdate_incoming_device(dev);
+
+	if (ser)
+		drop_incoming_free(ser - incoming->ho.devices);
+}
+EXPORT_SYMBOL_NS_GPL(iommu_liveupdate_left, "IOMMUFD_INTERNAL");
 
 #include "liveupdate_show.h"
 

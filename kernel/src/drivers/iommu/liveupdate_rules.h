@@ -10,6 +10,10 @@ LIVEUPDATE_RULE(iommu_domain_kind, EOPNOTSUPP,
 LIVEUPDATE_RULE(iommu_domain_again, EBUSY, "its domain is preserved already");
 LIVEUPDATE_RULE(iommu_domains, ENOSPC, "too many domains are preserved");
 LIVEUPDATE_RULE(iommu_none, EOPNOTSUPP, "it has no IOMMU translation");
+LIVEUPDATE_RULE(iommu_mixed, EOPNOTSUPP,
+		"no IOMMU translates for it, and the host has one for other devices");
+LIVEUPDATE_RULE(iommu_vf, EOPNOTSUPP,
+		"it is a virtual function, and no IOMMU would block its physical function");
 LIVEUPDATE_RULE(iommu_group, EOPNOTSUPP, "it shares its IOMMU group");
 LIVEUPDATE_RULE(iommu_rmrr, EOPNOTSUPP, "firmware needs a 1:1 mapping (RMRR) for it");
 LIVEUPDATE_RULE(iommu_unmarked, ENOENT,

@@ -10,6 +10,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/export.h>
@@ -65,12 +66,16 @@ EXPORT_SYMBOL_GPL(vfio_liveupdate_check_bound);
  * the device can be bound as long as it is incoming.
  *
  * Return: the file, or an error pointer: -ENODEV if the device is being
- * unregistered, -ENOMEM, -ENFILE.
+ * unregistered; -EPERM if no IOMMU translates for it and the process is not
+ * privileged, as when the cdev is opened; -ENOMEM, -ENFILE.
  */
 struct file *vfio_liveupdate_open(struct vfio_device *device)
 {
 	struct vfio_device_file *df;
 	struct file *file;
+
+	if (vfio_device_is_noiommu(device) && !capable(CAP_SYS_RAWIO))
+		return ERR_PTR(-EPERM);
 
 	/* Paired with the put in vfio_device_fops_release() */
 	if (!vfio_device_try_get_registration(device))

@@ -249,6 +249,9 @@ void iommu_restored_domain_unget(struct iommu_domain *domain);
 unsigned int iommu_restored_domain_users(struct iommu_domain *domain);
 unsigned int iommu_restored_index_users(u32 index);
 bool iommu_liveupdate_device_restored(struct device *dev);
+struct iommu_domain *iommu_liveupdate_restored_domain(struct device *dev);
+void iommu_liveupdate_left(struct device *dev);
+extern const struct iommu_liveupdate_ops iommu_liveupdate_noiommu_ops;
 
 /* iommufd, called by VFIO */
 int iommufd_liveupdate_in_session(struct iommufd_ctx *ictx,

@@ -167,6 +167,9 @@ const char *iommu_ser_check_iommu(const struct iommu_ser_view *view, u32 i);
 const char *iommu_ser_check_domain(const struct iommu_ser_view *view, u32 i);
 const char *iommu_ser_check_device(const struct iommu_ser_view *view, u32 i);
 
+/* drivers/iommu/liveupdate_noiommu_check.c */
+extern const struct iommu_ser_driver noiommu_ser_driver;
+
 /* drivers/iommu/iommufd/liveupdate_check.c */
 const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			      const struct iommufd_ser **serp);

@@ -56,6 +56,8 @@ struct luo_ser;
  *	switches it off.
  * @LIVEUPDATE_LAW_RESET: "reset": a device that came with a live update is reset
  *	when it is opened, as 7.3 does with every device.
+ * @LIVEUPDATE_LAW_PAGES: "pages": a device without an IOMMU leaves its restored HWPT
+ *	for one that maps other pages.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -82,6 +84,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_PF,
 	LIVEUPDATE_LAW_SRIOV,
 	LIVEUPDATE_LAW_RESET,
+	LIVEUPDATE_LAW_PAGES,
 	LIVEUPDATE_LAW_NR,
 };
 

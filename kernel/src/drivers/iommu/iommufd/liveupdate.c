@@ -51,6 +51,7 @@
 #define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/anon_inodes.h>
+#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/generic_pt/iommu.h>
 #include <linux/guestmemfs.h>
@@ -682,16 +683,17 @@ static struct iommu_domain *device_domain(struct iommufd_device *idev)
  * @idev: The device; its iommufd is preserved in the same session.
  *
  * Context: In the .preserve() callback of the device's file.
- * Return: 0; -EINVAL if the device is not attached to a HWPT of an IOAS; or
- * what iommu_device_preserve() returns.
+ * Return: 0; -EINVAL if the device is not attached to a HWPT of an IOAS; -EPERM if
+ * it has no IOMMU and the process is not privileged (CAP_SYS_RAWIO); or what
+ * iommu_device_preserve() returns.
  */
 int iommufd_device_liveupdate_preserve(struct iommufd_device *idev)
 {
 	struct iommu_domain *domain;
 	int rc;
 
-	rc = liveupdate_require(idev->igroup->group, &rule_iommufd_noiommu,
-				"%s", dev_name(idev->dev));
+	rc = liveupdate_require(idev->igroup->group || capable(CAP_SYS_RAWIO),
+				&rule_iommufd_rawio, "%s", dev_name(idev->dev));
 	if (rc)
 		return rc;
 	domain = device_domain(idev);
@@ -968,14 +970,14 @@ int iommufd_liveupdate_bound(struct iommufd_device *idev)
 
 	if (!iommu_liveupdate_device_restored(idev->dev))
 		return 0;
-	domain = iommu_get_domain_for_dev(idev->dev);
+	domain = iommu_liveupdate_restored_domain(idev->dev);
 
 	xa_lock(&ictx->objects);
 	xa_for_each(&ictx->objects, index, obj) {
 		if (obj->type != IOMMUFD_OBJ_HWPT_RESTORED)
 			continue;
 		hwpt = container_of(obj, struct iommufd_hw_pagetable, obj);
-		if (hwpt->domain == domain && iommufd_lock_obj(obj))
+		if (domain && hwpt->domain == domain && iommufd_lock_obj(obj))
 			break;
 		hwpt = NULL;
 	}

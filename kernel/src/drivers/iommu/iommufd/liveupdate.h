@@ -4,11 +4,19 @@
 #define __IOMMUFD_LIVEUPDATE_H
 
 #include <linux/generic_pt/verify.h>
+#include <linux/iommu-liveupdate.h>
 
 /* Provided for liveupdate.c */
 extern const struct file_operations iommufd_fops;
 int iommufd_fops_open(struct inode *inode, struct file *filp);
 struct iommufd_hw_pagetable *iommufd_device_hwpt(struct iommufd_device *idev);
+
+/* Of the domains that no hardware reads; see hwpt_noiommu.c */
+#ifdef CONFIG_IOMMU_LIVEUPDATE_NOIOMMU
+#define IOMMUFD_NOIOMMU_LIVEUPDATE_OPS	(&iommu_liveupdate_noiommu_ops)
+#else
+#define IOMMUFD_NOIOMMU_LIVEUPDATE_OPS	NULL
+#endif
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 /* A HWPT that came from the previous kernel: without an IOAS, and not to be changed */
@@ -41,6 +49,9 @@ int iommufd_liveupdate_bound(struct iommufd_device *idev);
 int iommufd_hwpt_liveupdate_mark(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd);
+int iommufd_liveupdate_noiommu_attach(struct iommufd_device *idev,
+				      struct iommufd_hw_pagetable *hwpt,
+				      ioasid_t pasid);
 bool iommufd_liveupdate_in_use(struct iommufd_ctx *ictx, u32 id);
 void iommufd_hwpt_restored_destroy(struct iommufd_object *obj);
 void iommufd_liveupdate_replaced(struct iommufd_device *idev, ioasid_t pasid,
@@ -85,6 +96,14 @@ static inline int iommufd_hwpt_liveupdate_restore(struct iommufd_ucmd *ucmd)
 static inline int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline int
+iommufd_liveupdate_noiommu_attach(struct iommufd_device *idev,
+				  struct iommufd_hw_pagetable *hwpt,
+				  ioasid_t pasid)
+{
+	return 0;
 }
 
 /* There are no such objects then. */

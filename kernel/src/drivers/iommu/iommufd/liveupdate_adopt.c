@@ -63,7 +63,7 @@ int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,
 	lockdep_assert_held(&ioas->mutex);
 	if (!restored)
 		return 0;
-	if (restored->common.domain->owner != domain->owner)
+	if (restored->common.domain->owner->liveupdate != domain->owner->liveupdate)
 		return -EOPNOTSUPP;
 	from = iommupt_from_domain(restored->common.domain);
 	to = iommupt_from_domain(domain);
@@ -228,7 +228,7 @@ static int adopt_into(struct iommufd_ucmd *ucmd,
 		rc = PTR_ERR(ioas);
 		goto out_device;
 	}
-	if (iommu_get_domain_for_dev(idev->dev) == restored->common.domain)
+	if (iommu_liveupdate_restored_domain(idev->dev) == restored->common.domain)
 		rc = adopt(ucmd->ictx, restored, ioas, idev, cmd);
 	else
 		rc = -EINVAL;

@@ -16,6 +16,9 @@ LIVEUPDATE_RULE(iommufd_file, ENOENT,
 LIVEUPDATE_RULE(iommufd_unmapped, EINVAL, "it is not mapped");
 LIVEUPDATE_RULE(iommufd_page_gone, EINVAL, "its page is no longer in the file");
 LIVEUPDATE_RULE(iommufd_other_page, EINVAL, "the file has another page there now");
-LIVEUPDATE_RULE(iommufd_noiommu, EOPNOTSUPP, "it was bound without an IOMMU");
+LIVEUPDATE_RULE(iommufd_rawio, EPERM,
+		"no IOMMU translates for it, which takes CAP_SYS_RAWIO");
 LIVEUPDATE_RULE(iommufd_detached, EINVAL, "it is not attached to a HWPT of an IOAS");
+LIVEUPDATE_RULE(iommufd_elsewhere, EINVAL,
+		"no IOMMU translates for it, and it goes on with other memory than the HWPT maps");
 LIVEUPDATE_RULE(iommufd_left, EBUSY, "it is no longer attached to a HWPT of an IOAS");

@@ -11,9 +11,11 @@
 #include <linux/capability.h>
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu-liveupdate.h>
+#include <linux/liveupdate_rule.h>
 
 #include "io_pagetable.h"
 #include "iommufd_private.h"
+#include "liveupdate_rules.h"
 
 /**
  * iommufd_liveupdate_describe() - Say to user space what a table says
@@ -36,17 +38,16 @@ void iommufd_liveupdate_describe(const struct pt_iommu_translation *from,
 	}
 }
 
-static int verify(struct iommu_domain *restored,
-		  struct iommufd_hwpt_paging *hwpt,
-		  struct iommu_hwpt_liveupdate_verify *cmd)
+static int compare(struct iommu_domain *restored,
+		   struct iommufd_hwpt_paging *hwpt,
+		   struct pt_iommu_difference *diff)
 {
 	struct io_pagetable *iopt = &hwpt->ioas->iopt;
-	struct pt_iommu_difference diff = {};
 	struct pt_iommu *was, *is;
 	int rc;
 
 	/* Tables of one format, of a driver that uses the generic ones */
-	if (hwpt->common.domain->owner != restored->owner)
+	if (hwpt->common.domain->owner->liveupdate != restored->owner->liveupdate)
 		return -EOPNOTSUPP;
 	was = iommupt_from_domain(restored);
 	is = iommupt_from_domain(hwpt->common.domain);
@@ -56,9 +57,20 @@ static int verify(struct iommu_domain *restored,
 	/* Held for read, they keep map and unmap out, and nobody else. */
 	down_read(&iopt->domains_rwsem);
 	down_read(&iopt->iova_rwsem);
-	rc = was->ops->verify(was, is, &diff);
+	rc = was->ops->verify(was, is, diff);
 	up_read(&iopt->iova_rwsem);
 	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+static int verify(struct iommu_domain *restored,
+		  struct iommufd_hwpt_paging *hwpt,
+		  struct iommu_hwpt_liveupdate_verify *cmd)
+{
+	struct pt_iommu_difference diff = {};
+	int rc;
+
+	rc = compare(restored, hwpt, &diff);
 	if (rc < 0)
 		return rc;
 
@@ -114,5 +126,50 @@ int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
 	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
 out_restored:
 	iommufd_put_object(ucmd->ictx, obj);
+	return rc;
+}
+
+/**
+ * iommufd_liveupdate_noiommu_attach() - Attach a device that no IOMMU translates for
+ * @idev:  The device.
+ * @hwpt:  What it is to be attached to.
+ * @pasid: What of the device; only %IOMMU_NO_PASID is looked at.
+ *
+ * No entry of hardware is changed. But a device that came with a live update goes on
+ * with the addresses that it was given, so it leaves its restored HWPT only for
+ * one that has pinned the same pages at the same IOVAs.
+ *
+ * Context: With the group's lock held.
+ * Return: 0; -EBUSY if the device is preserved for the next kernel; -EOPNOTSUPP if
+ * @hwpt is none of an IOAS; -EINVAL if it maps something else; -EUCLEAN if the
+ * restored tables refer to memory that the previous kernel did not hand over.
+ */
+int iommufd_liveupdate_noiommu_attach(struct iommufd_device *idev,
+				      struct iommufd_hw_pagetable *hwpt,
+				      ioasid_t pasid)
+{
+	struct pt_iommu_difference diff = {};
+	struct iommu_domain *restored;
+	int rc;
+
+	if (pasid != IOMMU_NO_PASID)
+		return 0;
+	if (iommu_liveupdate_frozen(idev->dev))
+		return -EBUSY;
+	restored = iommu_liveupdate_restored_domain(idev->dev);
+	if (!restored || restored == hwpt->domain)
+		return 0;
+	if (hwpt->obj.type != IOMMUFD_OBJ_HWPT_PAGING)
+		return -EOPNOTSUPP;
+	rc = compare(restored,
+		     container_of(hwpt, struct iommufd_hwpt_paging, common),
+		     &diff);
+	if (rc < 0)
+		return rc;
+	rc = liveupdate_require(!rc, &rule_iommufd_elsewhere,
+				"%s, from IOVA %#llx on", dev_name(idev->dev),
+				diff.iova);
+	if (!rc)
+		iommu_liveupdate_left(idev->dev);
 	return rc;
 }

@@ -57,6 +57,9 @@
  * - *The data of the file is damaged*: retrieving it gives -EINVAL. It is not
  *   known which device was meant, and it may be running. The session cannot be
  *   finished, so that its memory stays where it is.
+ * - *No IOMMU translates for it* (VFIO's no-IOMMU mode): retrieving the file gives
+ *   -EPERM without CAP_SYS_RAWIO, or if vfio.enable_unsafe_noiommu_mode is off. The
+ *   device goes on, and retrieving it can be tried again.
  * - *Asked to do what would stop it*: VFIO_DEVICE_RESET, hot reset, function
  *   level reset by a write to configuration space and low power states give
  *   -EBUSY, or do nothing, until the session is finished.
@@ -277,7 +280,10 @@ static struct pci_dev *vfio_pci_liveupdate_pdev(const struct vfio_pci_ser *ser)
 					   ser->bdf & 0xff);
 }
 
-/* As writing to driver_override and drivers_probe would. */
+/*
+ * As writing to driver_override and drivers_probe would. Without an IOMMU a device gets
+ * its driver only if VFIO's no-IOMMU mode is allowed, and that can be done later.
+ */
 static int vfio_pci_liveupdate_bind(struct pci_dev *pdev)
 {
 	int ret;
@@ -293,7 +299,9 @@ static int vfio_pci_liveupdate_bind(struct pci_dev *pdev)
 	ret = device_driver_attach(&vfio_pci_liveupdate_driver->driver,
 				   &pdev->dev);
 	/* It does not matter who was first, as long as it is vfio-pci. */
-	return ret == -EBUSY ? 0 : ret;
+	if (ret == -EBUSY)
+		return 0;
+	return ret == -EINVAL && !pdev->dev.iommu ? -EPERM : ret;
 }
 
 static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
@@ -353,8 +361,11 @@ static int vfio_pci_liveupdate_retrieve(struct liveupdate_file_op_args *args)
 {
 	int ret = vfio_pci_liveupdate_reopen(args);
 
-	/* A device that got its driver keeps it; no other one can have it. */
-	args->retry = liveupdate_transient(ret);
+	/*
+	 * A device that got its driver keeps it; no other one can have it. EPERM says
+	 * that no IOMMU translates for it, and that the process may not have it.
+	 */
+	args->retry = liveupdate_transient(ret) || ret == -EPERM;
 	return ret;
 }
 

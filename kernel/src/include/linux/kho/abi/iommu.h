@@ -44,6 +44,7 @@
 
 /* Whose part it is: the values of @type */
 #define IOMMU_SER_TYPE_INTEL		1	/* intel_iommu.h */
+#define IOMMU_SER_TYPE_NOIOMMU		128	/* noiommu.h */
 
 /**
  * struct iommu_ser - Root of the IOMMU handover.
