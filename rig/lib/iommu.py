@@ -5,7 +5,7 @@ module that reads what QEMU reports of the IOMMU. To add an IOMMU, add an entry 
 module beside rig/referee/vtd.py.
 """
 
-from rig.referee import vtd
+from rig.referee import noiommu, vtd
 
 
 class Vtd:
@@ -26,4 +26,17 @@ class Vtd:
                 + ",device-iotlb=on" * ats + f",{qemu.first_stage}" * first_stage]
 
 
-NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"))}
+class NoIommu:
+    """None: user-space drivers give physical addresses to their devices. One that is receiving
+    needs memory of large pieces, which are huge pages here."""
+
+    referee = noiommu
+    name = mode = "none"
+    allowed = "vfio.enable_unsafe_noiommu_mode=1 hugepages=80 rig.hugetlb=21"
+    options = f"{allowed} rig.noiommu=1"
+
+    def arguments(self, qemu, ats=False, first_stage=False):
+        return []
+
+
+NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"), NoIommu())}

@@ -3,7 +3,7 @@
 
 import unittest
 
-from rig.referee import dmalog, trace, vtd
+from rig.referee import dmalog, noiommu, trace, vtd
 
 VALUES = "dev 00:04.00 iova 0x1003fd0000 -> gpa 0x52aa000 mask 0xfff"
 OLD = "15414@1795640160.143902:vtd_dmar_translate " + VALUES
@@ -40,6 +40,14 @@ class Line(unittest.TestCase):
             log = dmalog.DmaLog([line], vtd)
             self.assertEqual(log.times(0x20), [self.expected[0]])
             self.assertEqual(log.unreadable, 0)
+
+    def test_without_an_iommu(self):
+        values = "buffer 1, addr: 0x2da540, offset: 16, from: 0x55555725359c, length: 257"
+        log = dmalog.DmaLog(["2026-11-25T20:56:00.143902Z igb_rx_desc_buff_write " + values], noiommu)
+        self.assertEqual(log.dma[noiommu.NIC], ([self.expected[0]], [0x2da550], [256]))
+        self.assertIsNone(noiommu.read("hda_audio_overrun", "st out"))
+        with self.assertRaises(ValueError):
+            noiommu.read(noiommu.DMA, "something new")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The referee needs such a module for each IOMMU; dmalog.py itself knows none. The
 
   EVENTS          the trace events that it reads
   DMA, REFUSED    those of them that a storm, or hours, would fill the disk with
+  SEEN            the devices whose DMA is in the log
   COMPLAINT       how a line of QEMU's stderr begins that is about the IOMMU
   read(event, values)
                   None if the event is not one of its own, else one of
@@ -20,6 +21,7 @@ import re
 DMA, REFUSED = "vtd_dmar_translate", "vtd_dmar_fault"
 EVENTS = (DMA, REFUSED, "vtd_fault_disabled", "vtd_dmar_enable")
 COMPLAINT = "vtd_"
+SEEN = ("nic", "audio", "disk")
 
 _TRANSLATE = re.compile(r"dev (\w+):(\w+)\.(\w+) iova 0x(\w+) -> gpa 0x(\w+) mask 0x(\w+)")
 _FAULT = re.compile(r"sid 0x(\w+) fault (\d+) addr 0x(\w+) write (\d+)")

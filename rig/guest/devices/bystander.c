@@ -8,6 +8,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "devices/bystander.h"
+#include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
 #include "devices/igb_pf.h"
@@ -29,9 +30,14 @@ void bystander_start(void)
 	must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 1,
 		       bystander_dev.bdf),
 	     "find the bystander (a second igb)");
-	memfd = memfd_create("rig-bystander", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (memfd < 0 || ftruncate(memfd, OFF_NIC_END))
-		die("make the bystander's memfd: %s", strerror(errno));
+	if (without_iommu()) {
+		memfd = make_memory(MEM_SIZE);
+	} else {
+		memfd = memfd_create("rig-bystander",
+				     MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		if (memfd < 0 || ftruncate(memfd, OFF_NIC_END))
+			die("make the bystander's memfd: %s", strerror(errno));
+	}
 	mem = mmap(NULL, OFF_NIC_END, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
 		   0);
 	if (mem == MAP_FAILED)
@@ -57,6 +63,12 @@ void bystander_start(void)
 		.iova = IOVA_BASE + OFF_NIC_RING,
 		.vf = igb_pf_vfs() ? 2 : 0,
 	};
+	if (without_iommu()) {
+		must(find_pieces(iommufd, ioas, bystander_state.phys),
+		     "find the bystander's memory in the machine");
+		bystander.phys = bystander_state.phys;
+		emit_pieces("bystander", bystander.phys);
+	}
 	vfio_enable_dma(&bystander_dev);
 	if (bystander.vf)
 		igb_pf_share();

@@ -3,7 +3,8 @@
  * What the memfd holds. Everything the next kernel's process needs to go on
  * driving the devices is in here at fixed offsets; nothing is handed over by
  * any other way. The first page block is the CPU's alone and never mapped for
- * DMA; every other byte is at IOVA_BASE + its offset.
+ * DMA; every other byte is at IOVA_BASE + its offset, or without an IOMMU where
+ * devices/dma_address.h says.
  */
 #ifndef RIG_DEVICES_DMA_MEMORY_H
 #define RIG_DEVICES_DMA_MEMORY_H
@@ -32,12 +33,18 @@
 #define NIC_PITCH	1344u
 #define NIC_BUF		1024u
 
+/* Without an IOMMU the memory is of pieces that are each in one place of the machine. */
+#define DMA_PIECE	0x200000ul
+#define DMA_PIECES	40u
+
 #define PCM_FRAMES	65536u			/* one period of the pattern */
 #define PCM_BYTES	(PCM_FRAMES * 4)
 
 #define OFF_STATE	0x0ul
 #define OFF_NIC_RING	0x10000ul
-#define OFF_NIC_BUF	(OFF_NIC_RING + PAGE_UP(NIC_SLOTS * 16ul))
+/* In place of buffers that are on two huge pages, which need not be neighbours */
+#define OFF_NIC_SPARE	(OFF_NIC_RING + PAGE_UP(NIC_SLOTS * 16ul))
+#define OFF_NIC_BUF	(OFF_NIC_SPARE + PAGE_UP(DMA_PIECES * NIC_BUF))
 #define OFF_NIC_END	(OFF_NIC_BUF + PAGE_UP((unsigned long)NIC_SLOTS * NIC_PITCH))
 #define OFF_HDA_BDL	OFF_NIC_END
 #define OFF_HDA_POS	(OFF_HDA_BDL + PAGE)
@@ -108,6 +115,7 @@ struct rig_state {
 	struct nic_state nic;
 	struct nvme_state nvme;
 	uint64_t tables;	/* further pages mapped, each with a table of its own */
+	uint64_t phys[DMA_PIECES];	/* where each piece is, without an IOMMU */
 };
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "core/end.h"
 #include "core/options.h"
+#include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "interfaces/vfio.h"
@@ -109,12 +110,34 @@ static void hda_pattern(uint16_t *pcm)
 	}
 }
 
-void hda_start(struct hda *hda)
+/* An entry that is on two pieces of the memory becomes two; returns how many there are. */
+static unsigned int hda_list(struct hda *hda)
 {
 	struct bdl_entry *bdl = (struct bdl_entry *)hda->mem;
-	uint64_t pcm = hda->iova + (OFF_HDA_PCM - OFF_HDA_BDL);
-	uint64_t pos = hda->iova + (OFF_HDA_POS - OFF_HDA_BDL);
+	uint64_t at = OFF_HDA_PCM, end, next;
+	unsigned int n = 0;
+
+	for (; at < OFF_HDA_END; at = next) {
+		end = at + PCM_BYTES / BDL_ENTRIES -
+		      (at - OFF_HDA_PCM) % (PCM_BYTES / BDL_ENTRIES);
+		next = (at / DMA_PIECE + 1) * DMA_PIECE;
+		if (!hda->phys || next > end)
+			next = end;
+		bdl[n++] = (struct bdl_entry){
+			.addr = dma_address(hda->phys, at),
+			.length = next - at,
+			.flags = interrupts() && next == end ? BDL_IOC : 0,
+		};
+	}
+	return n;
+}
+
+void hda_start(struct hda *hda)
+{
+	uint64_t list = dma_address(hda->phys, OFF_HDA_BDL);
+	uint64_t pos = dma_address(hda->phys, OFF_HDA_POS);
 	struct vdev *v = hda->dev;
+	unsigned int entries;
 	int i;
 
 	wr32(v, HDA_GCTL, 0);
@@ -130,12 +153,7 @@ void hda_start(struct hda *hda)
 	wr32(v, HDA_INTCTL, interrupts() ? INTCTL_GIE | 1u << SD_INDEX : 0);
 
 	hda_pattern((uint16_t *)(hda->mem + (OFF_HDA_PCM - OFF_HDA_BDL)));
-	for (uint32_t n = 0; n < BDL_ENTRIES; n++)
-		bdl[n] = (struct bdl_entry){
-			.addr = pcm + n * (PCM_BYTES / BDL_ENTRIES),
-			.length = PCM_BYTES / BDL_ENTRIES,
-			.flags = interrupts() ? BDL_IOC : 0,
-		};
+	entries = hda_list(hda);
 
 	hda_verb(hda, NID_DAC, VERB_SET_FORMAT(FMT_48K_S16_2CH));
 	hda_verb(hda, NID_DAC, VERB_SET_STREAM(STREAM));
@@ -147,10 +165,10 @@ void hda_start(struct hda *hda)
 	usleep(1000);
 	wr32(v, stream() + SD_CTL, 0);
 	wr32(v, stream() + SD_CBL, PCM_BYTES);
-	*(volatile uint16_t *)(v->bar0 + stream() + SD_LVI) = BDL_ENTRIES - 1;
+	*(volatile uint16_t *)(v->bar0 + stream() + SD_LVI) = entries - 1;
 	*(volatile uint16_t *)(v->bar0 + stream() + SD_FMT) = FMT_48K_S16_2CH;
-	wr32(v, stream() + SD_BDPL, (uint32_t)hda->iova);
-	wr32(v, stream() + SD_BDPU, hda->iova >> 32);
+	wr32(v, stream() + SD_BDPL, (uint32_t)list);
+	wr32(v, stream() + SD_BDPU, list >> 32);
 	wr32(v, stream() + SD_CTL, CTL_STREAM(STREAM) | CTL_RUN |
 	     (interrupts() ? CTL_IOCE : 0));
 }

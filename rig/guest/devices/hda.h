@@ -12,6 +12,7 @@ struct hda {
 	struct vdev *dev;
 	uint8_t *mem;		/* of OFF_HDA_BDL */
 	uint64_t iova;		/* the same place as the device sees it */
+	const uint64_t *phys;	/* of each piece of the memory; NULL: iova holds for all */
 };
 
 void hda_start(struct hda *hda);

@@ -25,6 +25,7 @@
 #include "core/crc32.h"
 #include "core/end.h"
 #include "core/options.h"
+#include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
 #include "devices/igb_pf.h"
@@ -117,10 +118,19 @@ static volatile union rx_desc *igb_desc(struct igb *nic, uint64_t slot)
 	return (volatile union rx_desc *)nic->mem + slot % NIC_SLOTS;
 }
 
+/* Where in the memory a slot's buffer is. */
+static uint64_t igb_buf_at(struct igb *nic, uint64_t slot)
+{
+	uint64_t at = OFF_NIC_BUF + slot % NIC_SLOTS * NIC_PITCH;
+
+	if (nic->phys && at / DMA_PIECE != (at + NIC_BUF - 1) / DMA_PIECE)
+		return OFF_NIC_SPARE + at / DMA_PIECE * NIC_BUF;
+	return at;
+}
+
 static uint8_t *igb_buf(struct igb *nic, uint64_t slot)
 {
-	return nic->mem + (OFF_NIC_BUF - OFF_NIC_RING) +
-	       slot % NIC_SLOTS * NIC_PITCH;
+	return nic->mem + (igb_buf_at(nic, slot) - OFF_NIC_RING);
 }
 
 /* If a frame has two slots, the second one is for its last four bytes. */
@@ -145,8 +155,7 @@ static void igb_fill(struct igb *nic, uint64_t slot)
 	/* What an earlier frame left must not pass for a new one. */
 	memset(igb_buf(nic, slot), 0, sizeof(struct frame));
 	d->post.header_addr = 0;	/* clears "descriptor done" */
-	d->post.addr = nic->iova + (OFF_NIC_BUF - OFF_NIC_RING) +
-		       slot % NIC_SLOTS * NIC_PITCH;
+	d->post.addr = dma_address(nic->phys, igb_buf_at(nic, slot));
 }
 
 static unsigned int igb_rx(const struct igb *nic, unsigned int off)
@@ -185,6 +194,7 @@ void igb_receive(struct vdev *v)
 
 void igb_start(struct igb *nic)
 {
+	uint64_t ring = dma_address(nic->phys, OFF_NIC_RING);
 	struct vdev *v = nic->dev;
 
 	if (!nic->vf)
@@ -196,8 +206,8 @@ void igb_start(struct igb *nic)
 
 	if (!nic->vf)
 		wr32(v, IGB_MRQC, 0);
-	wr32(v, igb_rx(nic, RDBAL), (uint32_t)nic->iova);
-	wr32(v, igb_rx(nic, RDBAH), nic->iova >> 32);
+	wr32(v, igb_rx(nic, RDBAL), (uint32_t)ring);
+	wr32(v, igb_rx(nic, RDBAH), ring >> 32);
 	wr32(v, igb_rx(nic, RDLEN), NIC_SLOTS * 16);
 	wr32(v, igb_rx(nic, SRRCTL), SRRCTL_ADV_ONE_BUFFER | NIC_BUF / 1024);
 	wr32(v, igb_rx(nic, RDH), 0);

@@ -4,7 +4,7 @@
  * otherwise); huge=1 has the memory in large folios; pieces=N has it mapped in
  * pieces in the Nth kernel, so that no large leaf fits into one of them;
  * memory=BYTES makes the memfd larger than what is mapped; hugetlb=N makes it of huge
- * pages of 2^N bytes; guestmem=1 has a file of guestmemfs in place of the memfd.
+ * pages of 2^N bytes; noiommu=1 is in devices/dma_address.h; guestmem=1 has a file of guestmemfs in place of the memfd.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include "core/end.h"
 #include "core/files.h"
 #include "core/options.h"
+#include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "devices/hda_interrupts.h"
@@ -41,11 +42,13 @@ void rig_wire(struct rig *r)
 		.mem = r->mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
 		.vf = !!igb_pf_vfs(),
+		.phys = without_iommu() ? r->st->phys : NULL,
 	};
 	r->hda = (struct hda){
 		.dev = &r->audio.v,
 		.mem = r->mem + OFF_HDA_BDL,
 		.iova = IOVA_BASE + OFF_HDA_BDL,
+		.phys = without_iommu() ? r->st->phys : NULL,
 	};
 	r->nvme = (struct nvme){
 		.dev = &r->disk.v,
@@ -143,6 +146,21 @@ void build_ioas(struct rig *r, uint64_t hole)
 	if (r->st->has_disk)
 		map_range(r, OFF_NVME, OFF_NVME_END);
 	map_tables(r, 0);
+}
+
+void place_memory(struct rig *r, bool again)
+{
+	uint64_t phys[DMA_PIECES];
+
+	if (!without_iommu())
+		return;
+	must(find_pieces(r->iommufd, r->ioas, phys),
+	     "find the memory in the machine");
+	if (!again)
+		memcpy(r->st->phys, phys, sizeof(phys));
+	if (memcmp(r->st->phys, phys, sizeof(phys)))
+		die("the memory is not where it was in the machine");
+	emit_pieces("preserved", phys);
 }
 
 bool one_hwpt(void)
@@ -293,6 +311,7 @@ void rig_start(struct rig *r)
 	attach_all(r, nic, audio);
 	if (r->disk.present)
 		attach_new(r, &r->disk);
+	place_memory(r, false);
 	rig_wire(r);
 
 	if (r->nic.present) {
@@ -321,9 +340,10 @@ void rig_start(struct rig *r)
 	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\",\"audio\":\"%s\",\"disk\":\"%s\",\"disk_queue\":%llu,\"disk_buffers\":%llu,\"slots\":%u,\"nic_writes\":[%llu,%llu],\"audio_writes\":[%llu,%llu]",
 	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], r->nic.v.bdf,
 	     r->audio.v.bdf, r->disk.v.bdf, IOVA_BASE + OFF_NVME_CQ,
-	     IOVA_BASE + OFF_NVME_BUF, NIC_SLOTS, IOVA_BASE + OFF_NIC_BUF,
-	     IOVA_BASE + OFF_NIC_END, IOVA_BASE + OFF_HDA_POS,
-	     IOVA_BASE + OFF_HDA_POS + PAGE);
+	     IOVA_BASE + OFF_NVME_BUF, NIC_SLOTS,
+	     without_iommu() ? 0ull : IOVA_BASE + OFF_NIC_BUF,
+	     without_iommu() ? 1ull << 52 : IOVA_BASE + OFF_NIC_END,
+	     IOVA_BASE + OFF_HDA_POS, IOVA_BASE + OFF_HDA_POS + PAGE);
 }
 
 void rig_poll(struct rig *r)

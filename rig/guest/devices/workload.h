@@ -76,6 +76,11 @@ void rig_mark_end(struct rig *r, bool write);
 void rig_wire(struct rig *r);
 /* Builds the IOAS; @hole is an offset whose page is left out, or 0. */
 void build_ioas(struct rig *r, uint64_t hole);
+/*
+ * Without an IOMMU: see where in the machine the memory is that the current IOAS maps, and
+ * if it was seen before, that it is still there.
+ */
+void place_memory(struct rig *r, bool again);
 /* Do both devices share a HWPT? */
 bool one_hwpt(void);
 /* HWPTs for all devices but the disk from the current IOAS, not attached yet. */

@@ -51,6 +51,29 @@ int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
 	return map_file(iommufd, ioas, fd, start, length, iova, 0);
 }
 
+/* As struct iommu_ioas_noiommu_get_pa */
+struct get_pa {
+	uint32_t size, flags, ioas_id, reserved;
+	uint64_t iova, length, phys;
+};
+
+int iommufd_get_pa(int iommufd, uint32_t ioas, uint64_t iova, uint64_t *bytes,
+		   uint64_t *pa)
+{
+	struct get_pa arg = {
+		.size = sizeof(arg),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = *bytes,
+	};
+
+	if (ioctl(iommufd, UIO(0x95), &arg))
+		return -errno;
+	*bytes = arg.length;
+	*pa = arg.phys;
+	return 0;
+}
+
 int iommufd_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length)
 {
 	struct uio_ioas_unmap arg = {

@@ -86,7 +86,8 @@ int vfio_open_cdev(const char *bdf)
 	if (!dir)
 		return -errno;
 	while ((de = readdir(dir))) {
-		if (strncmp(de->d_name, "vfio", 4))
+		if (strncmp(de->d_name, "vfio", 4) &&
+		    strncmp(de->d_name, "noiommu-vfio", 12))
 			continue;
 		snprintf(cdev, sizeof(cdev), "/dev/vfio/devices/%s",
 			 de->d_name);

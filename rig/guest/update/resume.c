@@ -316,6 +316,7 @@ void rig_resume(struct rig *r)
 	if (!adopt_shares_tables())
 		verify_all(r, nic, audio, old_nic, old_audio, disk, old_disk);
 
+	place_memory(r, true);
 	phase("replace", "begin");
 	replace_all(r, nic, audio, disk);
 	reached(r, "replace");

@@ -18,6 +18,14 @@
  *	uncoop order		processes retrieve in odd orders, and exit
  *	uncoop punch		a process retrieves the memory, throws out of it what
  *				the network device writes to, and exits
+ *	uncoop replace-page	throw a piece out of the memory; say whether the iommufd
+ *				can be preserved
+ *	uncoop preserve-unprivileged	a process that may not do raw I/O preserves the
+ *				network device
+ *	uncoop retrieve-unprivileged	it is retrieved before no-IOMMU mode is allowed, and
+ *				then by a process that may not do raw I/O
+ *	uncoop elsewhere	a process rebuilds all with other pages than the device
+ *				writes to, and keeps what it got
  *	uncoop starve		a process gets half of the memory, and exits
  *	uncoop short		a process that may not open files, and exits
  *	uncoop fed		a process retrieves what the two above could not
@@ -75,6 +83,10 @@ static const struct {
 	{ "kill", uncoop_kill },
 	{ "order", uncoop_order },
 	{ "punch", uncoop_punch },
+	{ "replace-page", uncoop_replace_page },
+	{ "preserve-unprivileged", uncoop_preserve_unprivileged },
+	{ "retrieve-unprivileged", uncoop_retrieve_unprivileged },
+	{ "elsewhere", uncoop_elsewhere },
 	{ "starve", uncoop_starve },
 	{ "short", uncoop_short },
 	{ "fed", uncoop_fed },

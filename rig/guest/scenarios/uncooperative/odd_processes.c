@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,29 +15,37 @@
 #include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/workload.h"
+#include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
 #include "interfaces/memory.h"
 #include "interfaces/vfio.h"
 #include "scenarios/uncooperative/odd_processes.h"
 #include "scenarios/uncooperative/requests.h"
 #include "update/names.h"
+#include "update/preserve.h"
+
+static void run_child(void (*body)(struct rig *own))
+{
+	static struct rig own = { .session = -1 };
+
+	own.session = luo_session_retrieve(SESSION);
+	if (own.session < 0)
+		die("retrieve the session: %s", strerror(-own.session));
+	if (vfio_find(ID_INTEL, ID_IGB, 0, own.nic.v.bdf))
+		die("the network device is not there");
+	body(&own);
+}
 
 /* Each is a process of its own, which exits with what it has. */
 static void in_child(void (*body)(struct rig *own))
 {
-	struct rig own = { .session = -1 };
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	if (!pid) {
-		own.session = luo_session_retrieve(SESSION);
-		if (own.session < 0)
-			die("retrieve the session: %s", strerror(-own.session));
-		if (vfio_find(ID_INTEL, ID_IGB, 0, own.nic.v.bdf))
-			die("the network device is not there");
-		body(&own);
+		run_child(body);
 		exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
@@ -105,6 +114,117 @@ void uncoop_punch(struct rig *r, const char *arg)
 {
 	in_child(punch);
 	emit("uncoop", ",\"what\":\"punch\"");
+}
+
+/* A page that no device writes to, but one reads. Preserving the file fills the hole. */
+void uncoop_replace_page(struct rig *r, const char *arg)
+{
+	uint64_t at = (OFF_HDA_END - 1) & ~(DMA_PIECE - 1);
+
+	if (fallocate(r->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		      DMA_PIECE))
+		die("punch a hole: %s", strerror(errno));
+	r->session = luo_session_create(SESSION);
+	must(r->session, "create a live update session");
+	mark_hwpts(r);
+	must(luo_preserve(r->session, r->memfd, TOKEN_MEMFD), "preserve the memfd");
+	emit("uncoop", ",\"what\":\"replace-page\",\"errno\":%d",
+	     -luo_preserve(r->session, r->iommufd, TOKEN_IOMMUFD));
+	close(r->session);
+	r->session = -1;
+}
+
+#define NOBODY	65534
+
+static void drop_privileges(void)
+{
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		die("drop all privileges: %s", strerror(errno));
+}
+
+/* The child has all that its parent has, and may do less. */
+void uncoop_preserve_unprivileged(struct rig *r, const char *arg)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (!pid) {
+		mark_hwpts(r);
+		r->session = luo_session_create(SESSION);
+		must(r->session, "create a live update session");
+		preserve_files(r, LEVEL_IOMMUFD);
+		drop_privileges();
+		cell("without an IOMMU", "preserve, unprivileged",
+		     luo_preserve(r->session, r->nic.v.fd, TOKEN_NIC));
+		exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		die("a process ended with status %#x", status);
+	emit("uncoop", ",\"what\":\"preserve-unprivileged\"");
+}
+
+#define ALLOWED	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+
+static void retrieve_unprivileged(struct rig *own)
+{
+	cell("without an IOMMU", "retrieve cdev, mode is off",
+	     luo_retrieve(own->session, TOKEN_NIC));
+	write_file(ALLOWED, "1");
+	drop_privileges();
+	cell("without an IOMMU", "retrieve cdev, unprivileged",
+	     luo_retrieve(own->session, TOKEN_NIC));
+}
+
+void uncoop_retrieve_unprivileged(struct rig *r, const char *arg)
+{
+	in_child(retrieve_unprivileged);
+	emit("uncoop", ",\"what\":\"retrieve-unprivileged\"");
+}
+
+/* In it the pages that the device writes to have been replaced. */
+static void rebuild_elsewhere(struct rig *own)
+{
+	int restored, hwpt, attached, finished;
+	uint64_t from = (OFF_NIC_BUF + DMA_PIECE - 1) & ~(DMA_PIECE - 1);
+	uint64_t end = OFF_NIC_END & ~(DMA_PIECE - 1);
+
+	own->memfd = luo_retrieve(own->session, TOKEN_MEMFD);
+	must(own->memfd, "retrieve the memfd");
+	own->iommufd = luo_retrieve(own->session, TOKEN_IOMMUFD);
+	must(own->iommufd, "retrieve the iommufd");
+	own->nic.v.fd = luo_retrieve(own->session, TOKEN_NIC);
+	must(own->nic.v.fd, "retrieve the network device");
+	must(vfio_bind(&own->nic.v, own->iommufd), "bind it");
+	restored = iommufd_hwpt_restore(own->iommufd, TOKEN_HWPT_NIC);
+	must(restored, "restore its HWPT");
+	rig_mmap(own);
+	if (fallocate(own->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      from, end - from))
+		die("punch a hole: %s", strerror(errno));
+	build_ioas(own, 0);
+	hwpt = iommufd_hwpt_alloc(own->iommufd, own->nic.v.devid, own->ioas);
+	must(hwpt, "allocate a HWPT");
+	attached = vfio_attach(&own->nic.v, hwpt);
+	iommufd_destroy(own->iommufd, attached ? hwpt : restored);
+	finished = luo_finish(own->session);
+	emit("elsewhere", ",\"attach\":%d,\"finish\":%d", -attached, -finished);
+}
+
+/* A process does that, and lives on. */
+void uncoop_elsewhere(struct rig *r, const char *arg)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	if (pid)
+		return;
+	run_child(rebuild_elsewhere);
+	for (;;)
+		pause();
 }
 
 /* The limits of the machine allow for a part of the file. */

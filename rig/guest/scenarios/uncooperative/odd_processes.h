@@ -7,6 +7,10 @@
 
 void uncoop_order(struct rig *r, const char *arg);
 /* Throw out of the memory what the network device writes to. */
+void uncoop_replace_page(struct rig *r, const char *arg);
+void uncoop_preserve_unprivileged(struct rig *r, const char *arg);
+void uncoop_retrieve_unprivileged(struct rig *r, const char *arg);
+void uncoop_elsewhere(struct rig *r, const char *arg);
 void uncoop_punch(struct rig *r, const char *arg);
 /* Get half of the memory. */
 void uncoop_starve(struct rig *r, const char *arg);
