@@ -39,6 +39,7 @@ struct check {
 	char *cmdline;			/* the kernel's, "" if it cannot be read */
 	char *config;			/* the kernel's configuration, or NULL */
 	bool view;			/* can it be read? */
+	bool noiommu;			/* devices go over without an IOMMU */
 	unsigned int against, candidates;
 };
 
@@ -197,6 +198,7 @@ static bool lacks_cx16(struct check *c)
 static void check_iommu(struct check *c)
 {
 	char *found = NULL, *path;
+	char *unsafe = read_text(c->opt, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
 	bool first_stage = false;
 	unsigned int vtd = 0, other = 0;
 	struct dirent *de;
@@ -226,6 +228,8 @@ static void check_iommu(struct check *c)
 	}
 	if (dir)
 		closedir(dir);
+	c->noiommu = !vtd && !other && cmdline_is_on(unsafe);
+	free(unsafe);
 	if (vtd && !other && lacks_cx16(c))
 		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
 	else if (vtd && !other && first_stage)
@@ -235,6 +239,9 @@ static void check_iommu(struct check *c)
 		say(c, "IOMMU", YES, found, NULL);
 	else if (vtd || other)
 		say(c, "IOMMU", NO, found, "only Intel VT-d can be carried over so far");
+	else if (c->noiommu)
+		say(c, "IOMMU", YES, "none is in use, and vfio.enable_unsafe_noiommu_mode allows devices without one",
+		    NULL);
 	else
 		say(c, "IOMMU", NO, "none is in use",
 		    "turn VT-d on in the firmware, add intel_iommu=on to the command line, and reboot");
@@ -577,7 +584,7 @@ static void check_device(struct check *c, const char *bdf)
 	driver = link_name(c, bdf, "driver");
 	group = link_name(c, bdf, "iommu_group");
 	other = companion(c, bdf, &grouped);
-	if (!grouped) {
+	if (!grouped && !c->noiommu) {
 		against(&o, why_iommu_none, "see the check of the IOMMU");
 	} else if (other) {
 		add(&line, "%s with %s", why_iommu_group, other);
