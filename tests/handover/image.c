@@ -54,7 +54,7 @@ static struct {
 	u32 offset;
 } undo[UNDO_MAX];
 static unsigned int nr_undo;
-static bool mode, judge_v1, undo_all = true;
+static bool mode, judge_v1, judge_plain, undo_all = true;
 
 unsigned int image_order(enum page_name page)
 {
@@ -344,7 +344,7 @@ void image_init(void)
 		pages[i].now = malloc(page_bytes(i));
 }
 
-void image_reset(bool scalable, bool v1)
+void image_reset(bool scalable, bool v1, bool plain)
 {
 	bool all = undo_all || mode != scalable;
 
@@ -362,6 +362,7 @@ void image_reset(bool scalable, bool v1)
 	undo_all = false;
 	mode = scalable;
 	judge_v1 = v1;
+	judge_plain = plain;
 }
 
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value)
@@ -621,11 +622,11 @@ static u64 node_pages(u32 nid)
 
 void image_judge(char *out, size_t len)
 {
-	static const struct vtd_unit units[] = {
+	const struct vtd_unit units[] = {
 		{ .scalable = false, .haw = 39, .sagaw = 6, .large_pages = 1,
-		  .first_did = 2, .end_did = 0x10000 },
+		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x10000 },
 		{ .scalable = true, .haw = 39, .sagaw = 6, .large_pages = 1,
-		  .first_did = 2, .end_did = 0x10000 },
+		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x10000 },
 	};
 	static const struct hugetlb_ser_limits limits = {
 		.nodes = 3, .pages = 3072, .node_pages = node_pages,

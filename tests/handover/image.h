@@ -69,9 +69,10 @@ extern const char *const page_names[P_NR];
 void image_init(void);
 /*
  * Good, and all preserved, again. @v1: What is judged is the IOMMU handover of the
- * version before, which the good one was written as.
+ * version before, which the good one was written as. @plain: The unit that finds it
+ * has no device-TLB support.
  */
-void image_reset(bool scalable, bool v1);
+void image_reset(bool scalable, bool v1, bool plain);
 unsigned int image_order(enum page_name page);
 /* @len bytes of @value at @offset of @page; false if that is not inside. */
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);

@@ -73,6 +73,7 @@ static u64 value_of(char *text)
 struct damage {
 	bool modes[2];
 	bool v1;
+	bool plain;
 	bool judged;		/* something is expected, or that nothing is */
 	char edits[256];
 	char expect[4096];
@@ -155,6 +156,8 @@ static void parse(FILE *f, struct damage *d)
 			d->v1 = true;
 		} else if (!strcmp(word, "noiommu")) {
 			without_iommu(d);
+		} else if (!strcmp(word, "no-device-tlb")) {
+			d->plain = true;
 		} else if (!strcmp(word, "mode")) {
 			only_mode(d, strtok_r(NULL, " \t\n", &save));
 		} else if (!strcmp(word, "damage")) {
@@ -188,7 +191,7 @@ static void write_input(const char *name, const struct damage *d, bool mode)
 
 	snprintf(path, sizeof(path), "%s/%s-%d", corpus, name, mode);
 	f = fopen(path, "wb");
-	if (!f || fputc(mode | d->v1 << 1, f) == EOF ||
+	if (!f || fputc(mode | d->v1 << 1 | d->plain << 2, f) == EOF ||
 	    fwrite(d->in.bytes, 1, d->in.len, f) != d->in.len || fclose(f)) {
 		perror(path);
 		exit(2);
@@ -208,7 +211,7 @@ static void judge_mode(const char *name, struct damage *d, bool mode)
 	const char *why = NULL;
 	char got[4096];
 
-	image_reset(mode, d->v1);
+	image_reset(mode, d->v1, d->plain);
 	input_apply(d->in.bytes, d->in.len);
 	if (*d->edits) {
 		if (d->v1)
@@ -327,7 +330,7 @@ static void judge_language(void)
 	unsigned int written;
 	const char *why;
 
-	image_reset(false, false);
+	image_reset(false, false, false);
 	image_victim(&v);
 	for (unsigned int i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
 		written = 0;

@@ -781,6 +781,16 @@ static int ask_drivers(const struct iommu_handover *ho,
 	for (i = 0; i < MAX_IOMMUS && !ret; i++)
 		if (ho->iommus[i].flags & IOMMU_SER_USED)
 			ret = ask(ho->units[i]->ops->liveupdate->compatible);
+	for (i = 0; i < MAX_DEVICES && !ret; i++) {
+		const struct iommu_device_ser *d = &ho->devices[i];
+		const struct iommu_liveupdate_ops *ops;
+
+		if (!(d->flags & IOMMU_SER_USED))
+			continue;
+		ops = ho->units[d->iommu]->ops->liveupdate;
+		if (ops->device_format)
+			ret = ask(ops->device_format(d));
+	}
 	return ret;
 }
 

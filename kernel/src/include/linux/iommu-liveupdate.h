@@ -36,6 +36,8 @@ struct iommu_liveupdate_unit {
  * @name: The driver, for those who ask who refused something.
  * @checks: The checks of its parts of the handover, and whose parts these are.
  * @compatible: Version string of its parts, which is in luo_formats_list.h.
+ * @device_format: The version string that the part of a preserved device needs to be
+ *	read, which is in that list, too; NULL if each needs @compatible.
  * @v1: To read and write the version before, which knew one driver only; NULL for
  *	all others.
  * @identify: Say which unit this is. Also before the unit is registered.
@@ -124,6 +126,7 @@ struct iommu_liveupdate_ops {
 	const char *name;
 	const struct iommu_ser_driver *checks;
 	const char *compatible;
+	const char *(*device_format)(const struct iommu_device_ser *device);
 	const struct iommu_ser_v1_ops *v1;
 	void (*identify)(struct iommu_device *iommu,
 			 struct iommu_liveupdate_unit *unit);

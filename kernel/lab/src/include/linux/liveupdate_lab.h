@@ -58,6 +58,8 @@ struct luo_ser;
  *	when it is opened, as 7.3 does with every device.
  * @LIVEUPDATE_LAW_PAGES: "pages": a device without an IOMMU leaves its restored HWPT
  *	for one that maps other pages.
+ * @LIVEUPDATE_LAW_DEVTLB: "devtlb": a device that uses ATS is not told to forget what
+ *	it has cached when its domain is replaced.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -85,6 +87,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_SRIOV,
 	LIVEUPDATE_LAW_RESET,
 	LIVEUPDATE_LAW_PAGES,
+	LIVEUPDATE_LAW_DEVTLB,
 	LIVEUPDATE_LAW_NR,
 };
 

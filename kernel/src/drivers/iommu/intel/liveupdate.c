@@ -18,11 +18,19 @@
  * Incoming: a unit whose translation is on is adopted if its root table pointer
  * and mode are those of the handover. Each present context entry then has to
  * be that of a device of the handover, and has to say what the handover says:
- * domain id, table pointer, address width. An entry that does not is removed
+ * domain id, table pointer, address width, ATS. An entry that does not is removed
  * before anything else happens to the device. The domain ids in use are taken
  * out of the unit's allocator. Writing the root pointer again, as the init of
  * the driver does next, is allowed with translation on for the same pointer
  * ("11.4.4 Global Command Register", SRTP).
+ *
+ * ATS: a device that has it on goes on with it, and with what it has cached. Its
+ * entry has a bit for it, which is the handover's, too. The next kernel writes
+ * nothing to the ATS capability of a device that came running; it notes down what
+ * it finds there, so that each change of a translation reaches the device's cache
+ * from the first one on (see "Replacing a domain without a gap"). A kernel that
+ * cannot do so, as with pci=noats, refuses the device. One that came without ATS
+ * goes on without it.
  *
  * Interrupt remapping is in liveupdate_ir.c; what all drivers have in common, the
  * order of it all included, in drivers/iommu/liveupdate.c.
@@ -38,7 +46,9 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
+#include <linux/pci-ats.h>
 #include <linux/pci.h>
+#include <linux/pci_liveupdate.h>
 
 #include "iommu.h"
 #include "liveupdate_check.h"
@@ -253,6 +263,55 @@ static int intel_can_replace(struct device *dev)
 				  dev_name(dev));
 }
 
+/*
+ * Is the ATS of a device that may use it as the handover says? It is not written. Of a
+ * virtual function hardware has zero in place of the unit.
+ */
+static const char *compare_ats(struct pci_dev *pdev,
+			       const struct intel_device_ser *part)
+{
+	u16 ctrl;
+
+	bool on = part->flags & INTEL_DEVICE_SER_ATS;
+
+	if (!part->flags)
+		return NULL;
+	if (!pdev->ats_cap)
+		return "its ATS capability is gone";
+	pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
+	if (PCI_POSSIBLE_ERROR(ctrl))
+		return "its config space cannot be read";
+	if (on != !!(ctrl & PCI_ATS_CTRL_ENABLE))
+		return on ? "its ATS was switched off" : "its ATS was switched on";
+	if (on && PCI_ATS_CTRL_STU(ctrl) != part->ats_stu)
+		return "its ATS has another translation unit";
+	return NULL;
+}
+
+/*
+ * What the handover has to say of the ATS of a device. One that could hit a translation
+ * within a page does not get it (Page Aligned Request), and its entry allows it all the
+ * same.
+ */
+static int describe_ats(struct device_domain_info *info,
+			struct intel_device_ser *part)
+{
+	struct pci_dev *pdev = to_pci_dev(info->dev);
+	int ret;
+
+	ret = liveupdate_require(!info->pri_supported, &rule_vtd_pri, "%s",
+				 dev_name(info->dev));
+	if (ret || !info->ats_supported)
+		return ret;
+	part->flags = INTEL_DEVICE_SER_DEVICE_TLB;
+	if (info->ats_enabled)
+		part->flags |= INTEL_DEVICE_SER_ATS;
+	if (info->ats_enabled && !pdev->is_virtfn)
+		part->ats_stu = pdev->ats_stu - PCI_ATS_MIN_STU;
+	return liveupdate_require(!compare_ats(pdev, part), &rule_vtd_ats_other,
+				  "%s", dev_name(info->dev));
+}
+
 static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
 {
 	(*(unsigned int *)data)++;
@@ -274,14 +333,13 @@ static int intel_preserve_device(struct device *dev,
 	pci_for_each_dma_alias(to_pci_dev(dev), count_alias, &aliases);
 	ret = liveupdate_require(!dev_is_real_dma_subdevice(dev),
 				 &rule_vtd_subdevice, "%s", dev_name(dev)) ?:
-	      liveupdate_require(!info->ats_supported, &rule_vtd_ats, "%s",
-				 dev_name(dev)) ?:
 	      liveupdate_require(aliases == 1, &rule_vtd_alias, "%s",
 				 dev_name(dev)) ?:
 	      liveupdate_require(PCI_DEVID(info->bus, info->devfn) == ser->bdf,
 				 &rule_vtd_other_id, "%s", dev_name(dev)) ?:
 	      liveupdate_require(info->domain == to_dmar_domain(domain),
-				 &rule_vtd_detached, "%s", dev_name(dev));
+				 &rule_vtd_detached, "%s", dev_name(dev)) ?:
+	      describe_ats(info, part);
 	if (ret)
 		return ret;
 
@@ -332,6 +390,8 @@ static struct vtd_unit describe_unit(struct intel_iommu *iommu)
 		.large_pages = cap_super_page_val(iommu->cap),
 		.first_did = IDA_START_DID,
 		.end_did = iommu->max_domain_id,
+		/* Registers alone cannot have a device forget anything. */
+		.device_tlb = ecap_dev_iotlb_support(iommu->ecap) && iommu->qi,
 	};
 }
 
@@ -344,14 +404,16 @@ static const char *intel_compare_device(struct device *dev,
 	struct intel_iommu *iommu = info->iommu;
 	const struct vtd_unit unit = describe_unit(iommu);
 	struct context_entry *ctx;
+	const char *why;
 
 	/* The table stays where it is as long as there is the unit. */
 	scoped_guard(spinlock, &iommu->lock)
 		ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
 	if (!ctx || !context_present(ctx))
 		return "it has no context entry";
-	return vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
-				&ctx->lo);
+	why = vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
+			       &ctx->lo);
+	return why ?: compare_ats(to_pci_dev(dev), intel_device_part(ser));
 }
 
 /*
@@ -462,17 +524,44 @@ struct adoption {
 	unsigned long *seen;
 };
 
+/* Can this kernel have the device forget what it has cached, from now on? */
+static const char *check_ats(struct intel_iommu *iommu,
+			     const struct iommu_device_ser *ser)
+{
+	const struct intel_device_ser *part = intel_device_part(ser);
+	struct pci_dev *pdev;
+	const char *why;
+
+	if (!part->flags)
+		return NULL;
+	if (pci_ats_disabled())
+		return "it may use ATS, which is off in this kernel; see pci=noats";
+	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
+					   ser->bdf & 0xff);
+	if (!pdev)
+		return "the PCI device is gone or was refused";
+	/* By what the probe goes by, so that it comes to the same. */
+	if (pci_ats_supported(pdev) && dmar_ats_supported(pdev, iommu))
+		why = compare_ats(pdev, part);
+	else
+		why = "it may use ATS, which this kernel does not let it do";
+	pci_dev_put(pdev);
+	return why;
+}
+
 static const char *check_entry(struct intel_iommu *iommu,
 			       const struct iommu_ser_view *view,
 			       const struct context_entry *ctx,
 			       const struct iommu_device_ser *ser)
 {
 	const struct vtd_unit unit = describe_unit(iommu);
+	const char *why;
 
 	if (!iommu_liveupdate_may_go_on(ser))
 		return "the PCI device is gone or was refused";
-	return vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
-				&ctx->lo);
+	why = vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
+			       &ctx->lo);
+	return why ?: check_ats(iommu, ser);
 }
 
 /* KHO was asked for each of these pages before. */
@@ -699,17 +788,59 @@ bool intel_liveupdate_adopt_pasid(struct device *dev,
  * intel_liveupdate_as_found() - Leave the features of a running device alone
  * @info: Its VT-d data, being set up.
  *
- * A device that was handed over came without ATS and page requests, and its entry
- * has neither. Nothing switches them on, nor PASIDs, while it runs: not until
- * it is removed and found again.
+ * pci_prepare_ats() writes nothing to a device that PCI has taken over, and leaves it
+ * to this to note down the translation unit, be the device here for its virtual
+ * functions alone. One that was handed over came without page requests. It came with or
+ * without ATS, and its entry says the same; check_ats() has seen to it that this kernel
+ * can go on with that. None of these is switched on or off, nor are PASIDs, while it
+ * runs: not until it is removed and found again.
  */
 void intel_liveupdate_as_found(struct device_domain_info *info)
 {
-	if (!iommu_liveupdate_incoming_device(info->dev))
+	const struct iommu_device_ser *ser;
+	struct pci_dev *pdev;
+	u16 ctrl;
+	u8 flags;
+
+	if (!dev_is_pci(info->dev))
 		return;
-	info->ats_supported = 0;
+	pdev = to_pci_dev(info->dev);
+	if (pdev->ats_cap && !pdev->is_virtfn && pci_liveupdate_incoming(pdev)) {
+		pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
+		pdev->ats_stu = PCI_ATS_CTRL_STU(ctrl) + PCI_ATS_MIN_STU;
+	}
+
+	ser = iommu_liveupdate_incoming_device(info->dev);
+	if (!ser)
+		return;
 	info->pri_supported = 0;
 	info->pasid_supported = 0;
+
+	flags = intel_device_part(ser)->flags;
+	if (WARN_ON(flags && !info->ats_supported))
+		return;
+	info->ats_supported = flags & INTEL_DEVICE_SER_DEVICE_TLB;
+	info->ats_enabled = !!(flags & INTEL_DEVICE_SER_ATS);
+	if (info->ats_enabled)
+		pdev->ats_enabled = 1;
+}
+
+/**
+ * intel_liveupdate_released() - The driver is about to forget a device
+ * @dev: The device. Its VT-d data are still there.
+ *
+ * Before the PASID directory is freed, which hardware may be using. A probe that
+ * fails has nobody else to switch ATS off that was found on.
+ */
+void intel_liveupdate_released(struct device *dev)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+
+	iommu_liveupdate_lost(dev, &intel_liveupdate_ops);
+	if (info->ats_enabled && !info->pri_enabled) {
+		pci_disable_ats(to_pci_dev(dev));
+		info->ats_enabled = 0;
+	}
 }
 
 /* As domain_attach_iommu(), with the domain id that is in use already. */
@@ -865,6 +996,13 @@ static void intel_refuse_device(struct device *dev)
 
 /* --- both --- */
 
+static const char *intel_device_format(const struct iommu_device_ser *device)
+{
+	return intel_device_part(device)->flags ?
+		       INTEL_IOMMU_LIVEUPDATE_COMPATIBLE :
+		       INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V1;
+}
+
 static void intel_show_iommu(struct liveupdate_view *v,
 			     const struct iommu_hw_ser *hw)
 {
@@ -885,13 +1023,20 @@ static void intel_show_domain(struct liveupdate_view *v,
 static void intel_show_device(struct liveupdate_view *v,
 			      const struct iommu_device_ser *device)
 {
-	liveupdate_show_num(v, "did", intel_device_part(device)->did);
+	const struct intel_device_ser *part = intel_device_part(device);
+
+	liveupdate_show_num(v, "did", part->did);
+	if (part->flags)
+		liveupdate_show_word(v, "ats",
+				     part->flags & INTEL_DEVICE_SER_ATS ?
+				     "on" : "off");
 }
 
 const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.name = "intel",
 	.checks = &vtd_ser_driver,
-	.compatible = INTEL_IOMMU_LIVEUPDATE_COMPATIBLE,
+	.compatible = INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V1,
+	.device_format = intel_device_format,
 	.v1 = &vtd_ser_v1_ops,
 	.identify = intel_identify,
 	.preserve_iommu = intel_preserve_iommu,

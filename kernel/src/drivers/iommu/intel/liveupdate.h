@@ -7,6 +7,11 @@
 
 struct device;
 struct device_domain_info;
+struct intel_iommu;
+struct pci_dev;
+
+/* In iommu.c */
+bool dmar_ats_supported(struct pci_dev *dev, struct intel_iommu *iommu);
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE
 extern const struct iommu_liveupdate_ops intel_liveupdate_ops;
@@ -50,15 +55,10 @@ static inline void intel_liveupdate_policy_off(void)
 	iommu_liveupdate_off();
 }
 
-/* Before the PASID directory is freed, which hardware may be using */
-static inline void intel_liveupdate_released(struct device *dev)
-{
-	iommu_liveupdate_lost(dev, &intel_liveupdate_ops);
-}
-
 bool intel_liveupdate_adopt_pasid(struct device *dev,
 				  struct device_domain_info *info);
 void intel_liveupdate_as_found(struct device_domain_info *info);
+void intel_liveupdate_released(struct device *dev);
 #endif
 
 #if IS_ENABLED(CONFIG_IOMMU_LIVEUPDATE) && IS_ENABLED(CONFIG_IRQ_REMAP)

@@ -30,9 +30,10 @@
 #define CTX_DID			GENMASK_ULL(23, 8)
 #define CTX_HI_RESERVED		(GENMASK_ULL(63, 24) | BIT_ULL(7))
 
-/* "9.4 Scalable-Mode Context-Entry"; DTE and PRE are not in use. */
+/* "9.4 Scalable-Mode Context-Entry"; PRE is not in use. */
+#define CTX_SM_DTE		BIT_ULL(2)
 #define CTX_SM_PDTS		GENMASK_ULL(11, 9)
-#define CTX_SM_LO_RESERVED	(GENMASK_ULL(8, 4) | BIT_ULL(2))
+#define CTX_SM_LO_RESERVED	GENMASK_ULL(8, 4)
 
 /* "9.5 Scalable-Mode PASID Directory Entry" */
 #define PDE_RESERVED		GENMASK_ULL(11, 2)
@@ -54,8 +55,11 @@
 
 enum {
 	TT_MULTI_LEVEL = 0,
+	TT_DEVICE_TLB = 1,
 	PGTT_SECOND_STAGE = 2,
 	PASIDS_PER_PDE = 64,
+	/* PCI Express Base Specification, "ATS Control Register": 5 bits */
+	MAX_ATS_STU = 31,
 	MAX_PASIDS = 0x100000,	/* 20 bits */
 	PASID_ENTRY_WORDS = 8,
 	TABLE_ITEMS = 512,
@@ -135,8 +139,13 @@ static const char *check_device(const struct iommu_ser_view *view, u32 i)
 
 	if (d->length != sizeof(*part))
 		return "driver's part has another length";
-	if (part->reserved)
-		return "reserved field of the driver's part is not zero";
+	if (part->flags & ~(INTEL_DEVICE_SER_DEVICE_TLB | INTEL_DEVICE_SER_ATS))
+		return "unknown flags of the driver's part";
+	if (part->flags == INTEL_DEVICE_SER_ATS)
+		return "its ATS is on, and not allowed";
+	if (part->ats_stu >
+	    (part->flags & INTEL_DEVICE_SER_ATS ? MAX_ATS_STU : 0))
+		return "its translation unit of ATS is impossible";
 	for (j = 0; j < i; j++) {
 		const struct iommu_device_ser *o = &view->devices[j];
 
@@ -185,13 +194,30 @@ const char *vtd_check_root_slot(struct liveupdate_mem *mem,
 	return NULL;
 }
 
+/*
+ * A device whose entry lets it use ATS reaches what it says is translated already.
+ * @allows: The entry does.
+ */
+static const char *check_device_tlb(const struct iommu_device_ser *ser,
+				    bool allows)
+{
+	bool may = intel_device_part(ser)->flags & INTEL_DEVICE_SER_DEVICE_TLB;
+
+	if (may == allows)
+		return NULL;
+	return allows ? "its context entry allows ATS, and the handover does not" :
+			"its context entry does not allow ATS";
+}
+
 static const char *check_legacy(const struct iommu_device_ser *ser,
 				const struct iommu_domain_ser *dom,
 				const u64 *ctx)
 {
+	unsigned int tt = FIELD_GET(CTX_TT, ctx[0]);
+
 	if (ctx[0] & CTX_LO_RESERVED || ctx[1] & CTX_HI_RESERVED)
 		return "reserved bits of its context entry are set";
-	if (FIELD_GET(CTX_TT, ctx[0]) != TT_MULTI_LEVEL)
+	if (tt != TT_MULTI_LEVEL && tt != TT_DEVICE_TLB)
 		return "its context entry is of an unknown translation type";
 	if ((ctx[0] & ENTRY_ADDR) != dom->top_pa)
 		return "its context entry refers to other tables";
@@ -199,7 +225,7 @@ static const char *check_legacy(const struct iommu_device_ser *ser,
 		return "its context entry has another address width";
 	if (FIELD_GET(CTX_DID, ctx[1]) != intel_device_part(ser)->did)
 		return "its context entry has another domain id";
-	return NULL;
+	return check_device_tlb(ser, tt == TT_DEVICE_TLB);
 }
 
 static const char *check_pasid_entry(const struct iommu_device_ser *ser,
@@ -278,10 +304,14 @@ static const char *check_scalable(const struct iommu_ser_view *view,
 {
 	const struct intel_device_ser *part = intel_device_part(ser);
 	unsigned int entries = part->max_pasid / PASIDS_PER_PDE;
+	const char *why;
 
 	/* The second word holds RID_PASID, 0, and RID_PRIV; then nothing. */
 	if (ctx[0] & CTX_SM_LO_RESERVED || ctx[1] || ctx[2] || ctx[3])
 		return "reserved bits of its context entry are set";
+	why = check_device_tlb(ser, ctx[0] & CTX_SM_DTE);
+	if (why)
+		return why;
 	if ((ctx[0] & ENTRY_ADDR) != part->pasid_pa)
 		return "its context entry refers to another PASID directory";
 	if (1U << (FIELD_GET(CTX_SM_PDTS, ctx[0]) + PDTS_OFFSET) > entries)
@@ -308,6 +338,7 @@ const char *vtd_check_device(const struct iommu_ser_view *view,
 {
 	const struct iommu_domain_ser *dom = &view->domains[ser->domain];
 	const struct intel_device_ser *part = intel_device_part(ser);
+	const char *why;
 
 	if (part->entry_pa != table_pa)
 		return "its context entry is elsewhere";
@@ -315,9 +346,13 @@ const char *vtd_check_device(const struct iommu_ser_view *view,
 		return "its domain id is out of range";
 	if (!(unit->sagaw & BIT(dom->top_level - 1)))
 		return "the IOMMU does not support its table depth";
-	if (unit->scalable)
-		return check_scalable(view, unit, ser, dom, context);
-	return check_legacy(ser, dom, context);
+	why = unit->scalable ? check_scalable(view, unit, ser, dom, context) :
+			       check_legacy(ser, dom, context);
+	if (why)
+		return why;
+	if (part->flags && !unit->device_tlb)
+		return "it may use ATS, which this kernel cannot do with the IOMMU";
+	return NULL;
 }
 
 static const char *check_table(struct liveupdate_mem *mem,

@@ -36,6 +36,8 @@ extern const struct iommu_ser_v1_ops vtd_ser_v1_ops;
  * @sagaw: Supported second-stage depths: bit n for n + 2 levels ("11.4.2
  *	Capability Register", SAGAW).
  * @large_pages: Bit 0: leaves of 2 MiB, bit 1: of 1 GiB (SLLPS).
+ * @device_tlb: It answers what devices ask it to translate in advance, and can have
+ *	them forget it ("11.4.3 Extended Capability Register", DT).
  * @first_did: The lowest domain id that a preserved device can have.
  * @end_did: One more than the highest.
  */
@@ -44,6 +46,7 @@ struct vtd_unit {
 	unsigned int haw;
 	unsigned int sagaw;
 	unsigned int large_pages;
+	bool device_tlb;
 	u32 first_did;
 	u32 end_did;
 };

@@ -91,7 +91,10 @@ static void read_v1(const struct iommu_ser_v1_view *from,
 			read_device(&from->devices[i], &to->devices[i]);
 }
 
-/* There is no way to be preserved with a domain that is another driver's. */
+/*
+ * There is no way to be preserved with a domain that is another driver's, so no device
+ * has a part of another driver.
+ */
 static bool v1_holds(const struct iommu_ser_view *view)
 {
 	u32 i;
@@ -106,8 +109,10 @@ static bool v1_holds(const struct iommu_ser_view *view)
 		    (i >= IOMMU_SER_V1_MAX_DOMAINS ||
 		     view->domains[i].type != IOMMU_SER_TYPE_INTEL))
 			return false;
-	for (i = IOMMU_SER_V1_MAX_DEVICES; i < IOMMU_SER_MAX_DEVICES; i++)
-		if (view->devices[i].flags & IOMMU_SER_USED)
+	for (i = 0; i < IOMMU_SER_MAX_DEVICES; i++)
+		if ((view->devices[i].flags & IOMMU_SER_USED) &&
+		    (i >= IOMMU_SER_V1_MAX_DEVICES ||
+		     intel_device_part(&view->devices[i])->flags))
 			return false;
 	return true;
 }

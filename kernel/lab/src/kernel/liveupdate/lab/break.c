@@ -40,6 +40,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_SRIOV]	= "sriov",
 	[LIVEUPDATE_LAW_RESET]	= "reset",
 	[LIVEUPDATE_LAW_PAGES]	= "pages",
+	[LIVEUPDATE_LAW_DEVTLB]	= "devtlb",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

@@ -15,7 +15,14 @@
  * Specification".
  */
 
-#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE	"intel-iommu-v1"
+#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE	"intel-iommu-v2"
+
+/*
+ * The version before: the layout is the same, the flags of a device are zero. It
+ * is what is written as long as no device may use ATS, so that a kernel that reads
+ * nothing newer can be gone back to.
+ */
+#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V1	"intel-iommu-v1"
 
 /* intel_hw_ser.flags: the root table is in scalable mode format. */
 #define INTEL_HW_SER_SCALABLE		BIT(0)
@@ -49,10 +56,20 @@ struct intel_domain_ser {
 	u32 flags;
 } __packed;
 
+/*
+ * intel_device_ser.flags: its context entry lets it use ATS (TT is 01b in legacy mode,
+ * DTE is set in scalable mode); its ATS is on, which needs the former.
+ */
+#define INTEL_DEVICE_SER_DEVICE_TLB	BIT(0)
+#define INTEL_DEVICE_SER_ATS		BIT(1)
+
 /**
  * struct intel_device_ser - One device.
  * @did:       Domain id in the hardware's entry of this device.
- * @reserved:  Zero.
+ * @flags:     The INTEL_DEVICE_SER_* flags.
+ * @ats_stu:   Smallest translation unit in its ATS control register: 4 KiB times
+ *             two to this power, at most 31; 0 if ATS is off, and of a virtual
+ *             function, whose unit is that of the physical function.
  * @max_pasid: Number of PASIDs that its PASID directory has room for; 0 in
  *             legacy mode.
  * @entry_pa:  Physical address of the page that holds its context entry.
@@ -60,7 +77,8 @@ struct intel_domain_ser {
  */
 struct intel_device_ser {
 	u16 did;
-	u16 reserved;
+	u8 flags;
+	u8 ats_stu;
 	u32 max_pasid;
 	u64 entry_pa;
 	u64 pasid_pa;
