@@ -71,7 +71,7 @@ static void add_cmdline(const struct options *opt, struct json_object *o)
 static void add_view(const struct options *opt, struct json_object *o, struct json_object *names)
 {
 	static const char *const plain[] = {
-		"kernel", "state", "index", "type", "mode", "format", "compatible", "levels", "iova-bits",
+		"kernel", "state", "index", "type", "mode", "ats", "format", "compatible", "levels", "iova-bits",
 		"devices", "files", "hwpts", "bdf", "device", "domain", "iommu-index", "iommu", "registers",
 		"did", "bus-master", "waits-for", "why", "rule", "errno", "alive", "bound", "owned",
 		"secondary", "subordinate", "tries", NULL

@@ -474,14 +474,14 @@ static unsigned int express(const struct config *cfg)
 	return 0;
 }
 
-/* Is ATS (7.8.8, 10.5) enabled? */
-static bool uses_ats(const struct config *cfg)
+/* Is the Page Request Interface (10.5.2) enabled? ATS (10.5.1) alone is not in the way. */
+static bool uses_pri(const struct config *cfg)
 {
 	unsigned int at = 0x100, n = 960;
 
 	while (at >= 0x100 && at + 8 <= (unsigned int)(cfg->n < 0 ? 0 : cfg->n) && n--) {
-		if (config16(cfg, at) == 0x000f)
-			return config16(cfg, at + 6) & 0x8000;
+		if (config16(cfg, at) == 0x0013)
+			return config16(cfg, at + 4) & 1;
 		at = config16(cfg, at + 2) >> 4 & ~3u;
 	}
 	return false;
@@ -604,8 +604,8 @@ static void check_device(struct check *c, const char *bdf)
 		against(&o, why_iommu_rmrr,
 			"look for a setting of the firmware that takes its hands off the device");
 	free(text);
-	if (uses_ats(&cfg))
-		against(&o, why_vtd_ats, "boot with pci=noats");
+	if (uses_pri(&cfg))
+		against(&o, why_vtd_pri, "boot with pci=noats");
 	bridge = odd_bridge(c, bdf);
 	if (bridge) {
 		free(line);

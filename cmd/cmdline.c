@@ -86,6 +86,23 @@ static char *movable_objection(const char *now, const char *next)
 		NULL;
 }
 
+/* Each pci= counts, and each has a list. */
+static bool without_ats(const char *line)
+{
+	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	bool without = false;
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "pci=", 4))
+			continue;
+		for (list = word + 4; (at = strsep(&list, ","));)
+			without |= !strncmp(at, "noats", 5);
+	}
+	free(copy);
+	return without;
+}
+
 char *cmdline_objection(const char *now, const char *next)
 {
 	static const char *const switches[] = { "kho", "liveupdate" };
@@ -110,5 +127,7 @@ char *cmdline_objection(const char *now, const char *next)
 		     *cmdline_vtd_mode(next) ? cmdline_vtd_mode(next) : "no mode",
 		     *cmdline_vtd_mode(now) ? cmdline_vtd_mode(now) : "none") < 0)
 		abort();
+	if (!why && without_ats(next) && !without_ats(now))
+		why = strdup("pci=noats is on it, and not on that of this kernel: devices that use ATS would be stopped; leave it out");
 	return why ?: movable_objection(now, next);
 }
