@@ -235,10 +235,6 @@ def _cases():
                bind(refused_by_name, extra=BEHIND_BRIDGE,
                     tries=[("8086:2668", "preserve", OPERATION, "shares its IOMMU group|requester id")]),
                fault="preserve of a device behind a PCIe-to-PCI bridge")
-    yield Case("refused-ats", "a device with ATS",
-               bind(refused_by_name, extra=ATS, ats=True,
-                    tries=[("1af4:1041", "preserve", OPERATION, "it uses ATS")]),
-               fault="preserve of a device with ATS")
     yield Case("refused-sriov", "a physical function with virtual ones, and a virtual one",
                bind(refused_by_name, extra=SECOND_IGB, append="vfio_pci.enable_sriov=1",
                     tries=[("8086:10c9 1 vfs=1", "preserve", OPERATION, "SR-IOV is in use|virtual functions"),

@@ -50,6 +50,7 @@
  *	restart			set the network device up anew after that
  *	vm			start the VM in QEMU
  *	direct			write from its memory to the disk; see scenarios/direct_io.h
+ *	ats WHAT		with ats=1, the next step; see scenarios/ats.h
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -89,6 +90,7 @@
 #include "libcontinuo/vm.h"
 #include "scenarios/abort/failed_jump.h"
 #include "scenarios/abort/failed_steps.h"
+#include "scenarios/ats.h"
 #include "scenarios/attach_answers.h"
 #include "scenarios/bad_memory.h"
 #include "scenarios/container.h"
@@ -111,6 +113,8 @@ static void report(struct rig *r, char *args)
 {
 	if (tenants_wanted())
 		tenants_report();
+	else if (ats_wanted())
+		ats_report();
 	else
 		rig_report(r);
 }
@@ -122,6 +126,10 @@ static void update(struct rig *r, char *args)
 	for (word = strtok_r(args, " ", &save); word;
 	     word = strtok_r(NULL, " ", &save))
 		opt_set(word);
+	if (ats_wanted()) {
+		ats_preserve();
+		return;
+	}
 	if (many_wanted()) {
 		many_preserve();
 		emit("jump", "");
@@ -173,6 +181,11 @@ static void unplug(struct rig *r, char *args)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", args);
 	write_file(path, "1");
 	emit("unplugged", "");
+}
+
+static void ats(struct rig *r, char *args)
+{
+	ats_do(args);
 }
 
 static void direct(struct rig *r, char *args)
@@ -464,6 +477,7 @@ static const struct {
 	{ "preserve", preserve },
 	{ "jump", jump },
 	{ "unplug", unplug },
+	{ "ats", ats },
 	{ "resume", resume },
 	{ "replace", replace },
 	{ "undo", undo },

@@ -25,6 +25,7 @@
 #include "libcontinuo/agent.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
+#include "scenarios/ats.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/many_devices.h"
 #include "scenarios/neighbours.h"
@@ -110,6 +111,13 @@ int main(int argc, char **argv)
 			emit("idle", "");
 		else
 			many_resume();
+	} else if (ats_wanted()) {
+		if (stage == 1)
+			ats_start();
+		else if (opt_num("idle", 0))
+			emit("idle", "");
+		else
+			ats_resume();
 	} else if (neighbours_wanted()) {
 		neighbours_start();
 	} else if (tenants_wanted()) {
@@ -139,6 +147,7 @@ int main(int argc, char **argv)
 		if (line)
 			do_command(&rig, line);
 		rig_poll(&rig);
+		ats_poll();
 		bystander_poll();
 		hypervisor_poll();
 	}

@@ -177,16 +177,38 @@ static int vfio_region(struct vdev *v, unsigned int index,
 	return ioctl(v->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
 }
 
+int vfio_map_config(struct vdev *v)
+{
+	struct vfio_region_info info;
+	int ret;
+
+	ret = vfio_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+	if (!ret)
+		v->config_off = info.offset;
+	return ret;
+}
+
+volatile uint8_t *vfio_map_bar(struct vdev *v, unsigned int n)
+{
+	struct vfio_region_info info;
+	void *p;
+
+	if (vfio_region(v, VFIO_PCI_BAR0_REGION_INDEX + n, &info))
+		return NULL;
+	p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd,
+		 info.offset);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int vfio_map(struct vdev *v)
 {
 	struct vfio_region_info info;
 	void *p;
 	int ret;
 
-	ret = vfio_region(v, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+	ret = vfio_map_config(v);
 	if (ret)
 		return ret;
-	v->config_off = info.offset;
 	ret = vfio_region(v, VFIO_PCI_BAR0_REGION_INDEX, &info);
 	if (ret)
 		return ret;

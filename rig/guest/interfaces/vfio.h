@@ -34,6 +34,10 @@ int vfio_detach_pasid(struct vdev *v, uint32_t pasid);
 int vfio_reset(struct vdev *v);
 /* User space says that it does not use the device, or that it does again. */
 int vfio_low_power(struct vdev *v, bool on);
+/* Finds the config space of a device that is bound. */
+int vfio_map_config(struct vdev *v);
+/* One of its BARs, or NULL. */
+volatile uint8_t *vfio_map_bar(struct vdev *v, unsigned int n);
 /* Finds BAR 0 and config space of a device that is bound. */
 int vfio_map(struct vdev *v);
 uint16_t vfio_config_read16(struct vdev *v, unsigned int off);
