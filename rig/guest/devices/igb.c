@@ -28,7 +28,6 @@
 #include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
-#include "devices/igb_pf.h"
 #include "interfaces/vfio.h"
 
 enum {
@@ -218,12 +217,20 @@ void igb_start(struct igb *nic)
 	wr32(v, igb_rx(nic, RDT), NIC_SLOTS - 1);
 }
 
+void igb_vf_mac(unsigned int nth, uint8_t mac[6])
+{
+	const uint8_t first[6] = { 0x52, 0x54, 0x00, 0xc0, 0x01, 0x00 };
+
+	memcpy(mac, first, sizeof(first));
+	mac[5] = nth;
+}
+
 void igb_mac(struct igb *nic, uint8_t mac[6])
 {
 	uint32_t lo, hi;
 
 	if (nic->vf) {
-		igb_pf_mac(nic->vf - 1, mac);
+		igb_vf_mac(nic->vf - 1, mac);
 		return;
 	}
 	lo = rd32(nic->dev, IGB_RAL0);

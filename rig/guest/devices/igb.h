@@ -8,6 +8,10 @@
 #include "devices/dma_memory.h"
 #include "interfaces/vfio.h"
 
+#define ID_INTEL	0x8086
+#define ID_IGB		0x10c9
+#define ID_IGBVF	0x10ca
+
 struct igb {
 	struct vdev *dev;
 	struct nic_state *st;
@@ -24,6 +28,8 @@ void igb_receive(struct vdev *pf);
 
 void igb_start(struct igb *nic);
 void igb_mac(struct igb *nic, uint8_t mac[6]);
+/* The address whose frames the @nth virtual function gets. */
+void igb_vf_mac(unsigned int nth, uint8_t mac[6]);
 /* Takes what has arrived, posts the buffers again; how many were taken. */
 unsigned int igb_poll(struct igb *nic);
 /* Ends the run in progress so that the referee has heard of every frame. */

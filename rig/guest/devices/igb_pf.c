@@ -20,7 +20,6 @@
 #include "core/options.h"
 #include "devices/igb.h"
 #include "devices/igb_pf.h"
-#include "devices/workload.h"
 #include "interfaces/vfio.h"
 
 #define PCI_DIR		"/sys/bus/pci/devices"
@@ -54,14 +53,6 @@ enum {
 unsigned int igb_pf_vfs(void)
 {
 	return opt_num("vf", 0);
-}
-
-void igb_pf_mac(unsigned int nth, uint8_t mac[6])
-{
-	const uint8_t first[6] = { 0x52, 0x54, 0x00, 0xc0, 0x01, 0x00 };
-
-	memcpy(mac, first, sizeof(first));
-	mac[5] = nth;
 }
 
 static void give_to_stub(const char *bdf)
@@ -117,7 +108,7 @@ static void share(struct vdev *pf, unsigned int vfs)
 	wr32(pf, IGB_MRQC, MRQC_VMDQ);
 	wr32(pf, IGB_VT_CTL, VT_NO_DEFAULT_POOL);
 	for (unsigned int i = 0; i < vfs; i++) {
-		igb_pf_mac(i, mac);
+		igb_vf_mac(i, mac);
 		wr32(pf, IGB_RAL0 + 8 * (i + 1),
 		     mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
 		wr32(pf, IGB_RAH0 + 8 * (i + 1),

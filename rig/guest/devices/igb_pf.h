@@ -7,15 +7,11 @@
 #ifndef RIG_DEVICES_IGB_PF_H
 #define RIG_DEVICES_IGB_PF_H
 
-#include <stdint.h>
-
 /* How many virtual functions there are to be; 0: the PF itself is used. */
 unsigned int igb_pf_vfs(void);
 /* The first time: gives the PF to pci-pf-stub, which switches SR-IOV on. */
 void igb_pf_start(void);
 /* Has the PF share what comes in. A VF that is reset, as it is when it is opened, gets nothing before. */
 void igb_pf_share(void);
-/* The address whose frames the @nth virtual function gets. */
-void igb_pf_mac(unsigned int nth, uint8_t mac[6]);
 
 #endif

@@ -15,9 +15,6 @@
 #include "devices/nvme.h"
 #include "interfaces/vfio.h"
 
-#define ID_INTEL	0x8086
-#define ID_IGB		0x10c9
-#define ID_IGBVF	0x10ca
 #define ID_HDA_ICH6	0x2668
 #define ID_HDA_ICH9	0x293e
 #define ID_QEMU		0x1b36
