@@ -290,6 +290,12 @@ bool pci_liveupdate_incoming(struct pci_dev *dev)
 	return dev->master && !dev->refused;
 }
 
+/* No device here is a physical function. */
+bool pci_liveupdate_running(struct pci_dev *dev)
+{
+	return pci_liveupdate_incoming(dev);
+}
+
 int iommu_group_for_each_dev(struct iommu_group *group, void *data,
 			     int (*fn)(struct device *dev, void *data))
 {

@@ -226,6 +226,7 @@ struct pci_dev *shim_next_pci(struct pci_dev *prev);
 void pci_liveupdate_refuse(struct pci_dev *dev, const char *why);
 void pci_liveupdate_refuse_all(const char *why);
 bool pci_liveupdate_incoming(struct pci_dev *dev);
+bool pci_liveupdate_running(struct pci_dev *dev);
 
 struct iommu_ops {
 	const struct iommu_liveupdate_ops *liveupdate;
