@@ -99,6 +99,26 @@ static void find_iommu(struct damage_victim *v)
 	find_tables(v);
 }
 
+/* The device is a virtual function. */
+static void find_pf(struct damage_victim *v)
+{
+	u32 i;
+
+	for (i = 0; i < v->pci->nr_devices; i++) {
+		struct pci_dev_ser *d = &v->pci->devices[i];
+
+		if (d->segment == v->pci_dev->segment && d->bdf == v->pci_dev->pf)
+			v->pf = d;
+	}
+	v->pfs = phys_to_virt(v->pci->sriov_pa);
+	for (i = 0; i < v->pfs->nr_pfs; i++) {
+		struct pci_sriov_ser *s = &v->pfs->pfs[i];
+
+		if (s->segment == v->pci_dev->segment && s->bdf == v->pci_dev->pf)
+			v->sriov = s;
+	}
+}
+
 static void find_pci(struct damage_victim *v)
 {
 	u32 i;
@@ -114,6 +134,8 @@ static void find_pci(struct damage_victim *v)
 		    d->secondary == v->device->bdf >> 8)
 			v->bridge = d;
 	}
+	if (v->pci_dev && v->pci_dev->flags & PCI_DEV_SER_VF && v->pci->sriov_pa)
+		find_pf(v);
 }
 
 /* Is @compatible a version of this format? */

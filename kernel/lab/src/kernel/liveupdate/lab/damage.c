@@ -67,6 +67,9 @@ static const struct base {
 	BASE(1, pci),
 	BASE(1, pci_dev),
 	BASE(1, bridge),
+	BASE(1, pf),
+	BASE(2, sriov),
+	BASE(1, pfs),
 	BASE(1, iommufd),
 	BASE(1, vfio),
 	BASE(1, memfd),
@@ -169,13 +172,40 @@ static const struct field {
 	FIELD(pci_dev, pci_dev_ser, class_rev),
 	FIELD(pci_dev, pci_dev_ser, flags),
 	FIELD(pci_dev, pci_dev_ser, users),
+	FIELD(pci_dev, pci_dev_ser, hdr_type),
 	FIELD(pci_dev, pci_dev_ser, secondary),
+	FIELD(pci_dev, pci_dev_ser, pf),
 	FIELD(pci_dev, pci_dev_ser, reserved),
+	FIELD(bridge, pci_dev_ser, flags),
 	FIELD(bridge, pci_dev_ser, users),
 	FIELD(bridge, pci_dev_ser, hdr_type),
 	FIELD(bridge, pci_dev_ser, primary),
 	FIELD(bridge, pci_dev_ser, secondary),
 	FIELD(bridge, pci_dev_ser, subordinate),
+	FIELD(pf, pci_dev_ser, bdf),
+	FIELD(pf, pci_dev_ser, flags),
+	FIELD(pf, pci_dev_ser, users),
+	FIELD(sriov, pci_sriov_ser, segment),
+	FIELD(sriov, pci_sriov_ser, bdf),
+	FIELD(sriov, pci_sriov_ser, ctrl),
+	FIELD(sriov, pci_sriov_ser, initial_vfs),
+	FIELD(sriov, pci_sriov_ser, num_vfs),
+	FIELD(sriov, pci_sriov_ser, offset),
+	FIELD(sriov, pci_sriov_ser, stride),
+	FIELD(sriov, pci_sriov_ser, vf_device),
+	FIELD(sriov, pci_sriov_ser, reserved),
+	FIELD(sriov, pci_sriov_ser, page_size),
+	FIELD(sriov, pci_sriov_ser, bar[0]),
+	FIELD(sriov, pci_sriov_ser, bar[1]),
+	FIELD(sriov, pci_sriov_ser, bar[3]),
+	FIELD(sriov, pci_sriov_ser, bar[5]),
+	FIELD(sriov, pci_sriov_ser, bar_size_lg2[0]),
+	FIELD(sriov, pci_sriov_ser, bar_size_lg2[1]),
+	FIELD(sriov, pci_sriov_ser, bar_size_lg2[5]),
+	FIELD(sriov, pci_sriov_ser, reserved2),
+	FIELD(sriov, pci_sriov_ser, reserved3),
+	FIELD(pfs, pci_sriov_list_ser, nr_pfs),
+	FIELD(pfs, pci_sriov_list_ser, reserved),
 	FIELD(iommufd, iommufd_ser, version),
 	FIELD(iommufd, iommufd_ser, nr_hwpts),
 	FIELD(iommufd, iommufd_ser, hwpts[0].token),
@@ -431,7 +461,8 @@ static void remove_device(struct reader *r, const struct place *p)
 	struct pci_dev_ser *dev = (struct pci_dev_ser *)p->at, *end;
 	struct pci_ser *pci;
 
-	if (p->size != sizeof(*dev) || strcmp(p->base, "pci_dev"))
+	if (p->size != sizeof(*dev) ||
+	    (strcmp(p->base, "pci_dev") && strcmp(p->base, "pf")))
 		wrong(r, "only a device of the PCI list can be gone");
 	if (r->why || !r->write)
 		return;

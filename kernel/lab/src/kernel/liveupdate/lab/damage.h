@@ -39,6 +39,9 @@ struct damage_pasid {
  * @pci:           The PCI list.
  * @pci_dev:       The device's entry in that list.
  * @bridge:        The entry of the bridge right above the device.
+ * @pf:            The entry of the physical function of the device.
+ * @sriov:         What is said of the SR-IOV of @pf.
+ * @pfs:           The list that @sriov is in.
  * @iommufd:       An iommufd.
  * @vfio:          The VFIO file of the device.
  * @memfd:         A memfd with more than one folio.
@@ -71,6 +74,9 @@ struct damage_victim {
 	struct pci_ser *pci;
 	struct pci_dev_ser *pci_dev;
 	struct pci_dev_ser *bridge;
+	struct pci_dev_ser *pf;
+	struct pci_sriov_ser *sriov;
+	struct pci_sriov_list_ser *pfs;
 	struct iommufd_ser *iommufd;
 	struct vfio_pci_ser *vfio;
 	struct memfd_luo_ser *memfd;
