@@ -36,6 +36,7 @@ const char *const page_names[P_NR] = {
 	[P_FOLIO] = "folio",	[P_HUGE_SER] = "huge-ser",
 	[P_HUGE_LIST] = "huge-list", [P_HUGE0] = "huge0",
 	[P_HUGE1] = "huge1",	[P_POOLS] = "pools",
+	[P_PCI_VFS] = "pci-vfs", [P_PFS] = "pfs",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -189,6 +190,62 @@ static void good_pci(u8 *page)
 	};
 }
 
+static struct pci_dev_ser vf_of(u16 pf, u16 bdf)
+{
+	return (struct pci_dev_ser) {
+		.bdf = bdf, .vendor = 0x8086, .device = 0x10ca,
+		.flags = PCI_DEV_SER_VF | PCI_DEV_SER_ACS, .users = 1, .pf = pf,
+	};
+}
+
+static void good_pci_vfs(u8 *page)
+{
+	struct pci_ser *ser = (struct pci_ser *)page;
+
+	ser->version = PCI_SER_VERSION;
+	ser->sriov_pa = PAGE_PA(P_PFS);
+	ser->nr_devices = 6;
+	ser->devices[0] = (struct pci_dev_ser) {
+		.bdf = 0x0010, .vendor = 0x1b36, .device = 0x000c,
+		.flags = PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI,
+		.users = 4, .hdr_type = PCI_HEADER_TYPE_BRIDGE,
+		.secondary = 1, .subordinate = 2,
+	};
+	ser->devices[1] = (struct pci_dev_ser) {
+		.bdf = PF0_BDF, .vendor = 0x8086, .device = 0x10c9,
+		.flags = PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS, .users = 2,
+	};
+	ser->devices[2] = (struct pci_dev_ser) {
+		.bdf = PF1_BDF, .vendor = 0x8086, .device = 0x10c9,
+		.flags = PCI_DEV_SER_PF, .users = 2,
+	};
+	ser->devices[3] = vf_of(PF0_BDF, VF00_BDF);
+	ser->devices[4] = vf_of(PF1_BDF, VF10_BDF);
+	ser->devices[5] = vf_of(PF0_BDF, VF02_BDF);
+}
+
+static void good_pfs(u8 *page)
+{
+	struct pci_sriov_list_ser *list = (struct pci_sriov_list_ser *)page;
+
+	list->nr_pfs = 2;
+	/* 64-bit VF BARs, the first one beyond 4 GiB */
+	list->pfs[0] = (struct pci_sriov_ser) {
+		.bdf = PF0_BDF, .ctrl = 0x19, .initial_vfs = 8, .num_vfs = 4,
+		.offset = PF0_OFFSET, .stride = PF0_STRIDE, .vf_device = 0x10ca,
+		.page_size = 1,
+		.bar = { 0x0000000c, 0x40, 0, 0xe0010004, 0, 0 },
+		.bar_size_lg2 = { 34, 0, 0, 14, 0, 0 },
+	};
+	/* 32-bit ones, the last one up to 4 GiB; and one VF needs no stride */
+	list->pfs[1] = (struct pci_sriov_ser) {
+		.bdf = PF1_BDF, .ctrl = 0x19, .initial_vfs = 8, .num_vfs = 1,
+		.offset = PF1_OFFSET, .vf_device = 0x10ca, .page_size = 1,
+		.bar = { 0xe0100000, 0, 0, 0, 0, 0xfffff000 },
+		.bar_size_lg2 = { 14, 0, 0, 0, 0, 12 },
+	};
+}
+
 /* What was written and is read is what it was. */
 static void came_back(u8 **to, const struct iommu_ser_v1_arrays *v1)
 {
@@ -315,6 +372,8 @@ static void good_image(u8 **to, bool scalable)
 	good_device(to, 1, scalable);
 	good_v1(to);
 	good_pci(to[P_PCI]);
+	good_pci_vfs(to[P_PCI_VFS]);
+	good_pfs(to[P_PFS]);
 	fd->version = IOMMUFD_SER_VERSION;
 	fd->nr_hwpts = 2;
 	for (u32 i = 0; i < 2; i++) {
@@ -387,7 +446,7 @@ void image_drop(enum page_name page)
 	pages[page].preserved = false;
 }
 
-void image_victim(struct damage_victim *v)
+void image_victim(struct damage_victim *v, bool vf)
 {
 	*v = (struct damage_victim) {
 		.foreign = PAGE_PA(P_NR),
@@ -399,7 +458,8 @@ void image_victim(struct damage_victim *v)
 		.root = (void *)pages[P_UNIT].now,
 		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode ? 4 : 2),
 		.top = (void *)pages[P_TOP0].now,
-		.pci = (void *)pages[P_PCI].now,
+		.pci = (void *)pages[vf ? P_PCI_VFS : P_PCI].now,
+		.pfs = vf ? (void *)pages[P_PFS].now : NULL,
 		.iommufd = (void *)pages[P_IOMMUFD].now,
 		.vfio = (void *)pages[P_VFIO].now,
 		.memfd = (void *)pages[P_MEMFD_SER].now,
@@ -413,7 +473,11 @@ void image_victim(struct damage_victim *v)
 	v->other = v->device + 1;
 	v->other_domain = v->domain + 1;
 	v->bridge = &v->pci->devices[0];
-	v->pci_dev = &v->pci->devices[1];
+	v->pci_dev = &v->pci->devices[vf ? 3 : 1];
+	if (vf) {
+		v->pf = &v->pci->devices[1];
+		v->sriov = &v->pfs->pfs[0];
+	}
 	if (mode) {
 		v->dir = (void *)pages[P_DIR0].now;
 		v->pasid = (void *)pages[P_PT0].now;
@@ -612,6 +676,25 @@ static void judge_iommu(const struct vtd_unit *units)
 			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
 }
 
+static void judge_pci(const char *what, enum page_name page)
+{
+	const struct pci_sriov_list_ser *pfs = NULL;
+	const struct pci_ser *pci;
+	const char *why;
+
+	why = pci_ser_check(&memory, PAGE_PA(page), 4096, &pci, &pfs);
+	refuse(what, ~0u, why);
+	/* As the kernel does for each device that it finds: nothing is read beyond. */
+	for (u32 i = 0; !why && i < pci->nr_devices; i++) {
+		const struct pci_dev_ser *entry = &pci->devices[i];
+		const struct pci_sriov_ser *sriov;
+
+		sriov = pci_ser_find_sriov(pfs, entry->segment, entry->bdf);
+		if (!!sriov != !!(entry->flags & PCI_DEV_SER_PF))
+			abort();
+	}
+}
+
 /* The last one is not there. */
 static u64 node_pages(u32 nid)
 {
@@ -636,15 +719,14 @@ void image_judge(char *out, size_t len)
 	const struct memfd_luo_ser *memfd;
 	const struct hugetlb_ser *pools;
 	const struct vfio_pci_ser *vfio;
-	const struct pci_sriov_list_ser *pfs;
-	const struct pci_ser *pci;
 	u32 version;
 
 	out_at = out;
 	out_end = out + len;
 	*out = 0;
 	judge_iommu(units);
-	refuse("pci list", ~0u, pci_ser_check(&memory, PAGE_PA(P_PCI), 4096, &pci, &pfs));
+	judge_pci("pci list", P_PCI);
+	judge_pci("pci list with VFs", P_PCI_VFS);
 	/* Each version comes with a handler of its own; so does an unknown one. */
 	memcpy(&version, pages[P_IOMMUFD].now, sizeof(version));
 	if (version != IOMMUFD_SER_VERSION_V1)

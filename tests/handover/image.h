@@ -49,6 +49,8 @@ enum page_name {
 	P_HUGE0,
 	P_HUGE1,
 	P_POOLS,	/* struct hugetlb_ser */
+	P_PCI_VFS,	/* struct pci_ser of another machine, which has virtual functions */
+	P_PFS,		/* struct pci_sriov_list_ser */
 	P_NR,
 };
 
@@ -60,6 +62,20 @@ enum page_name {
 #define DEV1_BDF	0x0028
 #define DEV0_DID	2
 #define DEV1_DID	3
+
+/*
+ * The machine with virtual functions: two PFs behind a bridge. Of the first one, which is
+ * there for its VFs alone, one is on its bus and one beyond; each place between them is
+ * that of a VF that is not preserved. The second one is preserved itself, and has one VF.
+ */
+#define PF0_BDF		0x0100
+#define PF0_OFFSET	0x80
+#define PF0_STRIDE	0x40
+#define VF00_BDF	(PF0_BDF + PF0_OFFSET)
+#define VF02_BDF	(PF0_BDF + PF0_OFFSET + 2 * PF0_STRIDE)
+#define PF1_BDF		0x0101
+#define PF1_OFFSET	0x81
+#define VF10_BDF	(PF1_BDF + PF1_OFFSET)
 
 /* Of an IOMMU that is none of the kernel's, and whose parts are always good */
 #define OTHER_TYPE	0x7f00
@@ -77,8 +93,11 @@ unsigned int image_order(enum page_name page);
 /* @len bytes of @value at @offset of @page; false if that is not inside. */
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);
 void image_drop(enum page_name page);
-/* What a damage can name: device 0 is meant, and the bridge is one of other devices. */
-void image_victim(struct damage_victim *v);
+/*
+ * What a damage can name: device 0 is meant, and the bridge is one of other devices. @vf:
+ * of the PCI list that has them, its first virtual function is meant.
+ */
+void image_victim(struct damage_victim *v, bool vf);
 /* That was written to: @note is called for each eight bytes that are not good. */
 void image_written(void (*note)(void *data, enum page_name page, size_t offset,
 				u64 value), void *data);

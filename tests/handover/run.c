@@ -9,6 +9,7 @@
  *	mode legacy|scalable|both
  *	v1				of the version before
  *	noiommu				of a host that has none; before any damage
+ *	vf				what is damaged is the PCI list that has virtual functions
  *	damage EDIT[,EDIT...]		in the language of the table, of device 0
  *	put PAGE OFFSET BYTES VALUE	what has no path. VALUE: numbers and pa(PAGE), joined by +
  *	drop PAGE			was not preserved
@@ -74,6 +75,7 @@ struct damage {
 	bool modes[2];
 	bool v1;
 	bool plain;
+	bool vf;
 	bool judged;		/* something is expected, or that nothing is */
 	char edits[256];
 	char expect[4096];
@@ -158,6 +160,8 @@ static void parse(FILE *f, struct damage *d)
 			without_iommu(d);
 		} else if (!strcmp(word, "no-device-tlb")) {
 			d->plain = true;
+		} else if (!strcmp(word, "vf")) {
+			d->vf = true;
 		} else if (!strcmp(word, "mode")) {
 			only_mode(d, strtok_r(NULL, " \t\n", &save));
 		} else if (!strcmp(word, "damage")) {
@@ -216,7 +220,7 @@ static void judge_mode(const char *name, struct damage *d, bool mode)
 	if (*d->edits) {
 		if (d->v1)
 			bad("the version before has no paths");
-		image_victim(&v);
+		image_victim(&v, d->vf);
 		why = damage_do(&v, d->edits);
 		if (why)
 			bad(why);
@@ -257,6 +261,7 @@ static void judge_row(const char *name, const struct damage *d)
 static void judge_table(FILE *f)
 {
 	char text[512], name[64] = "", *word, *save;
+	bool vf = false;
 	struct damage d;
 
 	begin(&d);
@@ -274,8 +279,11 @@ static void judge_table(FILE *f)
 				bad("a name that is too long");
 			begin(&d);
 			strcpy(name, word);
+			d.vf = vf;
 			if (strcmp(word, "case"))
 				edit(&d, strtok_r(NULL, " \t\n", &save));
+			else
+				vf = !strncmp(strtok_r(NULL, " \t\n", &save) ?: "", "vf", 2);
 		} else if (!strcmp(word, "mode")) {
 			only_mode(&d, strtok_r(NULL, " \t\n", &save));
 		} else if (!strcmp(word, "machine")) {
@@ -321,6 +329,8 @@ static void judge_language(void)
 		{ "chunk<>chunk", "that is too long to be swapped" },
 		{ "device=gone", "only a device of the PCI list can be gone" },
 		{ "bridge=gone", "only a device of the PCI list can be gone" },
+		{ "pf=gone", "there is nothing that a path leads to" },
+		{ "sriov.offset=1", "there is nothing that a path leads to" },
 		{ "top[512]=1", "an index is out of range" },
 		{ "top[1=1", "']' is missing" },
 		{ "dir[0]=1", "there is nothing that a path leads to" },
@@ -331,7 +341,7 @@ static void judge_language(void)
 	const char *why;
 
 	image_reset(false, false, false);
-	image_victim(&v);
+	image_victim(&v, false);
 	for (unsigned int i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
 		written = 0;
 		why = damage_do(&v, wrongs[i].edits);

@@ -7,12 +7,15 @@
 #include <linux/liveupdate_check.h>
 #include <linux/pci_regs.h>
 
+#define KINDS	(PCI_DEV_SER_BRIDGE | PCI_DEV_SER_VF | PCI_DEV_SER_PF | \
+		 PCI_DEV_SER_FOR_VFS)
+#define FLAGS	(KINDS | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
 #define FLAGS_V1 (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
-#define FLAGS (FLAGS_V1 | PCI_DEV_SER_VF | PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS)
 
 /* PCI Express Base Specification, "VF BARn Registers": at least a page each */
 #define BAR_SIZE_LG2_MIN	12
 #define BAR_SIZE_LG2_MAX	62
+#define BAR_SIZE_LG2_MAX_32	31
 
 /**
  * pci_ser_lower_bound() - Find a place in the list of devices
@@ -42,18 +45,18 @@ static bool is_endpoint(const struct pci_dev_ser *entry)
 	return !(entry->flags & (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_FOR_VFS));
 }
 
-static const char *check_functions(const struct pci_dev_ser *entry)
+/* A device is of one kind. */
+static bool is_kind(u32 kind)
 {
-	bool vf = entry->flags & PCI_DEV_SER_VF;
-	bool pf = entry->flags & PCI_DEV_SER_PF;
-
-	if (vf + pf + !!(entry->flags & PCI_DEV_SER_BRIDGE) > 1)
-		return "a device is more than one of a bridge, a PF and a VF";
-	if (entry->flags & PCI_DEV_SER_FOR_VFS && !pf)
-		return "a device is there for its VFs and is no PF";
-	if (!vf && entry->pf)
-		return "PF of a device that is no VF";
-	return NULL;
+	switch (kind) {
+	case 0:
+	case PCI_DEV_SER_BRIDGE:
+	case PCI_DEV_SER_VF:
+	case PCI_DEV_SER_PF:
+	case PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS:
+		return true;
+	}
+	return false;
 }
 
 static const char *check_entry(const struct pci_dev_ser *entry, u32 flags)
@@ -61,8 +64,10 @@ static const char *check_entry(const struct pci_dev_ser *entry, u32 flags)
 	bool bridge = entry->flags & PCI_DEV_SER_BRIDGE;
 
 	if (entry->reserved || entry->flags & ~flags ||
-	    (flags == FLAGS_V1 && entry->pf))
+	    (entry->pf && !(entry->flags & PCI_DEV_SER_VF)))
 		return "unknown flags or reserved field of a device";
+	if (!is_kind(entry->flags & KINDS))
+		return "a device is of two kinds";
 	if (entry->segment > 0xffff)
 		return "segment of a device is out of range";
 	if (entry->hdr_type != (bridge ? PCI_HEADER_TYPE_BRIDGE :
@@ -71,18 +76,19 @@ static const char *check_entry(const struct pci_dev_ser *entry, u32 flags)
 	if (!(entry->flags & PCI_DEV_SER_ACS) && entry->acs_ctrl)
 		return "ACS control of a device without ACS";
 	if (!bridge) {
+		/* Of bridges and PFs they are counted, see below. */
 		if (entry->users != 1 && !(entry->flags & PCI_DEV_SER_PF))
 			return "count of a device";
 		if (entry->primary || entry->secondary || entry->subordinate ||
 		    entry->flags & PCI_DEV_SER_ARI)
 			return "bridge settings of a device that is none";
-		return check_functions(entry);
+		return NULL;
 	}
 	if (entry->primary != entry->bdf >> 8 ||
 	    entry->secondary <= entry->primary ||
 	    entry->subordinate < entry->secondary)
 		return "bus numbers of a bridge";
-	return check_functions(entry);
+	return NULL;
 }
 
 /* The list is in order, so what is below a bridge is found by bus numbers. */
@@ -138,10 +144,36 @@ pci_ser_find_sriov(const struct pci_sriov_list_ser *list, u32 segment, u16 bdf)
 	return NULL;
 }
 
+/*
+ * How many VFs there are: where NumVFs may be larger than InitialVFs, the rest has not
+ * been migrated in.
+ */
+static u32 nr_vfs(const struct pci_sriov_ser *sriov)
+{
+	return sriov->num_vfs < sriov->initial_vfs ? sriov->num_vfs :
+						     sriov->initial_vfs;
+}
+
+/* Bus, device and function of the VF with this index; it may be beyond the last bus. */
+static u32 vf_bdf(const struct pci_sriov_ser *sriov, u32 index)
+{
+	return sriov->bdf + sriov->offset + index * sriov->stride;
+}
+
+static bool has_vf(const struct pci_sriov_ser *sriov, u16 bdf)
+{
+	u32 distance = bdf - vf_bdf(sriov, 0);
+	/* If it is 0, there is one VF. */
+	u32 stride = sriov->stride ?: 1;
+
+	return bdf >= vf_bdf(sriov, 0) && !(distance % stride) &&
+	       distance / stride < nr_vfs(sriov);
+}
+
 static const char *check_bars(const struct pci_sriov_ser *sriov)
 {
 	unsigned int i, lg2;
-	u64 bar;
+	u64 bar, last;
 	bool wide;
 
 	for (i = 0; i < PCI_SRIOV_SER_BARS; i += 1 + wide) {
@@ -149,13 +181,16 @@ static const char *check_bars(const struct pci_sriov_ser *sriov)
 		bar = sriov->bar[i];
 		wide = (bar & PCI_BASE_ADDRESS_MEM_TYPE_MASK) ==
 		       PCI_BASE_ADDRESS_MEM_TYPE_64;
+		last = wide ? ~0ull : ~0u;
 		if (!lg2) {
-			if (bar)
+			/* The type of what is no BAR says nothing. */
+			if (bar & PCI_BASE_ADDRESS_MEM_MASK)
 				return "a VF BAR without a size";
+			wide = false;
 			continue;
 		}
-		if (lg2 < BAR_SIZE_LG2_MIN || lg2 > BAR_SIZE_LG2_MAX ||
-		    (!wide && lg2 > 31))
+		if (lg2 < BAR_SIZE_LG2_MIN ||
+		    lg2 > (wide ? BAR_SIZE_LG2_MAX : BAR_SIZE_LG2_MAX_32))
 			return "size of a VF BAR";
 		if (bar & PCI_BASE_ADDRESS_SPACE_IO)
 			return "type of a VF BAR";
@@ -167,8 +202,8 @@ static const char *check_bars(const struct pci_sriov_ser *sriov)
 		bar &= PCI_BASE_ADDRESS_MEM_MASK;
 		if (!bar || bar & ((1ull << lg2) - 1))
 			return "address of a VF BAR";
-		/* The last byte of the last VF */
-		if (sriov->num_vfs > (~0ull - bar) >> lg2)
+		/* The part of the last VF */
+		if (sriov->num_vfs - 1u > (last - bar) >> lg2)
 			return "a VF BAR is longer than the address space";
 	}
 	return NULL;
@@ -178,7 +213,6 @@ static const char *check_sriov(const struct pci_ser *ser,
 			       const struct pci_sriov_ser *sriov)
 {
 	const struct pci_dev_ser *pf = find_device(ser, sriov->segment, sriov->bdf);
-	u32 last;
 
 	if (sriov->reserved || sriov->reserved2 || sriov->reserved3)
 		return "reserved field of a PF";
@@ -187,54 +221,70 @@ static const char *check_sriov(const struct pci_ser *ser,
 	if (!(sriov->ctrl & PCI_SRIOV_CTRL_VFE) ||
 	    !(sriov->ctrl & PCI_SRIOV_CTRL_MSE))
 		return "SR-IOV of a PF is off";
-	if (!sriov->num_vfs || !sriov->offset ||
+	if (!nr_vfs(sriov) || !sriov->offset ||
 	    (sriov->num_vfs > 1 && !sriov->stride))
 		return "number, offset or stride of VFs";
-	last = sriov->bdf + sriov->offset + (sriov->num_vfs - 1u) * sriov->stride;
-	if (last > 0xffff)
+	if (vf_bdf(sriov, sriov->num_vfs - 1u) > 0xffff)
 		return "a VF is beyond the last bus";
 	return check_bars(sriov);
 }
 
-/* Is it one of the functions that the PF's registers make? */
 static const char *check_vf(const struct pci_sriov_list_ser *list,
 			    const struct pci_dev_ser *entry)
 {
 	const struct pci_sriov_ser *sriov;
-	u32 at;
 
 	sriov = pci_ser_find_sriov(list, entry->segment, entry->pf);
 	if (!sriov)
 		return "a VF without its PF";
 	if (entry->device != sriov->vf_device)
 		return "device ID of a VF";
-	at = entry->bdf - entry->pf - sriov->offset;
-	if (entry->bdf < entry->pf + sriov->offset ||
-	    (sriov->stride ? at % sriov->stride || at / sriov->stride >= sriov->num_vfs : at))
-		return "a VF that its PF does not have";
-	return NULL;
+	return has_vf(sriov, entry->bdf) ? NULL :
+					   "a VF that its PF does not have";
 }
 
-/* All VFs of a PF are between its first one and its last one. */
+/* All its VFs are good; in the list they are between its first place and its last one. */
 static const char *check_pf(const struct pci_ser *ser,
 			    const struct pci_sriov_list_ser *list,
 			    const struct pci_dev_ser *entry)
 {
-	u32 users = !(entry->flags & PCI_DEV_SER_FOR_VFS), vfs = 0, i, first, end;
 	const struct pci_sriov_ser *sriov;
+	u32 i, first, end, vfs = 0;
 
 	sriov = pci_ser_find_sriov(list, entry->segment, entry->bdf);
 	if (!sriov)
-		return "a PF whose SR-IOV is not known";
-	first = pci_ser_lower_bound(ser, pci_ser_key(entry->segment, entry->bdf) +
-					 sriov->offset);
-	end = pci_ser_lower_bound(ser, pci_ser_key(entry->segment, entry->bdf) +
-				       sriov->offset + 1 +
-				       (sriov->num_vfs - 1u) * sriov->stride);
+		return "SR-IOV of a PF is not known";
+	first = pci_ser_lower_bound(ser, pci_ser_key(entry->segment,
+						     vf_bdf(sriov, 0)));
+	end = pci_ser_lower_bound(ser, 1 + pci_ser_key(entry->segment,
+						       vf_bdf(sriov, sriov->num_vfs - 1u)));
 	for (i = first; i < end; i++)
 		vfs += ser->devices[i].flags & PCI_DEV_SER_VF &&
 		       ser->devices[i].pf == entry->bdf;
-	return vfs && entry->users == users + vfs ? NULL : "count of a PF";
+	return vfs && entry->users == vfs + is_endpoint(entry) ? NULL : "count of a PF";
+}
+
+/* What only all of them together say */
+static const char *check_counts(const struct pci_ser *ser,
+				const struct pci_sriov_list_ser *list)
+{
+	const struct pci_dev_ser *entry;
+	const char *why = NULL;
+	u32 i;
+
+	for (i = 0; i < ser->nr_devices && !why; i++) {
+		entry = &ser->devices[i];
+		if (entry->flags & PCI_DEV_SER_VF)
+			why = check_vf(list, entry);
+	}
+	for (i = 0; i < ser->nr_devices && !why; i++) {
+		entry = &ser->devices[i];
+		if (entry->flags & PCI_DEV_SER_BRIDGE)
+			why = check_bridge(ser, entry);
+		else if (entry->flags & PCI_DEV_SER_PF)
+			why = check_pf(ser, list, entry);
+	}
+	return why;
 }
 
 static const char *check_sriov_list(struct liveupdate_mem *mem, u64 pa,
@@ -317,18 +367,9 @@ const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
 		if (why)
 			return why;
 	}
-	for (i = 0; i < ser->nr_devices; i++) {
-		entry = &ser->devices[i];
-		why = NULL;
-		if (entry->flags & PCI_DEV_SER_BRIDGE)
-			why = check_bridge(ser, entry);
-		else if (entry->flags & PCI_DEV_SER_PF)
-			why = check_pf(ser, list, entry);
-		else if (entry->flags & PCI_DEV_SER_VF)
-			why = check_vf(list, entry);
-		if (why)
-			return why;
-	}
+	why = check_counts(ser, list);
+	if (why)
+		return why;
 	*serp = ser;
 	*sriovp = list;
 	return NULL;
