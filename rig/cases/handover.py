@@ -26,6 +26,8 @@ from rig.referee import audio, dmalog, frames
 
 BUS_MASTER = 0x4
 KEPT, FRESH, STUCK, ANY = table.OUTCOMES
+# Whose virtual function the network device is, if it is one
+PF = "0000:00:04.0"
 # The line of the log that says it of the data of a VFIO file begins so.
 VFIO = "liveupdate: data of a vfio-pci file at {pa} refused: "
 
@@ -120,7 +122,9 @@ def look(run, stage, text, target):
                 found.append(f"{name}: {len(late)} DMAs after the new kernel refused it")
             if command & BUS_MASTER:
                 found.append(f"{name}: bus mastering is on")
-            if not re.search(rf"{re.escape(bdf)}: liveupdate: was reset", text):
+            # A VF that its PF no longer had is one that was made anew.
+            resets = [bdf, PF] if run.vf and name == "nic" else [bdf]
+            if not any(re.search(rf"{re.escape(address)}: liveupdate: was reset", text) for address in resets):
                 found.append(f"{name}: was not reset")
         else:
             if not command & BUS_MASTER:
@@ -151,19 +155,22 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, mode, group, target="nic", append="", at_each=None, **options):
+def damaged(machine, begin, mode, group, target="nic", append="", vf=False, at_each=None, **options):
     """
-    One machine, one damage an update; TARGET is the device that is meant. at_each(run, damage): called
-    in each kernel, with None where nothing was damaged; what it returns was found.
+    One machine, one damage an update; TARGET is the device that is meant. vf: the network device is a virtual
+    function. at_each(run, damage): called in each kernel, with None where nothing was damaged; what it returns
+    was found.
     """
     iommu = f"vtd-{mode}"
     damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
     updates = 2 * len(damages)
+    append = f"rig.vf=2 {append}" if vf else append
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
     # ten times that bus mastering is switched off beside another access ("iotlb_to_section").
     # A device that cannot be reset is of no use once it was refused.
     run = begin(iommu=iommu, sound="port", append=f"rig.salvage=1 rig.hwpt=each rig.updates={updates} {append}".strip(),
                 limit_s=60 + 15 * updates, cpus=1, alternate=True, **options)
+    run.vf = vf
     run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     run.rest(1)
     stages, after, back, number, windows, seen_there = [], [], [], 1, [], []
@@ -349,6 +356,12 @@ def _cases():
     yield Case("damaged-twice", "two entries of the handover contradict each other",
                tries("legacy", "twice", target="audio"),
                fault="two entries of the handover contradict each other", **JUDGED)
+    # There is one more VF than the one that is preserved. Seen to fail: without the comparison of NumVFs and
+    # the places of VFs in pci_liveupdate_iov_differs().
+    yield Case("vf-damaged", "what is handed over of a virtual function, or of its PF, is damaged",
+               tries("scalable", "vf", vf=True), fault="a VF's or its PF's part of the handover damaged", **JUDGED)
+    yield Case("vf-damaged-all", "what is handed over of a virtual function is damaged, and with it all of the PCI list",
+               tries("scalable", "vf-all", vf=True), fault="the list of PFs, or what it says of VFs, damaged", **JUDGED)
     # The audio device's bridge: with one bus more the NIC's would have the other device, too.
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
                tries("scalable", "bridge", target="audio", behind="port"),

@@ -24,6 +24,7 @@
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
 #include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/luo.h"
@@ -49,15 +50,15 @@ static int step(const char *name, int ret)
 }
 
 /* How the kernel left it, before anybody opens it. */
-static void found(struct device *d, const char *name)
+static void found(const char *bdf, const char *name)
 {
 	uint8_t config[64] = {};
 	char path[128];
 	int fd;
 
-	if (!d->v.bdf[0])
+	if (!bdf[0])
 		return;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->v.bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
 	fd = open(path, O_RDONLY);
 	if (fd < 0 || read(fd, config, sizeof(config)) != sizeof(config))
 		die("read %s: %s", path, strerror(errno));
@@ -113,6 +114,8 @@ static void begin(struct rig *r, struct device *d, const char *name)
 	attach_new(r, d);
 	must(vfio_map(&d->v), "map a device's BAR");
 	vfio_enable_dma(&d->v);
+	if (d == &r->nic && r->igb.vf)
+		igb_pf_share();
 	if (d == &r->nic)
 		igb_start(&r->igb);
 	else
@@ -190,14 +193,29 @@ static const char *outcome(const struct device *d, bool kept)
 	return kept ? "kept" : d->present ? "fresh" : "stuck";
 }
 
+/* If it is a VF whose PF was refused, it is gone: then it is as the kernel left the PF. */
+static void find_all(struct rig *r)
+{
+	char bdf[BDF_LEN];
+
+	if (igb_pf_vfs() && vfio_find(ID_INTEL, ID_IGBVF, 0, bdf)) {
+		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the physical function (igb)");
+		found(bdf, "nic");
+		igb_pf_start();
+		find_devices(r);
+	} else {
+		find_devices(r);
+		found(r->nic.v.bdf, "nic");
+	}
+	found(r->audio.v.bdf, "audio");
+}
+
 void resume_damaged(struct rig *r)
 {
 	bool nic = false, audio = false;
 
 	r->session = -1;
-	find_devices(r);
-	found(&r->nic, "nic");
-	found(&r->audio, "audio");
+	find_all(r);
 	if (preserve_wanted() && salvage_files(r)) {
 		salvage_devices(r);
 		nic = r->nic.present;
