@@ -474,17 +474,40 @@ static unsigned int express(const struct config *cfg)
 	return 0;
 }
 
-/* Is the Page Request Interface (10.5.2) enabled? ATS (10.5.1) alone is not in the way. */
-static bool uses_pri(const struct config *cfg)
+/* Extended capability with this id, of which @size bytes are there; 0 if there is none. */
+static unsigned int extended(const struct config *cfg, unsigned int id, unsigned int size)
 {
 	unsigned int at = 0x100, n = 960;
 
-	while (at >= 0x100 && at + 8 <= (unsigned int)(cfg->n < 0 ? 0 : cfg->n) && n--) {
-		if (config16(cfg, at) == 0x0013)
-			return config16(cfg, at + 4) & 1;
+	while (at >= 0x100 && at + size <= (unsigned int)(cfg->n < 0 ? 0 : cfg->n) && n--) {
+		if (config16(cfg, at) == id)
+			return at;
 		at = config16(cfg, at + 2) >> 4 & ~3u;
 	}
-	return false;
+	return 0;
+}
+
+/* Is the Page Request Interface (10.5.2) enabled? ATS (10.5.1) alone is not in the way. */
+static bool uses_pri(const struct config *cfg)
+{
+	unsigned int at = extended(cfg, 0x0013, 8);
+
+	return at && config16(cfg, at + 4) & 1;
+}
+
+/*
+ * Does the Function Dependency Link of SR-IOV (9.3.3) name another function? An endpoint has
+ * all of a bus, and so 256 of them (ARI), but for one of the root complex.
+ */
+static bool depends_on_another(const struct config *cfg, const char *bdf)
+{
+	unsigned int cap = express(cfg), at = extended(cfg, 0x0010, 0x14), slot, function;
+
+	if (!cap || !at || sscanf(bdf, "%*x:%*x:%x.%x", &slot, &function) != 2)
+		return false;
+	if (cfg->byte[cap + 2] >> 4 != 9)
+		function |= slot << 3;
+	return cfg->byte[at + 0x12] != function;
 }
 
 /* The name of the first bridge above that is no PCI Express port, or NULL. */
@@ -563,6 +586,28 @@ static char *link_name(struct check *c, const char *bdf, const char *what)
 	return strdup(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
 }
 
+/* What is above a virtual function stays as it is, if who drives it can take it over. */
+static void check_pf(struct check *c, const char *bdf, struct objections *o)
+{
+	char *pf = link_name(c, bdf, "physfn"), *driver = NULL;
+	struct config cfg;
+
+	if (!pf)
+		return;
+	if (c->noiommu)
+		against(o, why_iommu_vf, "turn VT-d on in the firmware, and boot with intel_iommu=on");
+	driver = link_name(c, pf, "driver");
+	if (driver && !strcmp(driver, "vfio-pci"))
+		against(o, why_vfio_vf_token, "give its physical function to pci-pf-stub (driver_override)");
+	else if (driver && strcmp(driver, "pci-pf-stub"))
+		against(o, why_pci_pf_driver, "give its physical function to pci-pf-stub (driver_override)");
+	read_config(c, pf, &cfg);
+	if (depends_on_another(&cfg, pf))
+		against(o, why_pci_pf_link, "these cannot be carried over yet");
+	free(driver);
+	free(pf);
+}
+
 static void check_device(struct check *c, const char *bdf)
 {
 	char *class = read_text(c->opt, PCI "/%s/class", bdf);
@@ -590,11 +635,10 @@ static void check_device(struct check *c, const char *bdf)
 		add(&line, "%s with %s", why_iommu_group, other);
 		against(&o, line, "put it into a slot that isolates it (a port with ACS)");
 	}
-	if (is_there(c->opt, PCI "/%s/physfn", bdf))
-		against(&o, why_pci_vf, "these cannot be carried over yet");
+	check_pf(c, bdf, &o);
 	text = read_text(c->opt, PCI "/%s/sriov_numvfs", bdf);
 	if (text && strcmp(text, "0"))
-		against(&o, why_pci_vfs, "write 0 into its sriov_numvfs");
+		against(&o, why_pci_vfs, "its virtual functions can go over; for itself, write 0 into its sriov_numvfs");
 	free(text);
 	/* VGA (also as it was before there were classes), and each display of Intel's. */
 	if (code >> 8 == 0x0300 || code >> 8 == 0x0001 || (code >> 16 == 0x03 && !strcmp(vendor, "0x8086")))

@@ -235,11 +235,11 @@ def _cases():
                bind(refused_by_name, extra=BEHIND_BRIDGE,
                     tries=[("8086:2668", "preserve", OPERATION, "shares its IOMMU group|requester id")]),
                fault="preserve of a device behind a PCIe-to-PCI bridge")
-    yield Case("refused-sriov", "a physical function with virtual ones, and a virtual one",
+    yield Case("refused-sriov", "a physical function with virtual ones, and a virtual one of vfio-pci's",
                bind(refused_by_name, extra=SECOND_IGB, append="vfio_pci.enable_sriov=1",
                     tries=[("8086:10c9 1 vfs=1", "preserve", OPERATION, "SR-IOV is in use|virtual functions"),
-                           ("8086:10c9 1 vf=8086:10ca", "preserve", OPERATION, "virtual function")]),
-               fault="preserve of a PF with VFs, and of a VF")
+                           ("8086:10c9 1 vf=8086:10ca", "preserve", OPERATION, "physical function is vfio-pci's")]),
+               fault="preserve of a PF with VFs, and of a VF whose PF is vfio-pci's")
     yield Case("refused-rmrr", "devices whose firmware needs a 1:1 mapping (RMRR)",
                bind(refused_by_name, extra=WITH_RMRR, files={"/kernel/firmware/acpi/DMAR.aml": dmar(0x9, 0xa)},
                     tries=[("1b36:000d", "preserve", OPERATION, "RMRR"),
