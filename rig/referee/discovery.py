@@ -93,7 +93,7 @@ RECORDS = {
                 "devices": _number, "refs": _number, "owned": YES_NO, **REFUSED}),
     "device": ({"bdf": _bdf, "state": _one_of("preserved", "frozen", "pending", "attached", "left", "running",
                                               "finished", "refused")},
-               {"domain": _number, "iommu": _hex, "iommu-index": _number, "did": _number, "bus-master": ON_OFF,
+               {"domain": _number, "iommu": _hex, "iommu-index": _number, "did": _number, "ats": ON_OFF, "bus-master": ON_OFF,
                 "reset": _one_of("pending", "done", "failed"), "errno": _number, **REFUSED}),
     "bridge": ({"bdf": _bdf, "state": _one_of("preserved", "frozen", "pending", "running", "finished", "refused")},
                {"devices": _number, "secondary": _number, "subordinate": _number, "bus-master": ON_OFF, **REFUSED}),

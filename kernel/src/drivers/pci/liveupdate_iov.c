@@ -319,7 +319,7 @@ void pci_liveupdate_iov_add(struct pci_dev *pf)
 	u16 num_vfs, i;
 	int ret;
 
-	if (!pf->is_physfn || pf->sriov->num_VFs ||
+	if (!pf->is_physfn || pci_num_vf(pf) ||
 	    !test_bit(PCI_LIVEUPDATE_FOR_VFS, &pf->liveupdate) ||
 	    !bars_are_claimed(pf))
 		return;

@@ -34,7 +34,7 @@ LIVEUPDATE_RULE(pci_ari, EBUSY, "ARI setting differs from the handover");
 LIVEUPDATE_RULE(pci_acs, EBUSY, "ACS control differs from the handover");
 LIVEUPDATE_RULE(pci_function, EBUSY, "it is a virtual function in one place and none in the other");
 LIVEUPDATE_RULE(pci_sriov, EBUSY, "SR-IOV is not as the handover says");
-LIVEUPDATE_RULE(pci_sriov_vfs, EBUSY, "number or place of the virtual functions differs from the handover");
+LIVEUPDATE_RULE(pci_sriov_vfs, EBUSY, "number or place of virtual functions differs");
 LIVEUPDATE_RULE(pci_sriov_bars, EBUSY, "VF BARs or page size differ from the handover");
 
 /* What is refused is the sleep, not the device. */
