@@ -462,6 +462,9 @@ static int pci_liveupdate_check_pf(struct pci_dev *dev, struct pci_dev *pf)
 				  pci_name(dev), pci_name(pf)) ?:
 	       liveupdate_require(pci_liveupdate_iov_alone(pf), &rule_pci_pf_link,
 				  "%s of %s", pci_name(dev), pci_name(pf)) ?:
+	       liveupdate_require(pci_liveupdate_iov_addressed(pf),
+				  &rule_pci_pf_bars, "%s of %s", pci_name(dev),
+				  pci_name(pf)) ?:
 	       liveupdate_require(pf->error_state == pci_channel_io_normal,
 				  &rule_pci_silent, "%s of %s",
 				  pci_name(dev), pci_name(pf)) ?:
@@ -1142,6 +1145,10 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 	       pci_liveupdate_iov_differs(dev, entry, pci_liveupdate.in_pfs);
 	if (rule)
 		reason = rule->why;
+	/* No kernel hands it over like this yet, and this one could not keep both going. */
+	if (!reason && entry->flags & PCI_DEV_SER_PF &&
+	    !(entry->flags & PCI_DEV_SER_FOR_VFS))
+		reason = "a physical function and virtual ones of it go on at the same time";
 	if (!reason && above && !pci_liveupdate_incoming(above))
 		reason = dev->is_virtfn ? "the physical function was not taken over" :
 					  "the bridge above is not preserved";

@@ -68,6 +68,12 @@
 
 static_assert(PCI_SRIOV_SER_BARS == PCI_SRIOV_NUM_BARS);
 
+static bool is_64bit(u32 bar)
+{
+	return (bar & PCI_BASE_ADDRESS_MEM_TYPE_MASK) ==
+	       PCI_BASE_ADDRESS_MEM_TYPE_64;
+}
+
 /* What one page holds, and that is many: each PF has a card of its own, as a rule. */
 #define MAX_PFS	((PAGE_SIZE - sizeof(struct pci_sriov_list_ser)) / \
 		 sizeof(struct pci_sriov_ser))
@@ -81,6 +87,31 @@ static_assert(PCI_SRIOV_SER_BARS == PCI_SRIOV_NUM_BARS);
 bool pci_liveupdate_iov_alone(struct pci_dev *pf)
 {
 	return pf->sriov->link == pf->devfn;
+}
+
+/**
+ * pci_liveupdate_iov_addressed() - Do the registers say where the VF BARs are?
+ * @pf: The PF; SR-IOV is on.
+ *
+ * Return: false if a VF BAR is where Enhanced Allocation says, for one.
+ */
+bool pci_liveupdate_iov_addressed(struct pci_dev *pf)
+{
+	unsigned int i;
+	u32 bar, high;
+
+	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++) {
+		if (!pf->sriov->barsz[i])
+			continue;
+		pci_read_config_dword(pf, pf->sriov->pos + PCI_SRIOV_BAR + 4 * i, &bar);
+		high = 0;
+		if (is_64bit(bar))
+			pci_read_config_dword(pf, pf->sriov->pos + PCI_SRIOV_BAR + 4 * i + 4,
+					      &high);
+		if (!high && !(bar & PCI_BASE_ADDRESS_MEM_MASK))
+			return false;
+	}
+	return true;
 }
 
 /**
@@ -125,12 +156,6 @@ static void describe(struct pci_dev *pf, int pos, struct pci_sriov_ser *ser)
 	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
 		pci_read_config_dword(pf, pos + PCI_SRIOV_BAR + 4 * i,
 				      &ser->bar[i]);
-}
-
-static bool is_64bit(u32 bar)
-{
-	return (bar & PCI_BASE_ADDRESS_MEM_TYPE_MASK) ==
-	       PCI_BASE_ADDRESS_MEM_TYPE_64;
 }
 
 static u32 list_index(const struct pci_sriov_list_ser *list, struct pci_dev *pf)

@@ -12,6 +12,7 @@ struct pci_dev;
 /* All but the last two are called under the lock of liveupdate.c. */
 #ifdef CONFIG_PCI_IOV
 bool pci_liveupdate_iov_alone(struct pci_dev *pf);
+bool pci_liveupdate_iov_addressed(struct pci_dev *pf);
 struct pci_sriov_list_ser *pci_liveupdate_iov_alloc(void);
 bool pci_liveupdate_iov_room(const struct pci_sriov_list_ser *list);
 void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
@@ -27,6 +28,11 @@ void pci_liveupdate_iov_release(struct pci_dev *pf);
 void pci_liveupdate_iov_add(struct pci_dev *pf);
 #else
 static inline bool pci_liveupdate_iov_alone(struct pci_dev *pf)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_iov_addressed(struct pci_dev *pf)
 {
 	return false;
 }

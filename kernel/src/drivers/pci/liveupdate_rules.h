@@ -11,6 +11,8 @@ LIVEUPDATE_RULE(pci_vfs, EOPNOTSUPP, "it has virtual functions enabled");
 LIVEUPDATE_RULE(pci_pf_preserved, EOPNOTSUPP, "its physical function is preserved itself");
 LIVEUPDATE_RULE(pci_pf_driver, EOPNOTSUPP,
 		"the driver of its physical function cannot take that over; pci-pf-stub can, and so does none");
+LIVEUPDATE_RULE(pci_pf_bars, EOPNOTSUPP,
+		"a VF BAR of its physical function has no address in its register");
 LIVEUPDATE_RULE(pci_pf_link, EOPNOTSUPP, "its physical function depends on another one");
 LIVEUPDATE_RULE(pci_pf_d0, EBUSY, "its physical function is not in D0, or may leave it");
 LIVEUPDATE_RULE(pci_pf_full, ENOSPC,
