@@ -6,6 +6,7 @@ what becomes of the PF shows at the VF.
 """
 
 from rig.cases import update
+from rig.cases.devices import BUS_MASTER, pci_command
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
@@ -86,6 +87,28 @@ def kept(machine, begin, iommu):
 
 
 @guarded
+def without_iommu(machine, begin, options):
+    """
+    The next kernel has no IOMMU: the VF is stopped, and so is its PF, which only an IOMMU kept from memory.
+
+    Seen to fail: if __pci_liveupdate_refuse() leaves a PF that is there for its VFs as it is.
+    """
+    run = begin(iommu="vtd-scalable", sound=False, append="rig.vf=1")
+    run.rest(STEADY_S)
+    masters = {bdf: pci_command(machine, bdf) & BUS_MASTER for bdf in (PF, run.ready["nic"])}
+    must_see("PF and VF be bus masters before", all(masters.values()))
+    run.update(2, f"idle=1 next={options}", until="idle")
+    left = [bdf for bdf in masters if pci_command(machine, bdf) & BUS_MASTER]
+    machine.send("off")
+    machine.finish()
+    for sender in run.senders.values():
+        sender.stop()
+    machine.figures.update(tries=1, outcome="neither the VF nor its PF is a bus master in the next kernel")
+    if left:
+        raise Failed(f"{' and '.join(left)}: still a bus master, without an IOMMU")
+
+
+@guarded
 def stands_still(machine, begin, law, says, iommu="vtd-scalable"):
     """Negative: the PF is not left as it is, and the referee sees that frames are lost in the VF."""
     run = begin(iommu=iommu, sound=False, append=f"rig.vf=1 liveupdate.break={law}")
@@ -116,6 +139,10 @@ CASES = [
     Case("vf-sibling", "a virtual function that is not preserved is blocked, and its sibling goes on",
          bind(update.bystander, iommu="vtd-scalable", bystander="vf", append="rig.vf=2"),
          fault="a VF is not preserved, and its sibling is"),
+    *(Case(f"vf-{name}", f"a virtual function, and the next kernel has no IOMMU: {options}",
+           bind(without_iommu, options=options),
+           fault=f"a VF is preserved, and the next kernel is booted with {options}")
+      for name, options in (("no-iommu", "iommu=off"), ("intel-off", "intel_iommu=off"))),
     Case("vf-pf-stopped", "negative: the PF is shut down like any device",
          bind(stands_still, law="pf", says="the law \"pf\" is broken"), kernel="lab",
          fault="bus mastering of a PF is switched off while a VF of it is preserved"),

@@ -328,7 +328,8 @@ static const char *noiommu_take(const struct iommu_device_ser *ser)
 
 /*
  * It came running, and what translated for it in the previous kernel does not here. By
- * now no driver will ask for its entry any more.
+ * now no driver will ask for its entry any more. A physical function that came for its
+ * virtual ones is a bus master, too, which an IOMMU had blocked.
  */
 static void noiommu_refuse_others(void)
 {
@@ -336,7 +337,7 @@ static void noiommu_refuse_others(void)
 	u32 i;
 
 	for_each_pci_dev(pdev)
-		if (pci_liveupdate_running(pdev) && !pdev->dev.iommu &&
+		if (pci_liveupdate_incoming(pdev) && !pdev->dev.iommu &&
 		    pdev->hdr_type == PCI_HEADER_TYPE_NORMAL &&
 		    !iommu_liveupdate_device_restored(&pdev->dev))
 			pci_liveupdate_refuse(pdev, "no IOMMU translates for it in this kernel");
