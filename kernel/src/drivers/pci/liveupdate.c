@@ -523,6 +523,7 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
 				     struct pci_dev *pf)
 {
 	struct pci_dev_ser *entry = pci_liveupdate_find(ser, pf);
+	bool active;
 	int ret;
 
 	ret = liveupdate_require(!entry || entry->flags & PCI_DEV_SER_FOR_VFS,
@@ -533,16 +534,19 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
 	ret = liveupdate_require(!pci_liveupdate.out_pfs ||
 				 pci_liveupdate_iov_room(pci_liveupdate.out_pfs),
 				 &rule_pci_pf_full, "%s of %s",
-				 pci_name(dev), pci_name(pf)) ?:
-	      liveupdate_require(pci_liveupdate_get_active(pf), &rule_pci_pf_d0,
-				 "%s of %s", pci_name(dev), pci_name(pf));
-	if (ret || pci_liveupdate.out_pfs)
+				 pci_name(dev), pci_name(pf));
+	if (ret)
 		return ret;
-	pci_liveupdate.out_pfs = pci_liveupdate_iov_alloc();
-	if (pci_liveupdate.out_pfs)
-		return 0;
-	pm_runtime_put(&pf->dev);
-	return -ENOMEM;
+	active = pci_liveupdate_get_active(pf);
+	ret = liveupdate_require(active, &rule_pci_pf_d0, "%s of %s",
+				 pci_name(dev), pci_name(pf));
+	if (!ret && !pci_liveupdate.out_pfs) {
+		pci_liveupdate.out_pfs = pci_liveupdate_iov_alloc();
+		ret = pci_liveupdate.out_pfs ? 0 : -ENOMEM;
+	}
+	if (ret && active)
+		pm_runtime_put(&pf->dev);
+	return ret;
 }
 
 /**
@@ -1232,7 +1236,9 @@ static int pci_liveupdate_reset_locked(struct pci_dev *dev)
 	if (!test_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate))
 		return 0;
 
-	ret = pci_reset_function_locked(dev);
+	/* Who uses a VF must not lose it: the PF waits, without a driver. */
+	ret = pci_liveupdate_iov_in_use(dev) ? -EBUSY :
+	      pci_reset_function_locked(dev);
 	liveupdate_refused_reset(pci_domain_nr(dev->bus), pci_dev_id(dev), true,
 				 ret);
 	if (ret) {

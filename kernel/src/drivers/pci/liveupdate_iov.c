@@ -41,7 +41,11 @@
  *   IOMMU removes their entries before memory is given back.
  * - *A VF differs*: it is refused alone, and its siblings go on.
  * - *The IOMMU refuses the PF's unit*: then it refuses the VFs as well. The PF's bus
- *   mastering is switched off at once, and it is reset when its last VF is gone.
+ *   mastering is switched off at once, and it is reset when no VF is incoming any more.
+ * - *VF BARs cannot be claimed*: the VFs are not found, and the IOMMU removes their
+ *   entries, as those of a device that is gone. SR-IOV stays as it is.
+ * - *The PF was refused, and a driver has a VF*: the PF is not reset and gets no driver
+ *   until no driver has a VF.
  * - *Nobody comes for the PF*: it needs nobody. Without a driver it stays as it is.
  *
  * PCI Express Base Specification, "Single Root I/O Virtualization and Sharing".
@@ -63,7 +67,6 @@
 #include <linux/string.h>
 
 #include "liveupdate_iov.h"
-#include "liveupdate_rules.h"
 #include "pci.h"
 
 static_assert(PCI_SRIOV_SER_BARS == PCI_SRIOV_NUM_BARS);
@@ -112,6 +115,27 @@ bool pci_liveupdate_iov_addressed(struct pci_dev *pf)
 			return false;
 	}
 	return true;
+}
+
+/**
+ * pci_liveupdate_iov_in_use() - Would the reset of a device take away a VF?
+ * @dev: Any device, locked.
+ *
+ * Return: true if it is a PF of which a driver has a VF.
+ */
+bool pci_liveupdate_iov_in_use(struct pci_dev *dev)
+{
+	struct pci_dev *vf = NULL;
+
+	if (!pci_num_vf(dev))
+		return false;
+	for_each_pci_dev(vf) {
+		if (vf->is_virtfn && vf->physfn == dev && READ_ONCE(vf->dev.driver)) {
+			pci_dev_put(vf);
+			return true;
+		}
+	}
+	return false;
 }
 
 /**
@@ -308,8 +332,8 @@ void pci_liveupdate_iov_release(struct pci_dev *pf)
 			pf->resource[PCI_IOV_RESOURCES + i].flags &= ~IORESOURCE_PCI_FIXED;
 }
 
-/* They stay where they are from now on, even if they are not claimed yet. */
-static bool bars_are_claimed(struct pci_dev *pf)
+/* The VF BARs stay where they are from now on. Are all of them claimed already? */
+static bool fix_bars(struct pci_dev *pf)
 {
 	struct resource *res;
 	bool claimed = true;
@@ -332,9 +356,10 @@ static bool bars_are_claimed(struct pci_dev *pf)
  * pci_liveupdate_iov_add() - Find the VFs that came with their PF
  * @pf: Any device.
  *
- * Does nothing as long as the VF BARs are not claimed: what claims them calls this
- * again, or pci_liveupdate_iov_boot() does. A VF that cannot be added does not keep the
- * others from it; the IOMMU blocks it, as it does what is not there.
+ * Adds nothing as long as the VF BARs are not claimed. At boot they are claimed after
+ * devices were added, so that pci_liveupdate_iov_boot() calls this again. A VF that
+ * cannot be added does not keep the others from it; the IOMMU blocks it, as it does what
+ * is not there.
  *
  * Context: Process; may sleep.
  */
@@ -346,7 +371,7 @@ void pci_liveupdate_iov_add(struct pci_dev *pf)
 
 	if (!pf->is_physfn || pci_num_vf(pf) ||
 	    !test_bit(PCI_LIVEUPDATE_FOR_VFS, &pf->liveupdate) ||
-	    !bars_are_claimed(pf))
+	    !fix_bars(pf))
 		return;
 
 	pci_read_config_word(pf, iov->pos + PCI_SRIOV_INITIAL_VF, &iov->initial_VFs);

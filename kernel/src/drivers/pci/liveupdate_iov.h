@@ -4,15 +4,18 @@
 #define __PCI_LIVEUPDATE_IOV_H
 
 #include <linux/kho/abi/pci.h>
+#include <linux/liveupdate_rule.h>
 #include <linux/types.h>
 
-struct liveupdate_rule;
+#include "liveupdate_rules.h"
+
 struct pci_dev;
 
-/* All but the last two are called under the lock of liveupdate.c. */
-#ifdef CONFIG_PCI_IOV
+/* All but pci_liveupdate_iov_in_use() and ..._add() are called under the lock of liveupdate.c. */
+#ifdef CONFIG_PCI_LIVEUPDATE_IOV
 bool pci_liveupdate_iov_alone(struct pci_dev *pf);
 bool pci_liveupdate_iov_addressed(struct pci_dev *pf);
+bool pci_liveupdate_iov_in_use(struct pci_dev *dev);
 struct pci_sriov_list_ser *pci_liveupdate_iov_alloc(void);
 bool pci_liveupdate_iov_room(const struct pci_sriov_list_ser *list);
 void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
@@ -33,6 +36,11 @@ static inline bool pci_liveupdate_iov_alone(struct pci_dev *pf)
 }
 
 static inline bool pci_liveupdate_iov_addressed(struct pci_dev *pf)
+{
+	return false;
+}
+
+static inline bool pci_liveupdate_iov_in_use(struct pci_dev *dev)
 {
 	return false;
 }
@@ -64,12 +72,8 @@ static inline const struct liveupdate_rule *
 pci_liveupdate_iov_differs(struct pci_dev *dev, const struct pci_dev_ser *entry,
 			   const struct pci_sriov_list_ser *list)
 {
-	static const struct liveupdate_rule none = {
-		.name = "pci_sriov_none", .err = -EOPNOTSUPP,
-		.why = "this kernel does not know SR-IOV",
-	};
-
-	return entry->flags & (PCI_DEV_SER_PF | PCI_DEV_SER_VF) ? &none : NULL;
+	return entry->flags & (PCI_DEV_SER_PF | PCI_DEV_SER_VF) ?
+	       &rule_pci_sriov_unknown : NULL;
 }
 
 static inline bool

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Copyright (c) 2026 The Continuo authors */
+#ifndef __PCI_LIVEUPDATE_RULES_H
+#define __PCI_LIVEUPDATE_RULES_H
 
 /* What the PCI core demands of a device that is to be preserved */
 
@@ -35,6 +37,7 @@ LIVEUPDATE_RULE(pci_buses, EBUSY, "bus numbers differ from the handover");
 LIVEUPDATE_RULE(pci_ari, EBUSY, "ARI setting differs from the handover");
 LIVEUPDATE_RULE(pci_acs, EBUSY, "ACS control differs from the handover");
 LIVEUPDATE_RULE(pci_function, EBUSY, "it is a virtual function in one place and none in the other");
+LIVEUPDATE_RULE(pci_sriov_unknown, EOPNOTSUPP, "this kernel does not know SR-IOV");
 LIVEUPDATE_RULE(pci_sriov, EBUSY, "SR-IOV is not as the handover says");
 LIVEUPDATE_RULE(pci_sriov_vfs, EBUSY, "number or place of virtual functions differs");
 LIVEUPDATE_RULE(pci_sriov_bars, EBUSY, "VF BARs or page size differ from the handover");
@@ -42,3 +45,5 @@ LIVEUPDATE_RULE(pci_sriov_bars, EBUSY, "VF BARs or page size differ from the han
 /* What is refused is the sleep, not the device. */
 LIVEUPDATE_RULE(pci_stopped, EBUSY,
 		"suspend and hibernation would stop it; they are refused until its session is undone or finished");
+
+#endif /* __PCI_LIVEUPDATE_RULES_H */
