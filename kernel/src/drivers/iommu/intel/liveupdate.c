@@ -264,26 +264,28 @@ static int intel_can_replace(struct device *dev)
 }
 
 /*
- * Is the ATS of a device that may use it as the handover says? It is not written. Of a
- * virtual function hardware has zero in place of the unit.
+ * Is the ATS of a device that may use it as the handover says? It is not written. The
+ * translation unit of a virtual function is that of its PF; its own field is zero
+ * (PCI Express Base Specification, "ATS Control Register").
  */
 static const char *compare_ats(struct pci_dev *pdev,
 			       const struct intel_device_ser *part)
 {
-	u16 ctrl;
-
 	bool on = part->flags & INTEL_DEVICE_SER_ATS;
+	struct pci_dev *pf = pci_physfn(pdev);
+	u16 ctrl, unit;
 
 	if (!part->flags)
 		return NULL;
-	if (!pdev->ats_cap)
+	if (!pdev->ats_cap || !pf->ats_cap)
 		return "its ATS capability is gone";
 	pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
-	if (PCI_POSSIBLE_ERROR(ctrl))
+	pci_read_config_word(pf, pf->ats_cap + PCI_ATS_CTRL, &unit);
+	if (PCI_POSSIBLE_ERROR(ctrl) || PCI_POSSIBLE_ERROR(unit))
 		return "its config space cannot be read";
 	if (on != !!(ctrl & PCI_ATS_CTRL_ENABLE))
 		return on ? "its ATS was switched off" : "its ATS was switched on";
-	if (on && PCI_ATS_CTRL_STU(ctrl) != part->ats_stu)
+	if (on && PCI_ATS_CTRL_STU(unit) != part->ats_stu)
 		return "its ATS has another translation unit";
 	return NULL;
 }
@@ -304,12 +306,11 @@ static int describe_ats(struct device_domain_info *info,
 	if (ret || !info->ats_supported)
 		return ret;
 	part->flags = INTEL_DEVICE_SER_DEVICE_TLB;
-	if (info->ats_enabled)
+	if (info->ats_enabled) {
 		part->flags |= INTEL_DEVICE_SER_ATS;
-	if (info->ats_enabled && !pdev->is_virtfn)
-		part->ats_stu = pdev->ats_stu - PCI_ATS_MIN_STU;
-	return liveupdate_require(!compare_ats(pdev, part), &rule_vtd_ats_other,
-				  "%s", dev_name(info->dev));
+		part->ats_stu = pci_physfn(pdev)->ats_stu - PCI_ATS_MIN_STU;
+	}
+	return 0;
 }
 
 static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
@@ -789,11 +790,14 @@ bool intel_liveupdate_adopt_pasid(struct device *dev,
  * @info: Its VT-d data, being set up.
  *
  * pci_prepare_ats() writes nothing to a device that PCI has taken over, and leaves it
- * to this to note down the translation unit, be the device here for its virtual
- * functions alone. One that was handed over came without page requests. It came with or
- * without ATS, and its entry says the same; check_ats() has seen to it that this kernel
- * can go on with that. None of these is switched on or off, nor are PASIDs, while it
- * runs: not until it is removed and found again.
+ * to this to note down the translation unit, which virtual functions share. A PF that is
+ * here for them alone was not handed over: its ATS is switched off, so that it forgets
+ * what it was told in the previous kernel before it can be given an entry.
+ *
+ * A device that was handed over came without page requests. It came with or without ATS,
+ * and its entry says the same; check_ats() has seen to it that this kernel can go on with
+ * that. None of these is switched on or off, nor are PASIDs, while it runs: not until it
+ * is removed and found again.
  */
 void intel_liveupdate_as_found(struct device_domain_info *info)
 {
@@ -808,6 +812,9 @@ void intel_liveupdate_as_found(struct device_domain_info *info)
 	if (pdev->ats_cap && !pdev->is_virtfn && pci_liveupdate_incoming(pdev)) {
 		pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
 		pdev->ats_stu = PCI_ATS_CTRL_STU(ctrl) + PCI_ATS_MIN_STU;
+		if (pci_liveupdate_blocked(pdev))
+			pci_write_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL,
+					      ctrl & ~PCI_ATS_CTRL_ENABLE);
 	}
 
 	ser = iommu_liveupdate_incoming_device(info->dev);
@@ -817,8 +824,8 @@ void intel_liveupdate_as_found(struct device_domain_info *info)
 	info->pasid_supported = 0;
 
 	flags = intel_device_part(ser)->flags;
-	if (WARN_ON(flags && !info->ats_supported))
-		return;
+	/* Even then: what it has cached has to be invalidated. */
+	WARN_ON(flags && !info->ats_supported);
 	info->ats_supported = flags & INTEL_DEVICE_SER_DEVICE_TLB;
 	info->ats_enabled = !!(flags & INTEL_DEVICE_SER_ATS);
 	if (info->ats_enabled)

@@ -58,8 +58,6 @@ enum {
 	TT_DEVICE_TLB = 1,
 	PGTT_SECOND_STAGE = 2,
 	PASIDS_PER_PDE = 64,
-	/* PCI Express Base Specification, "ATS Control Register": 5 bits */
-	MAX_ATS_STU = 31,
 	MAX_PASIDS = 0x100000,	/* 20 bits */
 	PASID_ENTRY_WORDS = 8,
 	TABLE_ITEMS = 512,
@@ -143,9 +141,9 @@ static const char *check_device(const struct iommu_ser_view *view, u32 i)
 		return "unknown flags of the driver's part";
 	if (part->flags == INTEL_DEVICE_SER_ATS)
 		return "its ATS is on, and not allowed";
-	if (part->ats_stu >
-	    (part->flags & INTEL_DEVICE_SER_ATS ? MAX_ATS_STU : 0))
-		return "its translation unit of ATS is impossible";
+	/* The driver uses no other, and invalidates page by page. */
+	if (part->ats_stu)
+		return "its translation unit of ATS is not 4 KiB";
 	for (j = 0; j < i; j++) {
 		const struct iommu_device_ser *o = &view->devices[j];
 

@@ -7,7 +7,6 @@ LIVEUPDATE_RULE(vtd_subdevice, EOPNOTSUPP, "another device does its DMA");
 LIVEUPDATE_RULE(vtd_cpu, EOPNOTSUPP,
 		"this CPU cannot replace its domain without a gap (no cmpxchg16b)");
 LIVEUPDATE_RULE(vtd_pri, EOPNOTSUPP, "it uses page requests (PRI)");
-LIVEUPDATE_RULE(vtd_ats_other, EIO, "its ATS is not as the kernel set it up");
 LIVEUPDATE_RULE(vtd_alias, EOPNOTSUPP, "it has more than one requester id");
 LIVEUPDATE_RULE(vtd_other_id, EOPNOTSUPP, "its requester id is not its own");
 LIVEUPDATE_RULE(vtd_detached, EINVAL, "VT-d has it attached to another domain");

@@ -68,8 +68,8 @@ struct intel_domain_ser {
  * @did:       Domain id in the hardware's entry of this device.
  * @flags:     The INTEL_DEVICE_SER_* flags.
  * @ats_stu:   Smallest translation unit in its ATS control register: 4 KiB times
- *             two to this power, at most 31; 0 if ATS is off, and of a virtual
- *             function, whose unit is that of the physical function.
+ *             two to this power; of a virtual function in that of its physical
+ *             one. 0 if ATS is off. This version knows no other unit than 0.
  * @max_pasid: Number of PASIDs that its PASID directory has room for; 0 in
  *             legacy mode.
  * @entry_pa:  Physical address of the page that holds its context entry.
