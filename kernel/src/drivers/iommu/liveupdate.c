@@ -2287,6 +2287,9 @@ bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 	const struct iommu_device_ser *ser;
 	struct iommu_domain *blocked;
 
+	/* No IOMMU translates for it, and the group is one that VFIO has made. */
+	if (!dev->iommu)
+		return false;
 	ser = iommu_liveupdate_incoming_device(dev);
 	if (ser && !domain)
 		give_up_device(dev, dev_iommu_ops(dev)->liveupdate, ser, lost);

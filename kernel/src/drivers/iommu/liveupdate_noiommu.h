@@ -314,8 +314,10 @@ static const char *noiommu_take(const struct iommu_device_ser *ser)
 
 	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
 					   ser->bdf & 0xff);
-	if (!pdev || !pci_liveupdate_incoming(pdev))
+	if (!pdev || !pci_liveupdate_running(pdev))
 		why = "the PCI device is gone or was refused";
+	else if (pdev->is_virtfn)
+		why = rule_iommu_vf.why;
 	else if (pdev->dev.iommu || host_has_iommu())
 		why = now_iommu;
 	else
@@ -348,7 +350,10 @@ static void noiommu_refuse_others(void)
 			drop_incoming(i);
 }
 
-/* A device is gone. It is stopped, and reset by now if it was running. */
+/*
+ * A device is gone. It is stopped; its reset comes next. Its DMA has ended with its bus
+ * mastering, so that its memory may go before that.
+ */
 static int noiommu_notify(struct notifier_block *nb, unsigned long event,
 			  void *data)
 {
