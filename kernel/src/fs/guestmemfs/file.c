@@ -159,10 +159,14 @@ static int shrink(struct inode *inode, loff_t size)
 	/* And what a process may have written behind the end, in the last page. */
 	zero_range(inode, size, min_t(u64, PAGE_ALIGN(old), round_up(size, UNIT_SIZE)));
 	guestmemfs_image_shrink(&guestmemfs.image, index_of(inode), size);
-	/* What is behind the end is not used, so that the old one does as well. */
+	/*
+	 * What is behind the end is not used, so that the old one does as well. But that
+	 * memory may become another file's, which is then to hear of it if it goes bad.
+	 */
 	if (guestmemfs_load_map(inode)) {
 		map = rcu_dereference_protected(info_of(inode)->map, true);
 		pr_debug("inode %llu keeps a map of %u pieces\n", (u64)inode->i_ino, map->nr);
+		guestmemfs_unwatch(inode);
 	}
 unlock:
 	mutex_unlock(&guestmemfs.lock);
