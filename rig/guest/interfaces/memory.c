@@ -22,6 +22,14 @@ long kho_pages(void)
 	return pages;
 }
 
+void read_vmstat(char *text, size_t len)
+{
+	/* What each CPU has counted for itself is added up. */
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	if (read_file("/proc/vmstat", text, len) <= 0)
+		die("read /proc/vmstat");
+}
+
 long number_of(const char *text, const char *name)
 {
 	size_t len = strlen(name);
@@ -43,7 +51,7 @@ void emit_memory(void)
 	/* What is free and only cached counts as free. */
 	write_file("/proc/sys/vm/drop_caches", "3");
 	read_file("/proc/meminfo", info, sizeof(info));
-	read_file("/proc/vmstat", vmstat, sizeof(vmstat));
+	read_vmstat(vmstat, sizeof(vmstat));
 	emit("memory",
 	     ",\"MemTotal_kb\":%ld,\"MemFree_kb\":%ld,\"MemAvailable_kb\":%ld,\"Slab_kb\":%ld,\"SUnreclaim_kb\":%ld,\"PageTables_kb\":%ld,\"SecPageTables_kb\":%ld,\"VmallocUsed_kb\":%ld,\"nr_iommu_pages\":%ld,\"kho_pages\":%ld",
 	     number_of(info, "MemTotal"), number_of(info, "MemFree"),

@@ -21,6 +21,7 @@
 #include "devices/dma_memory.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/memory.h"
 #include "interfaces/vfio.h"
 #include "update/adopt.h"
 #include "update/swept_call.h"
@@ -60,16 +61,13 @@ static void say(const char *what, int ret, const struct uio_hwpt_adopt *arg)
 static long table_pages(void)
 {
 	static char text[16384];
-	const char *at;
+	long pages;
 
-	/* What each CPU has counted for itself is added up. */
-	write_file("/proc/sys/vm/stat_refresh", "1");
-	if (read_file("/proc/vmstat", text, sizeof(text)) <= 0)
-		die("read /proc/vmstat");
-	at = strstr(text, "nr_iommu_pages ");
-	if (!at)
+	read_vmstat(text, sizeof(text));
+	pages = number_of(text, "nr_iommu_pages");
+	if (pages < 0)
 		die("/proc/vmstat has no nr_iommu_pages");
-	return strtol(at + strlen("nr_iommu_pages "), NULL, 10);
+	return pages;
 }
 
 #define WRONG_AT	(OFF_NIC_BUF + 64 * PAGE)

@@ -24,7 +24,7 @@ void uncoop_memory(struct rig *r, const char *arg)
 	huge = number_of(text, "HugePages_Total");
 	huge_free = number_of(text, "HugePages_Free");
 	surplus = number_of(text, "HugePages_Surp");
-	read_file("/proc/vmstat", text, sizeof(text));
+	read_vmstat(text, sizeof(text));
 	tables = number_of(text, "nr_iommu_pages");
 	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld,\"huge\":%ld,\"huge_free\":%ld,\"huge_surplus\":%ld",
 	     free_kb, shmem_kb, tables, huge, huge_free, surplus);
