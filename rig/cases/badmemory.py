@@ -117,7 +117,9 @@ def after_jump(machine, begin, kind):
     error = machine.wait("preservable", since=since)["errno"]
     run.rest(AFTER_S)
     run.stop()
-    machine.figures.update(tries=1, outcome="the update ends, DMA goes on; it is refused to be preserved again (`EHWPOISON`)")
+    machine.figures.update(tries=1, outcome="not noticed before the retrieve; the update ends, DMA goes on; reported again, it is refused to be preserved (`EHWPOISON`)"
+                           if kind == "guestmem" else
+                           "the update ends, DMA goes on; it is refused to be preserved again (`EHWPOISON`)")
     clean(run)
     if error != EHWPOISON:
         raise Failed(f"preserved again: {errno_name(error)}; expected EHWPOISON")

@@ -7,7 +7,7 @@ so what the referee looks for is a frame that lands elsewhere, and memory that o
 
 import errno
 
-from rig.cases.devices import jumped_us, pci_command
+from rig.cases.devices import jumped_us, pci_command, BUS_MASTER
 from rig.cases.discovery import steps
 from rig.cases.handover import KEPT
 from rig.cases.uncooperative import STEPS, ask, check_cells, idle_update, removed, resume
@@ -19,8 +19,6 @@ from rig.lib.run import AFTER_S, STEADY_S, bind, errno_name, guarded, must_see
 from rig.referee import noiommu
 
 NONE = "none"
-# Of QEMU's igb, the bits of the PCI command register
-BUS_MASTER = 0x4
 GOES_ON = "goes on with its DMA, and no IOMMU keeps it to its memory"
 
 

@@ -7,32 +7,27 @@ what becomes of the PF shows at the VF.
 
 from rig.cases import update
 from rig.cases.devices import BUS_MASTER, pci_command
+from rig.cases.host import DEVICES, read, write
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+from rig.referee import dmalog
 
-PF = "0000:00:04.0"
-DEVICES, STUB = "/sys/bus/pci/devices", "/sys/bus/pci/drivers/pci-pf-stub"
+PF, OTHER = "0000:00:04.0", "0000:00:1f.2"
+STUB = "/sys/bus/pci/drivers/pci-pf-stub"
 # What would take the VFs from who has them
 ENDS = {
     "SR-IOV off": (f"{DEVICES}/{PF}/sriov_numvfs", "0"),
-    "more VFs": (f"{DEVICES}/{PF}/sriov_numvfs", "2"),
     "PF reset": (f"{DEVICES}/{PF}/reset", "1"),
     "PF removed": (f"{DEVICES}/{PF}/remove", "1"),
     "driver taken": (f"{STUB}/unbind", PF),
 }
 
 
-def write(machine, path, text):
-    since = len(machine.events)
-    machine.send(f"write {path} {text}")
-    return errno_name(machine.wait("written", since=since)["errno"])
-
-
-def take_pf(machine):
+def take_pf(run):
     """The PF's driver comes in the next kernel, too."""
     for path, text in ((f"{DEVICES}/{PF}/driver_override", "pci-pf-stub"), ("/sys/bus/pci/drivers_probe", PF)):
-        error = write(machine, path, text)
+        error = write(run, path, text)
         if error:
             raise Failed(f"{text} into {path}: {error}")
 
@@ -53,7 +48,7 @@ def kept(machine, begin, iommu):
     or in unbind_store(), or in pci_liveupdate_held().
     """
     def all_refused(when):
-        answers = {what: write(machine, *attempt) for what, attempt in ENDS.items()}
+        answers = {what: write(run, *attempt) for what, attempt in ENDS.items()}
         machine.figures[f"answers_{when}"] = answers
         return [f"{when}: {what}: {answer or 'done'}" for what, answer in answers.items() if answer != "EBUSY"]
 
@@ -62,20 +57,20 @@ def kept(machine, begin, iommu):
     machine.send("undo 1")
     machine.wait("undone")
     found = []
-    error = write(machine, *ENDS["driver taken"])
+    error = write(run, *ENDS["driver taken"])
     if error:
         found.append(f"undone: the driver cannot be taken from the PF: {error}")
-    take_pf(machine)
+    take_pf(run)
     machine.send("preserve idle=1")
     machine.wait("preserved")
     found += all_refused("preserved")
     run.update(2, command="jump", until="idle")
-    take_pf(machine)
+    take_pf(run)
     found += all_refused("incoming")
     since = len(machine.events)
     machine.send("resume")
     machine.wait("resumed", since=since, timeout_s=60)
-    error = write(machine, *ENDS["driver taken"])
+    error = write(run, *ENDS["driver taken"])
     if error:
         found.append(f"finished: the driver cannot be taken from the PF: {error}")
     run.rest(AFTER_S)
@@ -84,6 +79,15 @@ def kept(machine, begin, iommu):
     if found:
         raise Failed("; ".join(found))
     clean(run)
+
+
+def power_off(machine, run):
+    """Frames first; nobody has resumed. What QEMU reported of the IOMMU."""
+    for sender in run.senders.values():
+        sender.stop()
+    machine.send("off")
+    machine.finish()
+    return machine.dma_log()
 
 
 @guarded
@@ -99,30 +103,75 @@ def without_iommu(machine, begin, options):
     must_see("PF and VF be bus masters before", all(masters.values()))
     run.update(2, f"idle=1 next={options}", until="idle")
     left = [bdf for bdf in masters if pci_command(machine, bdf) & BUS_MASTER]
-    machine.send("off")
-    machine.finish()
-    for sender in run.senders.values():
-        sender.stop()
+    power_off(machine, run)
     machine.figures.update(tries=1, outcome="neither the VF nor its PF is a bus master in the next kernel")
     if left:
         raise Failed(f"{' and '.join(left)}: still a bus master, without an IOMMU")
 
 
 @guarded
-def stands_still(machine, begin, law, says, iommu="vtd-scalable"):
-    """Negative: the PF is not left as it is, and the referee sees that frames are lost in the VF."""
+def passthrough(machine, begin):
+    """
+    With iommu.passthrough=1 devices begin with the identity, but not a PF that is a bus master for its VFs.
+
+    To see it fail: without pci_liveupdate_blocked() in iommu_get_default_domain_type().
+    """
+    def begins_with(bdf):
+        return read(run, f"{DEVICES}/{bdf}/iommu_group/type")
+
+    run = begin(iommu="vtd-legacy", sound=False, append="rig.vf=1")
+    run.rest(STEADY_S)
+    run.update(2, "next=iommu.passthrough=1")
+    kinds = {bdf: begins_with(bdf) for bdf in (OTHER, PF)}
+    must_see("another device begin with the identity", kinds[OTHER] == "identity")
+    must_see("the PF be a bus master", pci_command(machine, PF) & BUS_MASTER)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, domains=kinds, outcome="the PF begins with an empty domain")
+    clean(run)
+    if not kinds[PF].startswith("DMA"):
+        raise Failed(f"the PF begins with {kinds[PF]}")
+
+
+@guarded
+def stray(machine, begin):
+    """
+    The IOMMU still has an entry of the PF, which the handover does not know: the PF is refused. Its VF is finished,
+    and somebody has it: the PF is not reset below it.
+
+    Seen to fail: without pci_liveupdate_iov_in_use() in pci_liveupdate_reset_locked().
+    """
+    run = begin(iommu="vtd-legacy", sound=False, append="rig.vf=1 liveupdate.break=scrub")
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    command = pci_command(machine, PF)
+    power_off(machine, run)
+    must_see("the PF be refused", f"{PF}: liveupdate: not taken over" in machine.console())
+    machine.figures.update(tries=1, outcome="the PF is stopped, and not reset as long as a driver has its VF")
+    if command & BUS_MASTER:
+        raise Failed("the PF is a bus master")
+    if f"{PF}: liveupdate: was reset" in machine.console():
+        raise Failed("the PF was reset below its VF")
+    must_see("the PF wait for its reset", f"{PF}: liveupdate: cannot be reset" in machine.console())
+
+
+@guarded
+def stands_still(machine, begin, law, iommu="vtd-scalable"):
+    """
+    Negative: the PF is not left as it is, and the referee sees no DMA of the VF in the next kernel.
+
+    Seen to fail: with no law broken the VF goes on.
+    """
     run = begin(iommu=iommu, sound=False, append=f"rig.vf=1 liveupdate.break={law}")
     run.rest(STEADY_S)
     run.update(2, "idle=1", until="idle")
+    booted = next(e for e in machine.events if e["ev"] == "boot" and e["stage"] == 2)["host_real_ns"] // 1000
     run.rest(AFTER_S)
-    machine.send("off")
-    machine.finish()
-    for sender in run.senders.values():
-        sender.stop()
-    must_see(f"'{says}' in the log", says in machine.console())
-    end = machine.events[-1]["host_real_ns"] // 1000
-    landed = machine.dma_log().times(update.dmalog.source_id(run.ready["nic"]), run.updates[0][1], end)
-    machine.figures.update(tries=1, dmas_after=len(landed), outcome=f"{len(landed)} DMAs of the VF in the next kernel")
+    log, sid = power_off(machine, run), dmalog.source_id(run.ready["nic"])
+    must_see("the VF do DMA before the update", len(log.times(sid, None, run.jump["host_real_ns"] // 1000)) > 1000)
+    landed = log.times(sid, booted)
+    machine.figures.update(tries=1, dmas_after=len(landed), outcome=f"found: {len(landed)} DMAs of the VF in the next kernel")
     if landed:
         raise Failed(f"{len(landed)} DMAs of the VF in the next kernel: it did not need what was taken away")
 
@@ -143,10 +192,14 @@ CASES = [
            bind(without_iommu, options=options),
            fault=f"a VF is preserved, and the next kernel is booted with {options}")
       for name, options in (("no-iommu", "iommu=off"), ("intel-off", "intel_iommu=off"))),
+    Case("vf-passthrough", "a PF that is a bus master for its virtual functions, iommu.passthrough=1", passthrough,
+         fault="a VF is preserved, and the next kernel is booted with iommu.passthrough=1"),
+    Case("vf-pf-stray", "a PF whose entry the handover does not know is refused, and not reset below its virtual function",
+         stray, kernel="lab", fault="the IOMMU has an entry of a PF that is not preserved, and its VF is in use"),
     Case("vf-pf-stopped", "negative: the PF is shut down like any device",
-         bind(stands_still, law="pf", says="the law \"pf\" is broken"), kernel="lab",
+         bind(stands_still, law="pf"), kernel="lab",
          fault="bus mastering of a PF is switched off while a VF of it is preserved"),
     Case("vf-sriov-off", "negative: the next kernel sets SR-IOV up as ever",
-         bind(stands_still, law="sriov", says="the law \"sriov\" is broken"), kernel="lab",
+         bind(stands_still, law="sriov"), kernel="lab",
          fault="the next kernel switches SR-IOV off"),
 ]

@@ -18,7 +18,7 @@ struct igb {
 	const char *name;	/* in events */
 	uint8_t *mem;		/* of OFF_NIC_RING */
 	uint64_t iova;		/* the same place as the device sees it */
-	unsigned int vf;	/* the how manieth virtual function, from 1; 0: it is none */
+	unsigned int vf;	/* number of the virtual function, from 1; 0: it is none */
 	const uint64_t *phys;	/* of each piece of the memory; NULL: iova holds for all */
 };
 

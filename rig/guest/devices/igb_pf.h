@@ -11,7 +11,7 @@
 unsigned int igb_pf_vfs(void);
 /* The first time: gives the PF to pci-pf-stub, which switches SR-IOV on. */
 void igb_pf_start(void);
-/* Has the PF share what comes in. A VF that is reset, as it is when it is opened, gets nothing before. */
+/* Has the PF share what comes in. Opening a VF resets it: it gets no frames before this is called again. */
 void igb_pf_share(void);
 
 #endif

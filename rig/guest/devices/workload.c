@@ -41,7 +41,7 @@ void rig_wire(struct rig *r)
 		.name = "nic",
 		.mem = r->mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
-		.vf = !!igb_pf_vfs(),
+		.vf = igb_pf_vfs() ? 1 : 0,
 		.phys = without_iommu() ? r->st->phys : NULL,
 	};
 	r->hda = (struct hda){
