@@ -3,14 +3,14 @@
 A line of QEMU's trace log: when, which event, and its values.
 
 QEMU 11 begins a line with an ISO time, QEMU 10 with its process and seconds. Both are
-the host's wall clock, in microseconds here.
+the host's wall clock, in microseconds here. The ISO time of a whole second has no fraction.
 """
 
 import calendar
 import functools
 import re
 
-_LINE = re.compile(r"^(?:(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)\.(\d{6})Z |(?:\d+@)?(\d+)\.(\d{6}):)(\w+) (.*)$")
+_LINE = re.compile(r"^(?:(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:\.(\d{6}))?Z |(?:\d+@)?(\d+)\.(\d{6}):)(\w+) (.*)$")
 
 
 @functools.lru_cache(16)
@@ -26,5 +26,5 @@ def parse(line):
         return None
     minute, second, micro, seconds, micro_10, event, values = found.groups()
     if minute:
-        return (_minute(minute) + int(second)) * 1_000_000 + int(micro), event, values
+        return (_minute(minute) + int(second)) * 1_000_000 + int(micro or 0), event, values
     return int(seconds) * 1_000_000 + int(micro_10), event, values
