@@ -33,14 +33,9 @@ def _run(*command, status=(0,), folder=None):
 
 def qemu_files(qemu):
     """{path on the host: path here} of an installed QEMU, or of one that scripts/setup has unpacked."""
-    top = os.path.dirname(os.path.abspath(qemu.path))
-    if os.path.isfile(f"{top}/usr/bin/qemu-system-x86_64"):
-        program = f"{top}/usr/bin/qemu-system-x86_64"
-        loader = f"{top}/usr/{LOADER}"
-        command = [loader, "--library-path", f"{top}/{LIBRARIES}", "--list", program]
-    else:
-        top, program, loader = "", os.path.realpath(qemu.path), f"/{LOADER}"
-        command = [loader, "--list", program]
+    top, program = qemu.installed()
+    loader = f"{top}/usr/{LOADER}" if top else f"/{LOADER}"
+    command = [loader, *["--library-path", f"{top}/{LIBRARIES}"] * bool(top), "--list", program]
     files = {"usr/bin/qemu-system-x86_64": program, LOADER: loader}
     for line in _run(*command).splitlines():
         name, _, path = line.partition(" => ")

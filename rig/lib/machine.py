@@ -37,7 +37,7 @@ import time
 
 from rig.referee import dmalog, trace
 
-from . import initramfs, qemu
+from . import erratum, initramfs, qemu
 from .case import kernel_release
 from .iommu import NAMED
 from .platform import Q35
@@ -152,8 +152,12 @@ class Machine:
         if not self.qemu:
             raise Failed("there is no QEMU; run scripts/setup")
         self.figures["qemu"] = self.qemu.text
+        program = self.qemu.path
+        if nested:
+            program = erratum.repaired(self.qemu, erratum.FOLDER) or program
+            self.figures["emulator_repaired"] = program != self.qemu.path
         self.command = [
-            self.qemu.path, "-nodefaults", "-no-user-config",
+            program, "-nodefaults", "-no-user-config",
             *self.platform.arguments(count, nested),
             "-m", memory, "-smp", "1" if count else str(cpus), *["-icount", "shift=0,sleep=off"] * count,
             "-display", "none", "-no-reboot",

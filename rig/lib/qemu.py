@@ -24,6 +24,12 @@ class Qemu:
         self.text = version                                     # as in "11.1.3"
         self.old = tuple(int(n) for n in version.split(".")[:2]) < WANTED
 
+    def installed(self):
+        """(the folder below which it and its libraries are, the program itself): unpacked by scripts/setup, or the system's."""
+        top = os.path.dirname(os.path.abspath(self.path))
+        program = f"{top}/usr/bin/qemu-system-x86_64"
+        return (top, program) if os.path.isfile(program) else ("", os.path.realpath(self.path))
+
     def control(self, chardev):
         """QMP on a character device."""
         if self.old:
