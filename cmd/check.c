@@ -171,18 +171,28 @@ static void check_kexec(struct check *c)
 }
 
 /* "Extended Capability Register" of the VT-d specification */
+#define ECAP_DT		(1ull << 2)	/* device-TLBs */
+#define ECAP_PRS	(1ull << 29)	/* page requests */
+#define ECAP_PDS	(1ull << 42)	/* drains page requests */
 #define ECAP_SMTS	(1ull << 43)	/* scalable mode */
 #define ECAP_SSTS	(1ull << 46)	/* second-stage tables in scalable mode */
+
+/* Is a unit with these capabilities in scalable mode? */
+static bool is_scalable(struct check *c, unsigned long long ecap)
+{
+	const char *mode = cmdline_vtd_mode(c->cmdline);
+
+	return ecap & ECAP_SMTS &&
+	       (*mode ? !strcmp(mode, "sm_on") :
+			configured(c, "INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON") == YES);
+}
 
 /* In scalable mode, and all tables that it has are first-stage ones? */
 static bool has_first_stage_only(struct check *c, const char *ecap)
 {
 	unsigned long long bits = strtoull(ecap, NULL, 16);
-	const char *mode = cmdline_vtd_mode(c->cmdline);
-	bool scalable = *mode ? !strcmp(mode, "sm_on") :
-			configured(c, "INTEL_IOMMU_SCALABLE_MODE_DEFAULT_ON") == YES;
 
-	return scalable && bits & ECAP_SMTS && !(bits & ECAP_SSTS);
+	return is_scalable(c, bits) && !(bits & ECAP_SSTS);
 }
 
 /* As the kernel asks the CPU; false if nothing is known of it. */
@@ -195,11 +205,28 @@ static bool lacks_cx16(struct check *c)
 	return lacks;
 }
 
+/*
+ * The next kernel has to use VT-d if this one does, and not if this one does not. What the
+ * command line does not say is as that kernel was built, which is not known here.
+ */
+static void check_next_iommu(struct check *c, bool vtd)
+{
+	const char *on = cmdline_vtd(c->cmdline);
+
+	if (vtd)
+		say(c, "intel_iommu=on", *on ? YES : UNKNOWN,
+		    *on ? "on the command line" : "not on the command line; in this kernel it is on by default",
+		    "add intel_iommu=on to the command line of this kernel and of the next: one without such a default would stop all devices");
+	else if (c->noiommu && is_there(c->opt, "/sys/firmware/acpi/tables/DMAR"))
+		say(c, "intel_iommu=off", *on ? YES : UNKNOWN,
+		    *on ? "on the command line" : "not on the command line; in this kernel it is off by default",
+		    "add intel_iommu=off to the command line of this kernel and of the next: one that uses VT-d by default would stop all devices");
+}
+
 static void check_iommu(struct check *c)
 {
 	char *found = NULL, *path;
-	char *unsafe = read_text(c->opt, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
-	bool first_stage = false;
+	bool first_stage = false, noiommu = is_without_iommu(c->opt);
 	unsigned int vtd = 0, other = 0;
 	struct dirent *de;
 	DIR *dir;
@@ -228,8 +255,7 @@ static void check_iommu(struct check *c)
 	}
 	if (dir)
 		closedir(dir);
-	c->noiommu = !vtd && !other && cmdline_is_on(unsafe);
-	free(unsafe);
+	c->noiommu = noiommu && configured(c, "IOMMU_LIVEUPDATE_NOIOMMU") != NO;
 	if (vtd && !other && lacks_cx16(c))
 		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
 	else if (vtd && !other && first_stage)
@@ -242,10 +268,14 @@ static void check_iommu(struct check *c)
 	else if (c->noiommu)
 		say(c, "IOMMU", YES, "none is in use, and vfio.enable_unsafe_noiommu_mode allows devices without one",
 		    NULL);
+	else if (noiommu)
+		say(c, "IOMMU", NO, "none is in use, and this kernel carries no device over without one",
+		    "boot one with CONFIG_IOMMU_LIVEUPDATE_NOIOMMU, or turn VT-d on in the firmware and add intel_iommu=on");
 	else
 		say(c, "IOMMU", NO, "none is in use",
 		    "turn VT-d on in the firmware, add intel_iommu=on to the command line, and reboot");
 	free(found);
+	check_next_iommu(c, vtd && !other);
 }
 
 /* Does the iommufd know our calls? Asked for a HWPT that cannot be. */
@@ -487,12 +517,15 @@ static unsigned int extended(const struct config *cfg, unsigned int id, unsigned
 	return 0;
 }
 
-/* Is the Page Request Interface (10.5.2) enabled? ATS (10.5.1) alone is not in the way. */
-static bool uses_pri(const struct config *cfg)
+/*
+ * Does the kernel let it use ATS (10.5.1)? Then it is on, or the requests are not aligned to
+ * pages, which keeps it off. It is off, too, where the firmware does not allow it.
+ */
+static bool may_use_ats(const struct config *cfg)
 {
-	unsigned int at = extended(cfg, 0x0013, 8);
+	unsigned int at = extended(cfg, 0x000f, 8);
 
-	return at && config16(cfg, at + 4) & 1;
+	return at && (config16(cfg, at + 6) & 0x8000 || !(config16(cfg, at + 4) & 0x20));
 }
 
 /*
@@ -586,6 +619,29 @@ static char *link_name(struct check *c, const char *bdf, const char *what)
 	return strdup(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
 }
 
+/*
+ * May it use the Page Request Interface (10.5.2)? The kernel asks whether it can, and its unit,
+ * as the entry of the device then allows it. A virtual function uses that of its physical one.
+ * ATS alone is not in the way.
+ */
+static bool may_use_pri(struct check *c, const char *bdf, const struct config *cfg)
+{
+	char *unit = link_name(c, bdf, "iommu"), *pf = link_name(c, bdf, "physfn"), *text = NULL;
+	const unsigned long long needed = ECAP_DT | ECAP_PRS | ECAP_PDS;
+	unsigned long long ecap;
+	struct config above;
+
+	if (unit)
+		text = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/ecap", unit);
+	ecap = text ? strtoull(text, NULL, 16) : 0;
+	read_config(c, pf ?: bdf, &above);
+	free(text);
+	free(unit);
+	free(pf);
+	return is_scalable(c, ecap) && (ecap & needed) == needed && may_use_ats(cfg) &&
+	       extended(&above, 0x000f, 8) && extended(&above, 0x0013, 8);
+}
+
 /* What is above a virtual function stays as it is, if who drives it can take it over. */
 static void check_pf(struct check *c, const char *bdf, struct objections *o)
 {
@@ -648,7 +704,7 @@ static void check_device(struct check *c, const char *bdf)
 		against(&o, why_iommu_rmrr,
 			"look for a setting of the firmware that takes its hands off the device");
 	free(text);
-	if (uses_pri(&cfg))
+	if (may_use_pri(c, bdf, &cfg))
 		against(&o, why_vtd_pri, "boot with pci=noats");
 	bridge = odd_bridge(c, bdf);
 	if (bridge) {

@@ -45,21 +45,43 @@ const char *cmdline_vtd_mode(const char *line)
 	return mode;
 }
 
-/* Is VT-d switched on or off by the line? "" if it says neither. */
-static const char *vtd_on(const char *line)
+/* iommu=off is for all IOMMUs, whatever else the line says. */
+const char *cmdline_vtd(const char *line)
 {
 	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	bool none = false, vtd;
 	const char *on = "";
 
 	for (word = strtok_r(copy, " \n", &save); word;
 	     word = strtok_r(NULL, " \n", &save)) {
-		if (strncmp(word, "intel_iommu=", 12))
+		vtd = !strncmp(word, "intel_iommu=", 12);
+		if (!vtd && strncmp(word, "iommu=", 6))
 			continue;
-		for (list = word + 12; (at = strsep(&list, ","));)
-			on = !strcmp(at, "on") ? "on" : !strcmp(at, "off") ? "off" : on;
+		for (list = strchr(word, '=') + 1; (at = strsep(&list, ","));) {
+			if (vtd)
+				on = !strcmp(at, "on") ? "on" : !strcmp(at, "off") ? "off" : on;
+			else
+				none |= !strcmp(at, "off");
+		}
 	}
 	free(copy);
-	return on;
+	return none ? "off" : on;
+}
+
+/* NULL if devices find the next kernel with an IOMMU just if they have one in this. */
+static const char *iommu_objection(const char *was, const char *is, bool without_iommu)
+{
+	if (!without_iommu) {
+		if (!strcmp(was, is) || !strcmp(was, "off") || !strcmp(is, "on"))
+			return NULL;
+		return *is ? "intel_iommu=off, or iommu=off, is on it, and not on that of this kernel: all devices would be stopped; leave it out" :
+			     "intel_iommu=on is not on it, as on that of this kernel: all devices would be stopped; add it";
+	}
+	if (!strcmp(is, "on") && strcmp(was, "on"))
+		return "intel_iommu=on is on it, and this kernel uses no IOMMU: all devices would be stopped; leave it out";
+	if (!strcmp(was, "off") && strcmp(is, "off"))
+		return "intel_iommu=off is not on it, as on that of this kernel: with an IOMMU all devices would be stopped; add it";
+	return NULL;
 }
 
 /*
@@ -103,9 +125,10 @@ static bool without_ats(const char *line)
 	return without;
 }
 
-char *cmdline_objection(const char *now, const char *next)
+char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 {
 	static const char *const switches[] = { "kho", "liveupdate" };
+	const char *iommu;
 	char *why = NULL;
 
 	for (size_t i = 0; i < 2 && !why; i++) {
@@ -120,8 +143,9 @@ char *cmdline_objection(const char *now, const char *next)
 		free(was);
 		free(is);
 	}
-	if (!why && strcmp(vtd_on(now), vtd_on(next)) && strcmp(vtd_on(next), "on"))
-		why = strdup("intel_iommu=on is not on it, as on that of this kernel: all devices would be stopped; add it");
+	iommu = iommu_objection(cmdline_vtd(now), cmdline_vtd(next), without_iommu);
+	if (!why && iommu)
+		why = strdup(iommu);
 	if (!why && strcmp(cmdline_vtd_mode(now), cmdline_vtd_mode(next)) &&
 	    asprintf(&why, "intel_iommu has %s, and this kernel has %s: tables of another mode cannot be gone on with; say the same",
 		     *cmdline_vtd_mode(next) ? cmdline_vtd_mode(next) : "no mode",

@@ -11,10 +11,13 @@ char *cmdline_value(const char *line, const char *name);
 bool cmdline_is_on(const char *value);
 /* "sm_on" or "sm_off" if the line says which mode VT-d is to be in, else "". */
 const char *cmdline_vtd_mode(const char *line);
+/* "on" or "off" if the line says whether VT-d is to be used, else "". */
+const char *cmdline_vtd(const char *line);
 /*
  * What keeps a kernel that is started with @next from going on with what one that was
- * started with @now hands over; or NULL. To be freed.
+ * started with @now hands over; or NULL. To be freed. @without_iommu: it hands devices over
+ * that have no IOMMU.
  */
-char *cmdline_objection(const char *now, const char *next);
+char *cmdline_objection(const char *now, const char *next, bool without_iommu);
 
 #endif

@@ -89,5 +89,7 @@ char *read_text(const struct options *opt, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 bool is_there(const struct options *opt, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Does the host use no IOMMU, and may devices be driven without one? */
+bool is_without_iommu(const struct options *opt);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* continuo: look at, and run, live updates of a host that has VMs with devices. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmdline.h"
 #include "commands.h"
 #include "continuo.h"
 #include "report.h"
@@ -168,6 +170,25 @@ bool is_there(const struct options *opt, const char *fmt, ...)
 	there = !access(path, F_OK);
 	free(path);
 	return there;
+}
+
+bool is_without_iommu(const struct options *opt)
+{
+	char *unsafe = read_text(opt, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), *path;
+	bool without = cmdline_is_on(unsafe);
+	struct dirent *de;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/sys/class/iommu", opt->root) < 0)
+		abort();
+	dir = opendir(path);
+	while (dir && (de = readdir(dir)))
+		without &= de->d_name[0] == '.';
+	if (dir)
+		closedir(dir);
+	free(path);
+	free(unsafe);
+	return without;
 }
 
 static bool belongs(const struct described_option *o, const char *command)

@@ -106,7 +106,8 @@ static int check_in_place(struct next *next)
 		ret = trouble("a kernel is loaded, and nobody knows which: %s; have 'continuo load' load the one that is meant, or give --kernel",
 			      why);
 	free(why);
-	why = ret ? NULL : cmdline_objection(now ?: "", record_text(record, "append"));
+	why = ret ? NULL : cmdline_objection(now ?: "", record_text(record, "append"),
+					     is_without_iommu(next->opt));
 	if (why)
 		ret = trouble("the next kernel's command line: %s", why);
 	next->in_place = !ret;
@@ -131,7 +132,7 @@ int next_check(struct next *next)
 	else
 		next->append = strdup(now ?: "");
 	steps_begin(next->steps, "next", "%s with %s and '%s'", kernel, initrd ?: "no initramfs", next->append);
-	why = cmdline_objection(now ?: "", next->append);
+	why = cmdline_objection(now ?: "", next->append, is_without_iommu(next->opt));
 	ret = why ? trouble("the next kernel's command line: %s", why) : EXIT_FINE;
 	ret = check_files(next) ?: ret;
 	free(why);
