@@ -266,6 +266,8 @@ CASES = [
          fault="calls in the wrong order or with the wrong object, without an IOMMU"),
     Case("noiommu-remove", "a device without an IOMMU that nobody has retrieved is removed", bind(removed, iommu=NONE),
          fault="device removed before it is retrieved, without an IOMMU"),
+    # iommufd is a module there.
+    Case("noiommu-host", "live update without an IOMMU, a distribution's options", update, kernel="host"),
     Case("noiommu-punch", "memory that was punched is not preserved without an IOMMU", replaced,
          fault="a page of the memory is thrown away before the preserve, without an IOMMU"),
     Case("noiommu-privileges", "who may preserve and retrieve a device without an IOMMU", privileges,
