@@ -98,10 +98,7 @@ def host(machine, write=(), expected=(), cpu=(), agent=True, **options):
                   quiet_s=150, limit_s=400, **options)
     machine.wait("ready", timeout_s=60)
     for path, text in write:
-        since = len(machine.events)
-        machine.send(f"write {path} {text}")
-        if machine.wait("written", since=since)["errno"]:
-            raise Failed(f"{path} cannot be written")
+        machine.put(path, text)
     there = agent and vm_comes(machine)
     # The VM has its device: nothing of it is to come that check could not see.
     _, check = continuo(machine, f"{AGENT} check")
@@ -139,11 +136,7 @@ def attempt(machine, command):
 
 
 def set_vfs(machine, bdf, number):
-    since = len(machine.events)
-    machine.send(f"write /sys/bus/pci/devices/{bdf}/sriov_numvfs {number}")
-    error = errno_name(machine.wait("written", since=since)["errno"])
-    if error:
-        raise Failed(f"{number} virtual functions of {bdf}: {error}")
+    machine.put(f"/sys/bus/pci/devices/{bdf}/sriov_numvfs", number)
 
 
 @guarded
@@ -172,11 +165,7 @@ def drive(machine, bdf, driver):
     """Give the device to that driver."""
     home = f"/sys/bus/pci/devices/{bdf}"
     for path, text in ((f"{home}/driver_override", driver), (f"{home}/driver/unbind", bdf), ("/sys/bus/pci/drivers_probe", bdf)):
-        since = len(machine.events)
-        machine.send(f"write {path} {text}")
-        error = errno_name(machine.wait("written", since=since)["errno"])
-        if error:
-            raise Failed(f"{text} into {path}: {error}")
+        machine.put(path, text)
 
 
 @guarded

@@ -191,9 +191,7 @@ def begin(machine, more=""):
     machine.trace(config.EVENT)
     out = []
     for port in PORTS:
-        since = len(machine.events)
-        machine.send(f"read /sys/bus/pci/devices/{port}/secondary_bus_number")
-        out.append(f"0000:{int(bytes.fromhex(machine.wait('read', since=since)['hex'])):02x}:00.0")
+        out.append(f"0000:{int(machine.read(f'/sys/bus/pci/devices/{port}/secondary_bus_number')):02x}:00.0")
     return out
 
 
@@ -264,9 +262,7 @@ def removed(machine, backend, iommu):
     removed_at = len(touched(machine, bdf))
     if touched(machine, bdf)[had[0]:] != ["0x0"]:
         raise Failed(f"its ATS was set to {touched(machine, bdf)[had[0]:]} when it was removed")
-    since = len(machine.events)
-    machine.send("write /sys/bus/pci/rescan 1")
-    machine.wait("written", since=since)
+    machine.put("/sys/bus/pci/rescan", 1)
     machine.send("off")
     machine.finish()
     machine.figures.update(tries=1, outcome="stopped, told to forget, its ATS off; found again, it is set up anew")

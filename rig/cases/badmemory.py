@@ -38,9 +38,7 @@ def say_bad(run, phys, path=SAID_BAD):
     As the handler of a machine check says it. The errno of that, or None: EBUSY if somebody has the page
     pinned, which is bad all the same.
     """
-    since = len(run.machine.events)
-    run.machine.send(f"write {path} {phys:#x}")
-    return errno_name(run.machine.wait("written", since=since)["errno"])
+    return run.machine.write(path, f"{phys:#x}")
 
 
 def name_in_log(machine, phys, kind):

@@ -29,18 +29,13 @@ NATIVE = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 
 
 def read(run, path):
-    """The first line of a file in the guest, or None if there is no such file."""
-    since = len(run.machine.events)
-    run.machine.send(f"read {path}")
-    said = run.machine.wait("read", since=since)
-    return None if said["errno"] else bytes.fromhex(said["hex"]).decode().strip()
+    """A file in the guest, or None if there is no such file."""
+    return run.machine.read(path)
 
 
 def write(run, path, text):
     """The errno of a write, or None."""
-    since = len(run.machine.events)
-    run.machine.send(f"write {path} {text}")
-    return errno_name(run.machine.wait("written", since=since)["errno"])
+    return run.machine.write(path, text)
 
 
 def until(what, condition):

@@ -10,39 +10,16 @@ import errno
 from rig.cases.devices import jumped_us, pci_command, BUS_MASTER
 from rig.cases.discovery import steps
 from rig.cases.handover import KEPT
-from rig.cases.uncooperative import STEPS, ask, check_cells, idle_update, removed, resume
-from rig.cases.update import REPLACES_AFTER_UPDATE, refusals
+from rig.cases.uncooperative import ask, check_cells, idle_update, killed, removed, resume
+from rig.cases.update import REPLACES_AFTER_UPDATE, refusals, undo
 from rig.lib.case import Case
 from rig.lib.iommu import NoIommu
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, errno_name, guarded, must_see
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
 from rig.referee import noiommu
 
 NONE = "none"
 GOES_ON = "goes on with its DMA, and no IOMMU keeps it to its memory"
-
-
-def pieces(run, whose="preserved"):
-    """[(begin, end)] of where the guest has found somebody's memory, each time that it looked."""
-    return sorted({(e["phys"], e["phys"] + e["bytes"]) for e in run.machine.events if e["ev"] == "piece" and e["whose"] == whose})
-
-
-def elsewhere(run):
-    """The frames that were written to a place that is none of the memory's."""
-    homes = pieces(run)
-    must_see("where the memory is in the machine", homes)
-    return [a for a in run.log.dma.get(noiommu.NIC, ([], [], []))[1] if not any(b <= a < e for b, e in homes)]
-
-
-def clean(run):
-    found = run.judge()
-    run.draw()
-    outside = elsewhere(run)
-    run.machine.figures["dma_elsewhere"] = len(outside)
-    if outside:
-        found.append(f"{len(outside)} frames were written outside of the memory, the first to {outside[0]:#x}")
-    if found:
-        raise Failed("; ".join(found))
 
 
 @guarded
@@ -53,52 +30,16 @@ def update(machine, begin, updates=1, **options):
     for stage in range(2, updates + 2):
         run.update(stage)
         run.rest(AFTER_S)
-    since = len(machine.events)
-    machine.send("read /proc/sys/kernel/tainted")
-    taint = int(bytes.fromhex(machine.wait("read", since=since)["hex"]))
+    taint = int(machine.read("/proc/sys/kernel/tainted"))
     run.replace(REPLACES_AFTER_UPDATE)
     run.rest(0.5)
     run.stop()
+    must_see("where the memory is in the machine", noiommu.pieces(machine.events, "preserved"))
     machine.figures["tainted"] = taint
     # TAINT_USER: said in the log, too.
     must_see("the kernel be tainted", taint & 1 << 6)
     if machine.console().count(GOES_ON) != updates * len([d for d in (run.ready["nic"], run.ready["audio"]) if d]):
         raise Failed("the log does not say of each device, in each kernel, that it goes on without an IOMMU")
-    clean(run)
-
-
-@guarded
-def undo(machine, begin, n=20):
-    """Preserve and undo under load, then an update: nothing is left behind."""
-    run = begin(iommu=NONE)
-    run.rest(STEADY_S)
-    since = len(machine.events)
-    machine.send(f"undo {n}")
-    machine.wait("undone", since=since, timeout_s=60)
-    machine.figures["undone"] = machine.figures["tries"] = n
-    machine.figures["outcome"] = "as before; DMA goes on, and an update works"
-    run.rest(1)
-    run.update(2)
-    run.rest(AFTER_S)
-    run.stop()
-    clean(run)
-
-
-@guarded
-def killed(machine, begin, append=""):
-    """SIGKILL after each step: the next process starts over, the last one finishes."""
-    run = begin(iommu=NONE, append=f"rig.updates=2 {append}".strip())
-    run.rest(STEADY_S)
-    idle_update(run, 2)
-    for step in STEPS:
-        ask(run, f"kill {step}", "killed", step=step)
-    resume(run)
-    run.rest(AFTER_S)
-    run.update(3, "idle=0")
-    run.rest(AFTER_S)
-    run.stop()
-    machine.figures["tries"] = len(STEPS)
-    machine.figures["outcome"] = "DMA goes on, the next process resumes"
     clean(run)
 
 
@@ -207,7 +148,7 @@ def bystander(machine, begin, law=""):
     begun = jumped_us(run)
     run.stop()
     times, addresses, _ = run.log.dma[noiommu.NIC]
-    homes = pieces(run, "bystander")
+    homes = noiommu.pieces(machine.events, "bystander")
     its = [t for t, a in zip(times, addresses) if any(b <= a < e for b, e in homes)]
     late = [t for t in its if t >= begun]
     machine.figures.update(tries=1, bystander_dmas_after=len(late), outcome=f"{len(late)} DMAs in the next kernel, bus mastering is "
@@ -253,9 +194,9 @@ def other_mode(machine, begin, iommu, first, both, why):
 CASES = [
     Case("noiommu", "live update without an IOMMU: DMA to physical addresses", update, debug=True),
     Case("noiommu-three-updates", "three live updates in a row without an IOMMU", bind(update, updates=3)),
-    Case("noiommu-undo", "20 preserves undone under load without an IOMMU, then an update", undo,
+    Case("noiommu-undo", "20 preserves undone under load without an IOMMU, then an update", bind(undo, iommu=NONE),
          fault="everything is preserved, and the session closed again, without an IOMMU"),
-    Case("noiommu-kill", "SIGKILL after each step, without an IOMMU", killed, debug=True,
+    Case("noiommu-kill", "SIGKILL after each step, without an IOMMU", bind(killed, iommu=NONE), debug=True,
          fault="process killed after each step, without an IOMMU"),
     Case("noiommu-states", "all that can be asked of a device without an IOMMU, in each state", answers,
          fault="every request in every state, without an IOMMU"),

@@ -121,9 +121,7 @@ def on_node(machine, begin, iommu):
         out = {}
         for node in (0, 1):
             for name in ("nr", "free", "surplus"):
-                since = len(machine.events)
-                machine.send(f"read /sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/{name}_hugepages")
-                out[f"{name}_{node}"] = int(bytes.fromhex(machine.wait("read", since=since)["hex"]))
+                out[f"{name}_{node}"] = int(machine.read(f"/sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/{name}_hugepages"))
         return out
 
     run = begin(iommu=iommu, extra=NODES, append="hugepages=0:8,1:64 rig.hugetlb=21")

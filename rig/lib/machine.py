@@ -26,6 +26,7 @@ host's monotonic clock and "host_real_ns" its wall clock at arrival. QEMU's own
 reports (trace.log) carry the wall clock.
 """
 
+import errno
 import json
 import os
 import re
@@ -52,6 +53,14 @@ SPLAT = re.compile(
     r"|general protection fault|unable to handle|list_(?:add|del) corruption"
     r"|refcount_t: |kmemleak: \d+ new suspected|unreferenced object 0x"
     r"|disabling kexec handover|Disabling liveupdate|soft lockup|scheduling while atomic|sleeping function called")
+
+
+def errno_name(number):
+    """As the manual pages have it, or the number itself; None for 0."""
+    # Linux has one number for both, and Python knows it by the other name.
+    if number == errno.EOPNOTSUPP:
+        return "EOPNOTSUPP"
+    return errno.errorcode.get(number, str(number)) if number else None
 
 
 class Failed(Exception):
@@ -352,6 +361,25 @@ class Machine:
     def send(self, line):
         """One line to the guest."""
         self._control.sendall(line.encode() + b"\n")
+
+    def read(self, path):
+        """A file in the guest, without the newline at its end, or None if it cannot be read."""
+        since = len(self.events)
+        self.send(f"read {path}")
+        said = self.wait("read", since=since)
+        return None if said["errno"] else bytes.fromhex(said["hex"]).decode(errors="replace").rstrip("\n")
+
+    def write(self, path, text):
+        """Write into a file in the guest: the name of the errno, or None."""
+        since = len(self.events)
+        self.send(f"write {path} {text}")
+        return errno_name(self.wait("written", since=since)["errno"])
+
+    def put(self, path, text):
+        """The same, which has to work."""
+        error = self.write(path, text)
+        if error:
+            raise Failed(f"'{text}' cannot be written to {path}: {error}")
 
     def qmp(self, command, **arguments):
         """Execute a QMP command and return its result."""

@@ -4,12 +4,11 @@ A run with devices that do DMA by themselves, and what the referee knows of it. 
 of live updates are built from this.
 """
 
-import errno
 import math
 import os
 import time
 
-from rig.lib.machine import Failed
+from rig.lib.machine import Failed, errno_name
 from rig.referee import audio, dmalog, frames, phases, summary, timeline
 
 FRAMES_PER_S = 2000
@@ -23,14 +22,6 @@ TRACE_LIMIT_BYTES = 1 << 30
 SHORT_S = 0.25                  # less sound than this was lost
 STILL_US = 1_000_000            # a device that does no DMA for longer stands still
 PCI_ON = 0x2 | 0x4              # memory space and bus master
-
-
-def errno_name(number):
-    """As the manual pages have it, or the number itself; None for 0."""
-    # Linux has one number for both, and Python knows it by the other name.
-    if number == errno.EOPNOTSUPP:
-        return "EOPNOTSUPP"
-    return errno.errorcode.get(number, str(number)) if number else None
 
 
 def wall_us():
@@ -226,6 +217,13 @@ class Run:
             if event["ev"] == "retrieved" and event["pci_command"] & PCI_ON != PCI_ON:
                 found.append(f"{event['what']}: PCI command register {event['pci_command']:#x} after the update, "
                              "memory or bus mastering is off")
+        # Of an IOMMU the log says of each DMA where it was to go.
+        elsewhere = getattr(machine.iommu.referee, "elsewhere", None)
+        if elsewhere:
+            outside = elsewhere(machine.events, log)
+            figures["dma_elsewhere"] = len(outside)
+            if outside:
+                found.append(f"{len(outside)} frames were written outside of the memory, the first to {outside[0]:#x}")
         with open(machine.path("qemu.log"), encoding="utf-8", errors="replace") as f:
             said = [line.strip() for line in f if machine.iommu.referee.COMPLAINT in line]
         if said and not faults:

@@ -22,3 +22,14 @@ def read(event, values):
         raise ValueError(values)
     address = int(found[1], 16) + int(found[2])
     return "dma", NIC, address, address, int(found[3]) - 1
+
+
+def pieces(events, whose=None):
+    """[(begin, end)] of where the guest has found somebody's memory, each time that it looked; all of it."""
+    return sorted({(e["phys"], e["phys"] + e["bytes"]) for e in events if e["ev"] == "piece" and whose in (None, e["whose"])})
+
+
+def elsewhere(events, log):
+    """The frames that were written to a place that is none of the memory's."""
+    homes = pieces(events)
+    return [a for a in log.dma.get(NIC, ([], [], []))[1] if not any(b <= a < e for b, e in homes)]
