@@ -140,9 +140,9 @@ def set_vfs(machine, bdf, number):
 
 
 @guarded
-def devices(machine, begin, tries, files=(), **options):
+def devices(machine, begin, tries, files=(), iommu="vtd-scalable", **options):
     """tries: arguments of "try". What check says of the device, and whether it can be preserved."""
-    run = begin(iommu="vtd-scalable", sound=False, files={**program(), **dict(files)}, **options)
+    run = begin(iommu=iommu, sound=False, files={**program(), **dict(files)}, **options)
     run.rest(STEADY_S)
     found, said = [], []
     for command in tries:
@@ -169,12 +169,12 @@ def drive(machine, bdf, driver):
 
 
 @guarded
-def virtual_functions(machine, begin):
+def virtual_functions(machine, begin, iommu):
     """
     A device that has virtual functions, as long as it has them; and such a function, whose physical
     one is vfio-pci's or pci-pf-stub's.
     """
-    run = begin(iommu="vtd-scalable", sound=False, files=program(), extra=SECOND_IGB, append="vfio_pci.enable_sriov=1")
+    run = begin(iommu=iommu, sound=False, files=program(), extra=SECOND_IGB, append="vfio_pci.enable_sriov=1")
     run.rest(STEADY_S)
     found, said, pf = [], [], None
 
@@ -248,9 +248,16 @@ def _cases():
             ("no-ats", "with ATS, and pci=noats", {"extra": ATS, "ats": True, "first": "pci=noats", "tries": ["1af4:1041"]}),
             ("rmrr", "with an RMRR", {"extra": WITH_RMRR, "files": {"/kernel/firmware/acpi/DMAR.aml": dmar(0x9, 0xa)},
                                       "tries": ["1b36:000d", "8086:2668"]}),
+            ("none", "a host without an IOMMU", {"iommu": "none", "extra": BEHIND_PORT, "tries": ["8086:10c9 1"]}),
+            ("mixed", "no IOMMU translates for it, and the host has one",
+             {"append": "vfio.enable_unsafe_noiommu_mode=1", "extra": WITH_RMRR, "tries": ["1b36:000d own"],
+              "files": {"/kernel/firmware/acpi/DMAR.aml": dmar(only=(0x4, 0x5))}}),
             ("display", "a display", {"extra": DISPLAY, "tries": ["1234:1111"]})):
         yield Case(f"check-agrees-{name}", f"continuo check says whether a device can be preserved: {what}", bind(devices, **options))
-    yield Case("check-agrees-sriov", "continuo check says whether a device can be preserved: with virtual functions", virtual_functions)
+    yield Case("check-agrees-sriov", "continuo check says whether a device can be preserved: with virtual functions",
+               bind(virtual_functions, iommu="vtd-scalable"))
+    yield Case("check-agrees-none-sriov", "continuo check says whether a device can be preserved: virtual functions without an IOMMU",
+               bind(virtual_functions, iommu="none"))
 
 
 CASES = list(_cases())

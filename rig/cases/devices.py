@@ -28,14 +28,16 @@ def scope(device, function=0, kind=1):
     return struct.pack("<BBHBBBB", kind, 8, 0, 0, 0, device, function)
 
 
-def dmar(*rmrr_devices, base=0xf0000, limit=0xfffff):
-    """q35's own DMAR table with an RMRR for these devices on bus 0: "8.1 DMA
+def dmar(*rmrr_devices, only=(), base=0xf0000, limit=0xfffff):
+    """q35's own DMAR table with an RMRR for these devices on bus 0, and an IOMMU that is for some
+    of them only: "8.1 DMA
     Remapping Reporting Structure" to "8.4 Reserved Memory Region Reporting
     Structure". The region is one that the firmware has reserved."""
     ioapic = struct.pack("<BBHBBBB", 3, 8, 0, 0, 0xff, 0, 0)
-    drhd = struct.pack("<HHBBHQ", 0, 16 + len(ioapic), 1, 0, 0, 0xfed90000) + ioapic
+    behind = ioapic + b"".join(scope(device) for device in only)
+    drhd = struct.pack("<HHBBHQ", 0, 16 + len(behind), not only, 0, 0, 0xfed90000) + behind
     scopes = b"".join(scope(device) for device in rmrr_devices)
-    rmrr = struct.pack("<HHHHQQ", 1, 24 + len(scopes), 0, 0, base, limit) + scopes
+    rmrr = struct.pack("<HHHHQQ", 1, 24 + len(scopes), 0, 0, base, limit) + scopes if scopes else b""
     body = struct.pack("<BB10x", 47, 1) + drhd + rmrr
     # A higher OEM revision than the firmware's takes the place of its table.
     head = struct.pack("<4sIBB6s8sI4sI", b"DMAR", 36 + len(body), 1, 0, b"BOCHS ", b"BXPC    ", 2, b"BXPC", 1)

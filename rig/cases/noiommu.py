@@ -19,6 +19,7 @@ from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, mus
 from rig.referee import noiommu
 
 NONE = "none"
+UNKNOWN = "no IOMMU translates for it in this kernel"
 GOES_ON = "goes on with its DMA, and no IOMMU keeps it to its memory"
 
 
@@ -191,6 +192,25 @@ def other_mode(machine, begin, iommu, first, both, why):
         raise Failed("; ".join(found))
 
 
+@guarded
+def unknown_iommu(machine, begin):
+    """
+    The next kernel does not come to know that there is an IOMMU, as no table of the firmware's is read:
+    nothing translates, as far as it knows, and nobody else has stopped what came from behind one.
+
+    Seen to fail: without noiommu_refuse_others() in noiommu_adopt().
+    """
+    run = begin(iommu="vtd-scalable", sound=False)
+    run.rest(STEADY_S)
+    run.update(2, "idle=1 next=acpi=off", until="idle")
+    left = pci_command(machine, run.ready["nic"]) & BUS_MASTER
+    log = machine.console().rpartition("Linux version")[2]
+    machine.figures.update(tries=1, outcome="stopped, by name")
+    machine.close()
+    if left or f"{run.ready['nic']}: liveupdate: not taken over, bus mastering is off: {UNKNOWN}" not in log:
+        raise Failed(f"the device is {'' if left else 'not '}a bus master, or the log does not say that {UNKNOWN}")
+
+
 CASES = [
     Case("noiommu", "live update without an IOMMU: DMA to physical addresses", update, debug=True),
     Case("noiommu-three-updates", "three live updates in a row without an IOMMU", bind(update, updates=3)),
@@ -207,8 +227,12 @@ CASES = [
          fault="calls in the wrong order or with the wrong object, without an IOMMU"),
     Case("noiommu-remove", "a device without an IOMMU that nobody has retrieved is removed", bind(removed, iommu=NONE),
          fault="device removed before it is retrieved, without an IOMMU"),
-    # iommufd is a module there.
+    # iommufd is a module there, and VFIO makes groups, which the rig's kernel has none of.
     Case("noiommu-host", "live update without an IOMMU, a distribution's options", update, kernel="host"),
+    # Seen to fail: without asking for dev->iommu in iommu_liveupdate_removed() the kernel stops.
+    Case("noiommu-host-remove", "a device in a group that VFIO has made is removed, and was not retrieved",
+         bind(removed, iommu=NONE, driver="vfio-pci"), kernel="host",
+         fault="device in a group of VFIO's removed before it is retrieved, without an IOMMU"),
     Case("noiommu-punch", "memory that was punched is not preserved without an IOMMU", replaced,
          fault="a page of the memory is thrown away before the preserve, without an IOMMU"),
     Case("noiommu-privileges", "who may preserve and retrieve a device without an IOMMU", privileges,
@@ -220,6 +244,8 @@ CASES = [
          fault="a device that is not preserved goes on, without an IOMMU"),
     Case("noiommu-bystander-master", "negative: without an IOMMU nothing but bus mastering blocks it",
          bind(bystander, law="master"), kernel="lab"),
+    Case("noiommu-unknown", "a device that came from behind an IOMMU into a kernel that does not find it", unknown_iommu,
+         fault="the next kernel does not find the IOMMU that the first one used"),
     Case("noiommu-to-iommu", "a device that came without an IOMMU into a kernel that uses one",
          bind(other_mode, iommu="vtd-scalable", first="intel_iommu=off rig.noiommu=1", both=NoIommu.allowed,
               why="it came without an IOMMU, and this kernel uses one"),

@@ -266,9 +266,9 @@ def never(machine, begin, iommu):
 
 
 @guarded
-def removed(machine, begin, iommu, behind="bus"):
+def removed(machine, begin, iommu, behind="bus", driver=""):
     """A device nobody has retrieved yet is removed: it is stopped, the other one goes on,
-    and the session can be finished without it.
+    and the session can be finished without it. driver: it has that one by then.
 
     Seen to fail: without iommu_liveupdate_removed() the kernel warns in
     __iommu_group_free_device(); without the reference that is kept for the HWPT the
@@ -278,6 +278,9 @@ def removed(machine, begin, iommu, behind="bus"):
     base = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
+    if driver:
+        machine.put(f"/sys/bus/pci/devices/{run.ready['nic']}/driver_override", driver)
+        machine.put("/sys/bus/pci/drivers_probe", run.ready["nic"])
     gone = ask(run, "remove nic", "removed")
     away = ask(run, "look nic", "look")
     ask(run, "rescan", "uncoop")

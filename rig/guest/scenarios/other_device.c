@@ -5,10 +5,11 @@
  * HWPT, and everything is undone again. Each step's answer is reported; the ones
  * after a step that failed are left out.
  *
- *	try VENDOR:DEVICE [nth] [vfs=N] [vf=VENDOR:DEVICE]
+ *	try VENDOR:DEVICE [nth] [vfs=N] [vf=VENDOR:DEVICE] [own]
  *
  * With vfs=N the device gets N virtual functions before it is preserved. With
- * vf= it is only opened and given one, of that id, which is what is tried.
+ * vf= it is only opened and given one, of that id, which is what is tried. With own it
+ * gets a HWPT of its own, because it cannot be attached to theirs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -122,6 +123,7 @@ void preserve_other_device(struct rig *r, char *args)
 	struct device *main = r->nic.present ? &r->nic : &r->audio;
 	uint64_t token = main == &r->nic ? TOKEN_HWPT_NIC : TOKEN_HWPT_AUDIO;
 	unsigned int vendor, device, nth = 0, vfs = 0, vf[2] = {};
+	int hwpt = main->hwpt;
 	char *word, *save = NULL;
 	struct vdev v = {}, pf = {};
 
@@ -133,6 +135,8 @@ void preserve_other_device(struct rig *r, char *args)
 			vfs = strtoul(word + 4, NULL, 0);
 		else if (!strncmp(word, "vf=", 3))
 			sscanf(word + 3, "%x:%x", &vf[0], &vf[1]);
+		else if (!strcmp(word, "own"))
+			hwpt = 0;
 		else
 			nth = strtoul(word, NULL, 0);
 	}
@@ -149,16 +153,31 @@ void preserve_other_device(struct rig *r, char *args)
 	if (tried("bind", vf[0] ? bind_vf(&v, r->iommufd) :
 				  vfio_bind(&v, r->iommufd)) < 0)
 		goto out_close;
-	if (tried("attach", vfio_attach(&v, main->hwpt)) < 0)
-		goto out_close;
-	if (main->marked != main->hwpt) {
+	if (!hwpt) {
+		hwpt = tried("HWPT", iommufd_hwpt_alloc(r->iommufd, v.devid, r->ioas));
+		if (hwpt < 0)
+			goto out_close;
+	}
+	if (tried("attach", vfio_attach(&v, hwpt)) < 0)
+		goto out_destroy;
+	if (hwpt != (int)main->hwpt) {
+		must(iommufd_hwpt_mark(r->iommufd, hwpt, TOKEN_OTHER, 0),
+		     "mark a HWPT");
+	} else if (main->marked != main->hwpt) {
 		must(iommufd_hwpt_mark(r->iommufd, main->hwpt, token, 0),
 		     "mark the HWPT");
 		main->marked = main->hwpt;
 	}
 	preserve_other(r, &v);
-out_close:
+out_destroy:
+	/* The device has left it when its file is closed. */
 	close(v.fd);
+	v.fd = -1;
+	if (hwpt != (int)main->hwpt)
+		must(iommufd_destroy(r->iommufd, hwpt), "destroy the HWPT");
+out_close:
+	if (v.fd >= 0)
+		close(v.fd);
 	if (vfs)
 		tried("vfs off", set_vfs(v.bdf, 0));
 	if (vf[0]) {
