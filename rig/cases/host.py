@@ -29,7 +29,7 @@ NATIVE = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 
 
 def read(run, path):
-    """A file in the guest, or None if there is no such file."""
+    """The first line of a file in the guest, or None if there is no such file."""
     return run.machine.read(path)
 
 

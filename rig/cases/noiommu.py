@@ -192,6 +192,42 @@ def other_mode(machine, begin, iommu, first, both, why):
         raise Failed("; ".join(found))
 
 
+def domains(machine, at):
+    """What the view says of the domains that came."""
+    since = len(machine.events)
+    machine.send(f"view {at}")
+    machine.wait("viewed", since=since)
+    text = "".join(e["text"] for e in machine.events[since:] if e["ev"] == "view")
+    return [line for line in text.splitlines() if line.startswith("domain ") and "kernel=incoming" in line]
+
+
+@guarded
+def removed_unreset(machine, begin):
+    """
+    A device that nobody has retrieved is removed, and cannot be reset: its bus mastering is off, which
+    somebody who finds it again could change. What it writes to stays.
+
+    Seen to fail: with the domain let go of when the device is removed, before it is reset.
+    """
+    run = begin(iommu=NONE, sound=False)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    nic = run.ready["nic"]
+    machine.put(f"/sys/bus/pci/devices/{nic}/reset_method", " ")
+    before = domains(machine, "before")
+    ask(run, "remove nic", "removed")
+    after = domains(machine, "after")
+    for sender in run.senders.values():
+        sender.stop()
+    machine.send("off")
+    machine.finish()
+    machine.figures.update(tries=1, outcome="stopped; its memory is kept until the next reboot")
+    must_see("that it cannot be reset", f"{nic}: liveupdate: cannot be reset" in machine.console())
+    must_see("the domain in the view", before)
+    if before != after:
+        raise Failed(f"the domain was let go of: {before}, then {after}")
+
+
 @guarded
 def unknown_iommu(machine, begin):
     """
@@ -244,6 +280,8 @@ CASES = [
          fault="a device that is not preserved goes on, without an IOMMU"),
     Case("noiommu-bystander-master", "negative: without an IOMMU nothing but bus mastering blocks it",
          bind(bystander, law="master"), kernel="lab"),
+    Case("noiommu-remove-unreset", "a device without an IOMMU is removed, and cannot be reset", removed_unreset,
+         fault="device removed before it is retrieved, without an IOMMU, and it cannot be reset"),
     Case("noiommu-unknown", "a device that came from behind an IOMMU into a kernel that does not find it", unknown_iommu,
          fault="the next kernel does not find the IOMMU that the first one used"),
     Case("noiommu-to-iommu", "a device that came without an IOMMU into a kernel that uses one",

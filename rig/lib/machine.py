@@ -363,11 +363,11 @@ class Machine:
         self._control.sendall(line.encode() + b"\n")
 
     def read(self, path):
-        """A file in the guest, without the newline at its end, or None if it cannot be read."""
+        """The first line of a file in the guest, or None if it cannot be read."""
         since = len(self.events)
         self.send(f"read {path}")
         said = self.wait("read", since=since)
-        return None if said["errno"] else bytes.fromhex(said["hex"]).decode(errors="replace").rstrip("\n")
+        return None if said["errno"] else bytes.fromhex(said["hex"]).decode(errors="replace")
 
     def write(self, path, text):
         """Write into a file in the guest: the name of the errno, or None."""

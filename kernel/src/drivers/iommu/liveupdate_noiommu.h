@@ -39,6 +39,10 @@
  * process is not privileged: the retrieve gives EPERM, the device goes on, and the
  * retrieve can be tried again.
  *
+ * The device is removed: it is stopped, then reset, and only then its memory may go. If
+ * it cannot be reset, and is still there, it stays in the handover, and its session is
+ * not finished before the next reboot.
+ *
  * Something else was mapped: the attach gives EINVAL, the log names the IOVA, and the
  * device stays where it is.
  */
@@ -350,27 +354,23 @@ static void noiommu_refuse_others(void)
 			drop_incoming(i);
 }
 
-/*
- * A device is gone. It is stopped; its reset comes next. Its DMA has ended with its bus
- * mastering, so that its memory may go before that.
+/**
+ * iommu_liveupdate_gone() - A device is out of the machine
+ * @dev: The device. It was reset, or does not respond any more.
+ *
+ * It can reach no memory. One that came without an IOMMU leaves its restored domain
+ * only now; behind an IOMMU it has done so when it was blocked.
  */
-static int noiommu_notify(struct notifier_block *nb, unsigned long event,
-			  void *data)
+void iommu_liveupdate_gone(struct device *dev)
 {
 	const struct iommu_device_ser *ser;
-	struct device *dev = data;
 
-	if (event != BUS_NOTIFY_REMOVED_DEVICE || dev->iommu)
-		return NOTIFY_DONE;
+	if (!came_without_iommu())
+		return;
 	ser = iommu_liveupdate_incoming_device(dev);
 	if (ser)
 		drop_incoming_free(ser - incoming->ho.devices);
-	return NOTIFY_DONE;
 }
-
-static struct notifier_block noiommu_nb = {
-	.notifier_call = noiommu_notify,
-};
 
 /* Late: by now the drivers of IOMMUs have all devices that they come to have. */
 static int __init noiommu_adopt(void)
@@ -381,10 +381,8 @@ static int __init noiommu_adopt(void)
 
 	if (!is_kho_boot())
 		return 0;
-	if (hw && !host_has_iommu()) {
+	if (hw && !host_has_iommu())
 		set_adopted(hw, &noiommu_unit);
-		bus_register_notifier(&pci_bus_type, &noiommu_nb);
-	}
 	while (hw && (ser = iommu_liveupdate_next_incoming(hw, ser))) {
 		why = noiommu_take(ser);
 		if (why)

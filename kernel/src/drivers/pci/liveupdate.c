@@ -112,6 +112,7 @@
 #include <linux/err.h>
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/iommu-liveupdate.h>
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
@@ -1483,11 +1484,12 @@ void pci_liveupdate_remove(struct pci_dev *dev)
  * @dev: The device; blocked, and out of its IOMMU group.
  *
  * It is reset if pci_liveupdate_remove() stopped it, so that it does not go on
- * when somebody finds it again.
+ * when somebody finds it again. Where no IOMMU has blocked it, its memory waits for that.
  */
 void pci_liveupdate_removed(struct pci_dev *dev)
 {
-	pci_liveupdate_reset(dev);
+	if (!pci_liveupdate_reset(dev) || !pci_device_is_present(dev))
+		iommu_liveupdate_gone(&dev->dev);
 }
 
 #ifdef CONFIG_PM_SLEEP

@@ -331,4 +331,12 @@ iommufd_device_liveupdate_attached(struct iommufd_device *idev)
 }
 #endif
 
+#ifdef CONFIG_IOMMU_LIVEUPDATE_NOIOMMU
+void iommu_liveupdate_gone(struct device *dev);
+#else
+static inline void iommu_liveupdate_gone(struct device *dev)
+{
+}
+#endif
+
 #endif /* _LINUX_IOMMU_LIVEUPDATE_H */
