@@ -263,55 +263,7 @@ static int intel_can_replace(struct device *dev)
 				  dev_name(dev));
 }
 
-/*
- * Is the ATS of a device that may use it as the handover says? It is not written. The
- * translation unit of a virtual function is that of its PF; its own field is zero
- * (PCI Express Base Specification, "ATS Control Register").
- */
-static const char *compare_ats(struct pci_dev *pdev,
-			       const struct intel_device_ser *part)
-{
-	bool on = part->flags & INTEL_DEVICE_SER_ATS;
-	struct pci_dev *pf = pci_physfn(pdev);
-	u16 ctrl, unit;
-
-	if (!part->flags)
-		return NULL;
-	if (!pdev->ats_cap || !pf->ats_cap)
-		return "its ATS capability is gone";
-	pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
-	pci_read_config_word(pf, pf->ats_cap + PCI_ATS_CTRL, &unit);
-	if (PCI_POSSIBLE_ERROR(ctrl) || PCI_POSSIBLE_ERROR(unit))
-		return "its config space cannot be read";
-	if (on != !!(ctrl & PCI_ATS_CTRL_ENABLE))
-		return on ? "its ATS was switched off" : "its ATS was switched on";
-	if (on && PCI_ATS_CTRL_STU(unit) != part->ats_stu)
-		return "its ATS has another translation unit";
-	return NULL;
-}
-
-/*
- * What the handover has to say of the ATS of a device. One that could hit a translation
- * within a page does not get it (Page Aligned Request), and its entry allows it all the
- * same.
- */
-static int describe_ats(struct device_domain_info *info,
-			struct intel_device_ser *part)
-{
-	struct pci_dev *pdev = to_pci_dev(info->dev);
-	int ret;
-
-	ret = liveupdate_require(!info->pri_supported, &rule_vtd_pri, "%s",
-				 dev_name(info->dev));
-	if (ret || !info->ats_supported)
-		return ret;
-	part->flags = INTEL_DEVICE_SER_DEVICE_TLB;
-	if (info->ats_enabled) {
-		part->flags |= INTEL_DEVICE_SER_ATS;
-		part->ats_stu = pci_physfn(pdev)->ats_stu - PCI_ATS_MIN_STU;
-	}
-	return 0;
-}
+#include "liveupdate_ats.h"
 
 static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
 {
@@ -524,31 +476,6 @@ struct adoption {
 	const struct iommu_ser_view *view;
 	unsigned long *seen;
 };
-
-/* Can this kernel have the device forget what it has cached, from now on? */
-static const char *check_ats(struct intel_iommu *iommu,
-			     const struct iommu_device_ser *ser)
-{
-	const struct intel_device_ser *part = intel_device_part(ser);
-	struct pci_dev *pdev;
-	const char *why;
-
-	if (!part->flags)
-		return NULL;
-	if (pci_ats_disabled())
-		return "it may use ATS, which is off in this kernel; see pci=noats";
-	pdev = pci_get_domain_bus_and_slot(ser->segment, PCI_BUS_NUM(ser->bdf),
-					   ser->bdf & 0xff);
-	if (!pdev)
-		return "the PCI device is gone or was refused";
-	/* By what the probe goes by, so that it comes to the same. */
-	if (pci_ats_supported(pdev) && dmar_ats_supported(pdev, iommu))
-		why = compare_ats(pdev, part);
-	else
-		why = "it may use ATS, which this kernel does not let it do";
-	pci_dev_put(pdev);
-	return why;
-}
 
 static const char *check_entry(struct intel_iommu *iommu,
 			       const struct iommu_ser_view *view,
@@ -786,68 +713,14 @@ bool intel_liveupdate_adopt_pasid(struct device *dev,
 }
 
 /**
- * intel_liveupdate_as_found() - Leave the features of a running device alone
- * @info: Its VT-d data, being set up.
- *
- * pci_prepare_ats() writes nothing to a device that PCI has taken over, and leaves it
- * to this to note down the translation unit, which virtual functions share. A PF that is
- * here for them alone was not handed over: its ATS is switched off, so that it forgets
- * what it was told in the previous kernel before it can be given an entry.
- *
- * A device that was handed over came without page requests. It came with or without ATS,
- * and its entry says the same; check_ats() has seen to it that this kernel can go on with
- * that. None of these is switched on or off, nor are PASIDs, while it runs: not until it
- * is removed and found again.
- */
-void intel_liveupdate_as_found(struct device_domain_info *info)
-{
-	const struct iommu_device_ser *ser;
-	struct pci_dev *pdev;
-	u16 ctrl;
-	u8 flags;
-
-	if (!dev_is_pci(info->dev))
-		return;
-	pdev = to_pci_dev(info->dev);
-	if (pdev->ats_cap && !pdev->is_virtfn && pci_liveupdate_incoming(pdev)) {
-		pci_read_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL, &ctrl);
-		pdev->ats_stu = PCI_ATS_CTRL_STU(ctrl) + PCI_ATS_MIN_STU;
-		if (pci_liveupdate_blocked(pdev))
-			pci_write_config_word(pdev, pdev->ats_cap + PCI_ATS_CTRL,
-					      ctrl & ~PCI_ATS_CTRL_ENABLE);
-	}
-
-	ser = iommu_liveupdate_incoming_device(info->dev);
-	if (!ser)
-		return;
-	info->pri_supported = 0;
-	info->pasid_supported = 0;
-
-	flags = intel_device_part(ser)->flags;
-	/* Even then: what it has cached has to be invalidated. */
-	WARN_ON(flags && !info->ats_supported);
-	info->ats_supported = flags & INTEL_DEVICE_SER_DEVICE_TLB;
-	info->ats_enabled = !!(flags & INTEL_DEVICE_SER_ATS);
-	if (info->ats_enabled)
-		pdev->ats_enabled = 1;
-}
-
-/**
  * intel_liveupdate_released() - The driver is about to forget a device
  * @dev: The device. Its VT-d data are still there.
  *
- * Before the PASID directory is freed, which hardware may be using. A probe that
- * fails has nobody else to switch ATS off that was found on.
+ * Before the PASID directory is freed, which hardware may be using.
  */
 void intel_liveupdate_released(struct device *dev)
 {
-	struct device_domain_info *info = dev_iommu_priv_get(dev);
-
 	iommu_liveupdate_lost(dev, &intel_liveupdate_ops);
-	if (info->ats_enabled && !info->pri_enabled) {
-		pci_disable_ats(to_pci_dev(dev));
-		info->ats_enabled = 0;
-	}
 }
 
 /* As domain_attach_iommu(), with the domain id that is in use already. */
@@ -979,17 +852,12 @@ intel_restore_domain(struct iommu_device *dev,
 	return &d->domain;
 }
 
-static void intel_refuse_device(struct device *dev)
+static void refuse_legacy(struct device_domain_info *info)
 {
-	struct device_domain_info *info = dev_iommu_priv_get(dev);
 	struct intel_iommu *iommu = info->iommu;
 	struct context_entry *ctx;
 	u16 did;
 
-	if (sm_supported(iommu)) {
-		intel_pasid_tear_down_entry(iommu, dev, IOMMU_NO_PASID, false);
-		return;
-	}
 	scoped_guard(spinlock, &iommu->lock) {
 		ctx = iommu_context_addr(iommu, info->bus, info->devfn, 0);
 		if (!ctx || !context_present(ctx))
@@ -999,6 +867,18 @@ static void intel_refuse_device(struct device *dev)
 	}
 	intel_context_flush_no_pasid(info, ctx, did,
 				     PCI_DEVID(info->bus, info->devfn));
+}
+
+static void intel_refuse_device(struct device *dev)
+{
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
+
+	if (sm_supported(info->iommu))
+		intel_pasid_tear_down_entry(info->iommu, dev, IOMMU_NO_PASID,
+					    false);
+	else
+		refuse_legacy(info);
+	ats_off(info);
 }
 
 /* --- both --- */
