@@ -361,6 +361,55 @@ def bystander(machine, begin, iommu, **options):
     machine.figures["outcome"] = "not one DMA of it in the next kernel; the preserved devices go on"
 
 
+# A port of its own, with a device that is not preserved
+OTHER_PORT = ("-device", "pcie-root-port,id=rp9,chassis=9,slot=9,addr=9.0", "-device", "e1000e,bus=rp9,romfile=")
+
+
+def places(machine):
+    """Of each PCI function, by its address: buses, windows and BARs, as QEMU's registers have them."""
+    out, name = {}, None
+    for line in machine.qmp("human-monitor-command", **{"command-line": "info pci"}).splitlines():
+        found = re.match(r" *Bus *(\d+), device *(\d+), function *(\d+):", line)
+        if found:
+            name = "{:02x}:{:02x}.{}".format(*map(int, found.groups()))
+            out[name] = []
+        elif name and re.search(r"BAR\d|range|bus \d", line):
+            out[name].append(line.strip())
+    return out
+
+
+@guarded
+def stays_in_place(machine, begin):
+    """
+    Two devices behind a port each, and a next kernel whose command line has it move the BARs of such devices: these
+    stay where they are, and so do the windows and buses of the ports. A third one, not preserved, is moved.
+
+    With ports of the root, as QEMU's switches have no ACS, so that what is behind one shares an IOMMU group.
+    To see it fail: without pci_liveupdate_incoming() in pci_reassigndev_resource_alignment().
+    """
+    run = begin(iommu="vtd-scalable", behind="port", sound="port", extra=OTHER_PORT)
+    run.rest(STEADY_S)
+    before = places(machine)
+    run.update(2, "idle=1 next=pci=resource_alignment=21@pci:8086:10c9;21@pci:8086:10d3", until="idle")
+    booted = places(machine)
+    since = len(machine.events)
+    machine.send("resume")
+    machine.wait("resumed", since=since, timeout_s=60)
+    run.rest(AFTER_S)
+    after = places(machine)
+    run.stop()
+    mine = {bdf[5:] for bdf in (run.ready["nic"], run.ready["audio"])}
+    mine |= {name for name, lines in before.items() for bdf in mine if any(f"secondary bus {int(bdf[:2], 16)}." in line for line in lines)}
+    must_see("two devices and two ports", len(mine) == 4 and all(before[name] for name in mine))
+    others = sorted(name for name in before if name not in mine and booted.get(name) != before[name])
+    must_see("another device be moved", others)
+    machine.figures.update(tries=1, places={name: before[name] for name in sorted(mine)}, moved=others)
+    moved = [f"{name}: {before[name]}, then {now.get(name)}" for now in (booted, after) for name in sorted(mine) if now.get(name) != before[name]]
+    if moved:
+        raise Failed("; ".join(moved))
+    clean(run)
+
+
 def _cases():
     kinds = {"nic": {"sound": False}, "audio": {"nic": False}, "both": {}}
     for mode in ("legacy", "scalable"):
@@ -420,6 +469,7 @@ def _cases():
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",
                bind(update, iommu="vtd-scalable", behind="port"))
+    yield Case("stays-in-place", "BARs and windows of bridges stay, in a kernel that is told to move them", stays_in_place)
     yield Case("behind-switch", "a device behind a switch without ACS is refused",
                bind(refused, iommu="vtd-scalable", behind="switch",
                     reason="it shares its IOMMU group"), fault="a device behind a switch without ACS is preserved")
