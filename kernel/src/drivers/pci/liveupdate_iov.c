@@ -47,6 +47,13 @@
  * - *The PF was refused, and a driver has a VF*: the PF is not reset and gets no driver
  *   until no driver has a VF.
  * - *Nobody comes for the PF*: it needs nobody. Without a driver it stays as it is.
+ * - *The PF is taken out of its slot*: pciehp removes what is on the bus of the slot last
+ *   first, so VFs before their PF. Each waits for who has its file, as any device of
+ *   VFIO's. Where the PF is the first, as with ACPI's hotplug or for VFs on another bus,
+ *   the removal waits where a driver would be taken from the PF, until no session has a
+ *   VF of it. Either way it has the lock under which devices come and go, so that no
+ *   other one is found or removed meanwhile. To end or undo a session takes no such lock,
+ *   and neither does the jump.
  *
  * PCI Express Base Specification, "Single Root I/O Virtualization and Sharing".
  */
