@@ -19,8 +19,10 @@ SAID_BAD = "/sys/devices/system/memory/hard_offline_page"
 SAID_WEAK = "/sys/devices/system/memory/soft_offline_page"
 # Behind what the devices use, so that they do not mind.
 MEMORY, PLACE = 72 << 20, 68 << 20
+HUGE_PAGE = 2 << 20
 KINDS = {
     "memfd": f"rig.memory={MEMORY} guestmem=512M",
+    "memfd-large": f"rig.memory={MEMORY} transparent_hugepage_shmem=always",
     "hugetlb": f"hugepages=64 rig.hugetlb=21 rig.memory={MEMORY}",
     "guestmem": f"guestmem=512M rig.guestmem=1 rig.memory={MEMORY}",
 }
@@ -100,14 +102,19 @@ def after_preserve(machine, begin, kind):
 def after_jump(machine, begin, kind):
     """
     Memory that goes bad when nobody has retrieved it yet, and again when somebody has: the update ends, the memory is bad as it
-    was, and is not preserved again. To see it fail: no note_bad() in come_back() of hugetlb_liveupdate.c.
+    was, and is not preserved again. To see it fail: no note_bad() in come_back() of hugetlb_liveupdate.c, or in
+    memfd_liveupdate_folio(), for what is not the first page of its folio.
     """
     run = begin(iommu="vtd-scalable", append=KINDS[kind])
     run.rest(STEADY_S)
     phys = place_of(run)
     idle_update(run, 2)
-    # Of a huge page one that is not the first.
-    machine.figures["before retrieve"] = say_bad(run, phys + (3 << 12 if kind == "hugetlb" else 0))
+    # Of a large folio one that is not the first.
+    large = kind in ("hugetlb", "memfd-large")
+    if large and phys % HUGE_PAGE:
+        raise Failed(f"the memory at {phys:#x} is none of a large folio")
+    bad = phys + (3 << 12 if large else 0)
+    machine.figures["before retrieve"] = say_bad(run, bad)
     resume(run)
     machine.figures["after retrieve"] = say_bad(run, phys) if kind == "guestmem" else None
     since = len(machine.events)
@@ -121,7 +128,8 @@ def after_jump(machine, begin, kind):
     clean(run)
     if error != EHWPOISON:
         raise Failed(f"preserved again: {errno_name(error)}; expected EHWPOISON")
-    name_in_log(machine, phys, kind)
+    # A huge page is named by its first page.
+    name_in_log(machine, bad if kind == "memfd-large" else phys, kind)
 
 
 @guarded
@@ -170,7 +178,6 @@ def told(machine):
     machine.finish()
 
 
-HUGE_PAGE = 2 << 20
 LIMIT = 16 << 20                # rig/guest/scenarios/uncooperative/limited.c
 
 
@@ -220,14 +227,15 @@ def container(machine):
 
 
 WHAT = {"memfd": "a memfd", "hugetlb": "a memfd of huge pages", "guestmem": "a file of guestmemfs"}
+LARGE = {"memfd-large": "a large folio of a memfd"}
 
 CASES = [
     *(Case(f"bad-{kind}", f"memory of {what} went bad, and is refused", bind(before, kind=kind), kernel="host",
            fault=f"memory of {what} goes bad before preserve") for kind, what in WHAT.items()),
     *(Case(f"bad-{kind}-preserved", f"memory of {what} goes bad between preserve and jump", bind(after_preserve, kind=kind), kernel="host",
-           fault=f"memory of {what} goes bad between preserve and jump") for kind, what in WHAT.items()),
+           fault=f"memory of {what} goes bad between preserve and jump") for kind, what in (WHAT | LARGE).items()),
     *(Case(f"bad-{kind}-incoming", f"memory of {what} goes bad after the jump", bind(after_jump, kind=kind), kernel="host",
-           fault=f"memory of {what} goes bad after the jump, before it is retrieved") for kind, what in WHAT.items()),
+           fault=f"memory of {what} goes bad after the jump, before it is retrieved") for kind, what in (WHAT | LARGE).items()),
     Case("bad-hugetlb-soft", "a huge page is to be replaced by another one, before preserve and after it", weak, kernel="host",
          fault="a huge page with corrected errors is to be replaced, before preserve and after it"),
     Case("bad-guestmem-told", "memory of a file of guestmemfs goes bad: who is told, and what is refused", told, kernel="host",

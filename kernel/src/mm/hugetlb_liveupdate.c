@@ -22,9 +22,9 @@
  *
  * What is refused, by name: a folio of which struct pages were freed
  * (hugetlb_free_vmemmap=), one of a CMA area, and one with a page that is known
- * to be bad. A page can go bad after preserve, too, which the freeze looks for if
- * pages of the machine have: all VMs wait then, so that it does not look at each
- * folio otherwise. One that goes bad in the next kernel before it is retrieved is
+ * to be bad. A page can go bad after preserve, too, which is noted down for the file
+ * (DOC: Memory of a preserved memfd that goes bad), so that the freeze does not have to
+ * look at each folio. One that goes bad in the next kernel before it is retrieved is
  * marked when it comes back: the file has it, whoever touches it gets SIGBUS, and
  * the pool gives it to nobody else.
  */
@@ -296,10 +296,10 @@ static int hugetlb_memfd_preserve(struct liveupdate_file_op_args *args)
 	writer.ser->seals = seals;
 	writer.ser->order = huge_page_order(hstate_inode(inode));
 	freeze(inode, true);
-	/* Before a folio is looked at, so that each that goes bad later makes it another. */
-	args->private_data = (void *)memfd_bad_pages();
+	memfd_bad_watch(inode->i_mapping);
 	err = preserve_all(args->file, &writer);
 	if (err) {
+		memfd_bad_forget(inode->i_mapping);
 		freeze(inode, false);
 		unpreserve_all(writer.ser);
 		return err;
@@ -313,6 +313,7 @@ static void hugetlb_memfd_unpreserve(struct liveupdate_file_op_args *args)
 	struct inode *inode = file_inode(args->file);
 
 	guard(rwsem_write)(&inode->i_rwsem);
+	memfd_bad_forget(inode->i_mapping);
 	freeze(inode, false);
 	unpreserve_all(phys_to_virt(args->serialized_data));
 }
@@ -341,7 +342,7 @@ static int hugetlb_memfd_freeze(struct liveupdate_file_op_args *args)
 
 	ser->pos = args->file->f_pos;
 	/* Nothing else can have changed since, but for memory that went bad. */
-	if (memfd_bad_pages() == (unsigned long)args->private_data)
+	if (!memfd_bad_found(file_inode(args->file)->i_mapping))
 		return 0;
 	return check_none_bad(ser);
 }

@@ -74,10 +74,13 @@ struct memfd_held {
 	bool restored;
 };
 
-/* How many pages of the machine were bad when a folio was preserved first, or ULONG_MAX. */
-static unsigned long bad_before = ULONG_MAX;
-
-static int check_not_bad(struct folio *folio)
+/**
+ * memfd_liveupdate_check() - Can a folio be handed over?
+ * @folio: The folio, pinned.
+ *
+ * Return: 0; -EHWPOISON: a page of it is known to be bad.
+ */
+int memfd_liveupdate_check(struct folio *folio)
 {
 	unsigned long at = 0, nr = folio_nr_pages(folio);
 
@@ -93,25 +96,10 @@ static int check_not_bad(struct folio *folio)
 }
 
 /**
- * memfd_liveupdate_check() - Can a folio be handed over?
- * @folio: The folio, pinned.
- *
- * Return: 0; -EHWPOISON: a page of it is known to be bad.
- */
-int memfd_liveupdate_check(struct folio *folio)
-{
-	/* Before it is looked at, so that each page that goes bad later makes it another. */
-	if (unlikely(READ_ONCE(bad_before) == ULONG_MAX))
-		cmpxchg(&bad_before, ULONG_MAX, memfd_bad_pages());
-	return check_not_bad(folio);
-}
-
-/**
  * memfd_liveupdate_freeze() - Has memory of a file gone bad since it was preserved?
  * @args: The freeze.
  *
- * All VMs wait: each folio is looked at only if memory of the machine has gone bad since
- * there was a memfd to be preserved.
+ * All VMs wait: folios are looked at only if one of this file has, to name it.
  *
  * Return: 0; -EHWPOISON: it has.
  */
@@ -122,10 +110,10 @@ int memfd_liveupdate_freeze(struct liveupdate_file_op_args *args)
 	int err = 0;
 	u64 i;
 
-	if (!ser->nr_folios || memfd_bad_pages() == READ_ONCE(bad_before))
+	if (!memfd_bad_found(file_inode(args->file)->i_mapping))
 		return 0;
 	for (i = 0; !err && i < ser->nr_folios; i++) {
-		err = check_not_bad(pfn_folio(folios[i].pfn));
+		err = memfd_liveupdate_check(pfn_folio(folios[i].pfn));
 		cond_resched();
 	}
 	return err;

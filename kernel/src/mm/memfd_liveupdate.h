@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/shmem_fs.h>
 #include <linux/types.h>
 
 struct folio;
@@ -49,6 +50,27 @@ static inline long memfd_bad_page(struct folio *folio)
 		if (PageHWPoison(folio_page(folio, i)))
 			return i;
 	return -1;
+}
+
+/* mm/memfd_bad.c */
+void memfd_bad_watch(struct address_space *mapping);
+void memfd_bad_forget(struct address_space *mapping);
+bool memfd_bad_found(struct address_space *mapping);
+
+#ifdef CONFIG_LIVEUPDATE_MEMFD
+void memfd_bad_note(unsigned long pfn);
+#else
+static inline void memfd_bad_note(unsigned long pfn) {}
+#endif
+
+/* A file is preserved, or that is undone; its inode is locked. */
+static inline void memfd_liveupdate_keep(struct inode *inode, bool keep)
+{
+	shmem_freeze(inode, keep);
+	if (keep)
+		memfd_bad_watch(inode->i_mapping);
+	else
+		memfd_bad_forget(inode->i_mapping);
 }
 
 int memfd_liveupdate_check(struct folio *folio);
