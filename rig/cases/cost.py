@@ -13,6 +13,7 @@ from rig.lib.run import bind, guarded
 
 TABLES = 4000                   # 8 GB of IOVA space, in 4 KiB pages it would be
 FEW = 64                        # instructions for each table; what looks at one takes more
+FEW_OF_FOLIO = 8                # for each folio; what looks at one takes more
 # Without the mouse: its probe sleeps, and a shutdown during the probe waits for it. The
 # initramfs is not unpacked beside the other initcalls, whose instructions are counted.
 COUNTED = "initcall_debug loglevel=8 i8042.noaux initramfs_async=0"
@@ -106,6 +107,43 @@ def cost(machine, begin, iommu, append="", grows=None):
         raise Failed(f"grows with the number of tables: {', '.join(found) or 'nothing'}; expected {grows or 'nothing'}: {figures}")
     machine.figures["tries"] = 1
     machine.figures["outcome"] = f"found: the {grows} grows with the number of tables" if grows else ""
+
+
+MEMORY = 72 << 20               # of a VM, which has a folio for each 4 KiB
+
+
+@guarded
+def bad(machine, begin, append=""):
+    """
+    Three updates, and three with a page of somebody else's that goes bad when all is preserved: the
+    freeze does not go and look at each folio of the VM for that.
+
+    Seen to fail: with a freeze that asks whether any page of the machine is bad, which took 39 for each.
+    """
+    run = begin(iommu="vtd-scalable", sound=False, rate=50, count=True, limit_s=900, quiet_s=240, ready_s=300,
+                append=f"rig.updates={2 * EACH} rig.memory={MEMORY} {COUNTED} {append}".strip())
+    for kernel in range(2, 2 * EACH + 2):
+        since = len(machine.events)
+        machine.send("preserve")
+        machine.wait("preserved", since=since, timeout_s=60)
+        if kernel >= EACH + 2:
+            machine.send("stranger-bad")
+            machine.wait("stranger_bad", since=since)
+        # As "update" does, which would preserve, too.
+        machine.put("/dev/kmsg", PARTS["freeze"][0])
+        run.update(kernel, command="jump")
+    run.stop()
+    times = costs(machine.console().splitlines())["freeze"]
+    if len(times) != 2 * EACH:
+        raise Failed(f"{len(times)} freezes, expected {2 * EACH}")
+    before, after = bounds("freeze", times[:EACH]), bounds("freeze", times[EACH:])
+    more = (after[0] - before[1]) * 1000 / (MEMORY >> 12)
+    machine.figures.update(freeze_thousand_instructions=[total(steps) for steps in times], freeze_instructions_per_folio=round(more, 1),
+                           tries=EACH, outcome="the freeze does not look at the folios of the VM")
+    if machine.console().count("Memory failure: ") < EACH:
+        raise Failed("no memory has gone bad")
+    if more > FEW_OF_FOLIO:
+        raise Failed(f"{more:.1f} instructions of the freeze for each folio once memory of the machine has gone bad")
 
 
 SMALL, LARGE = 1000, 8000       # tables, and pages of memory, of the VM that is waited for
@@ -248,6 +286,8 @@ CASES = [
     Case("cost-boot", "negative: the boot looks at all tables",
          bind(cost, iommu="vtd-scalable", append="liveupdate.check_tables=1", grows="restore"),
          fault="the boot does work in proportion to memory"),
+    Case("cost-bad", "memory of a stranger goes bad, and the freeze does no work for each folio", bad, kernel="host",
+         fault="memory of the host that is no VM's goes bad between preserve and jump"),
     Case("waits", "no call of one VM waits for another one in proportion to its memory", bind(waits, iommu="vtd-scalable")),
     Case("waits-locked", "negative: tables are preserved under the lock that all VMs share",
          bind(waits, iommu="vtd-scalable", append="liveupdate.break=wait", grows="iommufd"), kernel="lab",

@@ -29,6 +29,7 @@
  *	keeper			an agent that is killed, and what was kept for it
  *	files WHAT		of guestmemfs; see scenarios/guest_files.h
  *	where OFFSET		where in the machine's memory that of the DMA memory is
+ *	stranger-bad		have a page of another process go bad
  *	preservable		what does the preserve of the DMA memory say? Undone again
  *	container		VFIO's own containers; see scenarios/container.h
  *	read PATH		the first line of a file
@@ -387,6 +388,12 @@ static void where(struct rig *r, char *args)
 	emit("where", ",\"phys\":%llu", (unsigned long long)bad_memory_where(r->memfd, strtoul(args, NULL, 0)));
 }
 
+static void stranger_bad(struct rig *r, char *args)
+{
+	bad_memory_of_stranger();
+	emit("stranger_bad", "");
+}
+
 static void write_line(struct rig *r, char *args)
 {
 	char *text = strchr(args, ' ');
@@ -501,6 +508,7 @@ static const struct {
 	{ "keeper", keeper },
 	{ "read", read_line },
 	{ "where", where },
+	{ "stranger-bad", stranger_bad },
 	{ "preservable", preservable },
 	{ "container", container },
 	{ "write", write_line },

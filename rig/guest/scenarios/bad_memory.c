@@ -46,6 +46,24 @@ static uint64_t phys_of(const volatile void *p)
 	return (word & ((1ull << FRAME_BITS) - 1)) * PAGE;
 }
 
+void bad_memory_of_stranger(void)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+	int status;
+	char *page;
+
+	/* The kernel kills whose page it is. */
+	if (!fork()) {
+		page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			_exit(1);
+		*page = 1;
+		_exit(madvise(page, size, MADV_HWPOISON) ? 2 : 0);
+	}
+	if (wait(&status) < 0 || (WIFEXITED(status) && WEXITSTATUS(status)))
+		die("no page of a stranger goes bad: %#x", status);
+}
+
 uint64_t bad_memory_where(int memfd, unsigned long offset)
 {
 	volatile uint8_t *p = map_block(memfd, offset);

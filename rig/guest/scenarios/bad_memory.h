@@ -10,6 +10,9 @@
  */
 uint64_t bad_memory_where(int memfd, unsigned long offset);
 
+/* A page of another process goes bad. */
+void bad_memory_of_stranger(void);
+
 /*
  * Has the kernel told that it is bad, as by a machine check: 0 or an errno. A child that has
  * asked to be told early (as QEMU does) has it mapped; *child: 0 if it was told where it has
