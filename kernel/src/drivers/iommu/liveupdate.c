@@ -183,15 +183,15 @@ enum incoming_domain_state {
 };
 
 /*
- * @v1: What came is of the version before, at this address; the arrays are a copy
- *	of its entries, as ones of this version.
+ * @ho: Its arrays are a copy: what came is not written.
+ * @pa: Where what came is.
  * @walked: Domains whose tables were checked for a unit, which found @verdict.
  * @walked_here: Those that were checked for the unit in hand, which found
  *	@verdict_here.
  */
 struct iommu_incoming {
 	struct iommu_handover ho;
-	u64 v1;
+	u64 pa;
 	struct iommu_ser_view view;
 	struct liveupdate_kho_mem mem;
 	bool bad;
@@ -632,18 +632,41 @@ static void check_entries(struct iommu_incoming *in)
 	}
 }
 
+static struct iommu_ser_arrays copy_alloc(void)
+{
+	return (struct iommu_ser_arrays) {
+		.iommus = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL),
+		.domains = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL),
+		.devices = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL),
+	};
+}
+
+static void use_copy(struct iommu_incoming *in, u64 pa,
+		     const struct iommu_ser_arrays *copy)
+{
+	in->pa = pa;
+	in->ho.iommus = copy->iommus;
+	in->ho.domains = copy->domains;
+	in->ho.devices = copy->devices;
+	in->view.mem = &in->mem.mem;
+	in->view.iommus = copy->iommus;
+	in->view.domains = copy->domains;
+	in->view.devices = copy->devices;
+}
+
 static const char *read_this_version(struct iommu_incoming *in, u64 pa)
 {
-	struct iommu_handover *ho = &in->ho;
+	struct iommu_ser_arrays copy;
 	const char *why;
 
 	why = iommu_ser_check(&in->mem.mem, pa, &in->view);
 	if (why)
 		return why;
-	ho->ser = phys_to_virt(pa);
-	ho->iommus = phys_to_virt(ho->ser->iommus_pa);
-	ho->domains = phys_to_virt(ho->ser->domains_pa);
-	ho->devices = phys_to_virt(ho->ser->devices_pa);
+	copy = copy_alloc();
+	memcpy(copy.iommus, in->view.iommus, IOMMU_SER_ARRAY_SIZE);
+	memcpy(copy.domains, in->view.domains, IOMMU_SER_ARRAY_SIZE);
+	memcpy(copy.devices, in->view.devices, IOMMU_SER_ARRAY_SIZE);
+	use_copy(in, pa, &copy);
 	return NULL;
 }
 
@@ -659,18 +682,9 @@ static const char *read_v1(struct iommu_incoming *in, u64 pa)
 	why = iommu_ser_v1_check(&in->mem.mem, pa, &v1);
 	if (why)
 		return why;
-	to.iommus = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
-	to.domains = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
-	to.devices = kvzalloc(IOMMU_SER_ARRAY_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+	to = copy_alloc();
 	ops->v1->read(&v1, &to);
-	in->v1 = pa;
-	in->ho.iommus = to.iommus;
-	in->ho.domains = to.domains;
-	in->ho.devices = to.devices;
-	in->view.mem = &in->mem.mem;
-	in->view.iommus = to.iommus;
-	in->view.domains = to.domains;
-	in->view.devices = to.devices;
+	use_copy(in, pa, &to);
 	pr_info("handover of the IOMMUs came as \"%s\"\n",
 		IOMMU_LIVEUPDATE_COMPATIBLE_V1);
 	return NULL;
@@ -678,20 +692,12 @@ static const char *read_v1(struct iommu_incoming *in, u64 pa)
 
 static void free_incoming(struct iommu_incoming *in)
 {
-	struct iommu_ser *ser;
+	/* The root is the same in all versions. */
+	struct iommu_ser *ser = phys_to_virt(in->pa);
 
-	if (!in->v1) {
-		kho_restore_free(in->ho.devices);
-		kho_restore_free(in->ho.domains);
-		kho_restore_free(in->ho.iommus);
-		kho_restore_free(in->ho.ser);
-		return;
-	}
 	kvfree(in->ho.devices);
 	kvfree(in->ho.domains);
 	kvfree(in->ho.iommus);
-	/* The root is the same in all versions. */
-	ser = phys_to_virt(in->v1);
 	kho_restore_free(phys_to_virt(ser->devices_pa));
 	kho_restore_free(phys_to_virt(ser->domains_pa));
 	kho_restore_free(phys_to_virt(ser->iommus_pa));

@@ -158,7 +158,8 @@
  * @out: Outgoing list, NULL if there is none.
  * @max_out: Number of entries that @out has room for.
  * @out_pfs: SR-IOV of the PFs in @out, NULL if there is no virtual function in it.
- * @in: Incoming list, NULL if there is none, it is bad, or all is finished.
+ * @in: A copy of the incoming list, NULL if there is none, it is bad, or all is finished.
+ * @in_pa: Where the list itself is, which is not written.
  * @in_pfs: SR-IOV of the PFs in @in, NULL if there are none.
  * @refuse_reason: Why no device is taken over; NULL if that is not so.
  * @inherit: There was an incoming list, good or bad.
@@ -170,6 +171,7 @@ struct pci_liveupdate_state {
 	u32 max_out;
 	struct pci_sriov_list_ser *out_pfs;
 	struct pci_ser *in;
+	phys_addr_t in_pa;
 	const struct pci_sriov_list_ser *in_pfs;
 	const char *refuse_reason;
 	bool inherit;
@@ -877,7 +879,11 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 
 	pr_info("%u devices and bridges were left running by the previous kernel\n",
 		ser->nr_devices);
-	pci_liveupdate.in = (struct pci_ser *)ser;
+	/* Once, at boot: there is no second try, and devices would be stopped. */
+	pci_liveupdate.in = kvmalloc(struct_size(ser, devices, ser->nr_devices),
+				     GFP_KERNEL | __GFP_NOFAIL);
+	memcpy(pci_liveupdate.in, ser, struct_size(ser, devices, ser->nr_devices));
+	pci_liveupdate.in_pa = args->data;
 	pci_liveupdate.in_pfs = pfs;
 	return 0;
 }
@@ -905,7 +911,10 @@ static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 		pci_liveupdate.in = NULL;
 		pci_liveupdate.in_pfs = NULL;
 	}
-	kho_restore_free(ser);
+	if (!ser)
+		return;
+	kvfree(ser);
+	kho_restore_free(phys_to_virt(pci_liveupdate.in_pa));
 	if (pfs)
 		kho_restore_free((void *)pfs);
 }
