@@ -103,6 +103,7 @@
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommu_v1.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_back.h>
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_kho_mem.h>
@@ -183,7 +184,8 @@ enum incoming_domain_state {
 };
 
 /*
- * @ho: Its arrays are a copy: what came is not written.
+ * @ho: Its arrays are a copy: what came is not written, because a kernel to which this
+ *	one goes back needs it as it is.
  * @pa: Where what came is.
  * @walked: Domains whose tables were checked for a unit, which found @verdict.
  * @walked_here: Those that were checked for the unit in hand, which found
@@ -1064,10 +1066,13 @@ void iommu_liveupdate_unkeep(void *table)
  * iommu_liveupdate_kept() - Was iommu_liveupdate_keep() called for a table?
  * @table: The table.
  *
- * Return: true if it was, and was not undone.
+ * Return: true if it was, and was not undone; or if this kernel is on its way back.
  */
 bool iommu_liveupdate_kept(void *table)
 {
+	/* What hardware uses for devices of the handover is what came with it. */
+	if (luo_back_going())
+		return true;
 	return xa_load(&kept, folio_pfn(virt_to_folio(table)));
 }
 
@@ -1344,6 +1349,9 @@ bool iommu_liveupdate_shutdown(struct iommu_device *iommu)
 {
 	const struct iommu_liveupdate_ops *ops;
 
+	/* All was done by iommu_liveupdate_back(). */
+	if (luo_back_going())
+		return true;
 	if (!jumps_with_devices() || IS_ERR_OR_NULL(iommu->liveupdate_ser))
 		return false;
 	ops = iommu->ops->liveupdate;
@@ -1372,12 +1380,57 @@ iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment,
 	for (i = 0; i < MAX_DEVICES; i++) {
 		const struct iommu_device_ser *d = &outgoing->devices[i];
 
+		/* Refused, or on a translation of this kernel's: it does not go back. */
+		if (luo_back_going() && incoming->state[i] == DEV_NONE)
+			continue;
 		if ((d->flags & IOMMU_SER_USED) && d->segment == segment &&
 		    d->bdf == bdf &&
 		    &outgoing->iommus[d->iommu] == iommu->liveupdate_ser)
 			return d;
 	}
 	return NULL;
+}
+
+/**
+ * iommu_liveupdate_back_scrub() - Only what was handed over is translated
+ * @iommu: A unit.
+ * @ops: Its driver.
+ *
+ * What came in is what goes out again. A unit that was not adopted yet is as the kernel
+ * before has left it; one that was refused has no translation any more.
+ *
+ * Context: In the back_iommus() of a driver.
+ */
+void iommu_liveupdate_back_scrub(struct iommu_device *iommu,
+				 const struct iommu_liveupdate_ops *ops)
+{
+	u32 i;
+
+	if (!incoming || incoming->bad)
+		return;
+	for (i = 0; i < MAX_IOMMUS; i++)
+		if (test_bit(i, incoming->adopted) && incoming->ho.units[i] == iommu)
+			break;
+	if (i == MAX_IOMMUS)
+		return;
+	outgoing = &incoming->ho;
+	iommu->liveupdate_ser = &incoming->ho.iommus[i];
+	ops->scrub_iommu(iommu);
+}
+
+/**
+ * iommu_liveupdate_back() - The IOMMUs on the way back
+ *
+ * Context: On the way back: one CPU, interrupts off, locks held by anybody. Devices that
+ * were not handed over have no bus mastering any more.
+ */
+void iommu_liveupdate_back(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(drivers) && drivers[i]; i++)
+		if (drivers[i]->back_iommus)
+			drivers[i]->back_iommus();
 }
 
 /* --- incoming --- */
@@ -2185,7 +2238,8 @@ static int meet_latecomer(struct device *dev, struct iommu_domain **domain)
  * device first, which would be a gap.
  *
  * Context: Under the mutex of the group.
- * Return: 0; -EBUSY while @dev is preserved for the next kernel; -EOPNOTSUPP if it is
+ * Return: 0; -EBUSY while @dev is preserved for the next kernel, or on a restored domain
+ * while there is a way back; -EOPNOTSUPP if it is
  * on a restored domain and @new_domain is none of paging, by a rule that the log names,
  * or if @dev cannot be blocked in place of getting a restored domain.
  */
@@ -2202,6 +2256,9 @@ int iommu_liveupdate_may_attach(struct device *dev,
 		return meet_latecomer(dev, new_domain);
 	if (!old_domain || !old_domain->restored)
 		return 0;
+	if (luo_back_armed())
+		return liveupdate_require(false, &rule_iommu_unconfirmed,
+					  "the translation of %s", dev_name(dev));
 	return liveupdate_require((*new_domain)->type & __IOMMU_DOMAIN_PAGING,
 				  &rule_iommu_paging, "the translation of %s",
 				  dev_name(dev));

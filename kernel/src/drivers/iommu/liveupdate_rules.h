@@ -25,5 +25,7 @@ LIVEUPDATE_RULE(iommu_devices, ENOSPC, "too many devices are preserved");
 LIVEUPDATE_RULE(iommu_moved, EBUSY, "it is not attached to the HWPT that it was preserved with");
 LIVEUPDATE_RULE(iommu_joined, EBUSY, "it shares its IOMMU group now");
 LIVEUPDATE_RULE(iommu_changed, EBUSY, "the next kernel would refuse it as it is now");
+LIVEUPDATE_RULE(iommu_unconfirmed, EBUSY,
+		"the update is not confirmed yet, and there is a way back from it");
 LIVEUPDATE_RULE(iommu_paging, EOPNOTSUPP,
 		"only a paging HWPT takes the place of a restored one without a gap");

@@ -117,6 +117,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_back.h>
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_kho_mem.h>
@@ -306,6 +307,7 @@ static void pci_liveupdate_allow_reset(struct pci_dev *dev)
 }
 
 #include "liveupdate_show.h"
+#include "liveupdate_back.h"
 
 /* Outgoing */
 
@@ -1198,6 +1200,7 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 	pci_liveupdate_load();
 
 	guard(mutex)(&pci_liveupdate.lock);
+	pci_back_note(dev);
 	if (pci_liveupdate.in)
 		entry = pci_liveupdate_find(pci_liveupdate.in, dev);
 	if (entry && !(entry->flags & PCI_DEV_SER_TAKEN)) {

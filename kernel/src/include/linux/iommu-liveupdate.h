@@ -80,6 +80,9 @@ struct iommu_liveupdate_unit {
  *	this. Hardware has forgotten all else when it returns.
  * @block_interrupts: After @scrub_iommu: no device raises an interrupt from here
  *	on, nor does the unit itself. NULL if there is nothing to block.
+ * @back_iommus: On the way back to the kernel before, with one CPU, and locks held by
+ *	anybody: for each unit of the driver, iommu_liveupdate_back_scrub(), and have
+ *	no device raise an interrupt, by what the next kernel can go on with.
  *
  * Incoming, in the order of their calls:
  *
@@ -151,6 +154,7 @@ struct iommu_liveupdate_ops {
 				      const struct iommu_device_ser *ser);
 	void (*scrub_iommu)(struct iommu_device *iommu);
 	void (*block_interrupts)(struct iommu_device *iommu);
+	void (*back_iommus)(void);
 
 	const char *(*compare_iommu)(struct iommu_device *iommu,
 				     const struct iommu_hw_ser *hw);
@@ -197,6 +201,9 @@ bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */
 bool iommu_liveupdate_shutdown(struct iommu_device *iommu);
+void iommu_liveupdate_back_scrub(struct iommu_device *iommu,
+				 const struct iommu_liveupdate_ops *ops);
+void iommu_liveupdate_back(void);
 int iommu_liveupdate_unit_leaves(struct iommu_device *iommu);
 bool iommu_liveupdate_unit_stays(struct iommu_device *iommu);
 const struct iommu_device_ser *

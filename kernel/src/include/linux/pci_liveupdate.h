@@ -197,6 +197,8 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev);
 int pci_liveupdate_freeze(struct pci_dev *dev);
 void pci_liveupdate_unfreeze(struct pci_dev *dev);
 
+void pci_liveupdate_back(void);
+
 void pci_liveupdate_finish(struct pci_dev *dev);
 void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
 void pci_liveupdate_refuse_all(const char *reason);

@@ -47,6 +47,7 @@
 #include <linux/cleanup.h>
 #include <linux/errno.h>
 #include <linux/kexec.h>
+#include <linux/kho/abi/back.h>
 #include <linux/kho/abi/guestmemfs.h>
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
@@ -62,6 +63,7 @@
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/limits.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_back.h>
 #include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_show.h>
 #include <linux/printk.h>
@@ -163,9 +165,18 @@ static bool formats_read(unsigned long formats, const char *format)
 					  is_old(format);
 }
 
+/* If there is a way back, the kernel there has to read it, too. */
+static bool back_reads(const char *format)
+{
+	unsigned long formats;
+
+	return !luo_back_formats(&formats) || formats_read(formats, format);
+}
+
 static bool image_reads(const struct kimage *image, const char *format)
 {
-	return image->file_mode && formats_read(image->kho.formats, format);
+	return image->file_mode && formats_read(image->kho.formats, format) &&
+	       back_reads(format);
 }
 
 /**
@@ -209,14 +220,17 @@ int luo_format_ask(const char *format)
  * @fh: The handler.
  *
  * Asks for the handler's own format, for those of what goes with it (FLBs), and
- * for the two that hold all others.
+ * for the two that hold all others. With a way back it has to know of that, too.
  *
  * Context: reboot(2), under the lock of kexec.
  * Return: 0, or -ENOEXEC if not.
  */
 int luo_formats_ask(struct liveupdate_file_handler *fh)
 {
-	return luo_format_ask(KHO_FDT_COMPATIBLE) ?:
+	unsigned long formats;
+
+	return (luo_back_formats(&formats) ? luo_format_ask(LUO_BACK_COMPATIBLE) : 0) ?:
+	       luo_format_ask(KHO_FDT_COMPATIBLE) ?:
 	       luo_format_ask(LUO_ABI_COMPATIBLE) ?:
 	       luo_format_ask(fh->compatible) ?:
 	       luo_flb_formats_ask(fh);

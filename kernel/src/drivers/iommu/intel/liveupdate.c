@@ -468,6 +468,31 @@ static void intel_block_interrupts(struct iommu_device *dev)
 	intel_liveupdate_block_interrupts(iommu);
 }
 
+/*
+ * Who had a lock, or was about to have something invalidated, does not run any more:
+ * begin anew with both.
+ */
+static void back_iommu(struct intel_iommu *iommu)
+{
+	raw_spin_lock_init(&iommu->register_lock);
+	if (iommu->qi) {
+		raw_spin_lock_init(&iommu->qi->q_lock);
+		dmar_reenable_qi(iommu);
+	}
+	mask_events(iommu);
+	iommu_liveupdate_back_scrub(&iommu->iommu, &intel_liveupdate_ops);
+	intel_liveupdate_back_ir(iommu);
+}
+
+static void intel_back_iommus(void)
+{
+	struct dmar_drhd_unit *drhd;
+
+	list_for_each_entry(drhd, &dmar_drhd_units, list)
+		if (drhd->iommu)
+			back_iommu(drhd->iommu);
+}
+
 /* --- incoming --- */
 
 /* What adopt_iommu() needs on its way through the entries */
@@ -938,6 +963,7 @@ const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.compare_device = intel_compare_device,
 	.scrub_iommu = intel_scrub_iommu,
 	.block_interrupts = intel_block_interrupts,
+	.back_iommus = intel_back_iommus,
 	.compare_iommu = intel_compare_iommu,
 	.policy = intel_policy,
 	.check_tables = intel_check_tables,

@@ -67,6 +67,7 @@ void intel_liveupdate_unpreserve_ir(struct intel_iommu *iommu);
 void intel_liveupdate_block_interrupts(struct intel_iommu *iommu);
 bool intel_liveupdate_keep_ir(struct intel_iommu *iommu);
 void intel_liveupdate_ir_set(struct intel_iommu *iommu);
+void intel_liveupdate_back_ir(struct intel_iommu *iommu);
 #else
 static inline int intel_liveupdate_preserve_ir(struct intel_iommu *iommu)
 {
@@ -87,6 +88,10 @@ static inline bool intel_liveupdate_keep_ir(struct intel_iommu *iommu)
 }
 
 static inline void intel_liveupdate_ir_set(struct intel_iommu *iommu)
+{
+}
+
+static inline void intel_liveupdate_back_ir(struct intel_iommu *iommu)
 {
 }
 #endif

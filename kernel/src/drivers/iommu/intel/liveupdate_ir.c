@@ -31,6 +31,9 @@
  * Command Register", SIRTP, which may be done meanwhile), the cache is
  * invalidated, and then the old table is freed.
  *
+ * Way back: hardware is told the old table again, which was held for that. It is still
+ * empty.
+ *
  * A next kernel that does not set remapping up (intremap=off) leaves it as it is
  * found, as it does in 7.3: requests stay blocked, and on hardware the machine's
  * own interrupts, too. VFIO does not give the devices back then (EPERM at the
@@ -123,19 +126,21 @@ void intel_liveupdate_block_interrupts(struct intel_iommu *iommu)
 bool intel_liveupdate_keep_ir(struct intel_iommu *iommu)
 {
 	u32 sts = readl(iommu->reg + DMAR_GSTS_REG);
-	phys_addr_t table = readq(iommu->reg + DMAR_IRTA_REG) & VTD_PAGE_MASK;
+	u64 irta = readq(iommu->reg + DMAR_IRTA_REG);
 
 	if (is_kdump_kernel() || !(sts & DMA_GSTS_IRES) ||
 	    sts & DMA_GSTS_CFIS ||
-	    !kho_is_preserved(table, get_order(SZ_1M)))
+	    !kho_is_preserved(irta & VTD_PAGE_MASK, get_order(SZ_1M)))
 		return false;
-	iommu->liveupdate_irt = table;
+	iommu->liveupdate_irt = irta;
 	return true;
 }
 
 /**
  * intel_liveupdate_ir_set() - Hardware has another table: free the one that came
  * @iommu: The unit. Its cache of entries has been invalidated.
+ *
+ * With a way back what is freed stays where it is (luo_back_hold()).
  */
 void intel_liveupdate_ir_set(struct intel_iommu *iommu)
 {
@@ -143,11 +148,38 @@ void intel_liveupdate_ir_set(struct intel_iommu *iommu)
 
 	if (!iommu->liveupdate_irt)
 		return;
-	table = iommu_pages_restore(iommu->liveupdate_irt, SZ_1M);
-	iommu->liveupdate_irt = 0;
+	table = iommu_pages_restore(iommu->liveupdate_irt & VTD_PAGE_MASK, SZ_1M);
 	if (table)
 		iommu_free_pages(table);
 	pr_info("%s: interrupt remapping stayed on, with a new table\n", iommu->name);
+}
+
+/**
+ * intel_liveupdate_back_ir() - Look interrupts up in the table that came, again
+ * @iommu: The unit. Nobody else uses it, and its queue works.
+ *
+ * There is no entry in it, so every request is blocked; and the next kernel finds it
+ * preserved. If none came, there was no remapping in the kernel before: requests were
+ * not remapped then.
+ *
+ * Context: On the way back: one CPU, interrupts off.
+ */
+void intel_liveupdate_back_ir(struct intel_iommu *iommu)
+{
+	u32 sts;
+
+	if (!remaps(iommu))
+		return;
+	if (!iommu->liveupdate_irt) {
+		iommu->gcmd &= ~DMA_GCMD_IRE;
+		writel(iommu->gcmd, iommu->reg + DMAR_GCMD_REG);
+		IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, !(sts & DMA_GSTS_IRES), sts);
+		return;
+	}
+	writeq(iommu->liveupdate_irt, iommu->reg + DMAR_IRTA_REG);
+	writel(iommu->gcmd | DMA_GCMD_SIRTP, iommu->reg + DMAR_GCMD_REG);
+	IOMMU_WAIT_OP(iommu, DMAR_GSTS_REG, readl, (sts & DMA_GSTS_IRTPS), sts);
+	qi_global_iec(iommu);
 }
 
 #endif /* CONFIG_IRQ_REMAP */

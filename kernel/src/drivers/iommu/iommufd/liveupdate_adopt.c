@@ -33,9 +33,12 @@
 
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu-liveupdate.h>
+#include <linux/liveupdate_back.h>
+#include <linux/liveupdate_rule.h>
 
 #include "io_pagetable.h"
 #include "iommufd_private.h"
+#include "liveupdate_rules.h"
 
 static void freeze(struct io_pagetable *iopt, int by)
 {
@@ -243,7 +246,8 @@ out_device:
  * @ucmd: The ioctl.
  *
  * Return: 0 with the result, also if the two differ; -EBUSY if the restored HWPT
- * was adopted already; -ENOENT if one of the objects does not exist or is of
+ * was adopted already, or if there is a way back and the update is not confirmed: what
+ * adopts tables can change them; -ENOENT if one of the objects does not exist or is of
  * another type, or if nothing has adopted the HWPT and that was asked for;
  * -EINVAL if the device is not on the restored HWPT, or if sizes are asked for
  * without an IOAS; -EOPNOTSUPP for unknown flags, or if the hardware would get
@@ -272,9 +276,13 @@ int iommufd_hwpt_liveupdate_adopt(struct iommufd_ucmd *ucmd)
 	cmd->out_ioas_id = 0;
 	/* One at a time, in whatever IOAS. */
 	scoped_guard(mutex, &restored->adopt_lock) {
-		if (cmd->ioas_id)
-			rc = restored->adopter ? -EBUSY :
-						 adopt_into(ucmd, restored);
+		if (cmd->ioas_id && restored->adopter)
+			rc = -EBUSY;
+		else if (cmd->ioas_id && luo_back_armed())
+			rc = liveupdate_require(false, &rule_iommufd_unconfirmed,
+						"a HWPT");
+		else if (cmd->ioas_id)
+			rc = adopt_into(ucmd, restored);
 		else if (restored->adopter)
 			found(restored, cmd);
 		else

@@ -21,4 +21,6 @@ LIVEUPDATE_RULE(iommufd_rawio, EPERM,
 LIVEUPDATE_RULE(iommufd_detached, EINVAL, "it is not attached to a HWPT of an IOAS");
 LIVEUPDATE_RULE(iommufd_elsewhere, EINVAL,
 		"no IOMMU translates for it, and it goes on with other memory than the HWPT maps");
+LIVEUPDATE_RULE(iommufd_unconfirmed, EBUSY,
+		"the update is not confirmed yet, and there is a way back from it");
 LIVEUPDATE_RULE(iommufd_left, EBUSY, "it is no longer attached to a HWPT of an IOAS");

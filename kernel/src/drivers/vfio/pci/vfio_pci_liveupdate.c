@@ -87,6 +87,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_back.h>
 #include <linux/liveupdate_check.h>
 #include <linux/liveupdate_kho_mem.h>
 #include <linux/liveupdate_retry.h>
@@ -375,7 +376,7 @@ static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
 	struct vfio_pci_ser *ser;
 	const char *why;
 
-	if (!args->retrieve_status)
+	if (!args->retrieve_status || luo_back_armed())
 		return false;
 
 	if (args->retrieve_status > 0) {
