@@ -60,6 +60,10 @@ struct luo_ser;
  *	for one that maps other pages.
  * @LIVEUPDATE_LAW_DEVTLB: "devtlb": a device that uses ATS is not told to forget what
  *	it has cached when its domain is replaced.
+ * @LIVEUPDATE_LAW_HELD: "held": with a way back, what is restored and given up reaches the
+ *	allocator.
+ * @LIVEUPDATE_LAW_BACK: "back": on the way back neither bus mastering of others is
+ *	switched off nor are their entries of the IOMMU removed.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -88,6 +92,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_RESET,
 	LIVEUPDATE_LAW_PAGES,
 	LIVEUPDATE_LAW_DEVTLB,
+	LIVEUPDATE_LAW_HELD,
+	LIVEUPDATE_LAW_BACK,
 	LIVEUPDATE_LAW_NR,
 };
 
@@ -101,6 +107,7 @@ static inline const char *liveupdate_verdict(const char *why)
 
 void liveupdate_corrupt_note(struct luo_ser *luo);
 void liveupdate_corrupt(void);
+void liveupdate_panic_at(const char *place);
 
 /* What a kernel of the next versions appends to their version strings */
 #define LIVEUPDATE_FORMAT_NEXT		".next"

@@ -41,6 +41,8 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_RESET]	= "reset",
 	[LIVEUPDATE_LAW_PAGES]	= "pages",
 	[LIVEUPDATE_LAW_DEVTLB]	= "devtlb",
+	[LIVEUPDATE_LAW_HELD]	= "held",
+	[LIVEUPDATE_LAW_BACK]	= "back",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);
