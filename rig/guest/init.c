@@ -29,6 +29,7 @@
 #include "scenarios/damaged_handover.h"
 #include "scenarios/many_devices.h"
 #include "scenarios/neighbours.h"
+#include "update/back.h"
 #include "update/preserve.h"
 #include "update/resume.h"
 
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
 	emit("boot", ",\"stage\":%ld,\"kernel_release\":\"%s\"", stage,
 	     uts.release);
 	modules_load();
+	back_begin();
 
 	if (hypervisor_wanted()) {
 		hypervisor_begin();

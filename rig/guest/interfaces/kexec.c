@@ -5,7 +5,9 @@
  * so that for an update after this one it is given a second archive that does:
  * the kernel unpacks archives that follow each other. With /other, the kernels in
  * /next and there change places in it. The option next=PARAMETER gives that
- * kernel one more parameter.
+ * kernel one more parameter. With back=1 the same kernel, without that parameter, is
+ * also left for the case that the next one fails; then that is told to resume only
+ * after a confirmation (see update/resume.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,9 @@
 #define NEXT_INITRAMFS	"/next/initramfs"
 #define NEXT_CMDLINE	"/next/cmdline"
 #define OTHER_KERNEL	"/other/bzImage"
+
+/* Of linux/kexec.h, ours */
+#define KEXEC_FILE_LIVEUPDATE_BACK	0x40000000ul
 
 static void put(int fd, const void *data, size_t len)
 {
@@ -132,18 +137,20 @@ static void next_cmdline(char *line, size_t len)
 	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1) + 1);
 	opt_set(stage);
 	opt_append_all(line, len);
-	/* The later one of two parameters wins. */
+}
+
+/* The later one of two parameters wins. */
+static void append_next(char *line, size_t len)
+{
 	if (strlen(line) + strlen(opt("next", "")) + 2 > len)
 		die("the next kernel's command line is too long");
 	strcat(strcat(line, " "), opt("next", ""));
 }
 
-void kexec_load_next(void)
+static void load(const char *line, unsigned long flags)
 {
-	static char line[2048];
 	int kernel, initrd;
 
-	next_cmdline(line, sizeof(line));
 	kernel = open(NEXT_KERNEL, O_RDONLY);
 	if (kernel < 0)
 		die("open %s: %s", NEXT_KERNEL, strerror(errno));
@@ -155,10 +162,22 @@ void kexec_load_next(void)
 	if (initrd < 0)
 		die("open %s: %s", NEXT_INITRAMFS, strerror(errno));
 	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(line) + 1,
-		    line, 0ul))
-		die("kexec_file_load of %s: %s", NEXT_KERNEL, strerror(errno));
+		    line, flags))
+		die("kexec_file_load of %s, flags %#lx: %s", NEXT_KERNEL, flags,
+		    strerror(errno));
 	close(kernel);
 	close(initrd);
+}
+
+void kexec_load_next(void)
+{
+	static char line[2048];
+
+	next_cmdline(line, sizeof(line));
+	if (opt_num("back", 0))
+		load(line, KEXEC_FILE_LIVEUPDATE_BACK);
+	append_next(line, sizeof(line));
+	load(line, 0);
 }
 
 void kexec_load_this_stage(void)

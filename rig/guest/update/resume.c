@@ -30,6 +30,7 @@
 #include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 #include "update/adopt.h"
+#include "update/back.h"
 #include "update/view.h"
 #include "update/names.h"
 #include "update/preserve.h"
@@ -44,6 +45,7 @@ void (*rig_reached)(struct rig *r, const char *step);
 
 static void reached(struct rig *r, const char *step)
 {
+	back_reached(step);
 	if (rig_reached)
 		rig_reached(r, step);
 }
@@ -316,6 +318,8 @@ void rig_resume(struct rig *r)
 	if (!adopt_shares_tables())
 		verify_all(r, nic, audio, old_nic, old_audio, disk, old_disk);
 
+	back_reached("verified");
+	back_confirm();
 	place_memory(r, true);
 	phase("replace", "begin");
 	replace_all(r, nic, audio, disk);

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The way back: the next kernel fails, and the machine goes on with the one that was left
+for this. DMA does not stop on either way: not one frame is lost, and no sample.
+
+The twins break what makes it so: what was handed over is held, and nobody else does DMA.
+"""
+
+import time
+
+from rig.lib.case import Case
+from rig.lib.machine import Failed, Splat
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, clean, guarded, must_see
+from rig.referee import dmalog
+
+PANIC = r"Kernel panic - not syncing: "
+
+# The receive ring has to last for two boots: with so many frames a second for two minutes.
+RATE = FRAMES_PER_S_SLOW
+
+# How the next kernel fails: what the guest is told, and what the panic says.
+SILENT = "fail=begin:silent next=liveupdate.confirm_within=3", "the live update was not confirmed within 3 s"
+
+
+def ends(step, more=""):
+    """Process 1 of the next kernel ends after a step of the update."""
+    return f"fail={step}:exit {more}".strip(), "Attempted to kill init!"
+
+
+def panics(place, how=""):
+    """The next kernel, which is of the laboratory, panics by itself."""
+    return f"next=liveupdate.panic_at={place}{how and ':' + how}", f'told to at the place "{place}"'
+
+
+def came_back(machine, reason):
+    """The last kernel says that it has come back, and why."""
+    back = [event for event in machine.events if event["ev"] == "back"][-1]
+    machine.figures["came_back_for"] = back["reason"]
+    # What stands in quotes there is cut off by the guest.
+    if back["state"] != "came-back" or reason.split('"')[0] not in back["reason"]:
+        raise Failed(f"the last kernel says '{back['state']}', for '{back['reason']}'; expected '{reason}'")
+
+
+def first_word_us(run, kernel):
+    """When the kernel of that number, from 1 on, said its first word, wall clock; None if it never did."""
+    offset = time.time_ns() - time.monotonic_ns()
+    at = [t for t, line in run.clock.lines if "Linux version" in line]
+    return (at[kernel - 1] + offset) // 1000 if len(at) >= kernel else None
+
+
+@guarded
+def back(machine, begin, iommu, how, append="", **more):
+    """The next kernel fails; how: what it is told, and what the panic says."""
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, append=f"rig.back=1 {append}".strip(), rate=RATE, **more)
+    run.rest(STEADY_S)
+    run.update(2, how[0])
+    run.rest(AFTER_S)
+    came_back(machine, how[1])
+    run.stop()
+    clean(run)
+
+
+@guarded
+def stray(machine, begin, iommu):
+    """A device that was not handed over does DMA in the kernel that fails, and not after it."""
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, append="rig.back=1", bystander=True, rate=RATE)
+    run.rest(STEADY_S)
+    run.update(2, "stray=1 fail=begin:exit")
+    run.rest(AFTER_S)
+    came_back(machine, "Attempted to kill init!")
+    second, third = first_word_us(run, 2), first_word_us(run, 3)
+    run.stop()
+    sid = dmalog.source_id(run.bystander["nic"])
+    before, after = run.log.times(sid, second, third), run.log.times(sid, third)
+    machine.figures.update(bystander_dmas_in_second=len(before), bystander_dmas_after=len(after))
+    must_see("the bystander do DMA in the kernel that fails", before)
+    found = run.judge()
+    run.draw()
+    if after:
+        found.append(f"{len(after)} DMAs of a device that is not preserved, after the way back")
+    if found:
+        raise Failed("; ".join(found))
+
+
+def until(run, done, timeout_s=60):
+    """Wait for something that the machine may not survive."""
+    deadline = time.monotonic() + timeout_s * run.machine.slow
+    while not done() and time.monotonic() < deadline:
+        try:
+            run.machine.check()
+        except (Failed, Splat):
+            break
+        time.sleep(0.05)
+
+
+@guarded
+def stray_free(machine, begin, iommu):
+    """Neither bus mastering nor the IOMMU stops it: it does DMA while the third kernel boots."""
+    machine.expected.append("")         # What becomes of that kernel is not the point.
+    run = begin(iommu=iommu, append="rig.back=1 liveupdate.break=back", bystander=True)
+    run.rest(STEADY_S)
+    machine.send("update stray=1 fail=begin:exit")
+    machine.wait("jump")
+    adopted = "adopted, translation stayed on"
+    until(run, lambda: sum(adopted in line for _, line in run.clock.lines) > 1)
+    third = first_word_us(run, 3)
+    machine.kill()
+    run.log = machine.dma_log()
+    must_see("the third kernel", third)
+    after = run.log.times(dmalog.source_id(run.bystander["nic"]), third)
+    machine.figures.update(tries=1, bystander_dmas_after=len(after),
+                           outcome=f"{len(after)} DMAs landed in the third kernel, as they have to in this twin")
+    must_see("DMA of the bystander in the third kernel", after)
+
+
+@guarded
+def lost(machine, begin, iommu, how, says="", append=""):
+    """There is no way back, or a broken one, says the console: the devices do not come to their users again."""
+    machine.expected.append("")
+    run = begin(iommu=iommu, append=f"rig.back=1 {append}".strip())
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send(f"update {how[0]}")
+    machine.wait("jump", since=since)
+    until(run, lambda: any(e["ev"] in ("resumed", "error") for e in machine.events[since:]), timeout_s=30)
+    resumed = any(e["ev"] == "resumed" for e in machine.events[since:])
+    machine.kill()
+    machine.figures.update(tries=1, outcome="the VMs are lost")
+    must_see("the panic", "Kernel panic" in machine.console())
+    must_see(f"why: {says}", says in machine.console())
+    must_see("the devices be lost", not resumed)
+
+
+@guarded
+def thrice(machine, begin, iommu):
+    """There and back, again and again: each time the kernel that came back begins the next update."""
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, append="rig.back=1 rig.updates=4", rate=RATE)
+    run.rest(STEADY_S)
+    for stage in (2, 3, 4):
+        how = ends("begin")
+        run.update(stage, how[0])
+        run.rest(AFTER_S)
+        came_back(machine, how[1])
+    run.stop()
+    clean(run)
+
+
+@guarded
+def fails_too(machine, begin, iommu):
+    """The kernel that came back panics, too: that is the end, and nobody goes anywhere."""
+    machine.expected.append("")
+    run = begin(iommu=iommu, append="rig.back=1", rate=RATE)
+    run.rest(STEADY_S)
+    machine.send("update fail=begin:exit again=1")
+    machine.wait("jump")
+    until(run, lambda: False, timeout_s=90)     # The panic resets the machine, which ends it.
+    machine.kill()
+    said = machine.console()
+    machine.figures.update(tries=1, outcome="a panic as without a way back: the machine is reset")
+    must_see("two panics", said.count("Kernel panic") == 2)
+    must_see("one way back", said.count("going back to the kernel") == 1)
+
+
+@guarded
+def confirmed(machine, begin, iommu):
+    """The next kernel is well: what was held is let go, and all is as without a way back."""
+    run = begin(iommu=iommu, append="rig.back=1")
+    run.rest(STEADY_S)
+    run.update(2)
+    run.rest(AFTER_S)
+    said = [event["state"] for event in machine.events if event["ev"] == "back"]
+    if said != ["none", "armed"]:
+        raise Failed(f"the kernels say {said}")
+    run.stop()
+    clean(run)
+
+
+SCALABLE = "vtd-scalable"
+
+CASES = [
+    Case("way-back", "process 1 of the next kernel ends: back, with nothing lost",
+         lambda machine: back(machine, iommu=SCALABLE, how=ends("begin"))),
+    Case("way-back-legacy", "the same with the IOMMU in legacy mode",
+         lambda machine: back(machine, iommu="vtd-legacy", how=ends("begin"))),
+    Case("way-back-other-cpu", "the same on the second CPU",
+         lambda machine: back(machine, iommu=SCALABLE, how=ends("begin", "cpu=1"))),
+    Case("way-back-silent", "nobody confirms the next kernel in time: back, with nothing lost",
+         lambda machine: back(machine, iommu=SCALABLE, how=SILENT)),
+    Case("way-back-confirmed", "a way back that nobody needs is given up",
+         lambda machine: confirmed(machine, iommu=SCALABLE)),
+    Case("way-back-stray", "a device that was not handed over, and runs when the next kernel fails, is stopped",
+         lambda machine: stray(machine, iommu=SCALABLE)),
+    Case("way-back-stray-free", "negative: it is not stopped",
+         lambda machine: stray_free(machine, iommu=SCALABLE), kernel="lab"),
+    *(Case(f"way-back-{step}", f"process 1 of the next kernel ends after the step '{step}': back, with nothing lost",
+           lambda machine, step=step: back(machine, iommu=SCALABLE, how=ends(step)))
+      for step in ("memfd", "bind-nic", "restore", "verified")),
+    *(Case(f"way-back-at-{place}", f"the next kernel panics at the place '{place}': back, with nothing lost",
+           lambda machine, place=place: back(machine, iommu=SCALABLE, how=panics(place)), kernel="lab")
+      for place in ("armed", "scan", "entry", "adopted", "domain", "late")),
+    Case("way-back-locked", "the next kernel panics with the locks held that the way back needs",
+         lambda machine: back(machine, iommu=SCALABLE, how=panics("late", "locked")), kernel="lab"),
+    Case("way-back-thrice", "there and back three times, with nothing lost",
+         lambda machine: thrice(machine, iommu=SCALABLE)),
+    Case("way-back-fails", "the kernel that came back panics, too",
+         lambda machine: fails_too(machine, iommu=SCALABLE)),
+    Case("way-back-unarmed", "negative: the next kernel panics before the way back is armed",
+         lambda machine: lost(machine, iommu=SCALABLE, how=panics("early")), kernel="lab"),
+    Case("way-back-not-held", "negative: what was handed over reaches the allocator",
+         lambda machine: lost(machine, iommu=SCALABLE, how=ends("verified"), append="liveupdate.break=held",
+                              says="LUO state is incompatible"), kernel="lab"),
+]
