@@ -19,6 +19,9 @@ PANIC = r"Kernel panic - not syncing: "
 RATE = FRAMES_PER_S_SLOW
 
 # How the next kernel fails: what the guest is told, and what the panic says.
+# It uses the IOMMU in another mode than it was left in, which it cannot without stopping the devices.
+REFUSES = "next=intel_iommu=sm_off", "what was handed over cannot be taken over: this kernel uses another mode"
+OFF = "next=liveupdate=off", "what was handed over cannot be taken over: Live Update is switched off"
 SILENT = "fail=begin:silent next=liveupdate.confirm_within=3", "the live update was not confirmed within 3 s"
 
 
@@ -189,6 +192,10 @@ CASES = [
          lambda machine: back(machine, iommu=SCALABLE, how=ends("begin", "cpu=1"))),
     Case("way-back-silent", "nobody confirms the next kernel in time: back, with nothing lost",
          lambda machine: back(machine, iommu=SCALABLE, how=SILENT)),
+    Case("way-back-refused", "the next kernel would refuse the devices: back, with nothing lost",
+         lambda machine: back(machine, iommu=SCALABLE, how=REFUSES)),
+    Case("way-back-refused-all", "the next kernel has live update switched off: back, with nothing lost",
+         lambda machine: back(machine, iommu=SCALABLE, how=OFF)),
     Case("way-back-confirmed", "a way back that nobody needs is given up",
          lambda machine: confirmed(machine, iommu=SCALABLE)),
     Case("way-back-stray", "a device that was not handed over, and runs when the next kernel fails, is stopped",

@@ -871,6 +871,7 @@ static int pci_liveupdate_flb_retrieve(struct liveupdate_flb_op_args *args)
 	guard(mutex)(&pci_liveupdate.lock);
 	pci_liveupdate.inherit = true;
 	if (reason) {
+		luo_back_instead(reason);
 		pr_err("handover of PCI devices at %#llx cannot be used: %s; no device is taken over\n",
 		       args->data, reason);
 		liveupdate_refused("list", "pci", reason, "name=%s",
@@ -976,6 +977,8 @@ static void pci_liveupdate_load(void)
 	/* Nothing was preserved, or by a kernel with another kind of list. */
 	if (ret == -ENOENT || ret == -ENODATA)
 		return;
+	luo_back_instead(ret == -EOPNOTSUPP ? "Live Update is switched off" :
+					      "handover cannot be read");
 
 	guard(mutex)(&pci_liveupdate.lock);
 	if (ret == -EOPNOTSUPP) {
@@ -1208,6 +1211,7 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 		entry->flags |= PCI_DEV_SER_TAKEN;
 		if (!reason)
 			return;
+		luo_back_instead(reason);
 		pci_liveupdate_stop(dev, reason);
 		if (!(entry->flags & (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_FOR_VFS)))
 			pci_liveupdate_put_above(dev);
@@ -1422,6 +1426,7 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
 	if (!pci_liveupdate_incoming(dev) ||
 	    dev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return;
+	luo_back_instead(reason);
 
 	/* Its VFs are the affair of others; they do not need its bus mastering. */
 	if (!pci_liveupdate_running(dev)) {
@@ -1466,6 +1471,7 @@ void pci_liveupdate_refuse_all(const char *reason)
 {
 	struct pci_dev *dev = NULL;
 
+	luo_back_instead(reason);
 	guard(mutex)(&pci_liveupdate.lock);
 	if (!pci_liveupdate.refuse_reason)
 		pci_liveupdate.refuse_reason = reason;

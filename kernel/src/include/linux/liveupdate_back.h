@@ -26,6 +26,7 @@ void luo_back_hold(struct page *page, unsigned int order);
 void luo_back_panic(const char *reason);
 bool luo_back_armed(void);
 bool luo_back_going(void);
+void luo_back_instead(const char *why);
 #else
 #define LUO_BACK_FLAG		0
 
@@ -66,6 +67,10 @@ static inline bool luo_back_armed(void)
 static inline bool luo_back_going(void)
 {
 	return false;
+}
+
+static inline void luo_back_instead(const char *why)
+{
 }
 #endif
 

@@ -34,6 +34,9 @@
  * no session with devices is finished (EBUSY). What was held is let go, and there is
  * no way back any more.
  *
+ * Refused: what a kernel cannot take over it stops. While it boots, one that can go back
+ * panics in place of that, before anything is stopped.
+ *
  * Going back
  * ~~~~~~~~~~
  *
@@ -642,6 +645,22 @@ bool luo_back_armed(void)
 	return READ_ONCE(back.armed);
 }
 EXPORT_SYMBOL_GPL(luo_back_armed);
+
+/**
+ * luo_back_instead() - Something that was handed over is about to be refused
+ * @why: The rule that it breaks.
+ *
+ * What is refused is stopped, for good. If this kernel can go back, it does that in place
+ * of it: the third kernel may be able to take over what this one cannot, and if not, it
+ * refuses it itself. Only while the kernel boots: later on it is somebody's wish.
+ *
+ * Context: Any. Returns if there is no way back.
+ */
+void luo_back_instead(const char *why)
+{
+	if (luo_back_armed() && system_state < SYSTEM_RUNNING)
+		panic("what was handed over cannot be taken over: %s", why);
+}
 
 /**
  * luo_back_going() - Is this kernel on its way back?
