@@ -6,6 +6,7 @@ for this. DMA does not stop on either way: not one frame is lost, and no sample.
 The twins break what makes it so: what was handed over is held, and nobody else does DMA.
 """
 
+import threading
 import time
 
 from rig.lib.case import Case
@@ -60,6 +61,56 @@ def back(machine, begin, iommu, how, append="", **more):
     run.update(2, how[0])
     run.rest(AFTER_S)
     came_back(machine, how[1])
+    run.stop()
+    clean(run)
+
+
+# Of igb.c: where the device asks for interrupts, by an entry that nobody has set up.
+ASKED = "-trace", "enable=vtd_ir_remap_msi_req", "-trace", "enable=vtd_ir_remap_msi"
+TARGET = "addr 0xfeeff030"
+REFUSED = "vtd_irte_get: detected non-present IRTE (index=32641,"
+
+
+@guarded
+def messages(machine, begin, iommu):
+    """A device asks for an interrupt with each frame: none goes through, in none of the three kernels or between them."""
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, append="rig.back=1", rate=RATE, messages=True, extra=ASKED)
+    run.rest(STEADY_S)
+    run.update(2, ends("verified")[0])
+    run.rest(AFTER_S)
+    came_back(machine, ends("verified")[1])
+    run.stop()
+    with open(machine.path("trace.log"), encoding="utf-8", errors="replace") as f:
+        lines = [line for line in f if TARGET in line]
+    tried = sum("vtd_ir_remap_msi_req" in line for line in lines)
+    machine.figures.update(requests=tried, requests_through=len(lines) - tried)
+    # What QEMU says of a refused one is as it has to be.
+    found = [text for text in run.judge() if REFUSED not in text]
+    must_see("requests", tried > 1000)
+    if len(lines) > tried:
+        found.append(f"{len(lines) - tried} interrupt requests went through")
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def hangs(machine, begin, iommu):
+    """A CPU of the next kernel spins with interrupts off; a watchdog sees it, here the referee, and raises an NMI."""
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, append="rig.back=1 unknown_nmi_panic", rate=RATE)
+    run.rest(STEADY_S)
+
+    def watchdog():
+        until(run, lambda: any("this CPU does nothing any more" in line for _, line in run.clock.lines))
+        machine.qmp("inject-nmi")
+
+    thread = threading.Thread(target=watchdog)
+    thread.start()
+    run.update(2, "next=liveupdate.panic_at=late:spin")
+    thread.join()
+    run.rest(AFTER_S)
+    came_back(machine, "NMI: Not continuing")
     run.stop()
     clean(run)
 
@@ -205,11 +256,17 @@ CASES = [
     *(Case(f"way-back-{step}", f"process 1 of the next kernel ends after the step '{step}': back, with nothing lost",
            lambda machine, step=step: back(machine, iommu=SCALABLE, how=ends(step)))
       for step in ("memfd", "bind-nic", "restore", "verified")),
+    Case("way-back-hugetlb", "the same with memory of huge pages",
+         lambda machine: back(machine, iommu=SCALABLE, how=ends("verified"), append="hugepages=64 rig.hugetlb=21")),
+    Case("way-back-messages", "a device asks for interrupts all the while: nothing is lost, and none goes astray",
+         lambda machine: messages(machine, iommu=SCALABLE)),
     *(Case(f"way-back-at-{place}", f"the next kernel panics at the place '{place}': back, with nothing lost",
            lambda machine, place=place: back(machine, iommu=SCALABLE, how=panics(place)), kernel="lab")
       for place in ("armed", "scan", "entry", "adopted", "domain", "late")),
     Case("way-back-locked", "the next kernel panics with the locks held that the way back needs",
          lambda machine: back(machine, iommu=SCALABLE, how=panics("late", "locked")), kernel="lab"),
+    Case("way-back-hangs", "a CPU of the next kernel spins with interrupts off, and a watchdog raises an NMI",
+         lambda machine: hangs(machine, iommu=SCALABLE), kernel="lab"),
     Case("way-back-thrice", "there and back three times, with nothing lost",
          lambda machine: thrice(machine, iommu=SCALABLE)),
     Case("way-back-fails", "the kernel that came back panics, too",
