@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/pci_regs.h>
 
+#include "../../kernel/src/drivers/iommu/amd/liveupdate_check.h"
 #include "../../kernel/src/drivers/iommu/intel/liveupdate_check.h"
 #include "image.h"
 
@@ -457,6 +458,7 @@ void image_victim(struct damage_victim *v, bool vf)
 		.devices = (void *)pages[P_DEVICES].now,
 		.root = (void *)pages[P_UNIT].now,
 		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode ? 4 : 2),
+		.dte = (u64 *)pages[P_UNIT].now + DEV0_BDF * AMD_DTE_WORDS,
 		.top = (void *)pages[P_TOP0].now,
 		.pci = (void *)pages[vf ? P_PCI_VFS : P_PCI].now,
 		.pfs = vf ? (void *)pages[P_PFS].now : NULL,
@@ -578,6 +580,44 @@ static void judge_unit(const struct iommu_ser_view *view,
 	}
 }
 
+/* The register is what the good handover says; its size is the last word of P_SPARE. */
+static void judge_amd_unit(const struct iommu_ser_view *view,
+			   const struct amd_unit *unit, u32 index)
+{
+	const struct amd_hw_ser *part = amd_hw_part(&view->iommus[index]);
+	const u64 *table = view->mem->get(view->mem, part->table_pa,
+					  get_order(part->table_size));
+	const u64 reg = PAGE_PA(P_UNIT) | ((u64 *)pages[P_SPARE].now)[511];
+	const char *why = amd_check_table_register(part, reg);
+	u32 i;
+
+	refuse("unit", index, why);
+	for (i = 0; !why && i < entries(P_DEVICES, sizeof(view->devices[0])); i++) {
+		const struct iommu_device_ser *d = &view->devices[i];
+		const u64 *dte = table + d->bdf * AMD_DTE_WORDS;
+
+		if (!(d->flags & IOMMU_SER_USED) || d->iommu != index)
+			continue;
+		refuse("device", i, amd_check_device(view, unit, d, dte));
+	}
+}
+
+static void judge_amd(const struct iommu_ser_view *view)
+{
+	static const struct amd_unit unit = { .paddr_bits = 39, .vasz_lg2 = 48 };
+	u32 i;
+
+	for (i = 0; i < entries(P_IOMMUS, sizeof(view->iommus[0])); i++)
+		if ((view->iommus[i].flags & IOMMU_SER_USED) &&
+		    view->iommus[i].type == IOMMU_SER_TYPE_AMD)
+			judge_amd_unit(view, &unit, i);
+	for (i = 0; i < entries(P_DOMAINS, sizeof(view->domains[0])); i++)
+		if ((view->domains[i].flags & IOMMU_SER_USED) &&
+		    view->domains[i].type == IOMMU_SER_TYPE_AMD)
+			refuse("tables", i,
+			       amd_check_tables(&memory, &unit, &view->domains[i]));
+}
+
 /* An IOMMU that finds no fault with anything of its own */
 static const char *other_check(const struct iommu_ser_view *view, u32 i)
 {
@@ -595,6 +635,7 @@ static const struct iommu_ser_driver other_driver = {
 static const struct iommu_ser_driver *find_driver(u16 type)
 {
 	return type == IOMMU_SER_TYPE_INTEL ? &vtd_ser_driver :
+	       type == IOMMU_SER_TYPE_AMD ? &amd_ser_driver :
 	       type == IOMMU_SER_TYPE_NOIOMMU ? &noiommu_ser_driver :
 	       type == OTHER_TYPE ? &other_driver : NULL;
 }
@@ -674,6 +715,7 @@ static void judge_iommu(const struct vtd_unit *units)
 		    view.domains[i].type == IOMMU_SER_TYPE_INTEL)
 			refuse("tables", i,
 			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
+	judge_amd(&view);
 }
 
 static void judge_pci(const char *what, enum page_name page)

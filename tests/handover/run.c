@@ -9,6 +9,7 @@
  *	mode legacy|scalable|both
  *	v1				of the version before
  *	noiommu				of a host that has none; before any damage
+ *	amd				of a host with AMD-Vi; before any damage
  *	vf				what is damaged is the PCI list that has virtual functions
  *	damage EDIT[,EDIT...]		in the language of the table, of device 0
  *	put PAGE OFFSET BYTES VALUE	what has no path. VALUE: numbers and pa(PAGE), joined by +
@@ -22,11 +23,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/kho/abi/amd_iommu.h>
 #include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/noiommu.h>
 
 #include "image.h"
+#include "../../kernel/src/drivers/iommu/amd/liveupdate_check.h"
 #include "input.h"
 
 static const char *file;
@@ -101,15 +104,6 @@ static void edit(struct damage *d, const char *edits)
 	strcpy(d->edits, edits);
 }
 
-static void only_mode(struct damage *d, const char *which)
-{
-	if (!which || (strcmp(which, "legacy") && strcmp(which, "scalable") &&
-		       strcmp(which, "both")))
-		bad("which mode?");
-	d->modes[0] = strcmp(which, "scalable");
-	d->modes[1] = strcmp(which, "legacy");
-}
-
 static void put_zero(struct damage *d, enum page_name page, size_t at, size_t len)
 {
 	for (size_t i = 0; i < len; i += 8)
@@ -141,6 +135,65 @@ static void without_iommu(struct damage *d)
 	}
 }
 
+/* "Device Table Entry Format", "I/O Page Tables for Host Translations" */
+#define AMD_ACCESS	(3ULL << 61)
+
+static void put_table(struct damage *d, enum page_name page, size_t index, u64 entry)
+{
+	input_put(&d->in, page, index * 8, 8, entry | AMD_ACCESS | 1);
+}
+
+static void amd_device(struct damage *d, size_t i)
+{
+	size_t entry = (i ? DEV1_BDF : DEV0_BDF) * 32;
+	enum page_name top = i ? P_TOP1 : P_TOP0;
+	size_t domain = i * sizeof(struct iommu_domain_ser);
+	size_t device = i * sizeof(struct iommu_device_ser);
+	const u64 did = i ? DEV1_DID : DEV0_DID;
+
+	input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, type),
+		  4, IOMMU_SER_TYPE_AMD | sizeof(struct amd_domain_ser) << 16);
+	input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, part),
+		  8, AMD_DOMAIN_SER_AMDV1 | did << 32);
+	input_put(&d->in, P_DEVICES, device + offsetof(struct iommu_device_ser, type),
+		  4, IOMMU_SER_TYPE_AMD | sizeof(struct amd_device_ser) << 16);
+	put_zero(d, P_DEVICES, device + offsetof(struct iommu_device_ser, part),
+		 sizeof(struct intel_device_ser));
+	put_table(d, P_UNIT, entry / 8, PAGE_PA(top) | 4 << 9 | 2);
+	input_put(&d->in, P_UNIT, entry + 8, 8, did);
+	input_put(&d->in, P_UNIT, entry + 16, 8, 1);
+	for (unsigned int level = 3; level; level--)
+		put_table(d, top + 3 - level, i, PAGE_PA(top + 4 - level) | level << 9);
+	put_table(d, top + 3, 511, 0x5000);
+	put_table(d, top + 2, 256, 0x40000000);
+}
+
+/* All are behind one unit, as in the good handover. */
+static void with_amd(struct damage *d)
+{
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, type), 4,
+		  IOMMU_SER_TYPE_AMD | sizeof(struct amd_hw_ser) << 16);
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, part), 8, PAGE_PA(P_UNIT));
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, part) + 8, 8, PAGE_SIZE);
+	input_put(&d->in, P_UNIT, 0, 8, 0);
+	amd_device(d, 0);
+	amd_device(d, 1);
+}
+
+static void only_mode(struct damage *d, const char *which)
+{
+	if (which && !strcmp(which, "amd")) {
+		with_amd(d);
+		d->modes[1] = false;
+		return;
+	}
+	if (!which || (strcmp(which, "legacy") && strcmp(which, "scalable") &&
+		       strcmp(which, "both")))
+		bad("which mode?");
+	d->modes[0] = strcmp(which, "scalable");
+	d->modes[1] = strcmp(which, "legacy");
+}
+
 static void parse(FILE *f, struct damage *d)
 {
 	char text[512], *word, *save;
@@ -158,6 +211,8 @@ static void parse(FILE *f, struct damage *d)
 			d->v1 = true;
 		} else if (!strcmp(word, "noiommu")) {
 			without_iommu(d);
+		} else if (!strcmp(word, "amd")) {
+			with_amd(d);
 		} else if (!strcmp(word, "no-device-tlb")) {
 			d->plain = true;
 		} else if (!strcmp(word, "vf")) {
@@ -356,6 +411,31 @@ static void judge_language(void)
 	}
 }
 
+/* Whatever an entry was: blocked is valid, for translation too, and gives no access. */
+static void judge_blocked(void)
+{
+	static const u64 entries[][4] = {
+		{ 0 },
+		{ 3 | AMD_ACCESS, 1, 1, 0 },
+		{ 3 | 4 << 9 | 0x5000 | AMD_ACCESS, 0x300000002, 0x2000000012345013, 7 },
+		{ ~0ull, ~0ull, ~0ull, ~0ull },
+	};
+
+	for (unsigned int i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		u64 dte[4];
+
+		memcpy(dte, entries[i], sizeof(dte));
+		amd_dte_block(dte, 0x30000000000);
+		judged++;
+		if (dte[0] == 3 && dte[1] == 0x30000000000 &&
+		    dte[2] == entries[i][2] && !dte[3] && !amd_dte_translates(dte))
+			continue;
+		failed++;
+		printf("entry %u: %#lx %#lx %#lx %#lx is not blocked\n", i,
+		       dte[0], dte[1], dte[2], dte[3]);
+	}
+}
+
 static FILE *open_file(const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -387,6 +467,7 @@ int main(int argc, char **argv)
 	if (table) {
 		f = open_file(table);
 		judge_language();
+		judge_blocked();
 		judge_table(f);
 		fclose(f);
 	}

@@ -48,6 +48,16 @@ void liveupdate_corrupt_note(struct luo_ser *luo)
 	handover = luo;
 }
 
+/* "Device Table Entry Format" of the AMD IOMMU specification: four words */
+static void find_entry(struct damage_victim *v)
+{
+	const struct amd_hw_ser *hw = (void *)v->hw->part;
+
+	v->dte = phys_to_virt(hw->table_pa);
+	v->dte += v->device->bdf * 4;
+	v->top = phys_to_virt(v->domain->top_pa);
+}
+
 static void find_tables(struct damage_victim *v)
 {
 	const struct intel_device_ser *device = (void *)v->device->part;
@@ -96,7 +106,10 @@ static void find_iommu(struct damage_victim *v)
 		return;
 	v->domain = &domains[v->device->domain];
 	v->hw = &hws[v->device->iommu];
-	find_tables(v);
+	if (v->hw->type == IOMMU_SER_TYPE_AMD)
+		find_entry(v);
+	else
+		find_tables(v);
 }
 
 /* The device is a virtual function. */

@@ -5,6 +5,7 @@
 #ifndef _LIVEUPDATE_LAB_DAMAGE_H
 #define _LIVEUPDATE_LAB_DAMAGE_H
 
+#include <linux/kho/abi/amd_iommu.h>
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/kho/abi/intel_iommu.h>
@@ -35,6 +36,7 @@ struct damage_pasid {
  * @dir:           The PASID directory of the device.
  * @pasid:         The first PASID table of the device, by words.
  * @pasid_entry:   The same as @pasid, by entries.
+ * @dte:           The device table entry of the device: four words.
  * @top:           The topmost table of the device's domain.
  * @pci:           The PCI list.
  * @pci_dev:       The device's entry in that list.
@@ -70,6 +72,7 @@ struct damage_victim {
 	u64 *dir;
 	u64 *pasid;
 	struct damage_pasid *pasid_entry;
+	u64 *dte;
 	u64 *top;
 	struct pci_ser *pci;
 	struct pci_dev_ser *pci_dev;
