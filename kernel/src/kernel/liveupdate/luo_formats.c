@@ -47,6 +47,7 @@
 #include <linux/cleanup.h>
 #include <linux/errno.h>
 #include <linux/kexec.h>
+#include <linux/kho/abi/amd_iommu.h>
 #include <linux/kho/abi/back.h>
 #include <linux/kho/abi/guestmemfs.h>
 #include <linux/kho/abi/hugetlb.h>

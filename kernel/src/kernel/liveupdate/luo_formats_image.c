@@ -5,6 +5,7 @@
  * The list of handover formats for the boot image. This is not linked: the
  * section is cut out and goes where a loader finds it; see luo_formats.c.
  */
+#include <linux/kho/abi/amd_iommu.h>
 #include <linux/kho/abi/back.h>
 #include <linux/kho/abi/guestmemfs.h>
 #include <linux/kho/abi/hugetlb.h>
