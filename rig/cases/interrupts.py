@@ -133,6 +133,11 @@ def intx(machine, begin, iommu, held=("", "pending", "masked")):
 CASES = [
     Case("interrupts", "MSI-X from the NIC all through an update", bind(all_through, iommu="vtd-scalable")),
     Case("interrupts-legacy", "the same with the IOMMU in legacy mode", bind(all_through, iommu="vtd-legacy")),
+    Case("amd-interrupts", "the same with AMD-Vi", bind(all_through, iommu="amd")),
+    Case("amd-interrupt-last", "the last interrupt falls into the jump, AMD-Vi", bind(last, iommu="amd"),
+         fault="an interrupt is raised while there is no eventfd, and none follows"),
+    Case("amd-interrupts-intx", "INTx all through three updates, AMD-Vi", bind(intx, iommu="amd"),
+         fault="INTx is pending, or masked and pending, at the jump"),
     Case("interrupt-last", "the last interrupt falls into the jump", bind(last, iommu="vtd-scalable"),
          fault="an interrupt is raised while there is no eventfd, and none follows"),
     Case("interrupt-late", "the last interrupt falls into the jump, the eventfd comes after the end of the update",

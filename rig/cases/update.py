@@ -412,19 +412,19 @@ def stays_in_place(machine, begin):
 
 def _cases():
     kinds = {"nic": {"sound": False}, "audio": {"nic": False}, "both": {}}
-    for mode in ("legacy", "scalable"):
+    for mode, iommu in (("legacy", "vtd-legacy"), ("scalable", "vtd-scalable"), ("amd", "amd")):
         for kind, options in kinds.items():
-            yield Case(f"{mode}-{kind}", f"live update, {mode} mode, DMA by {kind}",
-                       bind(update, iommu=f"vtd-{mode}", **options), debug=kind == "both")
-        yield Case(f"{mode}-steady", "DMA and no update at all", bind(steady, iommu=f"vtd-{mode}"))
-        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, iommu=f"vtd-{mode}"),
+            yield Case(f"{mode}-{kind}", f"live update, {iommu}, DMA by {kind}",
+                       bind(update, iommu=iommu, **options), debug=kind == "both")
+        yield Case(f"{mode}-steady", "DMA and no update at all", bind(steady, iommu=iommu))
+        yield Case(f"{mode}-no-preserve", "negative: the preserve left out", bind(no_preserve, iommu=iommu),
                    fault="nothing is preserved before the jump")
-        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, iommu=f"vtd-{mode}"),
+        yield Case(f"{mode}-hole", "negative: one page left out of the rebuilt IOAS", bind(hole, iommu=iommu),
                    fault="one page is left out of the rebuilt IOAS")
-        yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, iommu=f"vtd-{mode}"))
+        yield Case(f"{mode}-replace", f"{REPLACES} replaces under load, no update", bind(replace, iommu=iommu))
         yield Case(f"{mode}-replace-gap", "negative: 7.3's block-then-set attach",
-                   bind(replace_with_gap, iommu=f"vtd-{mode}"), kernel="lab", fault="the domain is replaced as 7.3 does it: block, then set")
-        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, iommu=f"vtd-{mode}"),
+                   bind(replace_with_gap, iommu=iommu), kernel="lab", fault="the domain is replaced as 7.3 does it: block, then set")
+        yield Case(f"{mode}-bystander", "a device that is not preserved is blocked", bind(bystander, iommu=iommu),
                    fault="a device that is not preserved receives frames all through the jump")
     yield Case("undo", "20 preserves undone under load, then an update", bind(undo, iommu="vtd-scalable"), debug=True,
                fault="everything is preserved, and the session closed again")
@@ -465,6 +465,11 @@ def _cases():
     yield Case("hugetlb-hvo", "huge pages without their struct pages are refused",
                bind(refused, iommu="vtd-scalable", append="hugetlb_free_vmemmap=on hugepages=64 rig.hugetlb=21", what="memfd",
                     reason="struct pages of it were freed"), fault="the struct pages of the VM's huge pages were freed")
+    yield Case("amd-three-updates", "three live updates in a row, AMD-Vi", bind(update, iommu="amd", updates=3))
+    yield Case("amd-undo", "20 preserves undone under load, then an update, AMD-Vi", bind(undo, iommu="amd"),
+               fault="everything is preserved, and the session closed again")
+    yield Case("amd-check-tables", "live update, all translation tables checked at boot, AMD-Vi",
+               bind(update, iommu="amd", append="liveupdate.check_tables=1"))
     yield Case("each-hwpt", "live update, a HWPT of its own for each device",
                bind(update, iommu="vtd-scalable", append="rig.hwpt=each"))
     yield Case("behind-port", "live update of a device behind a PCIe root port",

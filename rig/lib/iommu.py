@@ -5,13 +5,15 @@ module that reads what QEMU reports of the IOMMU. To add an IOMMU, add an entry 
 module beside rig/referee/vtd.py.
 """
 
-from rig.referee import noiommu, vtd
+from rig.referee import amdvi, noiommu, vtd
 
 
 class Vtd:
     """Intel VT-d, in one of its two modes."""
 
     referee = vtd
+    new_qemu = False
+    nic_slot = 4
 
     def __init__(self, mode):
         self.name = f"vtd-{mode}"
@@ -26,11 +28,30 @@ class Vtd:
                 + ",device-iotlb=on" * ats + f",{qemu.first_stage}" * first_stage]
 
 
+class AmdVi:
+    """AMD-Vi, with host page tables. 7.3 remaps interrupts only if there is a southbridge where
+    the IVRS table has the IO-APIC, and q35 has none. What stands in for it is where virtual
+    functions of a network device in slot 4 would be."""
+
+    referee = amdvi
+    name = mode = "amd"
+    new_qemu = True             # that of 10.0 translates in another way, and has other options
+    nic_slot = 2
+    options = ""
+
+    def arguments(self, qemu, ats=False, first_stage=False):
+        return ["-device", "amd-iommu,intremap=on,dma-remap=on",
+                "-blockdev", "driver=null-co,node-name=southbridge",
+                "-device", "virtio-blk-pci,drive=southbridge,class=0x0c05,addr=14.0"]
+
+
 class NoIommu:
     """None: user-space drivers give physical addresses to their devices. One that is receiving
     needs memory of large pieces, which are huge pages here."""
 
     referee = noiommu
+    new_qemu = False
+    nic_slot = 4
     name = mode = "none"
     allowed = "vfio.enable_unsafe_noiommu_mode=1 hugepages=80 rig.hugetlb=21"
     options = f"{allowed} rig.noiommu=1"
@@ -39,4 +60,4 @@ class NoIommu:
         return []
 
 
-NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"), NoIommu())}
+NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"), AmdVi(), NoIommu())}

@@ -160,6 +160,8 @@ class Machine:
 
         if not self.qemu:
             raise Failed("there is no QEMU; run scripts/setup")
+        if self.iommu.new_qemu and self.qemu.old:
+            raise Skipped(f"QEMU {self.qemu.text} does not have this IOMMU as it is needed; 'scripts/setup qemu' gets one that has")
         self.figures["qemu"] = self.qemu.text
         program = self.qemu.path
         if nested:
@@ -406,11 +408,11 @@ class Machine:
 
     def faults(self):
         """IOMMU faults that QEMU reported so far: [(wall clock in s, text)]."""
-        out = []
+        out, referee = [], self.iommu.referee
         with open(self.path("trace.log"), encoding="utf-8", errors="replace") as f:
             for line in f:
                 found = trace.parse(line)
-                if found and found[1] == self.iommu.referee.REFUSED:
+                if found and found[1] == referee.REFUSED and referee.read(*found[1:])[0] == "refused":
                     out.append((found[0] / 1e6, found[2]))
         return out
 

@@ -8,6 +8,7 @@ import math
 import os
 import time
 
+from rig.lib.iommu import NAMED
 from rig.lib.machine import Failed, errno_name
 from rig.referee import audio, dmalog, frames, phases, summary, timeline
 
@@ -28,8 +29,8 @@ def wall_us():
     return time.time_ns() // 1000
 
 
-def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=()):
-    """QEMU's arguments. behind: "bus" (directly on the root bus), "port" or "switch". sound: True,
+def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", slot=4, extra=()):
+    """QEMU's arguments. slot: of the network device, if it is on the root bus. behind: "bus" (directly on the root bus), "port" or "switch". sound: True,
     or "port": behind a port of its own, where it can be reset, by resetting its bus. bystander: True,
     or "vf": a virtual function of the same device, which gets the same frames."""
     out = list(extra)
@@ -44,7 +45,7 @@ def devices(qemu, nic=True, sound=True, bystander=False, behind="bus", extra=())
         bus = ",bus=down"
     if nic:
         out += ["-netdev", "stream,id=nic,server=on,addr.type=unix,addr.path=nic.sock",
-                "-device", "igb,netdev=nic,mac=52:54:00:c0:00:01" + (bus or ",addr=4.0")]
+                "-device", "igb,netdev=nic,mac=52:54:00:c0:00:01" + (bus or f",addr={slot}.0")]
     if sound:
         # The codec's own timer drops a whole buffer when the host is late;
         # without it the samples follow the backend's clock and none is dropped.
@@ -81,7 +82,7 @@ class Run:
             append = f"rig.attack=1 {append}"
         devs = ",".join([*["nic"] * nic, *["audio"] * bool(sound), *["disk"] * disk])
         machine.start(
-            iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, extra), **options,
+            iommu=iommu, devices=devices(machine.qemu, nic, sound, bystander, behind, NAMED[iommu].nic_slot, extra), **options,
             append=f"{machine.platform.early_console} rig.devs={devs} {'rig.bystander=1 ' if bystander else ''}{append}".strip())
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         if tenants:

@@ -34,6 +34,7 @@ class DmaLog:
         self.audio_overruns = 0         # see audio.py
         self.misdirected = []   # (time, source id, iova, where it went, where it went first)
         self.unreadable = 0
+        is_on = False
         home = {}
         for line in lines:
             found = trace.parse(line)
@@ -62,6 +63,10 @@ class DmaLog:
                 masks.append(mask)
             elif got[0] == "refused":
                 self._fault(t, *got[1:])
+            elif got[0] == "is":
+                if got[1] != is_on:
+                    (self.switched_on if got[1] else self.switched_off).append(t)
+                is_on = got[1]
             else:
                 (self.switched_off if got[0] == "off" else self.switched_on).append(t)
 

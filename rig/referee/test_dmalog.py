@@ -7,7 +7,7 @@ import unittest
 import xml.etree.ElementTree
 
 from rig.lib.run import Run
-from rig.referee import dmalog, page, phases, summary, timeline, vtd
+from rig.referee import amdvi, dmalog, page, phases, summary, timeline, vtd
 
 DMA = "15414@{t:.6f}:vtd_dmar_translate dev 00:04.00 iova 0x{iova:x} -> gpa 0x{gpa:x} mask 0xfff"
 
@@ -115,6 +115,53 @@ class Log(unittest.TestCase):
     def test_not_understood_is_counted(self):
         log = log_of(["1@5.000000:vtd_dmar_fault something new", "qemu: a warning", at(6)])
         self.assertEqual(log.unreadable, 1)
+
+
+class Amd(unittest.TestCase):
+    """Lines of amd-iommu, which has no event for what it refuses: real ones, and made-up ones."""
+
+    nic = dmalog.source_id("0000:00:02.0")
+
+    @staticmethod
+    def line(second, event, values):
+        return f"2026-11-27T17:05:{second:02}.646182Z {event} {values}"
+
+    def result(self, second, gpa, hpa, device="00:02.0"):
+        return self.line(second, "amdvi_translation_result", f"devid: {device} gpa {gpa:#x} hpa {hpa:#x}")
+
+    def log(self, *lines):
+        return dmalog.DmaLog(lines, amdvi)
+
+    def test_translated(self):
+        log = self.log(self.result(19, 0x10034379c0, 0x4d48000), self.result(20, 0x10034379c8, 0x4d48000))
+        self.assertEqual(len(log.times(self.nic)), 2)
+        self.assertEqual((log.faults, log.misdirected, log.unreadable), ([], [], 0))
+
+    def test_refused(self):
+        """By an address of zero, and by none that any table gave."""
+        log = self.log(self.result(19, 0x10034379c0, 0), self.result(20, 0x10034379c0, 0x1003437000),
+                       self.result(21, 0xfee00000, 0, "00:06.0"))
+        self.assertEqual(sum(log.faults_of([self.nic]).values()), 2)
+        self.assertEqual(log.times(self.nic), [])
+        self.assertEqual(dmalog.fault_kinds(log.fault_counts), {
+            "00:02.0 refused": 1, "00:02.0 not translated": 1, "00:06.0 refused": 1})
+
+    def test_misdirected(self):
+        log = self.log(self.result(19, 0x10034379c0, 0x4d48000), self.result(20, 0x1003437010, 0x4d49000))
+        self.assertEqual([m[1:] for m in log.misdirected], [(self.nic, 0x1003437000, 0x4d49000, 0x4d48000)])
+
+    def test_switched(self):
+        """The control register is reported with each write to it, whatever bit was meant."""
+        def state(second, value):
+            return self.line(second, "amdvi_control_status", f"MMIO_STATUS state {value:#x}")
+        log = self.log(state(1, 0), state(2, 0x1482), state(3, 0x31483), state(4, 0x30483), state(5, 0x30482), state(6, 0x30482))
+        self.assertEqual((len(log.switched_on), len(log.switched_off)), (1, 1))
+        self.assertEqual((log.switched_off[0] - log.switched_on[0]) // 1_000_000, 2)
+
+    def test_not_understood_is_counted(self):
+        log = self.log(self.line(1, "amdvi_translation_result", "something new"),
+                       self.line(2, "amdvi_control_status", "something new"))
+        self.assertEqual(log.unreadable, 2)
 
 
 EVENTS = [

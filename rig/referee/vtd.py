@@ -12,7 +12,8 @@ The referee needs such a module for each IOMMU; dmalog.py itself knows none. The
                   None if the event is not one of its own, else one of
                     ("dma", source id, iova, address, mask)
                     ("refused", source id or None, reason, address, is a write)
-                    ("on",), ("off",)          translation
+                    ("on",), ("off",)          translation, when it is switched
+                    ("is", on)                 the same, where it is said each time anything is
                   ValueError if it is one of its own, and is not understood
 """
 
