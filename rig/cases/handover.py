@@ -161,7 +161,7 @@ def damaged(machine, begin, mode, group, target="nic", append="", vf=False, at_e
     function. at_each(run, damage): called in each kernel, with None where nothing was damaged; what it returns
     was found.
     """
-    iommu = f"vtd-{mode}"
+    iommu = mode if mode == "amd" else f"vtd-{mode}"
     damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
     updates = 2 * len(damages)
     append = f"rig.vf=2 {append}" if vf else append
@@ -338,6 +338,11 @@ def _cases():
                    tries(mode, "all"), fault="the handover as a whole damaged", **JUDGED)
         yield Case(f"{mode}-damaged-files", "the data of preserved files is damaged",
                    tries(mode, "files"), fault="data of iommufd or VFIO file damaged", **JUDGED)
+    for target in ("nic", "audio"):
+        yield Case(f"amd-damaged-{target}", f"each damage of the handover that concerns one device, AMD-Vi: {target}",
+                   tries("amd", "amd-device", target=target), fault="one device's part of the handover damaged", **JUDGED)
+    yield Case("amd-damaged-all", "each damage of the handover that concerns all devices, AMD-Vi",
+               tries("amd", "amd-all"), fault="the handover as a whole damaged", **JUDGED)
     yield Case("damaged-memory", "what is handed over of a memfd is damaged",
                tries("scalable", "memory"), fault="data of a memfd damaged", **JUDGED)
     yield Case("damaged-hugetlb", "what is handed over of a memfd of huge pages, or of the pools, is damaged",

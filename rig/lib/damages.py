@@ -57,7 +57,7 @@ def _then(now, text):
     return meant, other
 
 
-FIELDS = {"mode": _word(("legacy", "scalable")), "target": _word(("nic", "audio")), "then": _then,
+FIELDS = {"mode": _word(("legacy", "scalable", "amd")), "target": _word(("nic", "audio")), "then": _then,
           "faults": lambda now, text: True, "same": lambda now, text: text, "log": lambda now, text: text,
           "expect": lambda now, text: (*now, text), "machine": lambda now, text: text}
 
