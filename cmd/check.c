@@ -30,6 +30,7 @@
 	static const char why_##id[] __attribute__((unused)) = text
 #include "drivers/pci/liveupdate_rules.h"
 #include "drivers/iommu/liveupdate_rules.h"
+#include "drivers/iommu/amd/liveupdate_rules.h"
 #include "drivers/iommu/intel/liveupdate_rules.h"
 #include "drivers/vfio/pci/vfio_pci_liveupdate_rules.h"
 
@@ -40,6 +41,7 @@ struct check {
 	char *config;			/* the kernel's configuration, or NULL */
 	bool view;			/* can it be read? */
 	bool noiommu;			/* devices go over without an IOMMU */
+	bool amd;			/* the IOMMU is AMD-Vi */
 	unsigned int against, candidates;
 };
 
@@ -223,11 +225,41 @@ static void check_next_iommu(struct check *c, bool vtd)
 		    "add intel_iommu=off to the command line of this kernel and of the next: one that uses VT-d by default would stop all devices");
 }
 
+/* Does a list of the command line have that word? Each such parameter counts. */
+static bool is_listed(struct check *c, const char *name, const char *word)
+{
+	char *copy = strdup(c->cmdline), *save = NULL, *param, *list, *at;
+	size_t n = strlen(name);
+	bool found = false;
+
+	for (param = strtok_r(copy, " \n", &save); param;
+	     param = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(param, name, n) || param[n] != '=')
+			continue;
+		for (list = param + n + 1; (at = strsep(&list, ","));)
+			found |= !strcmp(at, word);
+	}
+	free(copy);
+	return found;
+}
+
+/* AMD-Vi, which can be carried over as 7.3 sets it up by itself */
+static void check_amd(struct check *c, const char *found)
+{
+	if (is_listed(c, "mem_encrypt", "on"))
+		say(c, "IOMMU", NO, why_amd_sme, "boot this kernel and the next with mem_encrypt=off");
+	else if (is_listed(c, "amd_iommu", "pgtbl_v2"))
+		say(c, "IOMMU", NO, "its HWPTs are guest page tables, which cannot be carried over",
+		    "boot this kernel and the next without amd_iommu=pgtbl_v2");
+	else
+		say(c, "IOMMU", YES, found, NULL);
+}
+
 static void check_iommu(struct check *c)
 {
 	char *found = NULL, *path;
 	bool first_stage = false, noiommu = is_without_iommu(c->opt);
-	unsigned int vtd = 0, other = 0;
+	unsigned int vtd = 0, amd = 0, other = 0;
 	struct dirent *de;
 	DIR *dir;
 
@@ -236,25 +268,32 @@ static void check_iommu(struct check *c)
 	dir = opendir(path);
 	free(path);
 	while (dir && (de = readdir(dir))) {
-		char *cap, *ecap;
+		char *cap, *ecap, *features;
 
 		if (de->d_name[0] == '.')
 			continue;
 		cap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/cap", de->d_name);
 		ecap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/ecap", de->d_name);
+		features = read_text(c->opt, "/sys/class/iommu/%s/amd-iommu/features", de->d_name);
 		if (cap && ecap)
 			vtd++;
+		else if (features)
+			amd++;
 		else
 			other++;
 		add(&found, "%s%s", found ? "; " : "", de->d_name);
 		if (cap && ecap)
 			add(&found, " cap %s ecap %s", cap, ecap);
+		else if (features)
+			add(&found, " features %s", features);
 		first_stage |= cap && ecap && has_first_stage_only(c, ecap);
 		free(cap);
 		free(ecap);
+		free(features);
 	}
 	if (dir)
 		closedir(dir);
+	c->amd = amd;
 	c->noiommu = noiommu && configured(c, "IOMMU_LIVEUPDATE_NOIOMMU") != NO;
 	if (vtd && !other && lacks_cx16(c))
 		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
@@ -263,8 +302,10 @@ static void check_iommu(struct check *c)
 		    "boot this kernel and the next with intel_iommu=on,sm_off");
 	else if (vtd && !other)
 		say(c, "IOMMU", YES, found, NULL);
+	else if (amd && !other)
+		check_amd(c, found);
 	else if (vtd || other)
-		say(c, "IOMMU", NO, found, "only Intel VT-d can be carried over so far");
+		say(c, "IOMMU", NO, found, "only Intel VT-d and AMD-Vi can be carried over so far");
 	else if (c->noiommu)
 		say(c, "IOMMU", YES, "none is in use, and vfio.enable_unsafe_noiommu_mode allows devices without one",
 		    NULL);
@@ -273,7 +314,7 @@ static void check_iommu(struct check *c)
 		    "boot one with CONFIG_IOMMU_LIVEUPDATE_NOIOMMU, or turn VT-d on in the firmware and add intel_iommu=on");
 	else
 		say(c, "IOMMU", NO, "none is in use",
-		    "turn VT-d on in the firmware, add intel_iommu=on to the command line, and reboot");
+		    "turn VT-d or AMD-Vi on in the firmware, add intel_iommu=on to the command line if it is VT-d, and reboot");
 	free(found);
 	check_next_iommu(c, vtd && !other);
 }
@@ -528,6 +569,14 @@ static bool may_use_ats(const struct config *cfg)
 	return at && (config16(cfg, at + 6) & 0x8000 || !(config16(cfg, at + 4) & 0x20));
 }
 
+/* Is ATS (10.5.1) enabled? Of its control register it is the highest bit. */
+static bool uses_ats(const struct config *cfg)
+{
+	unsigned int at = extended(cfg, 0x000f, 8);
+
+	return at && config16(cfg, at + 6) & 0x8000;
+}
+
 /*
  * Does the Function Dependency Link of SR-IOV (9.3.3) name another function? An endpoint has
  * all of a bus, and so 256 of them (ARI), but for one of the root complex.
@@ -651,7 +700,7 @@ static void check_pf(struct check *c, const char *bdf, struct objections *o)
 	if (!pf)
 		return;
 	if (c->noiommu)
-		against(o, why_iommu_vf, "turn VT-d on in the firmware, and boot with intel_iommu=on");
+		against(o, why_iommu_vf, "turn VT-d on in the firmware, and boot with intel_iommu=on; or turn AMD-Vi on");
 	driver = link_name(c, pf, "driver");
 	if (driver && !strcmp(driver, "vfio-pci"))
 		against(o, why_vfio_vf_token, "give its physical function to pci-pf-stub (driver_override)");
@@ -706,6 +755,8 @@ static void check_device(struct check *c, const char *bdf)
 	free(text);
 	if (may_use_pri(c, bdf, &cfg))
 		against(&o, why_vtd_pri, "boot with pci=noats");
+	if (c->amd && uses_ats(&cfg))
+		against(&o, why_amd_ats, "boot with pci=noats");
 	bridge = odd_bridge(c, bdf);
 	if (bridge) {
 		free(line);

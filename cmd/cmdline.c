@@ -125,6 +125,25 @@ static bool without_ats(const char *line)
 	return without;
 }
 
+/* Is AMD-Vi switched off by the line, or are its HWPTs guest page tables? The last word counts. */
+static const char *amd_without(const char *line)
+{
+	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	const char *without = NULL;
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "amd_iommu=", 10))
+			continue;
+		for (list = word + 10; (at = strsep(&list, ","));)
+			without = !strcmp(at, "off") ? "amd_iommu=off" :
+				  !strcmp(at, "pgtbl_v2") ? "amd_iommu=pgtbl_v2" :
+				  !strcmp(at, "pgtbl_v1") ? NULL : without;
+	}
+	free(copy);
+	return without;
+}
+
 char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 {
 	static const char *const switches[] = { "kho", "liveupdate" };
@@ -150,6 +169,10 @@ char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 	    asprintf(&why, "intel_iommu has %s, and this kernel has %s: tables of another mode cannot be gone on with; say the same",
 		     *cmdline_vtd_mode(next) ? cmdline_vtd_mode(next) : "no mode",
 		     *cmdline_vtd_mode(now) ? cmdline_vtd_mode(now) : "none") < 0)
+		abort();
+	if (!why && amd_without(next) && !amd_without(now) &&
+	    asprintf(&why, "%s is on it, and not on that of this kernel: all devices behind AMD-Vi would be stopped; leave it out",
+		     amd_without(next)) < 0)
 		abort();
 	if (!why && without_ats(next) && !without_ats(now))
 		why = strdup("pci=noats is on it, and not on that of this kernel: devices that use ATS would be stopped; leave it out");
