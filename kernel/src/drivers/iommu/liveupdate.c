@@ -1269,7 +1269,8 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
  * checks are made here first: what it would refuse is refused before the jump.
  *
  * Return: 0 if @dev is preserved, alone in its group, attached to @domain and
- * translated as the handover says; else -EBUSY, and the log says what is not so.
+ * translated as the handover says; -EOPNOTSUPP if a back image is loaded, and the
+ * driver of its IOMMU knows no way back; else -EBUSY. The log says what is not so.
  */
 int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 {
@@ -1279,7 +1280,10 @@ int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 	ret = liveupdate_require(is_attached(dev, domain), &rule_iommu_moved,
 				 "%s", dev_name(dev)) ?:
 	      liveupdate_require(!dev->iommu || alone_in_group(dev),
-				 &rule_iommu_joined, "%s", dev_name(dev));
+				 &rule_iommu_joined, "%s", dev_name(dev)) ?:
+	      liveupdate_require(!luo_back_parked() || !dev->iommu ||
+				 device_unit(dev)->ops->liveupdate->back_iommus,
+				 &rule_iommu_no_way_back, "%s", dev_name(dev));
 	if (ret)
 		return ret;
 	guard(mutex)(&iommu_liveupdate_lock);

@@ -17,6 +17,7 @@ struct page;
 struct kimage **luo_back_slot(struct kimage **slot, unsigned long flags);
 int luo_back_park(struct kimage *image, unsigned long flags);
 bool luo_back_formats(unsigned long *formats);
+bool luo_back_parked(void);
 
 /* Of KHO */
 int luo_back_keep_node(phys_addr_t node, void *data);
@@ -42,6 +43,11 @@ static inline int luo_back_park(struct kimage *image, unsigned long flags)
 }
 
 static inline bool luo_back_formats(unsigned long *formats)
+{
+	return false;
+}
+
+static inline bool luo_back_parked(void)
 {
 	return false;
 }

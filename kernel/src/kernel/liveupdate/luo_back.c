@@ -325,6 +325,17 @@ bool luo_back_formats(unsigned long *formats)
 	return true;
 }
 
+/**
+ * luo_back_parked() - Is a back image loaded?
+ *
+ * Context: Any. It stays as it is only under the lock of kexec, which reboot(2) has.
+ * Return: true if there is one.
+ */
+bool luo_back_parked(void)
+{
+	return READ_ONCE(parked.ser);
+}
+
 /* --- the second kernel: hold --- */
 
 /*
