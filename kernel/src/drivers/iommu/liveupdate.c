@@ -860,8 +860,12 @@ static const char *iommu_flb_written(struct liveupdate_flb_op_args *args)
 		       ask_drivers(ho, luo_format_ask) ?: ret);
 }
 
+static const char *const iommu_flb_older[] = {
+	IOMMU_LIVEUPDATE_COMPATIBLE_V1, NULL
+};
+
 static const struct liveupdate_flb_versions iommu_flb_versions = {
-	.older = IOMMU_LIVEUPDATE_COMPATIBLE_V1,
+	.older = iommu_flb_older,
 	.written = iommu_flb_written,
 };
 

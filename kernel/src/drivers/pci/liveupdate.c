@@ -922,8 +922,12 @@ static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 		kho_restore_free((void *)pfs);
 }
 
+static const char *const pci_liveupdate_flb_older[] = {
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
+};
+
 static const struct liveupdate_flb_versions pci_liveupdate_flb_versions = {
-	.older = PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
+	.older = pci_liveupdate_flb_older,
 	.written = pci_liveupdate_flb_written,
 };
 

@@ -29,8 +29,9 @@ struct liveupdate_formats_chunk {
 
 /**
  * struct liveupdate_flb_versions - For an FLB with more than one version
- * @older: Version string of the older one, which retrieve() of the FLB reads, too.
- *	The first thing that its data points to is a u32 with the version.
+ * @older: Version strings of the older ones, which retrieve() of the FLB reads, too;
+ *	the last one is NULL. The first thing that the data of each points to is a u32
+ *	with the version.
  * @written: In reboot(2), under the lock of kexec: decide which one is written for
  *	the kernel that is loaded (luo_format_reads()), and set @data of the
  *	arguments to it. Called for each file with the FLB before that is frozen, when
@@ -39,7 +40,7 @@ struct liveupdate_formats_chunk {
  *	is, which is in the log then (luo_format_ask()); -ENOMEM.
  */
 struct liveupdate_flb_versions {
-	const char *older;
+	const char *const *older;
 	const char *(*written)(struct liveupdate_flb_op_args *args);
 };
 

@@ -23,9 +23,14 @@
 bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
 {
 	const struct liveupdate_flb_versions *versions = flb->ops->versions;
+	const char *const *older = versions ? versions->older : NULL;
 
-	return !strcmp(flb->compatible, name) ||
-	       (versions && !strcmp(versions->older, name));
+	if (!strcmp(flb->compatible, name))
+		return true;
+	while (older && *older)
+		if (!strcmp(*older++, name))
+			return true;
+	return false;
 }
 
 /* The version that an FLB is written in, with its data; see its written(). */
