@@ -703,7 +703,7 @@ static void check_pf(struct check *c, const char *bdf, struct objections *o)
 		against(o, why_iommu_vf, "turn VT-d on in the firmware, and boot with intel_iommu=on; or turn AMD-Vi on");
 	driver = link_name(c, pf, "driver");
 	if (driver && !strcmp(driver, "vfio-pci"))
-		against(o, why_vfio_vf_token, "give its physical function to pci-pf-stub (driver_override)");
+		against(o, why_pci_pf_first, "who has that one has to do so; or give it to pci-pf-stub (driver_override)");
 	else if (driver && strcmp(driver, "pci-pf-stub"))
 		against(o, why_pci_pf_driver, "give its physical function to pci-pf-stub (driver_override)");
 	read_config(c, pf, &cfg);
@@ -742,8 +742,11 @@ static void check_device(struct check *c, const char *bdf)
 	}
 	check_pf(c, bdf, &o);
 	text = read_text(c->opt, PCI "/%s/sriov_numvfs", bdf);
-	if (text && strcmp(text, "0"))
-		against(&o, why_pci_vfs, "its virtual functions can go over; for itself, write 0 into its sriov_numvfs");
+	if (text && strcmp(text, "0") && (!driver || strcmp(driver, "vfio-pci")))
+		against(&o, "it has virtual functions, and vfio-pci has not switched them on",
+			"its virtual functions can go over; for itself, write 0 into its sriov_numvfs");
+	else if (text && strcmp(text, "0") && depends_on_another(&cfg, bdf))
+		against(&o, why_pci_pf_link, "these cannot be carried over yet");
 	free(text);
 	/* VGA (also as it was before there were classes), and each display of Intel's. */
 	if (code >> 8 == 0x0300 || code >> 8 == 0x0001 || (code >> 16 == 0x03 && !strcmp(vendor, "0x8086")))

@@ -203,6 +203,7 @@ static void good_pci_vfs(u8 *page)
 {
 	struct pci_ser *ser = (struct pci_ser *)page;
 
+	/* One of the PFs goes on itself. */
 	ser->version = PCI_SER_VERSION;
 	ser->sriov_pa = PAGE_PA(P_PFS);
 	ser->nr_devices = 6;
@@ -761,7 +762,7 @@ void image_judge(char *out, size_t len)
 	const struct memfd_luo_ser *memfd;
 	const struct hugetlb_ser *pools;
 	const struct vfio_pci_ser *vfio;
-	u32 version;
+	u32 version, vfio_version;
 
 	out_at = out;
 	out_end = out + len;
@@ -775,7 +776,11 @@ void image_judge(char *out, size_t len)
 		version = IOMMUFD_SER_VERSION;
 	refuse("iommufd", ~0u, iommufd_ser_check(&memory, PAGE_PA(P_IOMMUFD),
 						 version, &fd));
-	refuse("vfio", ~0u, vfio_pci_ser_check(&memory, PAGE_PA(P_VFIO), &vfio));
+	memcpy(&vfio_version, pages[P_VFIO].now, sizeof(vfio_version));
+	if (vfio_version != VFIO_PCI_SER_VERSION_1)
+		vfio_version = VFIO_PCI_SER_VERSION;
+	refuse("vfio", ~0u, vfio_pci_ser_check(&memory, PAGE_PA(P_VFIO),
+					       vfio_version, &vfio));
 	/* For each file the kernel begins to claim anew. */
 	for (unsigned int i = 0; i < P_NR; i++)
 		pages[i].claimed = false;

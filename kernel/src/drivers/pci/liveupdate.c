@@ -50,9 +50,8 @@
  * Unhappy paths:
  *
  * - *Cannot be preserved*: pci_liveupdate_preserve() says why in the log and
- *   leaves nothing behind. Devices with enabled virtual functions, devices
- *   whose DMA carries another requester ID (behind a bridge
- *   to conventional PCI, or by a quirk), devices not in D0, not finished from
+ *   leaves nothing behind. Devices whose DMA carries another requester ID (behind a
+ *   bridge to conventional PCI, or by a quirk), devices not in D0, not finished from
  *   the last update, or gone.
  * - *The machine is to sleep*: suspend and hibernation would stop a device that
  *   is preserved or incoming, so they are refused with -EBUSY as long as there is
@@ -158,7 +157,7 @@
  * @lock: Protects all of it.
  * @out: Outgoing list, NULL if there is none.
  * @max_out: Number of entries that @out has room for.
- * @out_pfs: SR-IOV of the PFs in @out, NULL if there is no virtual function in it.
+ * @out_pfs: SR-IOV of the PFs in @out, NULL if there is none in it.
  * @in: A copy of the incoming list, NULL if there is none, it is bad, or all is finished.
  * @in_pa: Where the list itself is, which is not written.
  * @in_pfs: SR-IOV of the PFs in @in, NULL if there are none.
@@ -349,24 +348,42 @@ static void pci_liveupdate_flb_unpreserve(struct liveupdate_flb_op_args *args)
 	kho_unpreserve_free(args->obj);
 }
 
-/* As the version before, if that can hold it. */
+/* Is it a PF whose own DMA goes on, and not only that of its VFs? */
+static bool pci_liveupdate_is_running_pf(const struct pci_dev_ser *entry)
+{
+	return (entry->flags & (PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS)) ==
+	       PCI_DEV_SER_PF;
+}
+
+/* The oldest one that can hold it */
+static u32 pci_liveupdate_version(const struct pci_ser *ser)
+{
+	u32 i;
+
+	if (!pci_liveupdate.out_pfs)
+		return PCI_SER_VERSION_1;
+	for (i = 0; i < ser->nr_devices; i++)
+		if (pci_liveupdate_is_running_pf(&ser->devices[i]))
+			return PCI_SER_VERSION;
+	return PCI_SER_VERSION_2;
+}
+
 static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *args)
 {
+	static const char *const names[] = {
+		[PCI_SER_VERSION_1]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
+		[PCI_SER_VERSION_2]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V2,
+		[PCI_SER_VERSION]	= PCI_LIVEUPDATE_FLB_COMPATIBLE,
+	};
 	struct pci_ser *ser = args->obj;
 	struct pci_sriov_list_ser *pfs;
 
 	guard(mutex)(&pci_liveupdate.lock);
 	pfs = pci_liveupdate.out_pfs;
-	if (!pfs) {
-		ser->version = PCI_SER_VERSION_1;
-		ser->sriov_pa = 0;
-		return luo_format_ask(PCI_LIVEUPDATE_FLB_COMPATIBLE_V1) ?
-		       ERR_PTR(-ENOEXEC) : PCI_LIVEUPDATE_FLB_COMPATIBLE_V1;
-	}
-	ser->version = PCI_SER_VERSION;
-	ser->sriov_pa = virt_to_phys(pfs);
-	return luo_format_ask(PCI_LIVEUPDATE_FLB_COMPATIBLE) ?
-	       ERR_PTR(-ENOEXEC) : PCI_LIVEUPDATE_FLB_COMPATIBLE;
+	ser->version = pci_liveupdate_version(ser);
+	ser->sriov_pa = pfs ? virt_to_phys(pfs) : 0;
+	return luo_format_ask(names[ser->version]) ? ERR_PTR(-ENOEXEC) :
+						     names[ser->version];
 }
 
 /* Who wants to take its driver from a PF waits here until no VF needs it. */
@@ -401,6 +418,25 @@ static struct pci_dev_ser *pci_liveupdate_insert_pf(struct pci_ser *ser,
 	entry->users = 0;
 	pci_liveupdate_iov_insert(pci_liveupdate.out_pfs, dev);
 	return entry;
+}
+
+/* @dev itself goes on. If it has VFs, it keeps them, whether they go on or not. */
+static void pci_liveupdate_insert_endpoint(struct pci_ser *ser,
+					   struct pci_dev *dev)
+{
+	struct pci_dev_ser *entry = pci_liveupdate_find(ser, dev);
+
+	if (entry) {
+		/* For its VFs it is held active already. */
+		pm_runtime_put(&dev->dev);
+	} else if (pci_num_vf(dev)) {
+		entry = pci_liveupdate_insert_pf(ser, dev);
+	} else {
+		pci_liveupdate_insert(ser, dev);
+		return;
+	}
+	entry->flags &= ~PCI_DEV_SER_FOR_VFS;
+	entry->users++;
 }
 
 /* Drop one user of @dev; the entry goes with the last one. */
@@ -457,19 +493,33 @@ static bool pci_liveupdate_takes_pf(const struct pci_driver *drv)
 	       drv->sriov_configure == pci_sriov_configure_simple;
 }
 
-/* The PF of @dev goes on as it is, but for its own DMA. */
-static int pci_liveupdate_check_pf(struct pci_dev *dev, struct pci_dev *pf)
+/* SR-IOV of @pf can be kept: for @dev, which is one of its VFs, or the PF itself. */
+static int pci_liveupdate_check_sriov(struct pci_dev *dev, struct pci_dev *pf)
 {
-	struct pci_driver *driver = READ_ONCE(pf->driver);
-
-	return liveupdate_require(!driver || pci_liveupdate_takes_pf(driver),
-				  &rule_pci_pf_driver, "%s of %s",
-				  pci_name(dev), pci_name(pf)) ?:
-	       liveupdate_require(pci_liveupdate_iov_alone(pf), &rule_pci_pf_link,
+	return liveupdate_require(pci_liveupdate_iov_alone(pf), &rule_pci_pf_link,
 				  "%s of %s", pci_name(dev), pci_name(pf)) ?:
 	       liveupdate_require(pci_liveupdate_iov_addressed(pf),
 				  &rule_pci_pf_bars, "%s of %s", pci_name(dev),
-				  pci_name(pf)) ?:
+				  pci_name(pf));
+}
+
+/*
+ * The PF of @dev goes on as it is, but for its own DMA: that goes on if it is preserved
+ * itself, as one that user space drives has to be.
+ */
+static int pci_liveupdate_check_pf(struct pci_dev *dev, struct pci_dev *pf)
+{
+	const struct pci_dev_ser *entry = pci_liveupdate_find(pci_liveupdate.out, pf);
+	struct pci_driver *driver = READ_ONCE(pf->driver);
+	bool takes = !driver || pci_liveupdate_takes_pf(driver) ||
+		     (entry && !(entry->flags & PCI_DEV_SER_FOR_VFS));
+
+	return liveupdate_require(takes || driver->liveupdate_takeover,
+				  &rule_pci_pf_driver, "%s of %s",
+				  pci_name(dev), pci_name(pf)) ?:
+	       liveupdate_require(takes, &rule_pci_pf_first, "%s of %s",
+				  pci_name(dev), pci_name(pf)) ?:
+	       pci_liveupdate_check_sriov(dev, pf) ?:
 	       liveupdate_require(pf->error_state == pci_channel_io_normal,
 				  &rule_pci_silent, "%s of %s",
 				  pci_name(dev), pci_name(pf)) ?:
@@ -483,9 +533,7 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 	struct pci_dev *bridge;
 	int ret;
 
-	ret = liveupdate_require(!pci_num_vf(dev), &rule_pci_vfs, "%s",
-				 pci_name(dev)) ?:
-	      liveupdate_require(dev->hdr_type == PCI_HEADER_TYPE_NORMAL,
+	ret = liveupdate_require(dev->hdr_type == PCI_HEADER_TYPE_NORMAL,
 				 &rule_pci_endpoint, "%s", pci_name(dev)) ?:
 	      liveupdate_require(!pci_for_each_dma_alias(dev, pci_liveupdate_other_alias, &id),
 				 &rule_pci_alias, "%s", pci_name(dev)) ?:
@@ -496,11 +544,10 @@ static int pci_liveupdate_check(struct pci_dev *dev)
 				 "%s", pci_name(dev));
 	if (ret)
 		return ret;
-	if (dev->is_virtfn) {
-		ret = pci_liveupdate_check_pf(dev, pci_physfn(dev));
-		if (ret)
-			return ret;
-	}
+	ret = dev->is_virtfn ? pci_liveupdate_check_pf(dev, pci_physfn(dev)) :
+	      pci_num_vf(dev) ? pci_liveupdate_check_sriov(dev, dev) : 0;
+	if (ret)
+		return ret;
 	for (bridge = pci_upstream_bridge(dev); bridge;
 	     bridge = pci_upstream_bridge(bridge)) {
 		ret = pci_liveupdate_check_bridge(dev, bridge);
@@ -520,8 +567,24 @@ static bool pci_liveupdate_get_active(struct pci_dev *dev)
 	return active;
 }
 
+/* Room for one more PF, for @dev: one of its VFs, or the PF itself. */
+static int pci_liveupdate_make_room(struct pci_dev *dev, struct pci_dev *pf)
+{
+	int ret;
+
+	ret = liveupdate_require(!pci_liveupdate.out_pfs ||
+				 pci_liveupdate_iov_room(pci_liveupdate.out_pfs),
+				 &rule_pci_pf_full, "%s of %s",
+				 pci_name(dev), pci_name(pf));
+	if (!ret && !pci_liveupdate.out_pfs) {
+		pci_liveupdate.out_pfs = pci_liveupdate_iov_alloc();
+		ret = pci_liveupdate.out_pfs ? 0 : -ENOMEM;
+	}
+	return ret;
+}
+
 /*
- * A PF that is on the list already is there for its VFs, unless these were switched on
+ * A PF that is on the list already keeps its VFs, unless these were switched on
  * after it was preserved itself. A new one stays active from here on.
  */
 static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
@@ -531,24 +594,15 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
 	bool active;
 	int ret;
 
-	ret = liveupdate_require(!entry || entry->flags & PCI_DEV_SER_FOR_VFS,
-				 &rule_pci_pf_preserved, "%s of %s",
+	ret = liveupdate_require(!entry || entry->flags & PCI_DEV_SER_PF,
+				 &rule_pci_pf_late, "%s of %s",
 				 pci_name(dev), pci_name(pf));
 	if (ret || entry)
 		return ret;
-	ret = liveupdate_require(!pci_liveupdate.out_pfs ||
-				 pci_liveupdate_iov_room(pci_liveupdate.out_pfs),
-				 &rule_pci_pf_full, "%s of %s",
-				 pci_name(dev), pci_name(pf));
-	if (ret)
-		return ret;
 	active = pci_liveupdate_get_active(pf);
 	ret = liveupdate_require(active, &rule_pci_pf_d0, "%s of %s",
-				 pci_name(dev), pci_name(pf));
-	if (!ret && !pci_liveupdate.out_pfs) {
-		pci_liveupdate.out_pfs = pci_liveupdate_iov_alloc();
-		ret = pci_liveupdate.out_pfs ? 0 : -ENOMEM;
-	}
+				 pci_name(dev), pci_name(pf)) ?:
+	      pci_liveupdate_make_room(dev, pf);
 	if (ret && active)
 		pm_runtime_put(&pf->dev);
 	return ret;
@@ -560,22 +614,24 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
  *
  * Puts the device and the bridges above it on the list, and the physical function
  * of a virtual one. Each of them is counted once for each preserved device that
- * needs it.
+ * needs it. A physical function with a driver that would have to be told of it is
+ * preserved by that driver, before its virtual ones.
  *
  * Context: In the .preserve() of a file handler that has registered with
  * pci_liveupdate_register_flb().
  * Return: 0 on success. -EOPNOTSUPP if a device of this kind cannot be handed
  * over, -EBUSY if it cannot be now (the machine goes to sleep, for one), -ENODEV
- * if it is gone, -EEXIST if it is preserved already, -ENOSPC if the list is full,
- * -ENOMEM.
+ * if it is gone, -EEXIST if it is preserved already, -ENOENT if its physical function
+ * has to be preserved first, -ENOSPC if the list is full, -ENOMEM.
  * The reason is in the log.
  */
 int pci_liveupdate_preserve(struct pci_dev *dev)
 {
+	struct pci_dev_ser *entry;
 	struct pci_dev *above;
 	struct pci_ser *ser;
-	u32 count = 1;
 	bool active;
+	u32 count;
 	int ret;
 
 	guard(mutex)(&pci_liveupdate.lock);
@@ -583,8 +639,9 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	if (WARN_ON(!ser))
 		return -EINVAL;
 
-	ret = liveupdate_require(!pci_liveupdate_outgoing(dev), &rule_pci_again,
-				 "%s", pci_name(dev)) ?:
+	entry = pci_liveupdate_find(ser, dev);
+	ret = liveupdate_require(!entry || entry->flags & PCI_DEV_SER_FOR_VFS,
+				 &rule_pci_again, "%s", pci_name(dev)) ?:
 	      liveupdate_require(!pci_liveupdate_incoming(dev),
 				 &rule_pci_unfinished, "%s", pci_name(dev)) ?:
 	      liveupdate_require(!pci_liveupdate.sleep, &rule_pci_sleep, "%s",
@@ -602,6 +659,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	if (ret)
 		goto err_pm;
 
+	count = !entry;
 	for (above = pci_liveupdate_above(dev); above;
 	     above = pci_liveupdate_above(above))
 		count += !pci_liveupdate_find(ser, above);
@@ -609,15 +667,16 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 				 &rule_pci_full, "%s", pci_name(dev));
 	if (!ret && dev->is_virtfn)
 		ret = pci_liveupdate_prepare_pf(ser, dev, pci_physfn(dev));
+	else if (!ret && !entry && pci_num_vf(dev))
+		ret = pci_liveupdate_make_room(dev, dev);
 	if (ret)
 		goto err_pm;
 
 	/* Nothing fails from here on. */
-	pci_liveupdate_insert(ser, dev);
+	pci_liveupdate_insert_endpoint(ser, dev);
 	for (above = pci_liveupdate_above(dev); above;
 	     above = pci_liveupdate_above(above)) {
-		struct pci_dev_ser *entry = pci_liveupdate_find(ser, above);
-
+		entry = pci_liveupdate_find(ser, above);
 		if (!entry && dev->is_virtfn && above == pci_physfn(dev)) {
 			entry = pci_liveupdate_insert_pf(ser, above);
 		} else if (!entry) {
@@ -639,13 +698,20 @@ EXPORT_SYMBOL_GPL(pci_liveupdate_preserve);
 /**
  * pci_liveupdate_unpreserve() - Undo pci_liveupdate_preserve()
  * @dev: The device.
+ *
+ * A physical function of which virtual ones are preserved stays on the list for them.
  */
 void pci_liveupdate_unpreserve(struct pci_dev *dev)
 {
+	struct pci_dev_ser *entry;
+
 	guard(mutex)(&pci_liveupdate.lock);
 	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
 		return;
 
+	entry = pci_liveupdate_find(pci_liveupdate.out, dev);
+	if (pci_liveupdate_is_running_pf(entry))
+		entry->flags |= PCI_DEV_SER_FOR_VFS;
 	for (; dev; dev = pci_liveupdate_above(dev))
 		pci_liveupdate_put_outgoing(pci_liveupdate.out, dev);
 	pci_liveupdate_wake();
@@ -723,7 +789,7 @@ static int pci_liveupdate_unchanged(struct pci_dev *dev)
  *
  * Context: In the .freeze() of the file handler.
  * Return: 0 on success. -EBUSY if the device is being reset or unbound, or is
- * not as described; -ENODEV, -EOPNOTSUPP as of pci_liveupdate_preserve(). The
+ * not as described; -ENODEV, -ENOENT, -EOPNOTSUPP as of pci_liveupdate_preserve(). The
  * reason is in the log.
  */
 int pci_liveupdate_freeze(struct pci_dev *dev)
@@ -923,7 +989,7 @@ static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 }
 
 static const char *const pci_liveupdate_flb_older[] = {
-	PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V2, PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
 };
 
 static const struct liveupdate_flb_versions pci_liveupdate_flb_versions = {
@@ -1168,10 +1234,6 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 	       pci_liveupdate_iov_differs(dev, entry, pci_liveupdate.in_pfs);
 	if (rule)
 		reason = rule->why;
-	/* No kernel hands it over like this yet, and this one could not keep both going. */
-	if (!reason && entry->flags & PCI_DEV_SER_PF &&
-	    !(entry->flags & PCI_DEV_SER_FOR_VFS))
-		reason = "a physical function and virtual ones of it go on at the same time";
 	if (!reason && above && !pci_liveupdate_incoming(above))
 		reason = dev->is_virtfn ? "the physical function was not taken over" :
 					  "the bridge above is not preserved";
@@ -1372,6 +1434,16 @@ void pci_liveupdate_add(struct pci_dev *dev)
 	pci_liveupdate_iov_add(dev);
 }
 
+/*
+ * Who drives a PF has a say in who may have its VFs: with vfio-pci, by a token. So a
+ * VF, whether it is incoming or not, waits until that one has taken its PF over.
+ */
+static bool pci_liveupdate_waits_for_pf(struct pci_dev *dev)
+{
+	return dev->is_virtfn && pci_liveupdate_running(pci_physfn(dev)) &&
+	       !device_is_bound(&pci_physfn(dev)->dev);
+}
+
 /**
  * pci_liveupdate_probe() - May this driver have this device?
  * @drv: The driver.
@@ -1381,7 +1453,8 @@ void pci_liveupdate_add(struct pci_dev *dev)
  *
  * Return: 0 if it may. -ENODEV if the device is incoming and the driver cannot
  * take it over, or if the device was refused and cannot be reset. -EPROBE_DEFER
- * if the bridge above it is in use, so that it cannot be reset now.
+ * if the bridge above it is in use, so that it cannot be reset now, or if it is a
+ * virtual function of an incoming device that has no driver yet.
  */
 int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 {
@@ -1389,10 +1462,12 @@ int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 
 	if (ret)
 		return ret == -EAGAIN ? -EPROBE_DEFER : -ENODEV;
+	if (pci_liveupdate_waits_for_pf(dev))
+		return -EPROBE_DEFER;
 
 	if (!pci_liveupdate_incoming(dev) ||
-	    (pci_liveupdate_blocked(dev) ? pci_liveupdate_takes_pf(drv) :
-					   drv->liveupdate_takeover))
+	    (drv->liveupdate_takeover &&
+	     pci_liveupdate_blocked(dev) == pci_liveupdate_takes_pf(drv)))
 		return 0;
 
 	dev_warn_ratelimited(&dev->dev,
@@ -1401,12 +1476,30 @@ int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 	return -ENODEV;
 }
 
+/* A PF whose own DMA goes on, and VFs of it that have not been finished */
+static bool pci_liveupdate_has_vfs(struct pci_dev *dev)
+{
+	const struct pci_dev_ser *entry = pci_liveupdate.in ?
+		pci_liveupdate_find(pci_liveupdate.in, dev) : NULL;
+
+	return entry && entry->flags & PCI_DEV_SER_PF && entry->users > 1;
+}
+
+/* From here on it is incoming for these alone, as one that came so. */
+static void pci_liveupdate_leave_to_vfs(struct pci_dev *dev)
+{
+	pci_liveupdate_find(pci_liveupdate.in, dev)->users--;
+	set_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
+	pci_liveupdate_put_above(dev);
+}
+
 /**
  * pci_liveupdate_finish() - An incoming device becomes an ordinary one
  * @dev: The device; an endpoint.
  *
- * So do the bridges above with no other incoming device below. Does nothing if
- * the device is not incoming.
+ * So do the bridges above with no other incoming device below. A physical function of
+ * which virtual ones are still incoming becomes one with the last of these: until then
+ * it cannot be reset, nor get another driver. Does nothing if the device is not incoming.
  *
  * Context: In the .finish() of the file handler.
  */
@@ -1418,6 +1511,11 @@ void pci_liveupdate_finish(struct pci_dev *dev)
 
 	if (WARN_ON(!pci_liveupdate_running(dev)))
 		return;
+	if (pci_liveupdate_has_vfs(dev)) {
+		pci_liveupdate_leave_to_vfs(dev);
+		pci_info(dev, "liveupdate: finished, but for its virtual functions\n");
+		return;
+	}
 	pci_liveupdate_release(dev);
 	pci_liveupdate_put_above(dev);
 	pci_info(dev, "liveupdate: finished\n");
@@ -1432,6 +1530,13 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
 		return;
 	luo_back_instead(reason);
 
+	if (pci_liveupdate_running(dev) && pci_liveupdate_has_vfs(dev)) {
+		pci_err(dev, "liveupdate: not taken over, bus mastering is off: %s\n",
+			reason);
+		liveupdate_refused_pci(pci_domain_nr(dev->bus), pci_dev_id(dev),
+				       "device", "pci", reason);
+		pci_liveupdate_leave_to_vfs(dev);
+	}
 	/* Its VFs are the affair of others; they do not need its bus mastering. */
 	if (!pci_liveupdate_running(dev)) {
 		set_bit(PCI_LIVEUPDATE_STOP, &dev->liveupdate);

@@ -9,6 +9,7 @@
 
 #define KINDS	(PCI_DEV_SER_BRIDGE | PCI_DEV_SER_VF | PCI_DEV_SER_PF | \
 		 PCI_DEV_SER_FOR_VFS)
+/* Kinds of a device, and what else is said of it */
 #define FLAGS	(KINDS | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
 #define FLAGS_V1 (PCI_DEV_SER_BRIDGE | PCI_DEV_SER_ARI | PCI_DEV_SER_ACS)
 
@@ -59,8 +60,9 @@ static bool is_kind(u32 kind)
 	return false;
 }
 
-static const char *check_entry(const struct pci_dev_ser *entry, u32 flags)
+static const char *check_entry(const struct pci_dev_ser *entry, u32 version)
 {
+	u32 flags = version == PCI_SER_VERSION_1 ? FLAGS_V1 : FLAGS;
 	bool bridge = entry->flags & PCI_DEV_SER_BRIDGE;
 
 	if (entry->reserved || entry->flags & ~flags ||
@@ -68,6 +70,9 @@ static const char *check_entry(const struct pci_dev_ser *entry, u32 flags)
 		return "unknown flags or reserved field of a device";
 	if (!is_kind(entry->flags & KINDS))
 		return "a device is of two kinds";
+	if (version == PCI_SER_VERSION_2 &&
+	    (entry->flags & KINDS) == PCI_DEV_SER_PF)
+		return "a PF goes on in a version of the list that has none";
 	if (entry->segment > 0xffff)
 		return "segment of a device is out of range";
 	if (entry->hdr_type != (bridge ? PCI_HEADER_TYPE_BRIDGE :
@@ -261,7 +266,8 @@ static const char *check_pf(const struct pci_ser *ser,
 	for (i = first; i < end; i++)
 		vfs += ser->devices[i].flags & PCI_DEV_SER_VF &&
 		       ser->devices[i].pf == entry->bdf;
-	return vfs && entry->users == vfs + is_endpoint(entry) ? NULL : "count of a PF";
+	vfs += is_endpoint(entry);
+	return vfs && entry->users == vfs ? NULL : "count of a PF";
 }
 
 /* What only all of them together say */
@@ -324,7 +330,7 @@ static const char *check_sriov_list(struct liveupdate_mem *mem, u64 pa,
  * @pa: Physical address of the list.
  * @max: Most devices that it may have.
  * @serp: On success, the list.
- * @sriovp: On success, the PFs of which VFs are in the list; NULL if there are none.
+ * @sriovp: On success, the PFs that keep their VFs; NULL if there are none.
  *
  * Return: NULL, or the rule that the list breaks.
  */
@@ -343,7 +349,7 @@ const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
 	ser = liveupdate_check_sized(mem, pa, &size);
 	if (!ser)
 		return "memory of the list was not preserved";
-	if (ser->version != PCI_SER_VERSION && ser->version != PCI_SER_VERSION_1)
+	if (!ser->version || ser->version > PCI_SER_VERSION)
 		return "version of the list is not known";
 	if (ser->version == PCI_SER_VERSION_1 && ser->sriov_pa)
 		return "reserved field of the list is not zero";
@@ -357,8 +363,7 @@ const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
 		if (i && key <= last)
 			return "devices are out of order or twice in the list";
 		last = key;
-		why = check_entry(entry, ser->version == PCI_SER_VERSION_1 ?
-					 FLAGS_V1 : FLAGS);
+		why = check_entry(entry, ser->version);
 		if (why)
 			return why;
 	}

@@ -377,8 +377,7 @@ void pci_liveupdate_iov_add(struct pci_dev *pf)
 	int ret;
 
 	if (!pf->is_physfn || pci_num_vf(pf) ||
-	    !test_bit(PCI_LIVEUPDATE_FOR_VFS, &pf->liveupdate) ||
-	    !fix_bars(pf))
+	    !pci_liveupdate_sriov_sizes(pf, NULL) || !fix_bars(pf))
 		return;
 
 	pci_read_config_word(pf, iov->pos + PCI_SRIOV_INITIAL_VF, &iov->initial_VFs);
@@ -404,8 +403,7 @@ static int __init pci_liveupdate_iov_boot(void)
 	pci_lock_rescan_remove();
 	for_each_pci_dev(dev) {
 		pci_liveupdate_iov_add(dev);
-		if (test_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate) &&
-		    !pci_num_vf(dev))
+		if (!pci_num_vf(dev) && pci_liveupdate_sriov_sizes(dev, NULL))
 			pci_err(dev, "liveupdate: its VF BARs cannot be claimed: its virtual functions are not found\n");
 	}
 	pci_unlock_rescan_remove();

@@ -9,8 +9,10 @@ LIVEUPDATE_RULE(pci_again, EEXIST, "it is preserved already");
 LIVEUPDATE_RULE(pci_unfinished, EBUSY, "the session that it came with is not finished");
 LIVEUPDATE_RULE(pci_sleep, EBUSY, "the machine is about to suspend or hibernate");
 LIVEUPDATE_RULE(pci_suspended, EBUSY, "it is runtime suspended");
-LIVEUPDATE_RULE(pci_vfs, EOPNOTSUPP, "it has virtual functions enabled");
-LIVEUPDATE_RULE(pci_pf_preserved, EOPNOTSUPP, "its physical function is preserved itself");
+LIVEUPDATE_RULE(pci_pf_late, EOPNOTSUPP,
+		"its physical function was preserved before virtual functions were switched on");
+LIVEUPDATE_RULE(pci_pf_first, ENOENT,
+		"preserve its physical function first, which user space drives; in any session");
 LIVEUPDATE_RULE(pci_pf_driver, EOPNOTSUPP,
 		"the driver of its physical function cannot take that over; pci-pf-stub can, and so does none");
 LIVEUPDATE_RULE(pci_pf_bars, EOPNOTSUPP,

@@ -128,7 +128,7 @@ int vfio_liveupdate_rebind(struct vfio_device_file *df, int iommufd,
 
 	lockdep_assert_held(&df->device->dev_set->lock);
 	if (!df->retrieved || !dev_is_pci(dev) ||
-	    !pci_liveupdate_incoming(to_pci_dev(dev)))
+	    !pci_liveupdate_running(to_pci_dev(dev)))
 		return -EINVAL;
 
 	ictx = iommufd_ctx_from_fd(iommufd);

@@ -25,7 +25,8 @@ static inline int vfio_liveupdate_rebind(struct vfio_device_file *df,
 /*
  * A device that has been working since before a live update is opened through
  * its session only, that is, with the file that vfio_liveupdate_open() made. One that
- * was refused cannot be opened at all before it was reset.
+ * was refused cannot be opened at all before it was reset; nor can a physical function
+ * that was closed after its session, as long as it is not reset for its virtual ones.
  */
 static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 					   bool retrieved)
@@ -37,7 +38,7 @@ static inline int vfio_liveupdate_may_open(struct vfio_device *device,
 	pdev = to_pci_dev(device->dev);
 	if (pci_liveupdate_refused(pdev))
 		return -EBUSY;
-	return !retrieved && pci_liveupdate_running(pdev) ? -EBUSY : 0;
+	return !retrieved && pci_liveupdate_incoming(pdev) ? -EBUSY : 0;
 }
 
 /*

@@ -175,7 +175,7 @@ const char *iommufd_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			      const struct iommufd_ser **serp);
 
 /* drivers/vfio/pci/vfio_pci_liveupdate_check.c */
-const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
+const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			       const struct vfio_pci_ser **serp);
 
 /* mm/memfd_liveupdate_check.c */

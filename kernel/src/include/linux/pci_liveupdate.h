@@ -24,7 +24,7 @@ struct liveupdate_file_handler;
  *	nobody has opened it anew since.
  * @PCI_LIVEUPDATE_UNMASK: INTx was to be unmasked while the device was frozen.
  * @PCI_LIVEUPDATE_FOR_VFS: Incoming for its virtual functions alone: its own DMA
- *	does not go on.
+ *	does not go on, or has been finished.
  * @PCI_LIVEUPDATE_STOP: With the bit before: to be stopped and reset when no
  *	virtual function needs it any more.
  * @PCI_LIVEUPDATE_BAR0: The first of %PCI_STD_NUM_BARS bits: the BAR is
@@ -88,7 +88,8 @@ static inline bool pci_liveupdate_running(const struct pci_dev *dev)
  * @dev: PCI device.
  *
  * Return: true while it is a physical function that is incoming for its virtual
- * functions alone. It must not begin with an identity domain.
+ * functions alone. It must not begin with an identity domain. If a driver took it
+ * over and is finished, that driver keeps it, and nobody else can have it.
  */
 static inline bool pci_liveupdate_blocked(const struct pci_dev *dev)
 {

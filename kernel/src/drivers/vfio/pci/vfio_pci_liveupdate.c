@@ -41,16 +41,16 @@
  * Unhappy paths:
  *
  * - *Cannot be preserved*: each refusal is told in the log. A group's file, a
- *   file that is not bound (-EINVAL), a device with virtual functions or that
- *   is one, a display, exported BARs (dma-buf), a device in a low power state
- *   or with low power entry engaged (-EBUSY), an iommufd that is not preserved
- *   in this session (-ENOENT), and what iommufd and the PCI core refuse.
+ *   file that is not bound (-EINVAL), a display, exported BARs (dma-buf), a device
+ *   in a low power state or with low power entry engaged (-EBUSY), an iommufd that is
+ *   not preserved in this session (-ENOENT), and what iommufd and the PCI core refuse.
  * - *Undone before the jump*: closing the session calls .unpreserve(); nothing
  *   is left.
  * - *Changed before the jump*: user space has put the device to sleep, exported
- *   a BAR, detached it or enabled virtual functions since. .freeze() fails,
+ *   a BAR or detached it since. .freeze() fails,
  *   reboot(2) gives the error back and nothing has changed. While reboot(2) is
  *   under way, resets and low power states give -EBUSY.
+ * - *Virtual functions, and who may open them*: see vfio_pci_liveupdate_core.c.
  * - *The handover cannot be used*: the PCI core or the IOMMU code has refused
  *   the device; it is blocked and reset. Retrieving the file gives -ENODEV. The
  *   session can be finished, since nothing of the device runs any more.
@@ -79,6 +79,7 @@
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
+#include <linux/array_size.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/err.h>
@@ -97,6 +98,7 @@
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
 #include <linux/rwsem.h>
+#include <linux/string.h>
 #include <linux/vfio.h>
 #include <linux/vfio_liveupdate.h>
 
@@ -105,12 +107,13 @@
 #include "vfio_pci_priv.h"
 
 /* The layout is a contract; see include/linux/kho/abi/vfio_pci.h. */
-static_assert(sizeof(struct vfio_pci_ser) == 16);
+static_assert(sizeof(struct vfio_pci_ser) == 32);
 static_assert(offsetof(struct vfio_pci_ser, bdf) == 8);
+static_assert(offsetof(struct vfio_pci_ser, vf_token) == 16);
 
 static struct pci_driver *vfio_pci_liveupdate_driver;
 static const struct vfio_device_ops *vfio_pci_liveupdate_ops;
-static bool vfio_pci_liveupdate_registered;
+static unsigned int vfio_pci_liveupdate_registered;
 
 static struct vfio_pci_core_device *vfio_pci_liveupdate_vdev(struct file *file)
 {
@@ -118,19 +121,36 @@ static struct vfio_pci_core_device *vfio_pci_liveupdate_vdev(struct file *file)
 			    struct vfio_pci_core_device, vdev);
 }
 
-/* Claims files that cannot be preserved, too, so as to be able to say why. */
+/* The version that this handler writes */
+static u32 handler_version(const struct liveupdate_file_handler *handler)
+{
+	return strcmp(handler->compatible, VFIO_PCI_LIVEUPDATE_COMPATIBLE_V1) ?
+	       VFIO_PCI_SER_VERSION : VFIO_PCI_SER_VERSION_1;
+}
+
+static bool has_token(struct vfio_pci_core_device *vdev, u32 version)
+{
+	return vfio_pci_core_liveupdate_token(vdev, NULL) ==
+	       (version == VFIO_PCI_SER_VERSION);
+}
+
+/*
+ * Claims files that cannot be preserved, too, so as to be able to say why. The version
+ * before is written for what has no token.
+ */
 static bool
 vfio_pci_liveupdate_can_preserve(struct liveupdate_file_handler *handler,
 				 struct file *file)
 {
 	struct vfio_device *device = vfio_liveupdate_device(file);
 
-	return device && device->ops == vfio_pci_liveupdate_ops;
+	return device && device->ops == vfio_pci_liveupdate_ops &&
+	       has_token(vfio_pci_liveupdate_vdev(file), handler_version(handler));
 }
 
 /* May the device be handed over in the state that it is in? */
 static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
-				     struct file *file)
+				     struct file *file, u32 version)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
@@ -144,9 +164,7 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 		return ret;
 
 	guard(rwsem_read)(&vdev->memory_lock);
-	return liveupdate_require(!vdev->sriov_active, &rule_vfio_sriov, "%s",
-				  pci_name(pdev)) ?:
-	       liveupdate_require(!vdev->sriov_pf_core_dev,
+	return liveupdate_require(has_token(vdev, version),
 				  &rule_vfio_vf_token, "%s", pci_name(pdev)) ?:
 	       liveupdate_require(!vdev->vdev.mig_ops, &rule_vfio_migration,
 				  "%s", pci_name(pdev)) ?:
@@ -171,7 +189,8 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 	int ret;
 
 	guard(mutex)(&vdev->vdev.dev_set->lock);
-	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	ret = vfio_pci_liveupdate_check(vdev, args->file,
+					handler_version(args->handler));
 	if (ret)
 		return ret;
 
@@ -194,7 +213,9 @@ static int vfio_pci_liveupdate_preserve(struct liveupdate_file_op_args *args)
 	if (ret)
 		goto err_iommufd;
 
-	ser->version = VFIO_PCI_SER_VERSION;
+	ser->version = handler_version(args->handler);
+	if (ser->version == VFIO_PCI_SER_VERSION)
+		vfio_pci_core_liveupdate_token(vdev, ser->vf_token);
 	ser->segment = pci_domain_nr(pdev->bus);
 	ser->bdf = pci_dev_id(pdev);
 	args->serialized_data = virt_to_phys(ser);
@@ -239,7 +260,8 @@ static int vfio_pci_liveupdate_freeze(struct liveupdate_file_op_args *args)
 	}
 	vfio_pci_core_liveupdate_freeze(vdev);
 
-	ret = vfio_pci_liveupdate_check(vdev, args->file);
+	ret = vfio_pci_liveupdate_check(vdev, args->file,
+					handler_version(args->handler));
 	if (ret)
 		goto err_unfreeze;
 
@@ -263,13 +285,16 @@ static void vfio_pci_liveupdate_unfreeze(struct liveupdate_file_op_args *args)
  * looks or tries to finish. So it does not write to the log: retrieving the file does,
  * which fails for good, and the view says it at any time.
  */
-static struct vfio_pci_ser *vfio_pci_liveupdate_ser(u64 data, const char **why)
+static struct vfio_pci_ser *
+vfio_pci_liveupdate_ser(const struct liveupdate_file_op_args *args,
+			const char **why)
 {
 	const struct vfio_pci_ser *ser;
 	struct liveupdate_kho_mem kho;
 
 	liveupdate_kho_mem_init(&kho);
-	*why = vfio_pci_ser_check(&kho.mem, data, &ser);
+	*why = vfio_pci_ser_check(&kho.mem, args->serialized_data,
+				  handler_version(args->handler), &ser);
 	liveupdate_kho_mem_destroy(&kho);
 	return *why ? NULL : (struct vfio_pci_ser *)ser;
 }
@@ -312,9 +337,9 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 	struct vfio_pci_ser *ser;
 	struct file *file;
 	const char *why;
-	int ret;
+	int ret = 0;
 
-	ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
+	ser = vfio_pci_liveupdate_ser(args, &why);
 	if (!ser) {
 		pr_err("data of a vfio-pci file at %#llx refused: %s\n",
 		       args->serialized_data, why);
@@ -328,12 +353,16 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 		       PCI_FUNC(ser->bdf));
 		return -ENODEV;
 	}
-	if (!pci_liveupdate_incoming(pdev)) {
+	if (!pci_liveupdate_running(pdev)) {
 		pci_err(pdev, "liveupdate: cannot be retrieved: was not taken over\n");
 		return -ENODEV;
 	}
 
-	ret = vfio_pci_liveupdate_bind(pdev);
+	/* Which knows who may open a VF, whosever session the PF is in. */
+	if (pdev->is_virtfn && pci_liveupdate_running(pci_physfn(pdev)))
+		ret = vfio_pci_liveupdate_bind(pci_physfn(pdev));
+	if (!ret)
+		ret = vfio_pci_liveupdate_bind(pdev);
 	if (ret) {
 		/* If for want of memory, user space can try as often as it likes. */
 		dev_err_ratelimited(&pdev->dev,
@@ -351,6 +380,12 @@ static int vfio_pci_liveupdate_reopen(struct liveupdate_file_op_args *args)
 	}
 
 	vdev = dev_get_drvdata(&pdev->dev);
+	why = vfio_pci_core_liveupdate_came(vdev, ser->version == VFIO_PCI_SER_VERSION ?
+						  ser->vf_token : NULL);
+	if (why) {
+		pci_err(pdev, "liveupdate: cannot be retrieved: %s\n", why);
+		return -EINVAL;
+	}
 	file = vfio_liveupdate_open(&vdev->vdev);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
@@ -387,11 +422,11 @@ static bool vfio_pci_liveupdate_can_finish(struct liveupdate_file_op_args *args)
 	}
 
 	/* It can go if the device has gone, or was stopped. */
-	ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
+	ser = vfio_pci_liveupdate_ser(args, &why);
 	if (!ser)
 		return false;
 	pdev = vfio_pci_liveupdate_pdev(ser);
-	return !pdev || !pci_liveupdate_incoming(pdev);
+	return !pdev || !pci_liveupdate_running(pdev);
 }
 
 /*
@@ -428,7 +463,7 @@ static void vfio_pci_liveupdate_finish(struct liveupdate_file_op_args *args)
 			vfio_pci_liveupdate_save_state(vdev);
 		pci_liveupdate_finish(vdev->pdev);
 	}
-	kho_restore_free(vfio_pci_liveupdate_ser(args->serialized_data, &why));
+	kho_restore_free(vfio_pci_liveupdate_ser(args, &why));
 }
 
 static void vfio_pci_liveupdate_show(struct liveupdate_view *v,
@@ -439,7 +474,7 @@ static void vfio_pci_liveupdate_show(struct liveupdate_view *v,
 	bool bound;
 
 	if (v->incoming)
-		ser = vfio_pci_liveupdate_ser(args->serialized_data, &why);
+		ser = vfio_pci_liveupdate_ser(args, &why);
 	if (why) {
 		liveupdate_show_word(v, "by", "vfio");
 		liveupdate_show_text(v, "why", why);
@@ -472,10 +507,31 @@ static const struct liveupdate_file_ops vfio_pci_liveupdate_file_ops = {
 	.owner = THIS_MODULE,
 };
 
-static struct liveupdate_file_handler vfio_pci_liveupdate_handler = {
-	.ops = &vfio_pci_liveupdate_file_ops,
-	.compatible = VFIO_PCI_LIVEUPDATE_COMPATIBLE,
+static struct liveupdate_file_handler vfio_pci_liveupdate_handlers[] = {
+	{
+		.ops = &vfio_pci_liveupdate_file_ops,
+		.compatible = VFIO_PCI_LIVEUPDATE_COMPATIBLE_V1,
+	},
+	{
+		.ops = &vfio_pci_liveupdate_file_ops,
+		.compatible = VFIO_PCI_LIVEUPDATE_COMPATIBLE,
+	},
 };
+
+static int vfio_pci_liveupdate_register(struct liveupdate_file_handler *handler)
+{
+	int ret;
+
+	ret = liveupdate_register_file_handler(handler);
+	if (ret)
+		return ret;
+	ret = pci_liveupdate_register_flb(handler) ?:
+	      iommu_liveupdate_register_flb(handler);
+	/* Takes the FLBs with it. */
+	if (ret)
+		liveupdate_unregister_file_handler(handler);
+	return ret;
+}
 
 /**
  * vfio_pci_liveupdate_init() - Make files of vfio-pci preservable
@@ -487,32 +543,25 @@ static struct liveupdate_file_handler vfio_pci_liveupdate_handler = {
 void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops)
 {
+	unsigned int i;
 	int ret;
 
 	vfio_pci_liveupdate_driver = driver;
 	vfio_pci_liveupdate_ops = ops;
 
-	ret = liveupdate_register_file_handler(&vfio_pci_liveupdate_handler);
-	if (ret == -EOPNOTSUPP)
-		return;	/* No liveupdate=on */
-	if (ret)
-		goto err;
-
-	ret = pci_liveupdate_register_flb(&vfio_pci_liveupdate_handler);
-	if (ret)
-		goto err_unregister;
-
-	ret = iommu_liveupdate_register_flb(&vfio_pci_liveupdate_handler);
-	if (ret)
-		goto err_unregister;
-
-	vfio_pci_liveupdate_registered = true;
+	for (i = 0; i < ARRAY_SIZE(vfio_pci_liveupdate_handlers); i++) {
+		ret = vfio_pci_liveupdate_register(&vfio_pci_liveupdate_handlers[i]);
+		if (ret == -EOPNOTSUPP)
+			return;	/* No liveupdate=on */
+		if (ret)
+			goto err;
+		vfio_pci_liveupdate_registered++;
+	}
 	return;
 
-err_unregister:
-	/* Takes the FLBs with it. */
-	liveupdate_unregister_file_handler(&vfio_pci_liveupdate_handler);
 err:
+	vfio_pci_liveupdate_cleanup();
+	vfio_pci_liveupdate_registered = 0;
 	pr_warn("devices cannot be preserved: %pe\n", ERR_PTR(ret));
 }
 
@@ -523,8 +572,10 @@ err:
  */
 void vfio_pci_liveupdate_cleanup(void)
 {
-	if (vfio_pci_liveupdate_registered)
-		liveupdate_unregister_file_handler(&vfio_pci_liveupdate_handler);
+	unsigned int i = vfio_pci_liveupdate_registered;
+
+	while (i--)
+		liveupdate_unregister_file_handler(&vfio_pci_liveupdate_handlers[i]);
 }
 
 MODULE_IMPORT_NS("IOMMUFD");

@@ -4,13 +4,33 @@
 #define VFIO_PCI_LIVEUPDATE_H
 
 #include <linux/eventfd.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
+#include <linux/slab.h>
+#include <linux/types.h>
+#include <linux/uuid.h>
 #include <linux/vfio_pci_core.h>
 
 #include "vfio_pci_priv.h"
 
+struct list_head;
 struct vfio_device_ops;
+
+/**
+ * struct vfio_pci_vf_token - What who opens a VF has to know, if user space has the PF
+ * @lock: Protects all of it.
+ * @uuid: The token.
+ * @users: So many VFs are open. As long as there is one, who opens the PF has to know
+ *	the token, too.
+ * @came: @uuid came in a handover, and is that of all files of the PF and its VFs.
+ */
+struct vfio_pci_vf_token {
+	struct mutex lock;	/* Protects all of it */
+	uuid_t uuid;
+	int users;
+	bool came;
+};
 
 /*
  * Open a device that is working: it is not reset, and its state is not saved as
@@ -34,6 +54,21 @@ vfio_pci_liveupdate_config(struct vfio_pci_core_device *vdev)
 	if (pci_liveupdate_incoming(vdev->pdev) && vdev->pci_2_3)
 		*(__le16 *)&vdev->vconfig[PCI_COMMAND] &=
 			cpu_to_le16(~PCI_COMMAND_INTX_DISABLE);
+}
+
+/*
+ * A device that is incoming is left as it is when it is closed. This can be a PF whose
+ * session is finished, and that waits for its VFs: then nobody can open it before that is
+ * over, and who does so has it reset.
+ */
+static inline bool
+vfio_pci_liveupdate_keeps_running(struct vfio_pci_core_device *vdev)
+{
+	if (!pci_liveupdate_incoming(vdev->pdev))
+		return false;
+	kfree(vdev->pci_saved_state);
+	vdev->pci_saved_state = NULL;
+	return true;
 }
 
 /**
@@ -64,6 +99,13 @@ int vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev);
 void vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_liveupdate_freeze(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_liveupdate_unfreeze(struct vfio_pci_core_device *vdev);
+void vfio_pci_liveupdate_adopt(struct vfio_pci_core_device *vdev,
+			       struct list_head *pfs, struct mutex *lock);
+void vfio_pci_liveupdate_disown(struct vfio_pci_core_device *vdev, struct mutex *lock);
+bool vfio_pci_core_liveupdate_token(struct vfio_pci_core_device *vdev,
+				    u8 *token);
+const char *vfio_pci_core_liveupdate_came(struct vfio_pci_core_device *vdev,
+					  const u8 *token);
 
 void vfio_pci_liveupdate_init(struct pci_driver *driver,
 			      const struct vfio_device_ops *ops);
@@ -91,6 +133,17 @@ vfio_pci_liveupdate_write_begin(struct vfio_pci_core_device *vdev)
 
 static inline void
 vfio_pci_liveupdate_write_end(struct vfio_pci_core_device *vdev)
+{
+}
+
+static inline void vfio_pci_liveupdate_adopt(struct vfio_pci_core_device *vdev,
+					     struct list_head *pfs,
+					     struct mutex *lock)
+{
+}
+
+static inline void vfio_pci_liveupdate_disown(struct vfio_pci_core_device *vdev,
+					      struct mutex *lock)
 {
 }
 

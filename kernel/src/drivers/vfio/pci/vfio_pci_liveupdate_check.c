@@ -10,18 +10,19 @@
  * vfio_pci_ser_check() - Check the handover of a VFIO cdev
  * @mem: How to get at memory.
  * @pa: Physical address of the handover.
+ * @version: %VFIO_PCI_SER_VERSION, or %VFIO_PCI_SER_VERSION_1: which one it came as.
  * @serp: On success, the handover.
  *
  * Return: NULL, or the rule that it breaks.
  */
-const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa,
+const char *vfio_pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 version,
 			       const struct vfio_pci_ser **serp)
 {
 	const struct vfio_pci_ser *ser = mem->get(mem, pa, 0);
 
 	if (!ser)
 		return "it was not preserved";
-	if (ser->version != VFIO_PCI_SER_VERSION)
+	if (ser->version != version)
 		return "unknown version";
 	if (ser->reserved[0] || ser->reserved[1] || ser->reserved[2])
 		return "reserved field is not zero";

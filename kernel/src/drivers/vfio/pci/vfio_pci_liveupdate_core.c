@@ -28,12 +28,17 @@
  */
 
 #include <linux/cleanup.h>
+#include <linux/device.h>
 #include <linux/export.h>
+#include <linux/kho/abi/vfio_pci.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
+#include <linux/pm_runtime.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/uuid.h>
 #include <linux/vfio_pci_core.h>
 
 #include "vfio_pci_liveupdate.h"
@@ -161,3 +166,150 @@ void vfio_pci_core_liveupdate_unfreeze(struct vfio_pci_core_device *vdev)
 		vfio_pci_intx_unmask(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_liveupdate_unfreeze);
+
+/**
+ * DOC: A physical function that user space drives
+ *
+ * Who has a PF can do much to its VFs, so vfio-pci wants those who open a VF to know
+ * a token that the PF's user has set, and who opens the PF while a VF is open to know
+ * it, too. An update keeps that: the token is in the data of the PF's file and of
+ * each VF's, which can be in sessions of different owners. What is said here holds
+ * for a PF whose VFs are on.
+ *
+ * 1. The PF is preserved first, in any session. From then on the token cannot be
+ *    changed (-EACCES), nor can SR-IOV. Then its VFs are.
+ *
+ * 2. In the next kernel no driver gets a VF before vfio-pci has the PF. Whose file is
+ *    retrieved first, the PF's or a VF's, binds it; then vfio-pci adopts the PF: it is
+ *    what it would be if vfio-pci had switched its VFs on. VFs that were not preserved are
+ *    meant for vfio-pci, too.
+ *
+ * 3. The first file brings the token, and each further one has to bring the same.
+ *    Who binds a file to its iommufd gives the token (VFIO_DEVICE_BIND_FLAG_TOKEN), as
+ *    who opened the device before. For the PF this holds until all VFs are finished,
+ *    whether one is open or not: else whoever has the PF's session could have it with
+ *    a token of their own, and without those who use the VFs.
+ *
+ * Unhappy paths:
+ *
+ * - *The PF is undone before the jump*, and VFs are still preserved: reboot(2) fails
+ *   until the PF is preserved again, or its VFs are undone.
+ * - *The owner of the PF never comes*: the PF goes on with its DMA into memory that is
+ *   preserved, and its VFs are used as ever.
+ * - *The owner of a VF never comes*: the VF goes on. The PF can be used when its session
+ *   is finished, but it keeps SR-IOV, and cannot be reset. If it is closed it
+ *   cannot be opened again, until the VF's session is finished.
+ * - *A token was damaged*: the files that bring another one than the first are refused
+ *   (-EINVAL); the devices go on, and their sessions cannot be finished. A damaged token
+ *   that came first is one that nobody knows.
+ * - *The PF was refused*: no driver has it, and its VFs are opened without a token. Nobody
+ *   could disturb them.
+ */
+
+/**
+ * vfio_pci_liveupdate_adopt() - Take over a PF whose VFs came with it
+ * @vdev: A PF that is being registered.
+ * @pfs: The PFs whose VFs vfio-pci has switched on.
+ * @lock: Protects @pfs.
+ *
+ * Makes @vdev one of @pfs, as vfio_pci_core_sriov_configure() would have. Does nothing
+ * if its VFs are off.
+ *
+ * Context: In the probe of the device, which no VF has a driver before.
+ */
+void vfio_pci_liveupdate_adopt(struct vfio_pci_core_device *vdev,
+			       struct list_head *pfs, struct mutex *lock)
+{
+	struct pci_dev *vf = NULL;
+
+	if (!pci_num_vf(vdev->pdev))
+		return;
+	device_lock_assert(&vdev->pdev->dev);
+	pm_runtime_get_noresume(&vdev->pdev->dev);
+	vdev->sriov_active = true;
+	scoped_guard(mutex, lock)
+		list_add_tail(&vdev->sriov_pfs_item, pfs);
+
+	/* As of those that are switched on: see vfio_pci_bus_notifier(). */
+	for_each_pci_dev(vf)
+		if (vf->is_virtfn && pci_physfn(vf) == vdev->pdev)
+			WARN_ON(device_set_driver_override(&vf->dev,
+							   vdev->vdev.ops->name));
+}
+
+/**
+ * vfio_pci_liveupdate_disown() - Undo vfio_pci_liveupdate_adopt()
+ * @vdev: A device whose registration has failed, or that is unregistered.
+ * @lock: Of the list that it may be in.
+ */
+void vfio_pci_liveupdate_disown(struct vfio_pci_core_device *vdev,
+				struct mutex *lock)
+{
+	guard(mutex)(lock);
+	if (list_empty(&vdev->sriov_pfs_item))
+		return;
+	list_del_init(&vdev->sriov_pfs_item);
+	vdev->sriov_active = false;
+	pm_runtime_put(&vdev->pdev->dev);
+}
+
+/* The PF that has the token of a device: the device itself, or that of a VF; or NULL. */
+static struct vfio_pci_core_device *
+token_holder(struct vfio_pci_core_device *vdev)
+{
+	if (vdev->pdev->is_virtfn)
+		return vdev->sriov_pf_core_dev;
+	return vdev->sriov_active ? vdev : NULL;
+}
+
+/**
+ * vfio_pci_core_liveupdate_token() - The token to hand over with a file
+ * @vdev: The device of the file.
+ * @token: Where it goes to, %VFIO_PCI_SER_TOKEN_SIZE bytes; NULL if it is not wanted.
+ *
+ * Return: true if there is one.
+ */
+bool vfio_pci_core_liveupdate_token(struct vfio_pci_core_device *vdev,
+				    u8 *token)
+{
+	struct vfio_pci_core_device *pf = token_holder(vdev);
+
+	if (!pf)
+		return false;
+	if (token) {
+		guard(mutex)(&pf->vf_token->lock);
+		export_uuid(token, &pf->vf_token->uuid);
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_liveupdate_token);
+
+/**
+ * vfio_pci_core_liveupdate_came() - The token that was handed over with a file
+ * @vdev: The device of the file.
+ * @token: The token, %VFIO_PCI_SER_TOKEN_SIZE bytes; NULL if there was none.
+ *
+ * Return: NULL, or why the file is refused.
+ */
+const char *vfio_pci_core_liveupdate_came(struct vfio_pci_core_device *vdev,
+					  const u8 *token)
+{
+	struct vfio_pci_core_device *pf = token_holder(vdev);
+	uuid_t uuid;
+
+	/* Its PF was refused, or VFs were not found. */
+	if (!pf)
+		return NULL;
+	if (!token)
+		return "there is no token of its physical function";
+
+	import_uuid(&uuid, token);
+	guard(mutex)(&pf->vf_token->lock);
+	if (!pf->vf_token->came) {
+		uuid_copy(&pf->vf_token->uuid, &uuid);
+		pf->vf_token->came = true;
+	}
+	return uuid_equal(&uuid, &pf->vf_token->uuid) ? NULL :
+	       "its token is not that of its physical function";
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_liveupdate_came);

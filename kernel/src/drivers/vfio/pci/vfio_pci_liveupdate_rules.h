@@ -4,9 +4,8 @@
 /* What vfio-pci demands of a device that is to be preserved */
 
 LIVEUPDATE_RULE(vfio_unbound, EINVAL, "the file is not one of a cdev that is bound to an iommufd");
-LIVEUPDATE_RULE(vfio_sriov, EOPNOTSUPP, "SR-IOV is in use");
-LIVEUPDATE_RULE(vfio_vf_token, EOPNOTSUPP,
-		"its physical function is vfio-pci's, whose token does not come along");
+LIVEUPDATE_RULE(vfio_vf_token, EBUSY,
+		"virtual functions were switched on or off while it was being preserved");
 LIVEUPDATE_RULE(vfio_migration, EOPNOTSUPP, "the driver supports migration");
 LIVEUPDATE_RULE(vfio_display, EOPNOTSUPP, "it is a display, or has regions other than its BARs");
 LIVEUPDATE_RULE(vfio_dmabuf, EBUSY, "its BARs are exported as dma-buf");

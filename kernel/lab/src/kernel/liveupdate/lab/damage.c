@@ -224,6 +224,7 @@ static const struct field {
 	FIELD(vfio, vfio_pci_ser, segment),
 	FIELD(vfio, vfio_pci_ser, bdf),
 	FIELD(vfio, vfio_pci_ser, reserved[2]),
+	FIELD(vfio, vfio_pci_ser, vf_token[0]),
 	FIELD(memfd, memfd_luo_ser, pos),
 	FIELD(memfd, memfd_luo_ser, size),
 	FIELD(memfd, memfd_luo_ser, flags),

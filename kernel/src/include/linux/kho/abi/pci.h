@@ -19,20 +19,26 @@
  * above a preserved device are in the list, too, and so is the physical function
  * (PF) of a virtual one (VF).
  *
- * The version before had no virtual functions. What it can hold is the same in both,
- * byte for byte, except for &struct pci_ser.version: @sriov_pa, @pf and the flags
- * from %PCI_DEV_SER_VF on are 0 there. A list without virtual functions is written
- * as that version.
+ * There are three versions, of one layout. What an older one can hold is the same in
+ * all, byte for byte, except for &struct pci_ser.version, and is written as that one:
+ *
+ * - "pci-v1" has no virtual functions: @sriov_pa, @pf and the flags from
+ *   %PCI_DEV_SER_VF on are 0.
+ * - "pci-v2" has PFs for their virtual functions alone: %PCI_DEV_SER_PF only with
+ *   %PCI_DEV_SER_FOR_VFS.
+ * - "pci-v3" has PFs whose own DMA goes on, too.
  *
  * This interface is a contract. A change of the layout, or of what a field
  * means, needs another version in %PCI_LIVEUPDATE_FLB_COMPATIBLE and in
  * %PCI_SER_VERSION.
  */
 
-#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v2"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v3"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE_V2 "pci-v2"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V1 "pci-v1"
 
-#define PCI_SER_VERSION			2
+#define PCI_SER_VERSION			3
+#define PCI_SER_VERSION_2		2
 #define PCI_SER_VERSION_1		1
 
 /* VF BARs of a PF */
@@ -44,8 +50,9 @@
  * @PCI_DEV_SER_ARI: A bridge that forwards to functions above 7 (ARI).
  * @PCI_DEV_SER_ACS: The device has an ACS capability; @acs_ctrl counts.
  * @PCI_DEV_SER_VF: A virtual function; @pf counts.
- * @PCI_DEV_SER_PF: A physical function of which virtual ones are in the list; a
- *	&struct pci_sriov_ser has the same segment and bdf.
+ * @PCI_DEV_SER_PF: A physical function that has virtual ones, of which at least one is
+ *	in the list if its own DMA does not go on; a &struct pci_sriov_ser has the same
+ *	segment and bdf.
  * @PCI_DEV_SER_FOR_VFS: With %PCI_DEV_SER_PF: it is in the list for its virtual
  *	functions alone. Its own DMA does not go on.
  */
@@ -95,7 +102,7 @@ struct pci_dev_ser {
 } __packed;
 
 /**
- * struct pci_sriov_ser - The SR-IOV capability of a PF of which VFs are preserved.
+ * struct pci_sriov_ser - The SR-IOV capability of a PF that keeps its VFs.
  * @segment: PCI segment (domain) number of the PF.
  * @bdf: Its bus number in bits 15:8, device and function in bits 7:0.
  * @ctrl: SR-IOV Control register; VF Enable and VF MSE are set.
@@ -130,7 +137,7 @@ struct pci_sriov_ser {
 } __packed;
 
 /**
- * struct pci_sriov_list_ser - The PFs of which VFs are preserved.
+ * struct pci_sriov_list_ser - The PFs that keep their VFs.
  * @nr_pfs: Number of entries of @pfs that are in use, not 0.
  * @reserved: 0.
  * @pfs: The PFs, in ascending order of (segment, bdf), each once.
@@ -143,10 +150,10 @@ struct pci_sriov_list_ser {
 
 /**
  * struct pci_ser - The list of preserved devices.
- * @version: %PCI_SER_VERSION, or %PCI_SER_VERSION_1. First in every version of this structure.
+ * @version: %PCI_SER_VERSION, or one of those before. First in every version of this structure.
  * @nr_devices: Number of entries of @devices that are in use.
  * @sriov_pa: Physical address of a &struct pci_sriov_list_ser in one preserved
- *	folio, of any order; 0 if there is no VF in the list.
+ *	folio, of any order; 0 if there is no PF in the list.
  * @devices: The devices.
  */
 struct pci_ser {
