@@ -158,6 +158,7 @@
  * @out: Outgoing list, NULL if there is none.
  * @max_out: Number of entries that @out has room for.
  * @out_pfs: SR-IOV of the PFs in @out, NULL if there is none in it.
+ * @out_checked: @out has not changed since the freeze found no fault with it.
  * @in: A copy of the incoming list, NULL if there is none, it is bad, or all is finished.
  * @in_pa: Where the list itself is, which is not written.
  * @in_pfs: SR-IOV of the PFs in @in, NULL if there are none.
@@ -170,6 +171,7 @@ struct pci_liveupdate_state {
 	struct pci_ser *out;
 	u32 max_out;
 	struct pci_sriov_list_ser *out_pfs;
+	bool out_checked;
 	struct pci_ser *in;
 	phys_addr_t in_pa;
 	const struct pci_sriov_list_ser *in_pfs;
@@ -673,6 +675,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 		goto err_pm;
 
 	/* Nothing fails from here on. */
+	pci_liveupdate.out_checked = false;
 	pci_liveupdate_insert_endpoint(ser, dev);
 	for (above = pci_liveupdate_above(dev); above;
 	     above = pci_liveupdate_above(above)) {
@@ -709,6 +712,7 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev)
 	if (WARN_ON(!pci_liveupdate_outgoing(dev)))
 		return;
 
+	pci_liveupdate.out_checked = false;
 	entry = pci_liveupdate_find(pci_liveupdate.out, dev);
 	if (pci_liveupdate_is_running_pf(entry))
 		entry->flags |= PCI_DEV_SER_FOR_VFS;
@@ -780,17 +784,45 @@ static int pci_liveupdate_unchanged(struct pci_dev *dev)
 				  pci_name(dev));
 }
 
+/* What was preserved for the list, to be asked of what the next kernel will ask */
+static const void *pci_liveupdate_out_get(struct liveupdate_mem *mem, u64 pa,
+					  unsigned int order)
+{
+	void *p = pa == virt_to_phys(pci_liveupdate.out) ?
+		  (void *)pci_liveupdate.out : pci_liveupdate.out_pfs;
+
+	return p && pa == virt_to_phys(p) &&
+	       folio_order(virt_to_folio(p)) == order ? p : NULL;
+}
+
+/* Once for all devices, unless one comes or goes in between */
+static int pci_liveupdate_check_list(void)
+{
+	struct liveupdate_mem mem = { .get = pci_liveupdate_out_get };
+	const struct pci_sriov_list_ser *pfs;
+	const struct pci_ser *ser;
+	const char *why = NULL;
+
+	if (!pci_liveupdate.out_checked)
+		why = pci_ser_check(&mem, virt_to_phys(pci_liveupdate.out),
+				    PCI_LIVEUPDATE_MAX, &ser, &pfs);
+	pci_liveupdate.out_checked = !why;
+	return liveupdate_require(!why, &rule_pci_list, "list (%s)",
+				  why ?: "no fault");
+}
+
 /**
  * pci_liveupdate_freeze() - Last check of a preserved device
  * @dev: The device.
  *
  * From here to pci_liveupdate_unfreeze() neither the device nor a bridge above it
- * can be reset or lose its driver. Each has to be as it was described.
+ * can be reset or lose its driver. Each has to be as it was described, and the next
+ * kernel's own check of the list is made here first.
  *
  * Context: In the .freeze() of the file handler.
  * Return: 0 on success. -EBUSY if the device is being reset or unbound, or is
- * not as described; -ENODEV, -ENOENT, -EOPNOTSUPP as of pci_liveupdate_preserve(). The
- * reason is in the log.
+ * not as described, or the next kernel would refuse the list; -ENODEV, -ENOENT,
+ * -EOPNOTSUPP as of pci_liveupdate_preserve(). The reason is in the log.
  */
 int pci_liveupdate_freeze(struct pci_dev *dev)
 {
@@ -807,6 +839,8 @@ int pci_liveupdate_freeze(struct pci_dev *dev)
 		ret = pci_liveupdate_check(dev);
 	for (it = dev; it && !ret; it = pci_liveupdate_above(it))
 		ret = pci_liveupdate_unchanged(it);
+	if (!ret)
+		ret = pci_liveupdate_check_list();
 	if (ret)
 		pci_liveupdate_let_go(dev);
 	return ret;

@@ -44,6 +44,9 @@ LIVEUPDATE_RULE(pci_sriov, EBUSY, "SR-IOV is not as the handover says");
 LIVEUPDATE_RULE(pci_sriov_vfs, EBUSY, "number or place of virtual functions differs");
 LIVEUPDATE_RULE(pci_sriov_bars, EBUSY, "VF BARs or page size differ from the handover");
 
+/* All of the list, as the next kernel asks it */
+LIVEUPDATE_RULE(pci_list, EBUSY, "the next kernel would refuse it");
+
 /* What is refused is the sleep, not the device. */
 LIVEUPDATE_RULE(pci_stopped, EBUSY,
 		"suspend and hibernation would stop it; they are refused until its session is undone or finished");
