@@ -3,6 +3,9 @@
 Virtual functions: the network device is a VF of an igb whose physical function pci-pf-stub
 has. QEMU's igb delivers to a VF only as long as its PF has SR-IOV on and is a bus master, so
 what becomes of the PF shows at the VF.
+
+In the cases vf-owned the PF is user space's as well, that of another owner with a session of its
+own, and gets the frames that the VF gets.
 """
 
 from rig.cases import update
@@ -10,8 +13,8 @@ from rig.cases.devices import BUS_MASTER, pci_command
 from rig.cases.host import DEVICES, read, write
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
-from rig.referee import dmalog
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see, wall_us
+from rig.referee import dmalog, frames
 
 PF, OTHER = "0000:00:04.0", "0000:00:1f.2"
 STUB = "/sys/bus/pci/drivers/pci-pf-stub"
@@ -156,6 +159,258 @@ def stray(machine, begin):
     must_see("the PF wait for its reset", f"{PF}: liveupdate: cannot be reset" in machine.console())
 
 
+# vfio-pci switches SR-IOV on only if it is told to.
+OWNED = "vfio_pci.enable_sriov=1 rig.vf=1 rig.pf=vfio"
+TOKENS = {"bind {} without a token": "EACCES", "bind {} with a wrong token": "EACCES"}
+
+
+def pf(run, what):
+    """That to the PF's owner, and the name of the errno; None for success."""
+    since = len(run.machine.events)
+    run.machine.send(f"pf {what}")
+    event = run.machine.wait("pf", since=since, what=what.replace("resume-wrong", "resume"))
+    return errno_name(event["errno"])
+
+
+def answers(machine):
+    """What came of each step of the PF's owner, the last time."""
+    return {e["what"]: errno_name(e["errno"]) for e in machine.events if e["ev"] == "pf"}
+
+
+def expect(found, what, answer, expected):
+    if answer != expected:
+        found.append(f"{what}: {answer or 'done'}, expected {expected or 'done'}")
+
+
+def judge_pf(run):
+    """The PF's own DMA: each frame arrived there, too, and nothing was refused."""
+    sid, log = dmalog.source_id(PF), run.log
+    values, found = frames.judge(run.machine.events, run.senders["nic"].log, "pf")
+    run.machine.figures["pf_frames"] = values
+    faults = log.faults_of([sid])
+    if faults:
+        found.append(f"IOMMU faults: {dmalog.fault_kinds(faults)}")
+    if any(m[1] == sid for m in log.misdirected):
+        found.append("DMA misdirected")
+    must_see("DMA of the PF before the update", log.times(sid, None, run.updates[0][0]))
+    for begin, end in run._phases("kernel boot"):
+        if not log.times(sid, begin, end):
+            found.append("no DMA while the next kernel boots")
+    return [f"PF: {text}" for text in found]
+
+
+def clean_both(run, found=()):
+    found = [*found, *judge_pf(run)]
+    try:
+        clean(run)
+    except Failed as error:
+        found.append(str(error))
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def owned(machine, begin, iommu, first, updates=1, **options):
+    """
+    The PF and its VF go on, with two owners and two sessions. first: the PF's owner comes first; else
+    last, and everybody has tried to bind with a wrong token before.
+
+    To see it fail: without vfio_pci_liveupdate_adopt(); the tokens without pci_liveupdate_keeps_vfs() in
+    vfio_pci_core_match_token_uuid() if the PF comes first, and without pci_liveupdate_waits_for_pf() and
+    the bind of the PF in vfio_pci_liveupdate_reopen() if it comes last.
+    """
+    run = begin(iommu=iommu, sound=False,
+                append=f"{OWNED} rig.tokens=1 rig.updates={updates}{' rig.pf_first=1' if first else ''}", **options)
+    run.rest(STEADY_S)
+    found = []
+    for stage in range(2, updates + 2):
+        run.update(stage)
+        if not first:
+            expect(found, "the PF is retrieved last", pf(run, "resume-wrong"), None)
+        run.rest(AFTER_S)
+        said = answers(machine)
+        for what, answer in TOKENS.items():
+            for name in ("nic", "pf"):
+                expect(found, what.format(name), said.get(what.format(name)), answer)
+    run.stop()
+    machine.figures.update(tries=updates, outcome="both go on; who does not know the token has neither")
+    clean_both(run, found)
+
+
+def ends_refused(run, found, when, driver=None):
+    """Nothing takes the VFs away. driver: that the PF has, if any."""
+    for what, (path, text) in ENDS.items():
+        if what == "driver taken" and not driver:
+            continue
+        answer = write(run, path.replace(STUB, f"/sys/bus/pci/drivers/{driver}"), text)
+        expect(found, f"{when}: {what}", answer, "EBUSY")
+
+
+def opens_vf(run, found, when):
+    for how, answer in (("none", "EACCES"), ("wrong", "EACCES"), ("right", None)):
+        expect(found, f"{when}: a VF opened with token: {how}", pf(run, f"open-vf {how}"), answer)
+
+
+@guarded
+def owned_kept(machine, begin, iommu):
+    """
+    What the PF's owner, and who else, may not do: before the jump from the preserve on, and in the next kernel.
+    The PF comes first; if it is undone alone, there is no jump.
+    """
+    found = []
+    run = begin(iommu=iommu, sound=False, append=f"{OWNED} rig.vf=2 rig.tokens=1")
+    run.rest(STEADY_S)
+    opens_vf(run, found, "before")
+    expect(found, "the VF is preserved before its PF", pf(run, "vf-first"), "ENOENT")
+    machine.send("preserve idle=1")
+    machine.wait("preserved")
+    opens_vf(run, found, "preserved")
+    ends_refused(run, found, "preserved", "vfio-pci")
+    expect(found, "preserved: the PF is reset by its owner", pf(run, "reset"), "EBUSY")
+    expect(found, "preserved: another token", pf(run, "token"), "EACCES")
+    pf(run, "undo")
+    expect(found, "undone: the PF is reset by its owner", pf(run, "reset"), "EBUSY")
+    since = len(machine.events)
+    machine.send("jump")
+    expect(found, "jump without the PF", errno_name(machine.wait("stays", since=since)["errno"]), "ENOENT")
+    expect(found, "the PF is preserved again", pf(run, "preserve"), None)
+    run.update(2, command="jump", until="idle")
+    ends_refused(run, found, "incoming")
+    expect(found, "a VF before its PF has a driver", pf(run, "open-vf right"), "ENOENT")
+    expect(found, "the PF is retrieved", pf(run, "resume-wrong"), None)
+    opens_vf(run, found, "the PF is finished")
+    ends_refused(run, found, "the PF is finished", "vfio-pci")
+    expect(found, "the PF is finished: reset by its owner", pf(run, "reset"), "EBUSY")
+    expect(found, "the PF is finished: another token", pf(run, "token"), "EACCES")
+    run.rest(AFTER_S)
+    machine.send("resume")
+    machine.wait("resumed", timeout_s=60)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=len(answers(machine)) + 3 * len(ENDS),
+                           outcome="refused by name; without the PF there is no jump; both go on")
+    clean_both(run, found)
+
+
+@guarded
+def pf_never(machine, begin, iommu):
+    """The VF's owner comes back, and the PF's never does: the VF is used as ever, and the PF goes on."""
+    run = begin(iommu=iommu, sound=False, append=f"{OWNED} rig.tokens=1")
+    run.rest(STEADY_S)
+    run.update(2)
+    resumed = run.updates[-1][1]
+    run.rest(AFTER_S)
+    run.stop()
+    sid = dmalog.source_id(PF)
+    landed, faults = run.log.times(sid, resumed, run.end), run.log.faults_of([sid])
+    machine.figures.update(tries=1, dmas_after=len(landed),
+                           outcome="the VF goes on and is used; the PF goes on into its memory, and keeps SR-IOV")
+    if len(landed) < 1000 or faults:
+        raise Failed(f"{len(landed)} DMAs of the PF after the update, {sum(faults.values())} IOMMU faults")
+    clean(run)
+
+
+@guarded
+def vf_late(machine, begin, iommu):
+    """
+    The PF's owner is finished, and the VF's has not come: the PF keeps SR-IOV and is not reset, and whoever closes
+    it cannot have it again. Then the VF's owner comes.
+
+    To see it fail: with pci_liveupdate_running() in place of pci_liveupdate_incoming() in vfio_liveupdate_may_open().
+    """
+    found = []
+    run = begin(iommu=iommu, sound=False, append=OWNED)
+    run.rest(STEADY_S)
+    run.update(2, "idle=1", until="idle")
+    expect(found, "the PF is retrieved", pf(run, "resume"), None)
+    ends_refused(run, found, "the PF is finished", "vfio-pci")
+    run.rest(AFTER_S)
+    pf(run, "close")
+    expect(found, "the PF is opened again", pf(run, "open"), "EBUSY")
+    run.rest(AFTER_S)
+    since = len(machine.events)
+    machine.send("resume")
+    machine.wait("resumed", since=since, timeout_s=60)
+    run.rest(AFTER_S)
+    expect(found, "the PF is opened when all is finished", pf(run, "open"), None)
+    run.stop()
+    machine.figures.update(tries=len(ENDS) + 2, outcome="the VF goes on; its PF waits for it")
+    clean(run)
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def nobody_asks(machine, begin, iommu):
+    """
+    Negative: vfio-pci has the PF and does not know of its VFs: who does not know the token has the VF.
+
+    Seen to fail: with no law broken the answers are those of vf-owned.
+    """
+    run = begin(iommu=iommu, sound=False, append=f"{OWNED} rig.tokens=1 liveupdate.break=token")
+    run.rest(STEADY_S)
+    run.update(2)
+    said = answers(machine)
+    power_off(machine, run)
+    machine.figures.update(tries=1, outcome="found: the VF is opened without a token")
+    must_see("the VF opened without a token", said["bind nic without a token"] is None)
+
+
+@guarded
+def token_damaged(machine, begin, iommu, pf_first):
+    """
+    The token that came with the VF is not the one that came with the PF: the second file is refused, and both
+    functions go on.
+
+    To see it fail: without the comparison at the end of vfio_pci_core_liveupdate_came().
+    """
+    found = []
+    run = begin(iommu=iommu, sound=False, append=OWNED)
+    run.rest(STEADY_S)
+    run.update(2, f"idle=1 corrupt={run.ready['nic']},vfio.vf_token[0]+=1", until="idle")
+    if pf_first:
+        expect(found, "the PF is retrieved", pf(run, "resume"), None)
+        expect(found, "the VF is retrieved", pf(run, "retrieve-vf"), "EINVAL")
+    else:
+        expect(found, "the VF is retrieved", pf(run, "retrieve-vf"), None)
+        expect(found, "the VF is opened", errno_name(machine.wait("pf", what="bind-vf")["errno"]), "EACCES")
+        expect(found, "the PF is retrieved", pf(run, "resume"), "EINVAL")
+    back = wall_us()
+    run.rest(AFTER_S)
+    power_off(machine, run)
+    must_see("the refusal in the log", "its token is not that of its physical function" in machine.console())
+    log = machine.dma_log()
+    for bdf in (PF, run.ready["nic"]):
+        sid = dmalog.source_id(bdf)
+        if len(log.times(sid, back)) < 1000 or log.faults_of([sid]):
+            found.append(f"{bdf}: {len(log.times(sid, back))} DMAs afterwards, {log.faults_of([sid])} refused")
+    machine.figures.update(tries=1, outcome="the file that comes second is refused (EINVAL); both functions go on")
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def owned_unread(machine, begin, iommu):
+    """The loaded kernel does not know of tokens: reboot(2) says so, and all goes on."""
+    found = []
+    run = begin(iommu=iommu, sound=False, append=OWNED)
+    run.rest(STEADY_S)
+    machine.send("preserve")
+    machine.wait("preserved")
+    since = len(machine.events)
+    machine.send("jump")
+    expect(found, "jump", errno_name(machine.wait("stays", since=since)["errno"]), "ENOEXEC")
+    run.rest(AFTER_S)
+    run.stop()
+    must_see("the format in the log", 'does not read the handover format "vfio-pci-v2"' in machine.console())
+    machine.figures.update(tries=1, outcome="reboot(2): ENOEXEC, the log names the format; both go on")
+    run.judge()
+    for name in ("nic", "pf"):
+        found += [f"{name}: {text}" for text in frames.judge(machine.events, run.senders["nic"].log, name)[1]]
+    if found:
+        raise Failed("; ".join(found))
+
+
 @guarded
 def stands_still(machine, begin, law, iommu="vtd-scalable"):
     """
@@ -177,6 +432,30 @@ def stands_still(machine, begin, law, iommu="vtd-scalable"):
 
 
 CASES = [
+    *(Case(f"vf-owned-{mode}", f"a virtual function and its PF, which user space has; {mode} mode",
+           bind(owned, iommu=f"vtd-{mode}", first=first), debug=mode == "scalable",
+           fault=f"who has the PF of a VF comes back {'before' if first else 'after'} who has the VF")
+      for mode, first in (("legacy", True), ("scalable", False))),
+    Case("vf-owned-three", "a virtual function and its PF, which user space has, in three updates in a row",
+         bind(owned, iommu="vtd-scalable", first=True, updates=3)),
+    Case("vf-owned-kept", "nobody takes a virtual function away, and nobody opens one without the token",
+         bind(owned_kept, iommu="vtd-legacy"),
+         fault="a VF, or its PF that user space has, is opened without the token of the PF; the PF is reset, or undone alone"),
+    Case("vf-owned-pf-never", "who has the PF of a virtual function never comes back", bind(pf_never, iommu="vtd-scalable"),
+         fault="who has the PF of a VF never comes back"),
+    Case("vf-owned-vf-late", "who has a virtual function comes after its PF was finished and closed", bind(vf_late, iommu="vtd-scalable"),
+         fault="who has the PF of a VF has finished and closed it, and who has the VF has not come"),
+    *(Case(f"vf-owned-damaged{name}", f"the token of a virtual function was damaged; the PF comes {'first' if first else 'last'}",
+           bind(token_damaged, iommu=f"vtd-{mode}", pf_first=first), kernel="lab", next_kernel="rig",
+           fault=f"the token that came with a VF is damaged, and its PF is retrieved {'before' if first else 'after'} it")
+      for name, mode, first in (("", "scalable", True), ("-first", "legacy", False))),
+    Case("vf-owned-asks-nobody", "negative: vfio-pci does not know that the PF it takes over has virtual functions",
+         bind(nobody_asks, iommu="vtd-scalable"), kernel="lab",
+         fault="vfio-pci takes a PF over and asks nobody for its token"),
+    Case("vf-owned-prev", "a PF that user space has, and an older kernel: refused before the jump",
+         bind(owned_unread, iommu="vtd-scalable"), next_kernel="prev", fault="the loaded kernel does not know of PFs that user space has"),
+    Case("vf-prev", "a virtual function, whose PF pci-pf-stub has, and an older kernel",
+         bind(carried, iommu="vtd-scalable"), next_kernel="prev"),
     *(Case(f"vf-{mode}", f"a virtual function goes on with its DMA; {mode} mode", bind(carried, iommu=f"vtd-{mode}"),
            debug=mode == "scalable")
       for mode in ("legacy", "scalable")),

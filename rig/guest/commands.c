@@ -52,6 +52,7 @@
  *	vm			start the VM in QEMU
  *	direct			write from its memory to the disk; see scenarios/direct_io.h
  *	ats WHAT		with ats=1, the next step; see scenarios/ats.h
+ *	pf WHAT			with pf=vfio: of its owner; see update/pf_update.h
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -106,6 +107,7 @@
 #include "scenarios/uncooperative/commands.h"
 #include "scenarios/unread_formats.h"
 #include "update/view.h"
+#include "update/pf_update.h"
 #include "update/preserve.h"
 #include "update/refusals.h"
 #include "update/resume.h"
@@ -187,6 +189,11 @@ static void unplug(struct rig *r, char *args)
 static void ats(struct rig *r, char *args)
 {
 	ats_do(args);
+}
+
+static void pf(struct rig *r, char *args)
+{
+	pf_do(r, args);
 }
 
 static void direct(struct rig *r, char *args)
@@ -485,6 +492,7 @@ static const struct {
 	{ "jump", jump },
 	{ "unplug", unplug },
 	{ "ats", ats },
+	{ "pf", pf },
 	{ "resume", resume },
 	{ "replace", replace },
 	{ "undo", undo },

@@ -18,6 +18,7 @@
  * Registers: "Intel 82576 Gigabit Ethernet Controller Datasheet", section
  * "Programming Interface".
  */
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ enum {
 enum {
 	RX_PF	= 0xc000,
 	RX_VF	= 0x2800,
+	RX_NEXT	= 0x40,
 	RDBAL	= 0x00,
 	RDBAH	= 0x04,
 	RDLEN	= 0x08,
@@ -159,7 +161,7 @@ static void igb_fill(struct igb *nic, uint64_t slot)
 
 static unsigned int igb_rx(const struct igb *nic, unsigned int off)
 {
-	return (nic->vf ? RX_VF : RX_PF) + off;
+	return (nic->vf ? RX_VF : RX_PF + RX_NEXT * nic->pool) + off;
 }
 
 static void igb_link_up(struct vdev *v)
@@ -194,16 +196,18 @@ void igb_receive(struct vdev *v)
 void igb_start(struct igb *nic)
 {
 	uint64_t ring = dma_address(nic->phys, OFF_NIC_RING);
+	/* Else somebody else decides who gets what. */
+	bool all = !nic->vf && !nic->pool;
 	struct vdev *v = nic->dev;
 
-	if (!nic->vf)
+	if (all)
 		igb_reset(v);
 	memset(nic->st, 0, sizeof(*nic->st));
 	for (uint64_t slot = 0; slot < NIC_SLOTS; slot++)
 		igb_fill(nic, slot);
 	nic->st->posted = NIC_SLOTS - 1;
 
-	if (!nic->vf)
+	if (all)
 		wr32(v, IGB_MRQC, 0);
 	wr32(v, igb_rx(nic, RDBAL), (uint32_t)ring);
 	wr32(v, igb_rx(nic, RDBAH), ring >> 32);
@@ -212,9 +216,14 @@ void igb_start(struct igb *nic)
 	wr32(v, igb_rx(nic, RDH), 0);
 	wr32(v, igb_rx(nic, RDT), 0);
 	wr32(v, igb_rx(nic, RXDCTL), RXDCTL_ENABLE);
-	if (!nic->vf)
+	if (all)
 		igb_receive(v);
 	wr32(v, igb_rx(nic, RDT), NIC_SLOTS - 1);
+}
+
+void igb_stop(struct igb *nic)
+{
+	wr32(nic->dev, igb_rx(nic, RXDCTL), 0);
 }
 
 void igb_vf_mac(unsigned int nth, uint8_t mac[6])

@@ -19,6 +19,7 @@ struct igb {
 	uint8_t *mem;		/* of OFF_NIC_RING */
 	uint64_t iova;		/* the same place as the device sees it */
 	unsigned int vf;	/* number of the virtual function, from 1; 0: it is none */
+	unsigned int pool;	/* of a PF with virtual functions: whose queue it uses; 0: it has none */
 	const uint64_t *phys;	/* of each piece of the memory; NULL: iova holds for all */
 };
 
@@ -27,6 +28,8 @@ void igb_reset(struct vdev *pf);
 void igb_receive(struct vdev *pf);
 
 void igb_start(struct igb *nic);
+/* No DMA any more. */
+void igb_stop(struct igb *nic);
 void igb_mac(struct igb *nic, uint8_t mac[6]);
 /* The address whose frames the @nth virtual function gets. */
 void igb_vf_mac(unsigned int nth, uint8_t mac[6]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The kernel's pci-pf-stub drives the PF, and does not know it. What the PF has to be
- * told, so that its VFs get frames, is written into its BAR by way of sysfs.
+ * told, so that its VFs get frames, is written into its BAR by way of sysfs. Or user
+ * space drives it.
  *
  * Registers: "Intel 82576 Gigabit Ethernet Controller Datasheet", section "Programming
  * Interface" and section "Virtualization".
@@ -20,6 +21,7 @@
 #include "core/options.h"
 #include "devices/igb.h"
 #include "devices/igb_pf.h"
+#include "devices/pf_owner.h"
 #include "interfaces/vfio.h"
 
 #define PCI_DIR		"/sys/bus/pci/devices"
@@ -90,13 +92,18 @@ static void map_bar(struct vdev *pf)
 	close(fd);
 }
 
+static void open_pool(struct vdev *pf, unsigned int n)
+{
+	wr32(pf, IGB_VMOLR0 + 4 * n, VMOLR_UNTAGGED | VMOLR_LONG | VMOLR_LENGTH);
+}
+
 /*
  * Each VF gets the frames that are sent to its address, and nobody those to others. A
- * bystander gets what the first one gets, since there is one wire.
+ * bystander gets what the first one gets, since there is one wire; so does the PF itself.
  */
 static void share(struct vdev *pf, unsigned int vfs)
 {
-	bool bystander = opt_num("bystander", 0);
+	bool bystander = opt_num("bystander", 0), own = pf_owner_wanted();
 	uint8_t mac[6];
 
 	wr32(pf, IGB_MRQC, MRQC_VMDQ);
@@ -107,11 +114,13 @@ static void share(struct vdev *pf, unsigned int vfs)
 		     mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
 		wr32(pf, IGB_RAH0 + 8 * (i + 1),
 		     mac[4] | mac[5] << 8 | RAH_POOL(i) | RAH_VALID |
-		     (bystander && !i ? RAH_POOL(1) : 0));
-		wr32(pf, IGB_VMOLR0 + 4 * i,
-		     VMOLR_UNTAGGED | VMOLR_LONG | VMOLR_LENGTH);
+		     (bystander && !i ? RAH_POOL(1) : 0) |
+		     (own && !i ? RAH_POOL(PF_POOL) : 0));
+		open_pool(pf, i);
 	}
-	wr32(pf, IGB_VFRE, (1u << vfs) - 1);
+	if (own)
+		open_pool(pf, PF_POOL);
+	wr32(pf, IGB_VFRE, ((1u << vfs) - 1) | (own ? 1u << PF_POOL : 0));
 	igb_receive(pf);
 }
 
@@ -130,11 +139,16 @@ void igb_pf_start(void)
 		return;
 	started = true;
 	find(&pf);
-	give_to_stub(pf.bdf);
-	enable(pf.bdf);
-	map_bar(&pf);
-	igb_reset(&pf);
-	munmap((void *)pf.bar0, pf.bar0_len);
+	if (pf_owner_wanted()) {
+		find(&pf_owner.v);
+		pf_owner_start();
+	} else {
+		give_to_stub(pf.bdf);
+		enable(pf.bdf);
+		map_bar(&pf);
+		igb_reset(&pf);
+		vfio_unmap(&pf);
+	}
 	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
 	snprintf(text, sizeof(text), "%u", igb_pf_vfs());
 	write_file(path, text);
@@ -144,8 +158,13 @@ void igb_pf_share(void)
 {
 	struct vdev pf = { .fd = -1 };
 
+	if (pf_owner_wanted()) {
+		share(&pf_owner.v, igb_pf_vfs());
+		pf_owner_receive();
+		return;
+	}
 	find(&pf);
 	map_bar(&pf);
 	share(&pf, igb_pf_vfs());
-	munmap((void *)pf.bar0, pf.bar0_len);
+	vfio_unmap(&pf);
 }

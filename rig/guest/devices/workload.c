@@ -28,6 +28,7 @@
 #include "devices/igb_pf.h"
 #include "devices/nvme.h"
 #include "devices/nvme_interrupts.h"
+#include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/guestmem.h"
 #include "interfaces/iommufd.h"
@@ -35,6 +36,7 @@
 
 void rig_wire(struct rig *r)
 {
+	r->nic.v.token = pf_owner_wanted() ? vf_token : NULL;
 	r->igb = (struct igb){
 		.dev = &r->nic.v,
 		.st = &r->st->nic,
@@ -294,6 +296,7 @@ void rig_start(struct rig *r)
 	r->st->magic = RIG_MAGIC;
 	r->st->version = RIG_VERSION;
 
+	r->nic.v.token = pf_owner_wanted() ? vf_token : NULL;
 	r->iommufd = iommufd_open();
 	must(r->iommufd, "open /dev/iommu");
 	if (r->nic.v.bdf[0])
@@ -354,6 +357,7 @@ void rig_poll(struct rig *r)
 		hda_irq_poll(&r->hda);
 	if (r->disk.present && nvme_irq_due())
 		nvme_poll(&r->nvme);
+	pf_owner_poll();
 }
 
 void emit_audio(struct rig *r)
@@ -381,6 +385,7 @@ void rig_report(struct rig *r)
 		     (unsigned long long)r->st->nic.bad,
 		     igb_head(&r->igb), igb_irq_count());
 	}
+	pf_owner_report();
 	emit_audio(r);
 	emit_disk(r);
 }

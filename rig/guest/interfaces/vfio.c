@@ -100,9 +100,16 @@ int vfio_open_cdev(const char *bdf)
 	return fd;
 }
 
+#define BIND_WITH_TOKEN	(1u << 0)
+
 int vfio_bind(struct vdev *v, int iommufd)
 {
-	struct uvfio_bind arg = { .argsz = sizeof(arg), .iommufd = iommufd };
+	struct uvfio_bind arg = {
+		.argsz = sizeof(arg),
+		.flags = v->token ? BIND_WITH_TOKEN : 0,
+		.iommufd = iommufd,
+		.token_uuid_ptr = (uintptr_t)v->token,
+	};
 
 	if (ioctl(v->fd, UVFIO_BIND_IOMMUFD, &arg))
 		return -errno;
@@ -149,6 +156,21 @@ int vfio_detach_pasid(struct vdev *v, uint32_t pasid)
 	} arg = { .argsz = sizeof(arg), .flags = WITH_PASID, .pasid = pasid };
 
 	return ioctl(v->fd, _IO(VFIO_TYPE, VFIO_BASE + 20), &arg) ? -errno : 0;
+}
+
+int vfio_set_token(struct vdev *v, const uint8_t *token)
+{
+	struct {
+		struct vfio_device_feature head;
+		uint8_t token[VF_TOKEN_SIZE];
+	} arg = {
+		.head.argsz = sizeof(arg),
+		.head.flags = VFIO_DEVICE_FEATURE_SET |
+			      VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+	};
+
+	memcpy(arg.token, token, sizeof(arg.token));
+	return ioctl(v->fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
 }
 
 int vfio_reset(struct vdev *v)
@@ -219,6 +241,12 @@ int vfio_map(struct vdev *v)
 	v->bar0 = p;
 	v->bar0_len = info.size;
 	return 0;
+}
+
+void vfio_unmap(struct vdev *v)
+{
+	munmap((void *)v->bar0, v->bar0_len);
+	v->bar0 = NULL;
 }
 
 uint16_t vfio_config_read16(struct vdev *v, unsigned int off)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define BDF_LEN 16
+#define VF_TOKEN_SIZE 16
 
 struct vdev {
 	int fd;
@@ -16,6 +17,7 @@ struct vdev {
 	volatile uint8_t *bar0;
 	size_t bar0_len;
 	uint64_t config_off;	/* of config space in fd */
+	const uint8_t *token;	/* to bind with, VF_TOKEN_SIZE bytes; NULL: without one */
 };
 
 /* The @nth device (from 0, by address) of that id; 0, or -ENODEV. */
@@ -26,6 +28,8 @@ void vfio_give(const char *bdf);
 /* That, and opens its cdev: the fd, or -errno. */
 int vfio_open_cdev(const char *bdf);
 int vfio_bind(struct vdev *v, int iommufd);
+/* Of a PF: what who opens its VFs has to know. */
+int vfio_set_token(struct vdev *v, const uint8_t *token);
 int vfio_attach(struct vdev *v, uint32_t pt_id);
 int vfio_detach(struct vdev *v);
 /* Attaches a PASID of the device, or moves it to another HWPT. */
@@ -40,6 +44,8 @@ int vfio_map_config(struct vdev *v);
 volatile uint8_t *vfio_map_bar(struct vdev *v, unsigned int n);
 /* Finds BAR 0 and config space of a device that is bound. */
 int vfio_map(struct vdev *v);
+/* The BAR is not used any more. */
+void vfio_unmap(struct vdev *v);
 uint16_t vfio_config_read16(struct vdev *v, unsigned int off);
 void vfio_config_write16(struct vdev *v, unsigned int off, uint16_t val);
 void vfio_enable_dma(struct vdev *v);

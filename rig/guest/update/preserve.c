@@ -8,7 +8,8 @@
  * preserve=iommufd stop after that file (steps on the way to a kernel that can
  * do it all; the devices' DMA ends then); mark=once marks the HWPTs before the
  * first update only, and asks the kernel to keep the marks; mark=first does the
- * same without asking.
+ * same without asking; pf_owner=none: who has the physical function is not asked, see
+ * update/pf_update.h.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/options.h"
+#include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
@@ -27,6 +29,7 @@
 #include "interfaces/luo.h"
 #include "update/view.h"
 #include "update/names.h"
+#include "update/pf_preserve.h"
 #include "update/preserve.h"
 
 enum level preserve_level(void)
@@ -102,6 +105,8 @@ void rig_preserve(struct rig *r)
 		return;
 
 	phase("preserve", "begin");
+	if (pf_owner.present && pf_owner.session < 0 && strcmp(opt("pf_owner", ""), "none"))
+		pf_preserve();
 	if (preserve_level() > LEVEL_MEMFD)
 		mark_hwpts(r);
 	r->session = luo_session_create(SESSION);

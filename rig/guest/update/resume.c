@@ -7,7 +7,9 @@
  * Options: hole=1 leaves one page that a device is about to use out of the
  * rebuilt IOAS; adopt=... see update/adopt.c; sweep=1 see update/swept_call.h;
  * view=1 passes on what the kernel shows after each step; wire=late leaves the
- * interrupts of the network device to wire_late().
+ * interrupts of the network device to wire_late(); pf_first=1: who has the physical
+ * function comes first, otherwise by command, see update/pf_update.h; tokens=1: the virtual
+ * function is not opened with a wrong token.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +35,7 @@
 #include "update/back.h"
 #include "update/view.h"
 #include "update/names.h"
+#include "update/pf_update.h"
 #include "update/preserve.h"
 #include "update/refusals.h"
 #include "update/resume.h"
@@ -141,6 +144,8 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 	reached(r, opened);
 	if (opt_num("refusals", 0))
 		refusals_of_bind(&d->v);
+	if (opt_num("tokens", 0) && d->v.token)
+		pf_wrong_tokens(&d->v, r->iommufd, what);
 	must(swept_call(r, bound, call_bind,
 			&(struct call){ .r = r, .v = &d->v }),
 	     "bind a retrieved device");
@@ -239,6 +244,8 @@ void rig_resume(struct rig *r)
 	if (opt_num("sweep", 0) && !faults_on())
 		die("this kernel has no fault injection");
 	view_step("came");
+	if (opt_num("pf_first", 0))
+		pf_do(r, opt_num("tokens", 0) ? "resume-wrong" : "resume");
 	phase("retrieve", "begin");
 	r->session = swept_call(r, "session", call_session, NULL);
 	must(r->session, "retrieve the live update session");

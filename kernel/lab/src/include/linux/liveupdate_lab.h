@@ -54,6 +54,8 @@ struct luo_ser;
  *	down as any device: its bus mastering is switched off.
  * @LIVEUPDATE_LAW_SRIOV: "sriov": the next kernel sets SR-IOV up as ever, and so
  *	switches it off.
+ * @LIVEUPDATE_LAW_TOKEN: "token": vfio-pci does not know that a physical function which
+ *	it takes over has virtual ones, and so asks nobody for a token.
  * @LIVEUPDATE_LAW_RESET: "reset": a device that came with a live update is reset
  *	when it is opened, as 7.3 does with every device.
  * @LIVEUPDATE_LAW_PAGES: "pages": a device without an IOMMU leaves its restored HWPT
@@ -89,6 +91,7 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_IMAGE,
 	LIVEUPDATE_LAW_PF,
 	LIVEUPDATE_LAW_SRIOV,
+	LIVEUPDATE_LAW_TOKEN,
 	LIVEUPDATE_LAW_RESET,
 	LIVEUPDATE_LAW_PAGES,
 	LIVEUPDATE_LAW_DEVTLB,

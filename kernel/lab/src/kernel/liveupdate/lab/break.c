@@ -38,6 +38,7 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_IMAGE]	= "image",
 	[LIVEUPDATE_LAW_PF]	= "pf",
 	[LIVEUPDATE_LAW_SRIOV]	= "sriov",
+	[LIVEUPDATE_LAW_TOKEN]	= "token",
 	[LIVEUPDATE_LAW_RESET]	= "reset",
 	[LIVEUPDATE_LAW_PAGES]	= "pages",
 	[LIVEUPDATE_LAW_DEVTLB]	= "devtlb",

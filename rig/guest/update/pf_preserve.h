@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Before an update, who has the physical function preserves it in a session of its own. */
+#ifndef RIG_UPDATE_PF_PRESERVE_H
+#define RIG_UPDATE_PF_PRESERVE_H
+
+#define PF_SESSION	"continuo-pf"
+
+void pf_preserve(void);
+
+#endif
