@@ -43,6 +43,7 @@ bench: setup
 	@bench/run
 	@bench/rig
 	@bench/memory
+	@bench/pause
 	@bench/agent
 
 # The programs, for a host: DESTDIR, prefix, libdir and mandir as usual.

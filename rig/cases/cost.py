@@ -250,7 +250,7 @@ def boot(lines):
     return begun - (new - first) - (ended + (last - old))
 
 
-FRAME = ("ev", "t_us", "host_ns", "host_real_ns")       # of each event
+FRAME = ("ev", "t_us", "tsc", "host_ns", "host_real_ns")       # of each event
 
 
 def update_memory(machine, iommu, append, memory="8G"):

@@ -8,13 +8,21 @@
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "core/clock.h"
 #include "core/control.h"
+#include "core/options.h"
 
 #define LINE_MAX_LEN	1024
 
 static int ctl = -1;
+
+/* Phases that are said together with the next event that is none. */
+static struct {
+	char text[4096];
+	size_t len;
+} kept;
 
 int ctl_open(const char *path)
 {
@@ -37,14 +45,37 @@ int ctl_fd(void)
 	return ctl;
 }
 
+static void put(const char *text, size_t len)
+{
+	size_t off = 0;
+
+	while (off < len) {
+		ssize_t n = write(ctl < 0 ? 2 : ctl, text + off, len - off);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return;
+		if (n > 0)
+			off += n;
+	}
+}
+
+static void put_kept(void)
+{
+	put(kept.text, kept.len);
+	kept.len = 0;
+}
+
 void emit(const char *ev, const char *fmt, ...)
 {
+	/* Goes on through the jump. */
+	uint64_t tsc = __rdtsc();
 	char line[4096];
-	size_t len, off = 0;
+	size_t len;
 	va_list ap;
 
-	len = snprintf(line, sizeof(line), "{\"ev\":\"%s\",\"t_us\":%llu", ev,
-		       (unsigned long long)now_us());
+	len = snprintf(line, sizeof(line),
+		       "{\"ev\":\"%s\",\"t_us\":%llu,\"tsc\":%llu", ev,
+		       (unsigned long long)now_us(), (unsigned long long)tsc);
 	va_start(ap, fmt);
 	len += vsnprintf(line + len, sizeof(line) - len, fmt, ap);
 	va_end(ap);
@@ -52,14 +83,14 @@ void emit(const char *ev, const char *fmt, ...)
 		len = sizeof(line) - 3;
 	memcpy(line + len, "}\n", 3);
 	len += 2;
-	while (off < len) {
-		ssize_t n = write(ctl < 0 ? 2 : ctl, line + off, len - off);
-
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return;
-		if (n > 0)
-			off += n;
+	if (!strcmp(ev, "phase") && opt_num("later", 0) &&
+	    kept.len + len <= sizeof(kept.text)) {
+		memcpy(kept.text + kept.len, line, len);
+		kept.len += len;
+		return;
 	}
+	put_kept();
+	put(line, len);
 }
 
 void phase(const char *name, const char *edge)

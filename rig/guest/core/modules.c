@@ -14,6 +14,7 @@
 
 #include "core/files.h"
 #include "core/modules.h"
+#include "core/control.h"
 #include "core/end.h"
 
 /* The kernel takes a dash for an underscore. */
@@ -45,6 +46,7 @@ void modules_load(void)
 
 	if (!order)
 		return;
+	phase("modules", "begin");
 	while (fscanf(order, "%127s", name) == 1) {
 		int fd;
 
@@ -60,4 +62,5 @@ void modules_load(void)
 		close(fd);
 	}
 	fclose(order);
+	phase("modules", "end");
 }
