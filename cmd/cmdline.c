@@ -178,3 +178,37 @@ char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 		why = strdup("pci=noats is on it, and not on that of this kernel: devices that use ATS would be stopped; leave it out");
 	return why ?: movable_objection(now, next);
 }
+
+/*
+ * The kernel converts nanoseconds to ticks of the timer as mult / 2^shift, and lets it count
+ * each 16th clock. A timer that goes by the time stamp counter ("lapic-deadline") is not
+ * measured.
+ */
+static unsigned long long lapic_khz(const char *timers)
+{
+	static const char name[] = "Clock Event Device: lapic\n";
+	unsigned long long mult, khz;
+	const char *at = strstr(timers, name);
+	unsigned int shift;
+
+	if (!at || sscanf(at + sizeof(name) - 1, " max_delta_ns: %*u min_delta_ns: %*u mult: %llu shift: %u",
+			  &mult, &shift) != 2 || shift > 32 || mult >> 32)
+		return 0;
+	/* Rounded: mult was rounded down. */
+	khz = (mult * 16 * 1000000 + (1ull << shift) / 2) >> shift;
+	return khz >> 32 ? 0 : khz;
+}
+
+char *cmdline_with_timer(const char *line, const char *timers)
+{
+	unsigned long long khz = lapic_khz(timers);
+	char *given = cmdline_value(line, "lapic_timer_khz"), *whole;
+
+	if (!khz || given)
+		whole = strdup(line);
+	else if (asprintf(&whole, "%.*s%slapic_timer_khz=%llu", (int)strcspn(line, "\n"), line,
+			  *line && *line != '\n' ? " " : "", khz) < 0)
+		whole = NULL;
+	free(given);
+	return whole;
+}

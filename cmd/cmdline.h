@@ -19,5 +19,10 @@ const char *cmdline_vtd(const char *line);
  * that have no IOMMU.
  */
 char *cmdline_objection(const char *now, const char *next, bool without_iommu);
+/*
+ * @line, and what a next kernel need not measure since this one has: lapic_timer_khz=, by what
+ * /proc/timer_list says in @timers, unless the line has it. To be freed.
+ */
+char *cmdline_with_timer(const char *line, const char *timers);
 
 #endif

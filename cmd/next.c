@@ -121,16 +121,15 @@ static int check_in_place(struct next *next)
 int next_check(struct next *next)
 {
 	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
-	char *now, *why;
+	char *now, *timers, *why;
 	int ret;
 
 	if (!kernel)
 		return check_in_place(next);
 	now = read_text(next->opt, "/proc/cmdline");
-	if (next->opt->given[OPT_APPEND])
-		next->append = strdup(next->opt->given[OPT_APPEND]);
-	else
-		next->append = strdup(now ?: "");
+	timers = read_text(next->opt, "/proc/timer_list");
+	next->append = cmdline_with_timer(next->opt->given[OPT_APPEND] ?: now ?: "", timers ?: "");
+	free(timers);
 	steps_begin(next->steps, "next", "%s with %s and '%s'", kernel, initrd ?: "no initramfs", next->append);
 	why = cmdline_objection(now ?: "", next->append, is_without_iommu(next->opt));
 	ret = why ? trouble("the next kernel's command line: %s", why) : EXIT_FINE;
