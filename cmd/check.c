@@ -505,6 +505,50 @@ static void against(struct objections *o, const char *why, const char *remedy)
 	add(&o->remedy, "%s%s", o->remedy ? "; " : "", remedy);
 }
 
+/*
+ * What makes the next kernel's boot, and so the pause, longer than it has to be: as far as this
+ * kernel, its command line and the host are what the next one will have. docs/bench.md has what
+ * each of it costs. None of it stands against the host.
+ */
+static void check_pause(struct check *c)
+{
+	static const struct {
+		const char *option;
+		enum answer bad;
+		const char *why, *remedy;
+	} options[] = {
+		{ "KERNEL_XZ", YES, "the kernel is packed with XZ, which is slow to unpack", "build it with CONFIG_KERNEL_ZSTD or CONFIG_KERNEL_LZ4" },
+		{ "KERNEL_LZMA", YES, "the kernel is packed with LZMA, which is slow to unpack", "build it with CONFIG_KERNEL_ZSTD or CONFIG_KERNEL_LZ4" },
+		{ "KERNEL_BZIP2", YES, "the kernel is packed with bzip2, which is slow to unpack", "build it with CONFIG_KERNEL_ZSTD or CONFIG_KERNEL_LZ4" },
+		{ "DEFERRED_STRUCT_PAGE_INIT", NO, "one CPU sets up all memory", "build the kernel with CONFIG_DEFERRED_STRUCT_PAGE_INIT" },
+	};
+	char *console = cmdline_value(c->cmdline, "console"), *quiet = cmdline_value(c->cmdline, "quiet");
+	char *ptys = cmdline_value(c->cmdline, "pty.legacy_count");
+	char *shmem = read_text(c->opt, "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+	struct objections o = { 0 };
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (configured(c, options[i].option) == options[i].bad)
+			against(&o, options[i].why, options[i].remedy);
+	if (configured(c, "LEGACY_PTYS") == YES && (!ptys || strcmp(ptys, "0")))
+		against(&o, "the kernel makes terminals of an old kind", "boot with pty.legacy_count=0");
+	if (console && !strncmp(console, "ttyS", 4) && !quiet)
+		against(&o, "the boot is written to a serial console", "boot with quiet");
+	if (shmem && strstr(shmem, "[never]"))
+		against(&o, "memory of VMs that is no huge pages is kept page by page",
+			"write advise into /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+	if (o.why)
+		say(c, "pause", UNKNOWN, o.why, o.remedy);
+	else
+		say(c, "pause", YES, "nothing is known that makes it longer", NULL);
+	free(o.why);
+	free(o.remedy);
+	free(shmem);
+	free(ptys);
+	free(quiet);
+	free(console);
+}
+
 /* Configuration space as far as it can be read, which takes root. */
 struct config {
 	unsigned char byte[4096];
@@ -927,6 +971,7 @@ static struct json_object *look(const struct options *opt, bool begin)
 	check_view(&c);
 	check_huge_pages(&c);
 	check_watchdog(&c);
+	check_pause(&c);
 	if (begin) {
 		check_last_update(&c);
 		check_agent(&c);
