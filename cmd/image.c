@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,16 @@
 #define END_OF_FIELDS		0x23c
 #define BOOT_FLAG		0xaa55
 #define LEAST_VERSION		0x020c
+
+/*
+ * Of an Image of arm64: Documentation/arch/arm64/booting.rst, "Call the kernel image".
+ * kexec_file_load(2) takes those that say how large they are. Nothing says how long a command
+ * line may be: it is COMMAND_LINE_SIZE of that kernel, which has been the same ever since.
+ */
+#define ARM64_AT_SIZE		0x10
+#define ARM64_AT_MAGIC		0x38
+#define ARM64_END_OF_FIELDS	0x40
+#define ARM64_CMDLINE_SIZE	2048
 
 /* The kernel's own, which is for the inside of it, and gets out all the same. */
 #define ENOTSUPP		524
@@ -46,14 +57,36 @@ static uint32_t little(const unsigned char *at, int bytes)
 	return value;
 }
 
-char *image_objection(const unsigned char *head, size_t n, const char *append)
+/* One more than a command line may have bytes with its NUL; 0 if the image is none of x86. */
+static size_t x86_most(const unsigned char *head, size_t n)
 {
-	size_t most;
-
 	if (n < END_OF_FIELDS || little(head + AT_BOOT_FLAG, 2) != BOOT_FLAG ||
 	    memcmp(head + AT_MAGIC, "HdrS", 4) || little(head + AT_VERSION, 2) < LEAST_VERSION)
-		return text("it is no boot image that kexec_file_load(2) takes; give the bzImage, which Debian has as /boot/vmlinuz-RELEASE");
-	most = little(head + AT_CMDLINE_SIZE, 4);
+		return 0;
+	return little(head + AT_CMDLINE_SIZE, 4) + 1ul;
+}
+
+/* The same of arm64. */
+static size_t arm64_most(const unsigned char *head, size_t n)
+{
+	if (n < ARM64_END_OF_FIELDS || memcmp(head + ARM64_AT_MAGIC, "ARM\x64", 4) ||
+	    (!little(head + ARM64_AT_SIZE, 4) && !little(head + ARM64_AT_SIZE + 4, 4)))
+		return 0;
+	return ARM64_CMDLINE_SIZE + 1ul;
+}
+
+char *image_objection(const unsigned char *head, size_t n, const char *append, const char *machine)
+{
+	bool arm64 = !strcmp(machine, "aarch64");
+	size_t most = arm64 ? arm64_most(head, n) : x86_most(head, n);
+
+	if (!most && (arm64 ? x86_most(head, n) : arm64_most(head, n)))
+		return text("it is a boot image for %s, and this machine is %s; give one for this machine",
+			    arm64 ? "x86_64" : "aarch64", machine);
+	if (!most)
+		return text("it is no boot image that kexec_file_load(2) takes; give the %s, which Debian has as /boot/vmlinuz-RELEASE",
+			    arm64 ? "Image, which is not compressed," : "bzImage");
+	most--;
 	/* The kernel counts the NUL at its end, too. */
 	if (strlen(append) + 1 > most)
 		return text("it takes a command line of less than %zu bytes, and this one has %zu; shorten it",

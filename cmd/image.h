@@ -11,8 +11,11 @@
 /* As much of an image as image_objection() looks at. */
 #define IMAGE_HEAD	1024
 
-/* Can it be loaded with that command line? @head: the first @n bytes of the image. */
-char *image_objection(const unsigned char *head, size_t n, const char *append);
+/*
+ * Can it be loaded with that command line? @head: the first @n bytes of the image; @machine:
+ * the one that it is loaded on, as uname(2) has it: "x86_64" or "aarch64".
+ */
+char *image_objection(const unsigned char *head, size_t n, const char *append, const char *machine);
 /* Is there memory to load files of so many bytes? @meminfo: the text of /proc/meminfo. */
 char *image_room(unsigned long long bytes, const char *meminfo);
 /* The word of /sys/kernel/security/lockdown that counts; "none" if there is none. To be freed. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cmdline.h"
@@ -70,6 +71,7 @@ static int check_files(struct next *next)
 	char *meminfo = read_text(next->opt, "/proc/meminfo"), *why = NULL;
 	unsigned char head[IMAGE_HEAD];
 	unsigned long long bytes = 0;
+	struct utsname uts;
 	ssize_t n = 0;
 	int ret;
 
@@ -77,7 +79,7 @@ static int check_files(struct next *next)
 	if (!ret && initrd)
 		ret = look_at(initrd, NULL, NULL, &bytes);
 	if (!ret)
-		why = image_objection(head, n, next->append) ?: image_room(bytes, meminfo ?: "");
+		why = image_objection(head, n, next->append, uname(&uts) ? "" : uts.machine) ?: image_room(bytes, meminfo ?: "");
 	if (why)
 		ret = trouble("%s: %s", kernel, why);
 	free(why);
