@@ -18,8 +18,11 @@ struct liveupdate_view;
  * @size:  Length in bytes of the whole chunk.
  * @names: The strings.
  *
- * On x86 it is one of the parts that follow kernel_info in a bzImage
- * (Documentation/arch/x86/boot.rst, "The kernel_info").
+ * It is the same in all boot images; where it is, their format says. On x86 it is
+ * one of the parts that follow kernel_info in a bzImage (Documentation/arch/x86/boot.rst,
+ * "The kernel_info"). On arm64 it follows the headers of the Image: the one of
+ * Documentation/arch/arm64/booting.rst ("Call the kernel image"), and with CONFIG_EFI those
+ * of PE/COFF, too.
  */
 struct liveupdate_formats_chunk {
 	u8 magic[4];
@@ -54,7 +57,7 @@ bool luo_format_reads(const char *format);
 int luo_flb_formats_ask(struct liveupdate_file_handler *fh);
 void luo_formats_show(struct liveupdate_view *v);
 
-#ifdef CONFIG_X86
+#if defined(CONFIG_X86) || defined(CONFIG_ARM64)
 const struct liveupdate_formats_chunk *
 luo_formats_find(const void *kernel, size_t len);
 #else

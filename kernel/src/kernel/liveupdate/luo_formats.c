@@ -13,10 +13,11 @@
  *
  * A boot image carries the version strings of all handover formats that its
  * kernel, and the modules built with it, read (luo_formats_list.h).
- * On x86 they follow kernel_info in the bzImage, outside of what is compressed,
- * and inside of what is signed. kexec_file_load(2) has the image in its hands as
- * it came from the file; what it says of the formats that this kernel can write
- * is kept with the loaded image as one bit for each. /dev/liveupdate-view shows
+ * In a bzImage they follow kernel_info, outside of what is compressed; in an Image
+ * of arm64 they follow its headers. Either way they are inside of what is signed.
+ * kexec_file_load(2) has the image in its hands as it came from the file; what it
+ * says of the formats that this kernel can write is kept with the loaded image as
+ * one bit for each. /dev/liveupdate-view shows
  * it (records "image" and "format").
  *
  * Who asks
