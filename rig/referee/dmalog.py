@@ -67,8 +67,11 @@ class DmaLog:
                 if got[1] != is_on:
                     (self.switched_on if got[1] else self.switched_off).append(t)
                 is_on = got[1]
-            else:
-                (self.switched_off if got[0] == "off" else self.switched_on).append(t)
+            elif got[0] == "on":
+                self.switched_on.append(t)
+            elif self.switched_on:
+                # One that was not on yet is told so, too, while it is set up.
+                self.switched_off.append(t)
 
     def _fault(self, when, sid, reason, address, write):
         # A device in a loop makes millions of them.
