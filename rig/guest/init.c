@@ -76,6 +76,8 @@ static void open_control(void)
 
 	if (ret)
 		die("open the control channel %s: %s", path, strerror(-ret));
+	if (opt_num("later", 0))
+		ctl_keep_phases();
 }
 
 int main(int argc, char **argv)

@@ -78,10 +78,14 @@ def load(folder):
     return cases
 
 
-def kernel_release(bzimage: str) -> Optional[str]:
-    """The release as the boot protocol's header has it (offset 0x20e)."""
-    with open(bzimage, "rb") as f:
+def kernel_release(image: str) -> Optional[str]:
+    """The release as the boot protocol's header has it (offset 0x20e), or where there is none,
+    as the kernel, which is not compressed then, says it of itself."""
+    with open(image, "rb") as f:
         head = f.read(0x10000)
+        if head[0x38:0x3c] == b"ARM\x64":
+            found = re.search(rb"Linux version (\S+) \(", f.read())
+            return found and found[1].decode()
     if head[0x202:0x206] != b"HdrS":
         return None
     at = int.from_bytes(head[0x20e:0x210], "little") + 0x200

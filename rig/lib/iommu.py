@@ -5,7 +5,7 @@ module that reads what QEMU reports of the IOMMU. To add an IOMMU, add an entry 
 module beside rig/referee/vtd.py.
 """
 
-from rig.referee import amdvi, noiommu, vtd
+from rig.referee import amdvi, noiommu, smmu, vtd
 
 
 class Vtd:
@@ -45,6 +45,19 @@ class AmdVi:
                 "-device", "virtio-blk-pci,drive=southbridge,class=0x0c05,addr=14.0"]
 
 
+class Smmu:
+    """Arm's SMMUv3, which is a part of QEMU's arm64 machine."""
+
+    referee = smmu
+    new_qemu = False
+    nic_slot = 4
+    name = mode = "smmuv3"
+    options = ""
+
+    def arguments(self, qemu, ats=False, first_stage=False):
+        return ["-machine", "iommu=smmuv3"]
+
+
 class NoIommu:
     """None: user-space drivers give physical addresses to their devices. One that is receiving
     needs memory of large pieces, which are huge pages here."""
@@ -60,4 +73,4 @@ class NoIommu:
         return []
 
 
-NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"), AmdVi(), NoIommu())}
+NAMED = {iommu.name: iommu for iommu in (Vtd("legacy"), Vtd("scalable"), AmdVi(), Smmu(), NoIommu())}

@@ -76,16 +76,16 @@ class Skipped(Exception):
 
 
 class Machine:
-    def __init__(self, folder, kernel, programs, case, slow=1, next_kernel=None, keep=False):
+    def __init__(self, folder, kernel, programs, case, slow=1, next_kernel=None, keep=False, platform=Q35):
         self.folder = folder            # build/rig/CASE
-        self.kernel = kernel            # path of the bzImage
+        self.kernel = kernel            # path of the boot image
         self.next_kernel = next_kernel or kernel
         self.programs = programs        # folder of guest programs
         self.case = case
         self.slow = slow                # all times are this much longer (debug kernel)
         self.keep = keep                # leave a machine that went wrong running
-        self.qemu = qemu.find()
-        self.platform = Q35
+        self.platform = platform
+        self.qemu = qemu.find(platform.qemu)
         self.figures = {}               # goes into result.json
         self.events = []                # all events so far, in order
         self.command = []
@@ -110,7 +110,8 @@ class Machine:
         folder = self.path(name)
         os.makedirs(folder, exist_ok=True)
         other = type(self)(folder, kernel or self.kernel, self.programs, self.case, slow=self.slow,
-                           next_kernel=next_kernel or self.next_kernel, keep=self.keep)
+                           next_kernel=next_kernel or self.next_kernel, keep=self.keep,
+                           platform=self.platform)
         self.others[name] = other
         self.figures[name] = other.figures
         return other
@@ -121,12 +122,12 @@ class Machine:
 
     # -- starting ---------------------------------------------------------
 
-    def prepare(self, devices=(), append="", first="", iommu="vtd-scalable", ats=False, first_stage=False, files=None,
+    def prepare(self, devices=(), append="", first="", iommu=None, ats=False, first_stage=False, files=None,
                 memory=None, cpus=2, init_files=None, count=False, alternate=False,
                 nested=False):
         """Write the initramfs and compose the command; start() without the start.
 
-        iommu: its name, see iommu.py. ats: it answers what devices ask it to translate
+        iommu: its name, see iommu.py; the platform's own if there is none. ats: it answers what devices ask it to translate
         in advance. first_stage: HWPTs are first-stage tables. devices: further QEMU
         arguments. append: further kernel parameters, for both kernels; first: for the
         first one alone. files: {path: bytes} in the guest beside the guest programs;
@@ -137,7 +138,7 @@ class Machine:
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
-        self.iommu = NAMED[iommu]
+        self.iommu = NAMED[iommu or self.platform.iommu]
         common = (f"{self.platform.console} panic=-1 oops=panic {self.platform.options} kho=on liveupdate=on "
                   f"{self.iommu.options} rig.case={self.case} {append}").strip()
         if self.slow != 1:
@@ -305,10 +306,7 @@ class Machine:
                     f.write(f"--- {command}\n{said}\n")
                 time.sleep(1)
         with open(self.path("autopsy.txt"), encoding="utf-8") as f:
-            last = f.read().rpartition("--- info cpus")[2]
-        halted = ",".join(re.findall(r"HLT=(\d)", last))
-        return f"halted: {halted}; " + "; ".join(
-            f"{what}: " + ",".join(re.findall(rf"^{what}\s+(.*?)\s*$", last, re.M)) for what in ("ISR", "IRR"))
+            return self.platform.brief(f.read().rpartition("--- info cpus")[2])
 
     def _look_at_console(self):
         with open(self.path("console.log"), "rb") as f:

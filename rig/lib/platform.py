@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 The machine without its IOMMU and its devices: the arguments for QEMU and the kernels. To
-add a platform, add a class with the same members.
+add a platform, add a class with the same members, and name it by the kernels that are built
+for it (of_kernel()).
 """
+
+import re
 
 from rig.lib import tsc
 
@@ -10,6 +13,12 @@ from rig.lib import tsc
 class Q35:
     """A PC."""
 
+    qemu = "qemu-system-x86_64"
+    image = "bzImage"               # of scripts/build-kernel
+    guest = "guest"                 # folder of the guest's programs, below build/
+    make = ()                       # what make builds them with
+    setup = ()                      # parts of scripts/setup that only this platform needs
+    iommu = "vtd-scalable"          # if a case names none
     console = "console=ttyS0"
     early_console = "earlyprintk=ttyS0"
     # no_timer_check: on a busy host the kernel's test of the emulated timer
@@ -23,6 +32,13 @@ class Q35:
     debug_options = "no5lvl"
     # Of QEMU's monitor: where each CPU is, and which interrupts it waits for.
     autopsy = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic")
+
+    @staticmethod
+    def brief(text):
+        """The last of what the autopsy found, in one line."""
+        halted = ",".join(re.findall(r"HLT=(\d)", text))
+        return f"halted: {halted}; " + "; ".join(
+            f"{what}: " + ",".join(re.findall(rf"^{what}\s+(.*?)\s*$", text, re.M)) for what in ("ISR", "IRR"))
 
     @staticmethod
     def arguments(count, nested):
@@ -45,3 +61,45 @@ class Q35:
         4 GiB if there is this much or more."""
         split_from, below, above = 0xb0000000, 0x80000000, 1 << 32
         return address - above + below if size >= split_from and address >= above else address
+
+
+class Virt:
+    """QEMU's arm64 machine, with a GICv3 that has an ITS, and a device tree."""
+
+    qemu = "qemu-system-aarch64"
+    image = "Image"
+    guest = "guest-arm"
+    setup = ("arm",)
+    make = ("CC=aarch64-linux-gnu-gcc", "AR=aarch64-linux-gnu-ar", "LD=aarch64-linux-gnu-ld",
+            "OBJCOPY=aarch64-linux-gnu-objcopy")
+    iommu = "smmuv3"
+    console = "console=ttyAMA0"
+    early_console = "earlycon"
+    options = "rig.ctl=/dev/ttyAMA1"
+    debug_options = ""
+    autopsy = ("info cpus", "info registers -a")
+
+    @staticmethod
+    def brief(text):
+        """The last of what the autopsy found, in one line."""
+        return "PC: " + ",".join(re.findall(r"\bPC=(\w+)", text))
+
+    @staticmethod
+    def arguments(count, nested):
+        """QEMU's; see Machine.prepare()."""
+        return ["-machine", f"virt,gic-version=3,its=on,virtualization={'on' if nested else 'off'}",
+                "-accel", "tcg,thread=single" if count else "tcg,thread=multi", "-cpu", "cortex-a76"]
+
+    @staticmethod
+    def nested_options():
+        return ""
+
+    @staticmethod
+    def offset(address, size):
+        """Where in a memory of that size a physical address is: all of it is in one piece."""
+        return address - (1 << 30)
+
+
+def of_kernel(flavour):
+    """The platform that a flavour of scripts/build-kernel is for."""
+    return Virt if flavour.startswith("arm") else Q35

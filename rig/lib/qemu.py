@@ -50,9 +50,10 @@ class Qemu:
 
 
 @functools.cache
-def find():
+def find(program="qemu-system-x86_64"):
     """The one that scripts/setup names; None if there is none."""
-    path = subprocess.run([f"{TOP}/scripts/setup", "--qemu"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    option = "--qemu" if program == "qemu-system-x86_64" else "--qemu-arm"
+    path = subprocess.run([f"{TOP}/scripts/setup", option], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     try:
         said = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

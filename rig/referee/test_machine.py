@@ -7,21 +7,23 @@ import types
 import unittest
 from unittest import mock
 
-from rig.lib import machine as lib
+from rig.lib import machine as lib, platform
 
 
 class Machines(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()             # pylint: disable=consider-using-with
         self.addCleanup(self.folder.cleanup)
-        patch = mock.patch.object(lib.qemu, "find", lambda: None)
+        patch = mock.patch.object(lib.qemu, "find", lambda program: None)
         patch.start()
         self.addCleanup(patch.stop)
-        self.first = lib.Machine(self.folder.name, "old", "programs", "case", slow=5, next_kernel="new", keep=True)
+        self.first = lib.Machine(self.folder.name, "old", "programs", "case", slow=5, next_kernel="new", keep=True,
+                                 platform=platform.Virt)
 
     def test_another_one_is_like_the_first(self):
         other = self.first.another("other")
-        self.assertEqual((other.kernel, other.next_kernel, other.slow, other.keep, other.case), ("old", "new", 5, True, "case"))
+        self.assertEqual((other.kernel, other.next_kernel, other.slow, other.keep, other.case, other.platform),
+                         ("old", "new", 5, True, "case", platform.Virt))
         self.assertEqual(other.folder, os.path.join(self.folder.name, "other"))
         self.assertTrue(os.path.isdir(other.folder))
         self.assertEqual(self.first.all(), [self.first, other])

@@ -7,5 +7,7 @@
 
 /* Microseconds since it was booted. */
 uint64_t now_us(void);
+/* The counter of the processor, which goes on through the jump. */
+uint64_t cycle(void);
 
 #endif

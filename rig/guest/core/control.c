@@ -3,16 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "core/clock.h"
 #include "core/control.h"
-#include "core/options.h"
 
 #define LINE_MAX_LEN	1024
 
@@ -20,9 +19,15 @@ static int ctl = -1;
 
 /* Phases that are said together with the next event that is none. */
 static struct {
+	bool wanted;
 	char text[4096];
 	size_t len;
 } kept;
+
+void ctl_keep_phases(void)
+{
+	kept.wanted = true;
+}
 
 int ctl_open(const char *path)
 {
@@ -67,8 +72,7 @@ static void put_kept(void)
 
 void emit(const char *ev, const char *fmt, ...)
 {
-	/* Goes on through the jump. */
-	uint64_t tsc = __rdtsc();
+	uint64_t tsc = cycle();
 	char line[4096];
 	size_t len;
 	va_list ap;
@@ -83,7 +87,7 @@ void emit(const char *ev, const char *fmt, ...)
 		len = sizeof(line) - 3;
 	memcpy(line + len, "}\n", 3);
 	len += 2;
-	if (!strcmp(ev, "phase") && opt_num("later", 0) &&
+	if (kept.wanted && !strcmp(ev, "phase") &&
 	    kept.len + len <= sizeof(kept.text)) {
 		memcpy(kept.text + kept.len, line, len);
 		kept.len += len;

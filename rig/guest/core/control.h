@@ -9,10 +9,9 @@ int ctl_fd(void);
 /* @fmt gives the members after "ev", "t_us" and "tsc", with a leading comma, or "". */
 void emit(const char *ev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/*
- * Says "phase": @edge is "begin" or "end". With the option later=1 it is said together with
- * the next event that is none, so that saying it takes no time between the two.
- */
+/* Phases are said together with the next event that is none, so that saying them takes no time. */
+void ctl_keep_phases(void);
+/* Says "phase": @edge is "begin" or "end". */
 void phase(const char *name, const char *edge);
 /* One line from the referee without its newline, or NULL when none is there. */
 char *ctl_line(int timeout_ms);

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,9 +179,10 @@ static int take_fd(pid_t pid, int fd)
 /* Kill it when it is about to ask for the @nth time, or to finish: then false. */
 static bool kill_taker(unsigned int nth)
 {
-	struct user_regs_struct regs;
+	struct __ptrace_syscall_info info = {};
 	unsigned int n = 0;
-	bool entry = false, last = false;
+	uint32_t request = 0;
+	bool last = false;
 	int status;
 	pid_t pid = fork();
 
@@ -201,20 +201,20 @@ static bool kill_taker(unsigned int nth)
 			    nth, status);
 		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
 			continue;
-		entry = !entry;
-		if (!entry || ptrace(PTRACE_GETREGS, pid, 0, &regs) ||
-		    regs.orig_rax != SYS_ioctl)
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
+		    info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_ioctl)
 			continue;
 		n++;
-		last = (uint32_t)regs.rsi == ULU_FINISH;
+		request = info.entry.args[1];
+		last = request == ULU_FINISH;
 		/* All devices have left what was restored. */
-		if (held < 0 && (last || (uint32_t)regs.rsi == UIO_DESTROY))
+		if (held < 0 && (last || request == UIO_DESTROY))
 			held = take_fd(pid, SESSION_FD);
 	}
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		die("the process was not killed");
-	emit("killed", ",\"call\":%u,\"request\":%u", n, (uint32_t)regs.rsi);
+	emit("killed", ",\"call\":%u,\"request\":%u", n, request);
 	return !last;
 }
 

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "abi.h"
 #include "core/clock.h"
@@ -106,7 +105,7 @@ static void say_cycle(void)
 	if (opt_num("later", 0))
 		return;
 	tcdrain(ctl_fd());
-	snprintf(text, sizeof(text), "rig: cycle %llu", __rdtsc());
+	snprintf(text, sizeof(text), "rig: cycle %llu", (unsigned long long)cycle());
 	write_file("/dev/kmsg", text);
 	usleep(20000);
 }

@@ -87,7 +87,7 @@ static void load_by_segments(void)
 	};
 
 	if (syscall(SYS_kexec_load, 0x4000000ul, 1ul, &segment,
-		    (unsigned long)KEXEC_ARCH_X86_64))
+		    (unsigned long)KEXEC_ARCH_DEFAULT))
 		die("kexec_load: %s", strerror(errno));
 }
 
