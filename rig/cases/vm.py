@@ -83,6 +83,24 @@ def update(machine, begin, iommu, updates=1, show=False, before=None, user=0, **
 
 
 @guarded_vm
+def reboot(machine, begin, iommu):
+    """Its tenant boots the VM again after an update, and it lives through the next update as before."""
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", reboots=True)
+    registered(run)
+    run.rest(STEADY_S)
+    for stage in (2, 3):
+        run.update(stage)
+        registered(run)
+        run.rest(AFTER_S)
+        if stage == 2:
+            run.reboot()
+            run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+    machine.figures["outcome"] = "it boots, and the next update carries it over"
+
+
+@guarded_vm
 def nothing_preserved(machine, begin, iommu):
     """The same jump with QEMU as it is: all that the referee judges must be seen to end."""
     run = begin(iommu=iommu, append="rig.preserve=0")
@@ -199,6 +217,7 @@ CASES = [
     VM("vm-update", "continuo update carries a VM in an unmodified QEMU over", bind(update, iommu="vtd-scalable")),
     VM("vm-two-updates", "the same VM in two updates, one after the other",
        bind(update, iommu="vtd-scalable", updates=2)),
+    VM("vm-reboot", "after an update the VM boots again, and lives through the next one", bind(reboot, iommu="vtd-scalable")),
     VM("vm-hugetlb", "a VM whose memory is of huge pages of 2 MiB, as many as the host has",
        bind(update, iommu="vtd-scalable", memory="huge")),
     VM("vm-guestmem", "a VM whose memory is a file of guestmemfs",

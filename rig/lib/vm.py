@@ -82,10 +82,11 @@ def memory_arguments(kind):
             "-machine", "q35,memory-backend=ram,aux-ram-share=on"]
 
 
-def qemu_arguments(platform, memory="memfd"):
-    """The VM, as the documentation says that one is started that is to be carried over. memory: see memory_arguments()."""
+def qemu_arguments(platform, memory="memfd", reboots=False):
+    """The VM, as the documentation says that one is started that is to be carried over. memory: see
+    memory_arguments(); reboots: it may boot again, which otherwise ends it."""
     return [
-        QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        QEMU, "-nodefaults", "-no-user-config", "-display", "none", *["-no-reboot"] * (not reboots),
         "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
         *memory_arguments(memory),
         "-object", "iommufd,id=iommufd",
@@ -103,16 +104,18 @@ def qemu_arguments(platform, memory="memfd"):
 class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
-    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", **options):
+    def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", reboots=False,
+                 **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
         guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
-        the VM's is in (see memory_arguments()), of which the host has just enough;
+        the VM's is in (see memory_arguments()), of which the host has just enough; reboots: the VM will boot again;
         options: further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, False, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
         self.windows = []                       # updates by the host's monotonic clock, in ns
         self.senders = {}
+        self.reboots = 0
         self.rate = rate
         files = files or {}
         if memory == "huge":
@@ -124,7 +127,7 @@ class VmRun(Run):
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
             "vm/initramfs": guest(), "vm/lab": lab.encode(),
-            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory)]).encode(),
+            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots)]).encode(),
         }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
         machine.start(
             iommu=iommu, nested=True, quiet_s=PATIENCE_S, limit_s=1800, files=files,
@@ -173,6 +176,16 @@ class VmRun(Run):
             if time.monotonic() > deadline:
                 raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
             time.sleep(0.02)
+
+    def reboot(self):
+        """The VM boots again, by itself; no frames go out until it answers."""
+        before = self.wire.status()["last"]
+        self.wire.reboot()
+        self.hear("the VM after its reboot", lambda status: status["last"].mono_ns < before.mono_ns)
+        self.reboots += 1
+        counted = self.wire.status()["last"].counted
+        self.wire.send()
+        self.hear("an answer after the reboot", lambda status: status["last"].counted > counted)
 
     def update(self, stage, options="", whole=True, meanwhile=None):
         """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
@@ -281,7 +294,7 @@ class VmRun(Run):
 
     def _judge_frames(self):
         figures, words = self.machine.figures, self.wire.words
-        values, found = wire.judge(words, self.wire.log)
+        values, found = wire.judge(words, self.wire.log, self.reboots)
         figures.update(values)
         figures["frames_dropped_on_wire"] = self.wire.dropped
         figures["sender_latest_ms"] = round(self.wire.latest_ns / 1e6, 1)

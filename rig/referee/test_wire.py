@@ -58,6 +58,28 @@ class Judge(unittest.TestCase):
         self.log = log(50)
         self.words = [answer(self.log, seq) for seq in range(50)]
 
+    def rebooted(self, at=30):
+        """The same, but the VM boots again before it gets frame number at."""
+        return [w if w.seq < at else w._replace(counted=w.seq - at + 1, mono_ns=w.mono_ns - 10**9 - at * 5 * MS) for w in self.words]
+
+    def test_a_boot_that_was_to_be(self):
+        words = self.rebooted()
+        self.assertEqual([len(part) for part in wire.boots(words)], [30, 20])
+        figures, found = wire.judge(words, self.log, reboots=1)
+        self.assertEqual((figures["frames_received"], figures["frames_lost"], found), (50, 0, []))
+        self.assertEqual(wire.judge_clocks([w._replace(tsc=w.tsc) for w in words])[1], [])
+
+    def test_a_boot_that_was_not(self):
+        self.assertIn("the VM booted again 1 times, and was to do so 0 times", wire.judge(self.rebooted(), self.log)[1])
+        self.assertIn("the VM booted again 0 times, and was to do so 1 times", wire.judge(self.words, self.log, reboots=1)[1])
+
+    def test_a_frame_lost_at_a_boot(self):
+        words = self.rebooted()
+        del words[29]
+        figures, found = wire.judge(words, self.log, reboots=1)
+        self.assertEqual(figures["frames_lost"], 1)
+        self.assertTrue(found)
+
     def judge(self, words=None):
         return wire.judge(self.words if words is None else words, self.log)
 

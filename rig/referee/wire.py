@@ -29,6 +29,7 @@ from rig.referee import frames                                   # noqa: E402
 ETHERTYPE = 0x88b6
 MAGIC, VERSION = 0x56474952, 1
 STATUS, ANSWER, END = 1, 2, 3
+LAST, REBOOT = 1, 2                     # what a frame says that ends the VM's answers: enum wire_end
 FIELDS = ("kind", "seq", "counted", "crc", "length", "mono_ns", "real_ns", "tsc", "acknowledged", "backwards", "cpus")
 _WORD = struct.Struct("<IHHQQIIQQQQQII")
 _HEARD = struct.Struct("<QQ")           # the host's monotonic and wall clock
@@ -75,7 +76,7 @@ class Splitter:
 # -- the process ----------------------------------------------------------
 
 class _Process:
-    """Told by lines on stdin: "send", "last", "status"; ends when stdin does."""
+    """Told by lines on stdin: "send", "last", "reboot", "status"; ends when stdin does."""
 
     def __init__(self, path, mac, rate, log):
         self._sock = socket.socket(socket.AF_UNIX)
@@ -118,8 +119,11 @@ class _Process:
         if line == "send":
             self._start = time.monotonic_ns() - len(self._times) * 1_000_000_000 // self._rate
         elif line == "last":
-            self._put(last=True)
+            self._put(last=LAST)
             self._over = True
+        elif line == "reboot":
+            self._put(last=REBOOT)
+            self._start = None
         if line in ("status", "last"):
             print(json.dumps({"sent": len(self._times), "words": len(self._heard), "open": self._open,
                               "last": self._last_word and self._last_word._asdict()}), flush=True)
@@ -147,7 +151,7 @@ class _Process:
         except (BrokenPipeError, ConnectionResetError):
             self._left, self._open = b"", False
 
-    def _put(self, last=False):
+    def _put(self, last=0):
         now = time.monotonic_ns()
         frame, crc = self._maker.make(len(self._times), now, last)
         self._times.append(now)
@@ -219,6 +223,10 @@ class Wire:
         """Frames go out from now on."""
         self._tell("send")
 
+    def reboot(self):
+        """One more frame, which has the VM boot again; no others go out until send()."""
+        self._tell("reboot")
+
     def last(self):
         """One more frame, which says that it is the last one."""
         return self._ask("last")
@@ -243,22 +251,37 @@ class Wire:
 
 # -- the judge ------------------------------------------------------------
 
-def judge(words, log):
-    """What the VM says that it has got, against what was sent.
+def boots(words):
+    """The words of each boot of the VM: it counts anew, and its clock begins again."""
+    parts = []
+    for before, word in zip([None, *words], words):
+        if before is None or word.counted < before.counted and word.mono_ns < before.mono_ns:
+            parts.append([])
+        parts[-1].append(word)
+    return parts
+
+
+def judge(words, log, reboots=0):
+    """What the VM says that it has got, in all of its boots, against what was sent. reboots: how often it was to boot again.
 
     Returns figures and a list of findings, which is empty if each frame was counted once,
     and answered once, whole and in order."""
     sent, findings = len(log.crcs), []
     seen = bytearray(sent)
     corrupt = twice = disorder = unknown = answers = 0
-    counted, next_count, last_seq = 0, 1, -1
+    counted, next_count, last_seq, before = 0, 1, -1, 0
+    firsts = {part[0] for part in boots(words)[1:]}
+    if len(firsts) != reboots:
+        findings.append(f"the VM booted again {len(firsts)} times, and was to do so {reboots} times")
 
     def find(text):
         if len(findings) < FINDINGS:
             findings.append(text)
 
     for word in words:
-        counted = max(counted, word.counted)
+        if word in firsts:
+            before, next_count = counted, 1
+        counted = max(counted, before + word.counted)
         if word.kind != ANSWER:
             continue
         answers += 1
@@ -296,7 +319,8 @@ def judge(words, log):
 def judge_clocks(words):
     """Do the VM's clocks go on, and never back? As judge()."""
     findings, between = [], 0
-    for before, after in zip(words, words[1:]):
+    parts = boots(words)
+    for before, after in (pair for part in parts for pair in zip(part, part[1:])):
         for name in ("mono_ns", "tsc"):
             if getattr(after, name) < getattr(before, name):
                 between += 1
@@ -305,7 +329,7 @@ def judge_clocks(words):
     inside = max((word.backwards for word in words), default=0)
     if inside:
         findings.append(f"a clock stepped back {inside} times, as the VM's CPUs see it")
-    still = longest_still(words)
+    still = max(map(longest_still, parts), default=0)
     if still > STILL_NS:
         findings.append(f"the VM's clock stood still for {still / 1e9:.1f} s while it spoke")
     return {"guest_clock_backwards": inside + between, "guest_clock_still_ms": round(still / 1e6, 1)}, findings

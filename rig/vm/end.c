@@ -39,6 +39,13 @@ void die(const char *fmt, ...)
 	power_off();
 }
 
+void boot_again(void)
+{
+	sync();
+	reboot(RB_AUTOBOOT);
+	die("boot again: %m");
+}
+
 void power_off(void)
 {
 	sync();

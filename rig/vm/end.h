@@ -7,6 +7,7 @@
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Says what was attempted and why it failed, and powers off. */
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+void boot_again(void) __attribute__((noreturn));
 void power_off(void) __attribute__((noreturn));
 
 #endif

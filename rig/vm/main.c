@@ -47,6 +47,7 @@ static void say_file(const char *path)
 
 int main(void)
 {
+	enum wire_end end;
 	unsigned int cpus;
 
 	mount_all();
@@ -57,8 +58,10 @@ int main(void)
 	journal_start();
 	wire_open(cpus);
 	say("%u CPUs", cpus);
-	wire_serve();
+	end = wire_serve();
 	journal_stop();
+	if (end == WIRE_REBOOT)
+		boot_again();
 	wire_close();
 	say_file("/proc/interrupts");
 	say("%llu records, %llu steps back", (unsigned long long)journal_acknowledged(),

@@ -102,8 +102,8 @@ void wire_open(unsigned int cpus)
 		die("socket on %s: %m", DEVICE);
 }
 
-/* Whether there is another one to come. */
-static bool answer(const uint8_t *data, size_t len)
+/* Whether there is another one to come, and if not, what comes. */
+static enum wire_end answer(const uint8_t *data, size_t len)
 {
 	const size_t at = sizeof(struct ether_header);
 	struct frame f = {};
@@ -117,18 +117,18 @@ static bool answer(const uint8_t *data, size_t len)
 	}
 	counted++;
 	speak(WORD_ANSWER, f.seq, crc, len);
-	return !(f.last && f.crc == crc);
+	return f.crc == crc ? f.last : WIRE_GOES_ON;
 }
 
-void wire_serve(void)
+enum wire_end wire_serve(void)
 {
 	struct pollfd pfd = { .fd = sock, .events = POLLIN };
 	uint64_t due = 0, now;
 	uint8_t data[2048];
-	bool more = true;
+	enum wire_end end = WIRE_GOES_ON;
 	ssize_t n;
 
-	while (more) {
+	while (end == WIRE_GOES_ON) {
 		now = clocks_now().mono_ns;
 		if (now >= due) {
 			speak(WORD_STATUS, 0, 0, 0);
@@ -138,10 +138,11 @@ void wire_serve(void)
 			continue;
 		n = recv(sock, data, sizeof(data), MSG_DONTWAIT);
 		if (n > 0)
-			more = answer(data, n);
+			end = answer(data, n);
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
 			die("receive on the wire: %m");
 	}
+	return end;
 }
 
 void wire_close(void)

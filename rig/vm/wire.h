@@ -25,8 +25,10 @@ struct word {
 
 /* Brings the network device up. */
 void wire_open(unsigned int cpus);
-/* Counts and answers until the frame that says that it is the last one. */
-void wire_serve(void);
+/* What the frame says that ends wire_serve(): as in rig/referee/wire.py. */
+enum wire_end { WIRE_GOES_ON, WIRE_LAST, WIRE_REBOOT };
+/* Counts and answers until the frame that says that it is the last one, or that the VM is to boot again. */
+enum wire_end wire_serve(void);
 /* The last word, and until the device has it. */
 void wire_close(void);
 
