@@ -516,6 +516,39 @@ unsigned int args_check(struct args *a, bool may_add, args_listener *refused)
 	return check.nr;
 }
 
+void args_devices(const struct args *a, void (*each)(const char *type, const char *id, void *data), void *data)
+{
+	struct option_at o = { .next = 1 };
+
+	while (next_option(a, &o)) {
+		struct properties p = {};
+
+		if (strcmp(o.name, "device") || !o.value)
+			continue;
+		read_properties(&p, a->v[o.value]);
+		each(property(&p, "") ?: "", property(&p, "id"), data);
+		free_properties(&p);
+	}
+}
+
+bool args_name(const struct args *a, const char *file)
+{
+	char *doubled = malloc(2 * strlen(file) + 1), *to = doubled;
+	bool found = false;
+
+	if (!doubled)
+		abort();
+	/* As it is in a list of properties. */
+	for (const char *at = file; *at; *to++ = *at++)
+		if (*at == ',')
+			*to++ = ',';
+	*to = 0;
+	for (unsigned int i = 1; i < a->n && !found; i++)
+		found = strstr(a->v[i], file) || strstr(a->v[i], doubled);
+	free(doubled);
+	return found;
+}
+
 int args_add_qmp(struct args *a, const char *path)
 {
 	if (strchr(path, ','))

@@ -28,6 +28,11 @@ typedef void args_listener(const struct rule *rule, const char *sentence);
  */
 unsigned int args_check(struct args *a, bool add, args_listener *refused);
 
+/* Each -device: its type, and its id or NULL. */
+void args_devices(const struct args *a, void (*each)(const char *type, const char *id, void *data), void *data);
+/* Is the file named in one of the arguments? */
+bool args_name(const struct args *a, const char *file);
+
 /* With a QMP socket of ours at @path. */
 int args_add_qmp(struct args *a, const char *path);
 /* As the receiver of a VM: sockets for the channel and the stream. */

@@ -222,7 +222,7 @@ static int run(const struct options *opt, struct vm *vm)
 
 	if (ret)
 		return ret;
-	if (start(vm) || open_qmp(vm)) {
+	if (start(vm) || open_qmp(vm) || vm_know(vm, patience(vm, START_TIMES))) {
 		ret = trouble("start");
 		if (vm->child) {
 			kill(vm->pid, SIGTERM);
@@ -263,7 +263,7 @@ static int look_at(const struct options *opt, struct vm *vm)
 		return trouble("attach");
 	strip(vm);
 	broken = vm_check(vm, until);
-	if (broken < 0)
+	if (broken < 0 || vm_know(vm, until))
 		return trouble("check");
 	return broken + args_check(&vm->line, false, vm_refused) ? EXIT_REFUSED : EXIT_FINE;
 }
@@ -298,6 +298,8 @@ static int take_command(const struct options *opt, struct vm *vm)
 	}
 	if (take(vm, uid, patience(vm, START_TIMES)))
 		return trouble("take");
+	if (vm_know(vm, patience(vm, 1)))
+		say("event", "what the VM is made of: %s", why());
 	return serve(vm);
 }
 

@@ -110,6 +110,7 @@ void vm_free(struct vm *vm)
 	capture_free(&vm->learned);
 	capture_free(&vm->suspended);
 	backings_free(&vm->backing);
+	parts_free(&vm->parts);
 	qmp_close(&vm->qmp);
 }
 
@@ -145,44 +146,46 @@ static int check_version(struct vm *vm)
 		      vm->qmp.minor, vm->qmp.micro, channel_versions());
 }
 
-/* "child<TYPE>" */
-static bool read_child(const char *text, char type[80])
+/* What a rule stands against, whatever the arguments say. */
+static int check_types(const struct parts *parts)
 {
-	size_t n = strlen(text);
-
-	if (strncmp(text, "child<", 6) || n < 8 || n - 7 >= 80)
-		return false;
-	memcpy(type, text + 6, n - 7);
-	type[n - 7] = 0;
-	return true;
-}
-
-/* Of the objects below a path. How many broke a rule; -1 if it cannot be asked. */
-static int check_objects(struct vm *vm, const char *path,
-			 const struct rule *(*rule_of)(const char *type), uint64_t until)
-{
-	struct json_object *args = json_object_new_object(), *list;
 	int broken = 0;
 
-	json_put_text(args, "path", path);
-	list = qmp_ask(&vm->qmp, until, "qom-list", args);
-	/* A machine without such devices has no such folder. */
-	if (!list)
-		return vm->qmp.fd < 0 ? -1 : 0;
-	for (size_t i = 0; i < json_length(list); i++) {
-		const struct rule *rule;
-		char type[80];
+	for (size_t i = 0; i < parts->n; i++) {
+		const struct part *p = &parts->of[i];
+		const struct rule *rule = p->kind == PART_DEVICE ? rule_of_device(p->what) :
+					  p->kind == PART_OBJECT ? rule_of_object(p->what) : NULL;
 
-		if (!read_child(json_text(json_at(list, i), "type"), type))
-			continue;
-		rule = rule_of(type);
 		if (!rule)
 			continue;
-		refuse(rule->name, "%s %s/%s", type, path, json_text(json_at(list, i), "name"));
+		refuse(rule->name, "%s %s", p->what, p->name);
 		broken++;
 	}
-	json_object_put(list);
 	return broken;
+}
+
+/* It is made of what the next QEMU will be made of. */
+static int check_parts(struct vm *vm, uint64_t until)
+{
+	struct parts has = {};
+	int broken = -1, changed = 0, jobs = 0;
+
+	if (!parts_learn(&has, &vm->qmp, until)) {
+		broken = check_types(&has);
+		changed = vm->parts.n ? parts_compare(&vm->parts, &has, refuse) :
+					parts_of_arguments(&has, &vm->line, &vm->qmp, refuse, until);
+		jobs = parts_jobs(&vm->qmp, refuse, until);
+	}
+	parts_free(&has);
+	return broken < 0 || changed < 0 || jobs < 0 ? -1 : broken + changed + jobs;
+}
+
+int vm_know(struct vm *vm, uint64_t until)
+{
+	if (!parts_learn(&vm->parts, &vm->qmp, until))
+		return 0;
+	parts_free(&vm->parts);
+	return -1;
 }
 
 /* What the process has open tells of devices that no argument tells of. */
@@ -287,9 +290,7 @@ int vm_check(struct vm *vm, uint64_t until)
 
 	if (check_version(vm))
 		return 1;
-	if (!sum(&broken, check_objects(vm, "/machine/peripheral", rule_of_device, until)) ||
-	    !sum(&broken, check_objects(vm, "/machine/peripheral-anon", rule_of_device, until)) ||
-	    !sum(&broken, check_objects(vm, "/objects", rule_of_object, until)) ||
+	if (!sum(&broken, check_parts(vm, until)) ||
 	    !sum(&broken, backings_learn(&vm->backing, &vm->qmp, vm->pid, refuse, until)))
 		return -1;
 	return broken + check_files(vm);
@@ -795,7 +796,8 @@ static int suspend(struct vm *vm, uint64_t until)
 
 	if (*vm->disturbed)
 		return fail("%s", vm->disturbed);
-	if (stop(vm, until) ||
+	/* Before it stops: QEMU has to be asked several times. */
+	if (check_parts(vm, until) || stop(vm, until) ||
 	    capture_begin(now, &vm->qmp, vm->format, vm_path(vm, "cpr"), vm_path(vm, "main"), until))
 		return -1;
 	if (check_same(vm, now, until))

@@ -20,6 +20,7 @@
 #include "capture.h"
 #include "continuo.h"
 #include "map.h"
+#include "parts.h"
 #include "qmp.h"
 
 enum vm_state { VM_RUNNING, VM_MOVED, VM_PRESERVED, VM_SUSPENDED };
@@ -39,6 +40,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
  * @suspended:  the same when it was suspended.
  * @use:        of each descriptor of @learned.
  * @backing:    memory that is not in the channel, since QEMU opens it by a path.
+ * @parts:      what it was made of when it was started, or taken.
  * @piece:      the guest's memory as it was mapped.
  * @stream:     the connection over which QEMU waits for a new QEMU's word; -1.
  * @ran:        it ran before it was stopped by us.
@@ -60,6 +62,7 @@ struct vm {
 	struct capture learned, suspended;
 	enum vm_use use[CHANNEL_FDS];
 	struct backings backing;
+	struct parts parts;
 	struct map_piece *piece;
 	int pieces;
 	int iommufd;
@@ -83,6 +86,12 @@ void vm_free(struct vm *vm);
 int vm_make_dir(const struct vm *vm, uid_t uid, gid_t gid);
 /* DIR/NAME.SUFFIX, valid until the program ends. */
 const char *vm_path(const struct vm *vm, const char *suffix);
+
+/*
+ * What the VM is made of now is what it was started with. Without it, what can be seen from its
+ * arguments has to do.
+ */
+int vm_know(struct vm *vm, uint64_t until);
 
 /*
  * Does anything stand against a live update of the QEMU that runs? Says each thing, and
