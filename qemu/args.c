@@ -531,6 +531,37 @@ void args_devices(const struct args *a, void (*each)(const char *type, const cha
 	}
 }
 
+#define GUEST_AGENT	"org.qemu.guest_agent.0"
+
+/* Of an option of a name that has this one, the value of another property; to be freed. */
+static char *property_where(const struct args *a, const char *name, const char *key, const char *value, const char *wanted)
+{
+	struct option_at o = { .next = 1 };
+	char *found = NULL;
+
+	while (!found && next_option(a, &o)) {
+		struct properties p = {};
+
+		if (strcmp(o.name, name) || !o.value)
+			continue;
+		read_properties(&p, a->v[o.value]);
+		if (property(&p, key) && !strcmp(property(&p, key), value) && property(&p, wanted))
+			found = strdup(property(&p, wanted));
+		free_properties(&p);
+	}
+	return found;
+}
+
+char *args_guest_agent(const struct args *a)
+{
+	char *id = property_where(a, "device", "name", GUEST_AGENT, "chardev"), *path = NULL;
+
+	if (id)
+		path = property_where(a, "chardev", "id", id, "path");
+	free(id);
+	return path;
+}
+
 bool args_name(const struct args *a, const char *file)
 {
 	char *doubled = malloc(2 * strlen(file) + 1), *to = doubled;

@@ -30,6 +30,8 @@ unsigned int args_check(struct args *a, bool add, args_listener *refused);
 
 /* Each -device: its type, and its id or NULL. */
 void args_devices(const struct args *a, void (*each)(const char *type, const char *id, void *data), void *data);
+/* The path of the socket over which the guest's agent is spoken to, to be freed; NULL if there is none. */
+char *args_guest_agent(const struct args *a);
 /* Is the file named in one of the arguments? */
 bool args_name(const struct args *a, const char *file);
 

@@ -127,6 +127,7 @@ int describe_write(struct vm *vm, const struct capture *now)
 	json_put_number(all, "minor", vm->qmp.minor);
 	json_put_number(all, "micro", vm->qmp.micro);
 	json_put_bool(all, "ran", vm->ran);
+	json_put_number(all, "stopped-ms", vm->stopped_ms);
 	/* Without the sockets that continuo-qemu has added. */
 	json_object_object_add(all, "arguments", arguments(&vm->line));
 	json_object_object_add(all, "virtual-processors", pinning(vm, now_us() + vm->patience_us));
@@ -183,6 +184,7 @@ static int read_all(struct described *d)
 	d->major = json_number(d->all, "major", -1);
 	d->minor = json_number(d->all, "minor", -1);
 	d->ran = json_is_true(d->all, "ran");
+	d->stopped_ms = json_number(d->all, "stopped-ms", 0);
 	d->files = json_length(files);
 	d->devices = json_length(devices);
 	if (!d->files || json_length(files) > CHANNEL_FDS || json_length(devices) > CHANNEL_DEVICES)

@@ -12,6 +12,7 @@
 
 #include <linux/vfio.h>
 
+#include "clock.h"
 #include "files.h"
 #include "give.h"
 #include "keep.h"
@@ -392,6 +393,7 @@ static int take_over(struct taking *t, uid_t uid, uint64_t until)
 int take(struct vm *vm, uid_t uid, uint64_t until)
 {
 	struct taking t = { .vm = vm, .session = -1 };
+	int64_t stopped_ms;
 	int ret;
 
 	for (int i = 0; i < CHANNEL_FDS; i++)
@@ -400,6 +402,7 @@ int take(struct vm *vm, uid_t uid, uint64_t until)
 		t.give.backing[i] = -1;
 	say_step("take");
 	ret = take_over(&t, uid, until);
+	stopped_ms = !ret && t.give.description.ran ? t.give.description.stopped_ms : 0;
 	if (ret)
 		give_stop(&t.give, vm);
 	for (unsigned int i = 0; i < t.give.channel.fds; i++)
@@ -417,5 +420,7 @@ int take(struct vm *vm, uid_t uid, uint64_t until)
 	describe_free(&t.give.description);
 	if (!ret)
 		say_step("finished");
+	if (stopped_ms)
+		clock_mend(&vm->line, stopped_ms, vm->patience_us);
 	return ret;
 }

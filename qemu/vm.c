@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "describe.h"
 #include "files.h"
 #include "give.h"
@@ -782,6 +783,7 @@ static int stop(struct vm *vm, uint64_t until)
 	if (vm->ran) {
 		/* Even if the answer is late, it has been told so. */
 		vm->stopped = true;
+		vm->stopped_ms = clock_now_ms();
 		note_write(vm);
 		if (qmp_do(&vm->qmp, until, "stop", NULL))
 			return -1;
@@ -915,6 +917,9 @@ int vm_undo(struct vm *vm, uint64_t until)
 	*vm->disturbed = 0;
 	note_remove(vm);
 	say_step("undone");
+	if (vm->stopped_ms)
+		clock_mend(&vm->line, vm->stopped_ms, vm->patience_us);
+	vm->stopped_ms = 0;
 	return 0;
 }
 

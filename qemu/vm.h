@@ -45,6 +45,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
  * @stream:     the connection over which QEMU waits for a new QEMU's word; -1.
  * @ran:        it ran before it was stopped by us.
  * @stopped:    it was stopped by us.
+ * @stopped_ms: when, by the wall clock.
  * @disturbed:  something has happened to the VM that makes what was learned wrong.
  */
 struct vm {
@@ -75,6 +76,7 @@ struct vm {
 	size_t size;
 	int stream;
 	bool ran, stopped;
+	int64_t stopped_ms;
 	char disturbed[120];
 };
 
