@@ -32,7 +32,13 @@ struct uio_hw_info {
 };
 
 /* Of the PCI specification: capabilities, and where their control words have "enabled". */
-enum { CAP_POINTER = 0x34, CAP_MSI = 0x05, CAP_MSIX = 0x11, CAPS_FROM = 0x40 };
+enum { CAP_POINTER = 0x34, CAP_PM = 0x01, CAP_MSI = 0x05, CAP_PCIE = 0x10, CAP_MSIX = 0x11, CAP_AF = 0x13, CAPS_FROM = 0x40 };
+/* Of byte 4 (PMCSR; PCI Power Management 1.2, 3.2.4) */
+#define PM_NO_SOFT_RESET	0x08
+/* Of byte 7 (Device Capabilities; PCI Express Base 6.0, 7.5.3.3) */
+#define PCIE_FLR	0x10
+/* Of byte 3: transactions pending, and FLR (ECN Advanced Capabilities, AF Capabilities) */
+#define AF_FLR		0x03
 #define MSI_ENABLED	(1u << 0)
 #define MSIX_ENABLED	(1u << 15)
 
@@ -119,32 +125,55 @@ enum device_irq irq_named(const char *name)
 	return IRQ_NONE;
 }
 
-int device_irq(int cdev)
+/* The first @size bytes of a capability: 1, 0 if the device has none such, or -1 with why(). */
+static int read_capability(int cdev, uint8_t id, uint8_t *bytes, size_t size)
 {
 	struct vfio_region_info region = {
 		.argsz = sizeof(region),
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
-	uint8_t at, head[4];
-	int found = IRQ_NONE;
+	uint8_t at, head[2];
 
 	if (ioctl(cdev, VFIO_DEVICE_GET_REGION_INFO, &region) ||
 	    pread(cdev, &at, 1, region.offset + CAP_POINTER) != 1)
 		return fail("the device's configuration space: %s", strerror(errno));
 	/* A list that goes in circles is not followed for ever. */
 	for (int n = 0; at >= CAPS_FROM && n < 48; n++, at = head[1]) {
-		unsigned int control;
-
 		at &= ~3;
-		if (pread(cdev, head, sizeof(head), region.offset + at) != sizeof(head))
+		if (pread(cdev, head, sizeof(head), region.offset + at) != sizeof(head) ||
+		    (head[0] == id && pread(cdev, bytes, size, region.offset + at) != (ssize_t)size))
 			return fail("the device's configuration space at %#x: %s", at, strerror(errno));
-		control = head[2] | head[3] << 8;
-		if (head[0] == CAP_MSIX && control & MSIX_ENABLED)
-			found = IRQ_MSIX;
-		else if (head[0] == CAP_MSI && control & MSI_ENABLED)
-			found = IRQ_MSI;
+		if (head[0] == id)
+			return 1;
 	}
-	return found;
+	return 0;
+}
+
+int device_irq(int cdev)
+{
+	uint8_t msix[4] = {}, msi[4] = {};
+
+	if (read_capability(cdev, CAP_MSIX, msix, sizeof(msix)) < 0 || read_capability(cdev, CAP_MSI, msi, sizeof(msi)) < 0)
+		return -1;
+	if ((msix[2] | msix[3] << 8) & MSIX_ENABLED)
+		return IRQ_MSIX;
+	return (msi[2] | msi[3] << 8) & MSI_ENABLED ? IRQ_MSI : IRQ_NONE;
+}
+
+int device_bus_reset(int cdev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint8_t pcie[8] = {}, af[4] = {}, pm[6] = {};
+	int has_pm;
+
+	if (ioctl(cdev, VFIO_DEVICE_GET_INFO, &info))
+		return fail("what the device can: %s", strerror(errno));
+	has_pm = read_capability(cdev, CAP_PM, pm, sizeof(pm));
+	if (has_pm < 0 || read_capability(cdev, CAP_PCIE, pcie, sizeof(pcie)) < 0 || read_capability(cdev, CAP_AF, af, sizeof(af)) < 0)
+		return -1;
+	if (!(info.flags & VFIO_DEVICE_FLAGS_RESET))
+		return 1;
+	return has_pm && !(pm[4] & PM_NO_SOFT_RESET) && !(pcie[7] & PCIE_FLR) && (af[3] & AF_FLR) != AF_FLR;
 }
 
 bool device_tracks(int iommufd, uint32_t device)

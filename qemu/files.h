@@ -19,6 +19,11 @@ bool file_sealed(int fd);
 
 /* Does the device's own driver save its state (VFIO_DEVICE_FEATURE_MIGRATION)? */
 bool device_migrates(int cdev);
+/*
+ * Does QEMU reset the device through its bus? As QEMU sees it: the kernel has no reset of the device alone, or only one
+ * that goes through a power state. 1, 0, or -1 with why().
+ */
+int device_bus_reset(int cdev);
 /* Which interrupts it has in use. */
 enum device_irq { IRQ_NONE, IRQ_INTX, IRQ_MSI, IRQ_MSIX };
 const char *irq_name(enum device_irq irq);

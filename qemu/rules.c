@@ -30,6 +30,8 @@ const struct rule rules[] = {
 	{ "vfio-migration", "a VFIO device whose own driver saves and restores its state",
 	  .options = "device:enable-migration=on",
 	  .instead = "enable-migration=off, if the device can do without it" },
+	{ "vfio-reset", "a device that QEMU can reset only through its bus (no FLR): a QEMU that takes a VM stops its DMA first",
+	  .instead = "a device with FLR, or one that is alone behind its port" },
 	{ "vfio-fault", "a device with page faults or PASIDs (PRI, SVA)",
 	  .options = "device:x-vpasid-cap-offset=*",
 	  .instead = "leave that off" },

@@ -363,6 +363,12 @@ static int classify(const struct capture *c, enum vm_use use[CHANNEL_FDS])
 			return refuse("iommufd", "VFIO device \"%s\"", c->channel.device[i].name);
 		if (device_migrates(c->fd[at]))
 			return refuse("vfio-migration", "VFIO device \"%s\"", c->channel.device[i].name);
+		switch (device_bus_reset(c->fd[at])) {
+		case 1:
+			return refuse("vfio-reset", "VFIO device \"%s\"", c->channel.device[i].name);
+		case -1:
+			return -1;
+		}
 	}
 	return 0;
 }

@@ -197,7 +197,7 @@ int ioctl(int fd, unsigned long request, ...)
 		((struct uvfio_bind *)arg)->out_devid = n[0];
 		break;
 	case VFIO_DEVICE_GET_INFO:
-		((struct vfio_device_info *)arg)->flags = VFIO_DEVICE_FLAGS_PCI;
+		((struct vfio_device_info *)arg)->flags = VFIO_DEVICE_FLAGS_PCI | (n[0] ? VFIO_DEVICE_FLAGS_RESET : 0);
 		break;
 	case GET_HW_INFO:
 		/* Dirty tracking. */

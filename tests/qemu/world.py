@@ -234,6 +234,7 @@ class Device(Object):
         self.flags = {}
         self.preserved = None
         self.migrates = False
+        self.resets = True
         # A capability list with MSI-X, which is on.
         self.config = bytearray(256)
         self.config[0x34] = 0x50
@@ -242,7 +243,7 @@ class Device(Object):
         world.devices.append(self)
 
     def do_device(self, _fds):
-        return 0
+        return 0, int(self.resets)
 
     def do_feature(self, _fds):
         return 0 if self.migrates else errno.ENOTTY
