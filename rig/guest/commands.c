@@ -50,6 +50,7 @@
  *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
  *	vm			start the VM in QEMU
+ *	qmp COMMAND		have QEMU do it; see hypervisor/monitor.h
  *	direct			write from its memory to the disk; see scenarios/direct_io.h
  *	ats WHAT		with ats=1, the next step; see scenarios/ats.h
  *	pf WHAT			with pf=vfio: of its owner; see update/pf_update.h
@@ -76,6 +77,7 @@
 #include "devices/igb.h"
 #include "devices/nvme.h"
 #include "devices/workload.h"
+#include "hypervisor/monitor.h"
 #include "hypervisor/qemu.h"
 #include "interfaces/kexec.h"
 #include "interfaces/luo.h"
@@ -204,6 +206,11 @@ static void direct(struct rig *r, char *args)
 static void start_vm(struct rig *r, char *args)
 {
 	hypervisor_start();
+}
+
+static void qmp(struct rig *r, char *args)
+{
+	monitor_tell(args);
 }
 
 static void stop(struct rig *r, char *args)
@@ -537,6 +544,7 @@ static const struct {
 	{ "restart", restart },
 	{ "report", report },
 	{ "vm", start_vm },
+	{ "qmp", qmp },
 	{ "direct", direct },
 	{ "stop", stop },
 	{ "off", off },

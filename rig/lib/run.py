@@ -174,10 +174,15 @@ class Run:
         figures["sender_latest_ms"] = round(sender.latest_ns / 1e6, 1)
         return found
 
+    def _sounded(self):
+        """From when to when the audio device played, by the host's monotonic clock and by its wall clock, in ns."""
+        stopped = next(e for e in self.machine.events if e["ev"] in ("audio_stopped", "done"))
+        return (self.ready["host_ns"], stopped["host_ns"]), (self.ready["host_real_ns"], stopped["host_real_ns"])
+
     def _judge_sound(self):
         machine, log = self.machine, self.log
-        stopped = next(e for e in machine.events if e["ev"] in ("audio_stopped", "done"))
-        expected = (stopped["host_ns"] - self.ready["host_ns"]) / 1e9
+        (begin, end), real = self._sounded()
+        expected = (end - begin) / 1e9
         # QEMU 11's codec has a timer of its own, which falls behind when the host is late:
         # by 2 s in 227 on a host with two debug kernels. Where DMA is in the log, that
         # says whether the device stood still.
@@ -185,8 +190,7 @@ class Run:
         values, said = audio.judge(*audio.read_wav(machine.path("audio.wav")), expected,
                                    short_s=math.inf if by_dma or self.late else SHORT_S, overruns=log.audio_overruns)
         if by_dma:
-            still = log.longest_gap_us(dmalog.source_id(self.ready["audio"]), self.ready["host_real_ns"] // 1000,
-                                       stopped["host_real_ns"] // 1000, self.ready["audio_writes"])
+            still = log.longest_gap_us(dmalog.source_id(self.ready["audio"]), *(ns // 1000 for ns in real), self.ready["audio_writes"])
             values["audio_dma_gap_longest_us"] = still
             if still > STILL_US:
                 said.append(f"no DMA for {still} us")

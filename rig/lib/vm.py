@@ -7,6 +7,7 @@ watches its clocks.
 
 import contextlib
 import functools
+import json
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 MAC = "52:54:00:c0:00:01"               # as devices() has it
 NIC = "0000:00:04.0"
+SOUND = {True: "0000:00:05.0", "port": "0000:01:00.0"}     # as devices() has it
 # A machine in a machine, both in software: the ring of 4096 frames has to last for an update.
 FRAMES_PER_S = 200
 MEMORY_MIB, CPUS, DISK_MIB = 256, 2, 64
@@ -82,22 +84,33 @@ def memory_arguments(kind):
             "-machine", "q35,memory-backend=ram,aux-ram-share=on"]
 
 
-def qemu_arguments(platform, memory="memfd", reboots=False):
+# Where a device can be plugged in, memory can be taken away and given back, and the operator can say so,
+# who also ends QEMU.
+MONITOR = "/run/own.qmp"                # as rig/guest/hypervisor/monitor.c has it
+CHANGES = ("-device", "pcie-root-port,id=slot1,chassis=1,slot=1", "-device", "virtio-balloon-pci,id=balloon",
+           "-qmp", f"unix:{MONITOR},server=on,wait=off", "-no-shutdown")
+
+
+def qemu_arguments(platform, memory="memfd", reboots=False, sound=False, more=()):
     """The VM, as the documentation says that one is started that is to be carried over. memory: see
-    memory_arguments(); reboots: it may boot again, which otherwise ends it."""
+    memory_arguments(); reboots: it may boot again, which otherwise ends it; sound: it has the HD audio device, too (see devices()), and
+    no message interrupts of it; more: arguments."""
+    if sound:
+        more = (*more, "-device", f"vfio-pci,id=sound,host={SOUND[sound]},iommufd=iommufd0")
+    options = platform.options + " vm.sound=1 snd_hda_intel.enable_msi=0" * bool(sound)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", *["-no-reboot"] * (not reboots),
         "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
         *memory_arguments(memory),
-        "-object", "iommufd,id=iommufd",
-        "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd",
+        "-object", "iommufd,id=iommufd0",
+        "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd0", *more,
         "-blockdev", "driver=file,node-name=file,filename=/host/vm/disk.img",
         "-blockdev", "driver=raw,node-name=disk,file=file",
         "-device", "virtio-blk-pci,drive=disk",
         "-chardev", "file,id=console,path=/host/vm/console.log,append=on", "-serial", "chardev:console",
         "-kernel", "/host/vm/bzImage", "-initrd", "/host/vm/initramfs",
         # Warnings and what is worse: each letter is an exit of the VM. The early console has them from the first moment on.
-        "-append", f"loglevel=5 {platform.console} {platform.early_console} panic=-1 oops=panic {platform.options}",
+        "-append", f"loglevel=5 {platform.console} {platform.early_console} panic=-1 oops=panic {options}",
     ]
 
 
@@ -105,17 +118,17 @@ class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
     def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", reboots=False,
-                 **options):
+                 sound=False, more=(), **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
         guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
         the VM's is in (see memory_arguments()), of which the host has just enough; reboots: the VM will boot again;
-        options: further ones of machine.start()."""
-        self.machine, self.nic, self.sound, self.messages = machine, True, False, False
+        sound: it has the audio device, too; more: arguments of QEMU's; options: further ones of machine.start()."""
+        self.machine, self.nic, self.sound, self.messages = machine, True, sound, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
         self.windows = []                       # updates by the host's monotonic clock, in ns
         self.senders = {}
-        self.reboots = 0
+        self.reboots, self.quits = 0, "-no-shutdown" in more
         self.rate = rate
         files = files or {}
         if memory == "huge":
@@ -127,25 +140,26 @@ class VmRun(Run):
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
             "vm/initramfs": guest(), "vm/lab": lab.encode(),
-            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots)]).encode(),
+            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots, sound, more)]).encode(),
         }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
         machine.start(
             iommu=iommu, nested=True, quiet_s=PATIENCE_S, limit_s=1800, files=files,
-            devices=devices(machine.qemu, sound=False, extra=[
+            devices=devices(machine.qemu, sound=sound, extra=[
                 "-drive", "if=none,id=host,file=host.img,format=raw,cache=unsafe",
                 "-device", "virtio-blk-pci,drive=host,addr=7.0,iommu_platform=on,disable-legacy=on"]),
             append=f"{machine.platform.early_console} rig.vm=1 {append}".strip(), **options)
         self.clock = phases.ConsoleClock(machine.path("console.log"))
         self.wire = self.senders["nic"] = wire.Wire(machine.folder, "nic", MAC, rate)
-        self.ready = {"nic": machine.wait("host", timeout_s=60)["nic"], "nic_writes": None, "audio": ""}
+        host = machine.wait("host", timeout_s=60)
+        self.ready = {"nic": host["nic"], "nic_writes": None, "audio": host["audio"], "audio_writes": None}
         machine.figures["iommu"] = iommu
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
         machine.figures["qemu_version"] = machine.qemu.text
         machine.figures["frames_per_s"] = rate
-        begin = time.monotonic()
+        self.began_ns = time.monotonic_ns()
         machine.send("vm")
         first = self._first_word()
-        machine.figures["vm_start_s"] = round(time.monotonic() - begin, 1)
+        machine.figures["vm_start_s"] = round((time.monotonic_ns() - self.began_ns) / 1e9, 1)
         machine.figures["vm_cpus"] = first["last"].cpus
         self.wire.send()
         self.hear("an answer", lambda status: status["last"].counted)
@@ -186,6 +200,23 @@ class VmRun(Run):
         counted = self.wire.status()["last"].counted
         self.wire.send()
         self.hear("an answer after the reboot", lambda status: status["last"].counted > counted)
+
+    def qmp(self, command, **arguments):
+        """What QEMU answers to the VM's operator."""
+        since = len(self.machine.events)
+        self.machine.send("qmp " + json.dumps({"execute": command, "arguments": arguments}))
+        answer = self.machine.wait("qmp", since=since, timeout_s=PATIENCE_S)["answer"]
+        if "return" not in answer:
+            raise Failed(f"QEMU says to {command}: {answer}")
+        return answer["return"]
+
+    def qmp_until(self, what, condition, command, **arguments):
+        """Ask until the answer is so."""
+        deadline = time.monotonic() + PATIENCE_S * self.machine.slow
+        while not condition(answer := self.qmp(command, **arguments)):
+            if time.monotonic() > deadline:
+                raise self.machine.gave_up(f"waited for {what} for {PATIENCE_S * self.machine.slow} s; QEMU says {answer}")
+            time.sleep(0.2)
 
     def update(self, stage, options="", whole=True, meanwhile=None):
         """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
@@ -269,6 +300,9 @@ class VmRun(Run):
         """The VM ends by itself, and then the host; afterwards everything is on file."""
         self.wire.last()
         self.hear("the VM's last word", lambda status: status["last"].kind == wire.END)
+        if self.quits:
+            self.qmp_until("the VM to shut down", lambda s: s["status"] == "shutdown", "query-status")
+            self.qmp("quit")
         if self.windows:
             # Its parent is the agent, so that the guest's program does not see it.
             self.read("the end of QEMU", lambda when, line: when > self.windows[-1][1] and "qemu-ended" in line)
@@ -301,6 +335,10 @@ class VmRun(Run):
         values, said = wire.judge_clocks(words)
         figures.update(values)
         found += said
+        if self.sound:
+            values, said = wire.judge_sounds(words, self.windows)
+            figures.update(values)
+            found += said
         with open(self.machine.path("vm-disk.img"), "rb") as f:
             values, said = journal.judge(f, max((w.acknowledged for w in words), default=0))
         figures.update(values)
@@ -311,6 +349,11 @@ class VmRun(Run):
         found += said
         self._pauses()
         return found
+
+    def _sounded(self):
+        """It has begun before the VM's first word, and ends after the last one; not before the VM, and not after it."""
+        words, done = self.wire.words, next(e for e in self.machine.events if e["ev"] == "done")
+        return (self.began_ns, done["host_ns"]), (words[0].heard_real_ns, words[-1].heard_real_ns)
 
     def _pauses(self):
         """For how long the VM was not heard of, and which phases of the update that was."""

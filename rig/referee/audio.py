@@ -23,7 +23,7 @@ import struct
 import sys
 
 RATE = 48000
-STEP, START, TURN = 40503, 12345, 0xa5c3     # as in rig/guest/devices/hda.c
+STEP, START, TURN = 40503, 12345, 0xa5c3     # as in rig/guest/core/pattern.c
 MASK = 0xffff
 LONG_S = 0.25           # more than was to be played
 BUFFER = 8192 // 4      # frames in the buffer of QEMU's codec

@@ -26,8 +26,32 @@ def answer(log, seq, counted=None, **changed):
     word = wire.Word(heard_ns=10**12 + at, heard_real_ns=10**18 + at, kind=wire.ANSWER, seq=seq,
                      counted=seq + 1 if counted is None else counted, crc=log.crcs[seq] if seq < len(log.crcs) else 0,
                      length=frames.frame_length(seq), mono_ns=10**9 + at, real_ns=10**18 + at - 40 * MS, tsc=1000 + at,
-                     acknowledged=seq, backwards=0, cpus=2)
+                     acknowledged=seq, backwards=0, cpus=2, sounds=0)
     return word._replace(**changed)
+
+
+class Sounds(unittest.TestCase):
+    def words(self, *counts):
+        """A status in each second from 1 on, with so many interrupts."""
+        return [answer(log(1), 0)._replace(kind=wire.STATUS, heard_ns=i * 10**9, sounds=n) for i, n in enumerate(counts, 1)]
+
+    def test_they_go_on(self):
+        values, found = wire.judge_sounds(self.words(0, 3, 6, 6, 9, 12), [(3 * 10**9, 4 * 10**9)])
+        self.assertEqual((values, found), ({"sound_interrupts": [6, 3]}, []))
+
+    def test_they_end_at_the_update(self):
+        # One that came while it was down is no sign that the next one will come.
+        _, found = wire.judge_sounds(self.words(0, 3, 6, 7, 7, 7), [(3 * 10**9, 4 * 10**9)])
+        self.assertEqual(found, ["no interrupt of the audio device has come to the VM after update 1"])
+
+    def test_there_was_none(self):
+        _, found = wire.judge_sounds(self.words(0, 0, 0, 1, 4, 5), [(3 * 10**9, 4 * 10**9)])
+        self.assertEqual(found, ["no interrupt of the audio device has come to the VM before the first update"])
+
+    def test_an_answer_says_nothing_of_them(self):
+        words = self.words(0, 3, 6, 6, 9, 12)
+        words.insert(5, words[5]._replace(kind=wire.ANSWER, sounds=0))
+        self.assertEqual(wire.judge_sounds(words, [(3 * 10**9, 4 * 10**9)])[1], [])
 
 
 class Word(unittest.TestCase):
@@ -207,7 +231,7 @@ class FakeVm(threading.Thread):
         self.start()
 
     def _speak(self, sock, kind, seq=0, crc=0, length=0):
-        frame = wire.pack(wire.Word(0, 0, kind, seq, self._counted, crc, length, time.monotonic_ns(), time.time_ns(), 1, 0, 0, 2))
+        frame = wire.pack(wire.Word(0, 0, kind, seq, self._counted, crc, length, time.monotonic_ns(), time.time_ns(), 1, 0, 0, 2, 0))
         sock.sendall(len(frame).to_bytes(4, "big") + frame)
 
     def run(self):

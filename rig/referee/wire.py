@@ -30,7 +30,7 @@ ETHERTYPE = 0x88b6
 MAGIC, VERSION = 0x56474952, 1
 STATUS, ANSWER, END = 1, 2, 3
 LAST, REBOOT = 1, 2                     # what a frame says that ends the VM's answers: enum wire_end
-FIELDS = ("kind", "seq", "counted", "crc", "length", "mono_ns", "real_ns", "tsc", "acknowledged", "backwards", "cpus")
+FIELDS = ("kind", "seq", "counted", "crc", "length", "mono_ns", "real_ns", "tsc", "acknowledged", "backwards", "cpus", "sounds")
 _WORD = struct.Struct("<IHHQQIIQQQQQII")
 _HEARD = struct.Struct("<QQ")           # the host's monotonic and wall clock
 Word = namedtuple("Word", ("heard_ns", "heard_real_ns", *FIELDS))
@@ -48,13 +48,13 @@ def parse(frame, heard_ns, heard_real_ns):
     magic, version, *values = _WORD.unpack_from(frame, 14)
     if magic != MAGIC or version != VERSION:
         return None
-    return Word(heard_ns, heard_real_ns, *values[:-1])
+    return Word(heard_ns, heard_real_ns, *values)
 
 
 def pack(word):
     """The frame of a Word, for tests."""
     return b"\xff" * 6 + b"\x52\x54\0\xc0\0\1" + ETHERTYPE.to_bytes(2, "big") + _WORD.pack(
-        MAGIC, VERSION, *word[2:], 0)
+        MAGIC, VERSION, *word[2:])
 
 
 class Splitter:
@@ -333,6 +333,23 @@ def judge_clocks(words):
     if still > STILL_NS:
         findings.append(f"the VM's clock stood still for {still / 1e9:.1f} s while it spoke")
     return {"guest_clock_backwards": inside + between, "guest_clock_still_ms": round(still / 1e6, 1)}, findings
+
+
+def judge_sounds(words, windows):
+    """
+    Does the audio device raise interrupts that reach the VM, before the first update and after each? windows: of
+    the updates, by the host's monotonic clock, in ns. As judge().
+    """
+    words = [word for word in words if word.kind != ANSWER]
+    edges = [0, *(ns for window in windows for ns in window), words[-1].heard_ns]
+    each, findings = [], []
+    # From an update's end on: what was raised meanwhile may come with its first words.
+    for n, (begin, end) in enumerate(zip(edges[::2], edges[1::2])):
+        counts = [word.sounds for word in words if begin < word.heard_ns <= end]
+        each.append(counts[-1] - counts[0] if counts else 0)
+        if not each[-1]:
+            findings.append(f"no interrupt of the audio device has come to the VM {f'after update {n}' if n else 'before the first update'}")
+    return {"sound_interrupts": each}, findings
 
 
 def longest_still(words):

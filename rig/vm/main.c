@@ -16,6 +16,7 @@
 #include "core/crc32.h"
 #include "end.h"
 #include "journal.h"
+#include "sound.h"
 #include "wire.h"
 
 static void mount_all(void)
@@ -56,6 +57,7 @@ int main(void)
 	say_file("/sys/devices/system/clocksource/clocksource0/current_clocksource");
 	cpus = clocks_watch();
 	journal_start();
+	sound_play();
 	wire_open(cpus);
 	say("%u CPUs", cpus);
 	end = wire_serve();

@@ -18,6 +18,7 @@
 #include "core/crc32.h"
 #include "end.h"
 #include "journal.h"
+#include "sound.h"
 #include "wire.h"
 
 #define DEVICE		"eth0"
@@ -55,6 +56,7 @@ static void speak(enum word_kind kind, uint64_t seq, uint32_t crc, uint32_t leng
 		.mono_ns = now.mono_ns, .real_ns = now.real_ns, .tsc = now.tsc,
 		.acknowledged = journal_acknowledged(),
 		.backwards = clocks_backwards(), .cpus = nr_cpus,
+		.sounds = kind == WORD_ANSWER ? 0 : sound_interrupts(),
 	};
 	if (send(sock, &out, sizeof(out), 0) != sizeof(out))
 		die("send on the wire: %m");

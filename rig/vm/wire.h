@@ -20,7 +20,8 @@ struct word {
 	uint64_t mono_ns, real_ns, tsc;
 	uint64_t acknowledged;		/* records of the journal */
 	uint64_t backwards;		/* steps of a clock */
-	uint32_t cpus, zero;
+	uint32_t cpus;
+	uint32_t sounds;		/* interrupts of the audio device; only in WORD_STATUS and WORD_END */
 } __attribute__((packed));
 
 /* Brings the network device up. */

@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "core/pattern.h"
+
 #define RIG_MAGIC	0x4f554e49544e4f43ull	/* "CONTINUO" */
 #define RIG_VERSION	2
 
@@ -37,7 +39,7 @@
 #define DMA_PIECE	0x200000ul
 #define DMA_PIECES	40u
 
-#define PCM_FRAMES	65536u			/* one period of the pattern */
+#define PCM_FRAMES	PATTERN_FRAMES		/* one period of the pattern */
 #define PCM_BYTES	(PCM_FRAMES * 4)
 
 #define OFF_STATE	0x0ul

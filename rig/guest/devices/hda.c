@@ -10,6 +10,7 @@
 
 #include "core/end.h"
 #include "core/options.h"
+#include "core/pattern.h"
 #include "devices/dma_address.h"
 #include "devices/dma_memory.h"
 #include "devices/hda.h"
@@ -95,21 +96,6 @@ static void hda_verb(struct hda *hda, unsigned int nid, uint32_t verb)
 	die("audio %s: no answer to verb 0x%x for node %u", v->bdf, verb, nid);
 }
 
-/*
- * rig/referee/audio.py knows this: the left channel takes each of the 65536
- * values once in a period, so that every sample says where it belongs; the
- * two channels are never silent together.
- */
-static void hda_pattern(uint16_t *pcm)
-{
-	for (uint32_t i = 0; i < PCM_FRAMES; i++) {
-		uint16_t left = i * 40503u + 12345u;
-
-		pcm[2 * i] = left;
-		pcm[2 * i + 1] = left ^ 0xa5c3u;
-	}
-}
-
 /* An entry that is on two pieces of the memory becomes two; returns how many there are. */
 static unsigned int hda_list(struct hda *hda)
 {
@@ -152,7 +138,7 @@ void hda_start(struct hda *hda)
 		die("audio %s: no codec at address 0", v->bdf);
 	wr32(v, HDA_INTCTL, interrupts() ? INTCTL_GIE | 1u << SD_INDEX : 0);
 
-	hda_pattern((uint16_t *)(hda->mem + (OFF_HDA_PCM - OFF_HDA_BDL)));
+	pattern_fill((uint16_t *)(hda->mem + (OFF_HDA_PCM - OFF_HDA_BDL)));
 	entries = hda_list(hda);
 
 	hda_verb(hda, NID_DAC, VERB_SET_FORMAT(FMT_48K_S16_2CH));

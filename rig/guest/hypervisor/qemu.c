@@ -97,7 +97,7 @@ static void write_next_cmdline(void)
 
 void hypervisor_begin(void)
 {
-	char bdf[BDF_LEN] = "";
+	char bdf[BDF_LEN] = "", sound[BDF_LEN] = "";
 	int err;
 
 	disk_mount();
@@ -108,12 +108,14 @@ void hypervisor_begin(void)
 	if (opt_num("stage", 1) == 1) {
 		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device (igb)");
 		vfio_give(bdf);
+		if (!vfio_find(ID_INTEL, ID_HDA_ICH6, 0, sound))
+			vfio_give(sound);
 	}
 	if (vm_user())
 		give_all_to_user();
 	if (agent_wanted())
 		agent_begin();
-	emit("host", ",\"nic\":\"%s\"", bdf);
+	emit("host", ",\"nic\":\"%s\",\"audio\":\"%s\"", bdf, sound);
 }
 
 void hypervisor_take(const char *name, const char *uid)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 bool hypervisor_wanted(void);
-/* Makes this a host: its disk, guestmemfs with guestmem=1, and with agent=1 the agent; in stage 1 also the VM's device. */
+/* Makes this a host: its disk, guestmemfs with guestmem=1, and with agent=1 the agent; in stage 1 also the VM's devices. */
 void hypervisor_begin(void);
 /* What the agent starts for a VM that has come over. */
 void hypervisor_take(const char *name, const char *uid) __attribute__((noreturn));
