@@ -743,6 +743,12 @@ static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr,
 			  back.confirmed ? "confirmed" : "none");
 }
 
+static ssize_t loaded_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%d\n", luo_back_parked());
+}
+
 static ssize_t confirm_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t len)
 {
@@ -782,6 +788,7 @@ static ssize_t release_show(struct kobject *kobj, struct kobj_attribute *attr,
 }
 
 static struct kobj_attribute state_attr = __ATTR_RO(state);
+static struct kobj_attribute loaded_attr = __ATTR_RO(loaded);
 static struct kobj_attribute confirm_attr = __ATTR_WO(confirm);
 static struct kobj_attribute reason_attr = __ATTR_RO(reason);
 static struct kobj_attribute release_attr = __ATTR_RO(release);
@@ -804,6 +811,7 @@ static const struct bin_attribute log_attr = {
 
 static struct attribute *back_attrs[] = {
 	&state_attr.attr,
+	&loaded_attr.attr,
 	&confirm_attr.attr,
 	&reason_attr.attr,
 	&release_attr.attr,
