@@ -165,6 +165,7 @@ struct uvfio_attach {
 #define ULU_PRESERVE_FD		_IO(0xba, 0x40)
 #define ULU_RETRIEVE_FD		_IO(0xba, 0x41)
 #define ULU_FINISH		_IO(0xba, 0x42)
+#define ULU_GET_NAME		_IO(0xba, 0x43)
 
 struct ulu_session {
 	__u32 size;
@@ -181,6 +182,12 @@ struct ulu_fd {
 struct ulu_finish {
 	__u32 size;
 	__u32 reserved;
+};
+
+struct ulu_name {
+	__u32 size;
+	__u32 reserved;
+	__u8 name[ULU_NAME_LEN];
 };
 
 #endif

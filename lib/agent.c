@@ -453,6 +453,24 @@ int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fdp
 	return ret ? ret : answer_of(ctx, ctx->agent, fdp, NULL, NULL);
 }
 
+int ask_agent_for(struct continuo *ctx, const char *verb)
+{
+	int ret = need_agent(ctx);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "%s", verb);
+	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
+}
+
+int wait_with_agent(struct continuo *ctx, const char *verb, const char *name)
+{
+	int ret = check_name(ctx, name);
+
+	if (!ret)
+		ret = tell(ctx, ctx->agent, "%s %s", verb, name);
+	return ret ? ret : unknown_verb(ctx, answer_within(ctx, ctx->agent, 0, NULL, NULL, NULL));
+}
+
 /* --- being asked --- */
 
 int continuo_register(struct continuo *ctx, const char *name)
@@ -694,18 +712,10 @@ int continuo_update_hear(struct continuo *ctx, continuo_listener *listener, void
 
 int continuo_update_abort(struct continuo *ctx)
 {
-	int ret = need_agent(ctx);
-
-	if (!ret)
-		ret = tell(ctx, ctx->agent, "abort");
-	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
+	return ask_agent_for(ctx, "abort");
 }
 
 int continuo_update_running(struct continuo *ctx)
 {
-	int ret = need_agent(ctx);
-
-	if (!ret)
-		ret = tell(ctx, ctx->agent, "running");
-	return ret ? ret : unknown_verb(ctx, answer_of(ctx, ctx->agent, NULL, NULL, NULL));
+	return ask_agent_for(ctx, "running");
 }

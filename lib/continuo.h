@@ -961,6 +961,55 @@ int continuo_vm_preserve_flags(struct continuo_vm *vm, int session, uint32_t fla
  */
 int continuo_vm_unpreserve(struct continuo_vm *vm);
 
+/* Where this kernel is with the way back (docs/way-back.md). */
+enum continuo_back_state {
+	/** It has none, or did not come by an update that has one. */
+	CONTINUO_BACK_NONE,
+	/** If it fails, or is not confirmed in time, the machine goes back. */
+	CONTINUO_BACK_ARMED,
+	/** It has been confirmed: there is no way back any more. */
+	CONTINUO_BACK_CONFIRMED,
+	/** The machine has come back to this kernel. */
+	CONTINUO_BACK_CAME,
+};
+
+/**
+ * continuo_back() - Can this kernel go back, or has it come back?
+ * @ctx: The context.
+ *
+ * Return: One of enum continuo_back_state; -EPROTO if the kernel says something else; another negative
+ * errno if it cannot be seen, as in a sandbox without /sys.
+ */
+int continuo_back(struct continuo *ctx);
+
+/**
+ * continuo_ready() - A VM is ready: wait until the update is confirmed
+ * @ctx:     The context, with an agent.
+ * @session: The retrieved session, of which all was retrieved, rebuilt and verified.
+ *
+ * Returns at once if this kernel cannot go back. Else the agent confirms once all VMs are ready that came with
+ * the update, and the host is well. If that does not come in time, the machine goes back, and
+ * nobody returns from this. It waits as long as it takes, whatever continuo_deadline() says;
+ * continuo_cancel() ends it.
+ *
+ * Return: 0; -EBUSY if there is no agent: continuo_confirm() is to be called by whoever knows all VMs
+ * of the host; -EPIPE if the agent has ended: say it again to the next one; -EINTR after
+ * continuo_cancel(); -EOPNOTSUPP if the agent is older.
+ */
+int continuo_ready(struct continuo *ctx, int session);
+
+/**
+ * continuo_confirm() - There is to be no way back any more
+ * @ctx: The context; with an agent it does it, else this process.
+ *
+ * What was kept for the way back is freed, and devices may move. The agent does this by itself; this is
+ * for the operator, and where there is no agent.
+ *
+ * Return: 0; -ENOENT if there is no way back that could be given up; -EPERM or -EACCES if this
+ * user may not do that.
+ */
+int continuo_confirm(struct continuo *ctx);
+
 /* How the hardware gets from the restored tables to ones that can be changed. */
 enum continuo_how {
 	/** Build new tables, verify, replace. */
@@ -980,14 +1029,15 @@ enum continuo_how {
  *
  * Reads and checks the manifest, retrieves everything, rebuilds the address spaces,
  * has the kernel compare each HWPT with what the hardware is using, moves the
- * devices, and finishes the session. DMA goes on all the while. If it fails, the
- * devices go on with the tables that they have: find out why, and try again, in
+ * devices, and finishes the session. If this kernel can still go back (continuo_back()), it
+ * waits for the confirmation before a device moves, as continuo_ready() does. DMA goes on all
+ * the while. If it fails, the devices go on with the tables that they have: find out why, and try again, in
  * this process or another one. A session that is closed before it can be finished can
  * be retrieved again.
  *
  * Return: 0; -EBADMSG if the manifest is damaged or is none; -EPROTO if it is of a
- * version that this library does not read; -EILSEQ if the HWPTs differ; and what
- * the steps return.
+ * version that this library does not read; -EILSEQ if the HWPTs differ; what
+ * continuo_ready() returns; and what the steps return.
  */
 int continuo_vm_take(struct continuo *ctx, int session, enum continuo_how how,
 		     struct continuo_vm **vm);
@@ -1026,6 +1076,36 @@ int continuo_vm_move(struct continuo *ctx, int session, enum continuo_how how,
  */
 int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how how,
 			   uint32_t flags, struct continuo_vm **vm);
+
+/**
+ * continuo_vm_prepare() - The first half of taking a VM over: all but what cannot be undone
+ * @ctx:     The context.
+ * @session: The retrieved session.
+ * @how:     How its HWPTs are rebuilt.
+ * @vm:      Where the VM is stored.
+ *
+ * For who wants to do something else while continuo_ready() waits, in another thread or process. Everything
+ * is retrieved, rebuilt and compared, and no device has moved. Its memory must not be written to, and
+ * no virtual CPU run, before continuo_ready() has returned 0. continuo_vm_commit() is the other
+ * half; continuo_vm_free() in place of it undoes this one.
+ *
+ * Return: as continuo_vm_take(), but for what moving and finishing return.
+ */
+int continuo_vm_prepare(struct continuo *ctx, int session, enum continuo_how how,
+			struct continuo_vm **vm);
+
+/**
+ * continuo_vm_commit() - The second half: move the devices, finish the session
+ * @vm:      The prepared VM.
+ * @session: Its session.
+ * @flags:   0, or CONTINUO_TAKE_UNFINISHED.
+ *
+ * If it fails, continuo_vm_free() the VM, and try again from the beginning, as with continuo_vm_take().
+ *
+ * Return: 0; -EINVAL if there is no such flag, or the VM was not prepared; -EBUSY if this kernel can
+ * still go back: continuo_ready() comes first; and what the steps return.
+ */
+int continuo_vm_commit(struct continuo_vm *vm, int session, uint32_t flags);
 
 /**
  * continuo_vm_verify() - Would continuo_vm_take() succeed?

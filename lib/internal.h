@@ -37,5 +37,8 @@ int fail(struct continuo *ctx, int err, const char *fmt, ...)
  * if none has to come. 0 or a negative errno.
  */
 int ask_agent(struct continuo *ctx, const char *verb, const char *name, int *fd);
+/* The same with no name, or for as long as it takes, whatever continuo_deadline() says. */
+int ask_agent_for(struct continuo *ctx, const char *verb);
+int wait_with_agent(struct continuo *ctx, const char *verb, const char *name);
 
 #endif

@@ -155,6 +155,6 @@ int continuo_finish(struct continuo *ctx, int session)
 		return 0;
 	err = errno;
 	if (err == EBUSY)
-		return fail(ctx, -err, "the session cannot be finished yet: every file has to be retrieved, every HWPT restored, and every device moved to a new HWPT first");
+		return fail(ctx, -err, "the session cannot be finished yet: every file has to be retrieved, every HWPT restored, and every device moved to a new HWPT first, and an update that has a way back confirmed");
 	return fail(ctx, -err, "the session cannot be finished: %s", strerror(err));
 }

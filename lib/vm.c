@@ -47,6 +47,8 @@ struct vm_hwpt {
  *
  * @own: Descriptors that were retrieved, and are closed with the VM: so many from the beginning of
  *	 the arrays, behind which comes what the caller has added and keeps.
+ * @prepared: What was built for it has no devices yet, and goes with the VM.
+ * @late: It was built only to be compared, and is rebuilt @how, in place, once there is no way back.
  */
 struct continuo_vm {
 	struct continuo *ctx;
@@ -55,6 +57,8 @@ struct continuo_vm {
 		uint32_t memories, devices;
 		bool iommufd;
 	} own;
+	bool prepared, late;
+	enum continuo_how how;
 	int iommufd;
 	int *memory;
 	struct vm_device *device;
@@ -97,10 +101,14 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+static void unbuild(struct continuo_vm *vm);
+
 void continuo_vm_free(struct continuo_vm *vm)
 {
 	if (!vm)
 		return;
+	if (vm->prepared)
+		unbuild(vm);
 	for (uint32_t i = 0; i < vm->own.devices; i++)
 		close_fd(vm->device[i].cdev);
 	if (vm->own.iommufd)
@@ -569,10 +577,13 @@ static void unbuild(struct continuo_vm *vm)
 			vm->ioas[vm->m.hwpt[i].space] = 0;
 		else if (vm->hwpt[i].id)
 			continuo_destroy(vm->ctx, vm->iommufd, vm->hwpt[i].id);
+		vm->hwpt[i].id = 0;
 	}
-	for (uint32_t i = 0; i < vm->m.head.spaces; i++)
+	for (uint32_t i = 0; i < vm->m.head.spaces; i++) {
 		if (vm->ioas[i])
 			continuo_destroy(vm->ctx, vm->iommufd, vm->ioas[i]);
+		vm->ioas[i] = 0;
+	}
 	memcpy(vm->ctx->why, why, sizeof(why));
 }
 
@@ -613,6 +624,15 @@ static int move_devices(struct continuo_vm *vm)
 	return ret;
 }
 
+/* Also if that cannot be seen. */
+static bool can_go_back(struct continuo *ctx)
+{
+	int state = continuo_back(ctx);
+
+	ctx->why[0] = 0;
+	return state < 0 || state == CONTINUO_BACK_ARMED;
+}
+
 /* All of it up to where the devices would move. */
 static int prepare(struct continuo *ctx, int session, enum continuo_how how,
 		   struct continuo_vm **vmp)
@@ -626,14 +646,63 @@ static int prepare(struct continuo *ctx, int session, enum continuo_how how,
 	ret = read_manifest(vm, session);
 	if (!ret)
 		ret = retrieve_files(vm, session);
+	/* Tables that are still to go back as they came are adopted when they are not. */
+	vm->how = how;
+	vm->late = !ret && how != CONTINUO_REPLACE && can_go_back(ctx);
 	if (!ret)
-		ret = rebuild(vm, how);
+		ret = rebuild(vm, vm->late ? CONTINUO_REPLACE : how);
+	if (!ret && vm->late)
+		unbuild(vm);
 	if (ret) {
 		continuo_vm_free(vm);
 		return ret;
 	}
+	vm->prepared = true;
 	*vmp = vm;
 	return 0;
+}
+
+static int check_how(struct continuo *ctx, enum continuo_how how)
+{
+	return how > CONTINUO_SIZES ? fail(ctx, -EINVAL, "how=%d: it is replace, adopt or sizes", how) : 0;
+}
+
+static int check_take_flags(struct continuo *ctx, uint32_t flags)
+{
+	return flags & ~CONTINUO_TAKE_UNFINISHED ?
+	       fail(ctx, -EINVAL, "flags=%#x: there is no such flag to take a VM over", flags) : 0;
+}
+
+int continuo_vm_prepare(struct continuo *ctx, int session, enum continuo_how how,
+			struct continuo_vm **vmp)
+{
+	int ret = check_how(ctx, how) ?: prepare(ctx, session, how, vmp);
+
+	if (!ret)
+		ctx->why[0] = 0;
+	return ret;
+}
+
+static int commit(struct continuo_vm *vm, int session, uint32_t flags)
+{
+	int ret = vm->late ? rebuild(vm, vm->how) : 0;
+
+	/* From here on devices can be on what was built. */
+	vm->prepared = false;
+	if (!ret)
+		ret = move_devices(vm);
+	if (!ret && !(flags & CONTINUO_TAKE_UNFINISHED))
+		ret = continuo_finish(vm->ctx, session);
+	return ret;
+}
+
+int continuo_vm_commit(struct continuo_vm *vm, int session, uint32_t flags)
+{
+	int ret = check_take_flags(vm->ctx, flags);
+
+	if (!ret && !vm->prepared)
+		ret = fail(vm->ctx, -EINVAL, "the VM was not prepared by continuo_vm_prepare(), or has been committed");
+	return ret ?: commit(vm, session, flags);
 }
 
 int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how how,
@@ -642,16 +711,10 @@ int continuo_vm_take_flags(struct continuo *ctx, int session, enum continuo_how 
 	struct continuo_vm *vm;
 	int ret;
 
-	if (how > CONTINUO_SIZES)
-		return fail(ctx, -EINVAL, "how=%d: it is replace, adopt or sizes", how);
-	if (flags & ~CONTINUO_TAKE_UNFINISHED)
-		return fail(ctx, -EINVAL, "flags=%#x: there is no such flag to take a VM over", flags);
-	ret = prepare(ctx, session, how, &vm);
+	ret = check_how(ctx, how) ?: check_take_flags(ctx, flags) ?: prepare(ctx, session, how, &vm);
 	if (ret)
 		return ret;
-	ret = move_devices(vm);
-	if (!ret && !(flags & CONTINUO_TAKE_UNFINISHED))
-		ret = continuo_finish(ctx, session);
+	ret = continuo_ready(ctx, session) ?: commit(vm, session, flags);
 	if (ret) {
 		continuo_vm_free(vm);
 		return ret;
@@ -681,7 +744,6 @@ int continuo_vm_verify(struct continuo *ctx, int session)
 	ret = prepare(ctx, session, CONTINUO_REPLACE, &vm);
 	if (ret)
 		return ret;
-	unbuild(vm);
 	continuo_vm_free(vm);
 	ctx->why[0] = 0;
 	return 0;

@@ -224,7 +224,7 @@ static struct {
 	struct { uint64_t token; int fd; } file[8];
 	unsigned int files, calls, fails_at;	/* 0: no call fails */
 	int err;				/* how */
-	uint32_t id, objects, finished;
+	uint32_t id, objects, finished, moved, adopts;
 	/* A process has died that had adopted what has this token, and no device was on it yet. */
 	struct { uint64_t token; uint32_t restored, ioas, hwpt; bool gone; } adopted;
 } world;
@@ -275,6 +275,11 @@ static int world_says(unsigned long request, void *at)
 			return EBUSY;
 		adopt->out_hwpt_id = ++world.id;
 		world.objects++;
+		world.adopts++;
+	} else if (request == UVFIO_ATTACH_PT) {
+		world.moved++;
+	} else if (request == ULU_GET_NAME) {
+		strcpy((char *)((struct ulu_name *)at)->name, "u7.vm");
 	} else if (request == UIO_DESTROY) {
 		const struct uio_destroy *destroy = at;
 
@@ -311,6 +316,34 @@ int ioctl(int fd, unsigned long request, ...)
 	}
 	errno = kernel.err[i];
 	return kernel.err[i] ? -1 : 0;
+}
+
+/* What the kernel says of the way back; NULL: it knows of none. And what it was told. */
+static const char *back_says;
+static int back_told = -1;
+
+int open(const char *path, int flags, ...);
+
+int open(const char *path, int flags, ...)
+{
+	va_list args;
+	int mode, fd;
+
+	if (!strcmp(path, "/sys/kernel/liveupdate_back/state")) {
+		errno = ENOENT;
+		fd = back_says ? memfd_create("state", 0) : -1;
+		if (fd >= 0 && (write(fd, back_says, strlen(back_says)) < 0 || lseek(fd, 0, SEEK_SET)))
+			exit(2);
+		return fd;
+	}
+	if (!strcmp(path, "/sys/kernel/liveupdate_back/confirm")) {
+		errno = ENOENT;
+		return back_told < 0 ? -1 : dup(back_told);
+	}
+	va_start(args, flags);
+	mode = va_arg(args, int);
+	va_end(args);
+	return openat(AT_FDCWD, path, flags, mode);
 }
 
 /* A file that is said to be on guestmemfs. */
@@ -1612,6 +1645,96 @@ static void adopter_died(struct continuo *ctx)
 	close(null);
 }
 
+/*
+ * A kernel that can go back: nothing is moved, adopted or finished before the agent has said that it is
+ * confirmed; and what was built goes again if it does not come to that.
+ */
+static void way_back(struct continuo_vm *described)
+{
+	static const struct {
+		const char *says;
+		int is;
+	} states[] = {
+		{ NULL, CONTINUO_BACK_NONE }, { "none\n", CONTINUO_BACK_NONE }, { "armed\n", CONTINUO_BACK_ARMED },
+		{ "confirmed\n", CONTINUO_BACK_CONFIRMED }, { "came-back\n", CONTINUO_BACK_CAME },
+		{ "elsewhere\n", -EPROTO }, { "", -EPROTO },
+	};
+	struct continuo_vm *vm;
+	struct continuo *ctx;
+	char told[2] = "";
+	int agent, ret;
+
+	if (continuo_new(&ctx))
+		exit(2);
+	for (unsigned int i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		back_says = states[i].says;
+		call(ctx, back_says ?: "no way back", continuo_back(ctx), states[i].is, "of another version");
+	}
+	back_says = "confirmed\n";
+	call(ctx, "ready when it is confirmed", continuo_ready(ctx, 0), 0, "");
+	back_says = "armed\n";
+	call(ctx, "ready for nobody", continuo_ready(ctx, 0), -EBUSY, "no agent to wait with");
+	call(ctx, "take for nobody", continuo_vm_preserve(described, 0) ?: continuo_vm_take(ctx, 0, CONTINUO_REPLACE, &vm),
+	     -EBUSY, "no agent to wait with");
+	call(ctx, "confirm what is none", continuo_confirm(ctx), -ENOENT, "no way back that could");
+	back_told = memfd_create("confirm", 0);
+	call(ctx, "confirm without an agent", continuo_confirm(ctx), 0, "");
+	expect(pread(back_told, told, 2, 0) == 1 && *told == '1', "the kernel was told '%s'", told);
+	close(back_told);
+	back_told = -1;
+	continuo_free(ctx);
+
+	ctx = handed_in(&agent);
+	give_answer(agent, "error 2 there is none", false);
+	call(ctx, "confirm", continuo_confirm(ctx), -ENOENT, "there is none");
+	asked(agent, "confirm");
+	for (unsigned int i = 2; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		enum continuo_how how = i <= 3 ? CONTINUO_REPLACE : i == 4 ? CONTINUO_ADOPT : CONTINUO_SIZES;
+
+		world.objects = world.finished = world.moved = world.adopts = 0;
+		give_answer(agent, "error 32 the agent ends", false);
+		ret = way(ctx, i, described, &vm);
+		call(ctx, ways[i].name, ret, -EPIPE, "the agent ends");
+		asked(agent, "ready u7.vm");
+		expect(!world.moved && !world.adopts && !world.finished, "%s moves, adopts or finishes what can go back", ways[i].name);
+		expect(world.objects == 2, "%s leaves %u objects", ways[i].name, world.objects);
+		world.objects = 0;
+		give_answer(agent, "ok\n", false);
+		call(ctx, ways[i].name, way(ctx, i, described, &vm), 0, "");
+		asked(agent, "ready u7.vm");
+		expect(world.moved == 2 && world.finished == ways[i].finishes && world.objects == ways[i].objects &&
+		       world.adopts == (i > 3 ? 2 : 0), "%s, confirmed: %u moved, %u adopted, %u objects", ways[i].name,
+		       world.moved, world.adopts, world.objects);
+		call(ctx, "commit again", continuo_vm_commit(vm, 0, 0), -EINVAL, "has been committed");
+		continuo_vm_free(vm);
+
+		/* By halves. */
+		world.objects = world.finished = world.moved = world.adopts = 0;
+		call(ctx, "prepare", continuo_vm_prepare(ctx, 0, how, &vm), 0, "");
+		asked(agent, "");
+		expect(!world.moved && !world.adopts, "prepare moves or adopts");
+		continuo_vm_free(vm);
+		expect(world.objects == 2, "a prepared VM leaves %u objects", world.objects);
+		world.objects = 0;
+		call(ctx, "prepare", continuo_vm_prepare(ctx, 0, how, &vm), 0, "");
+		call(ctx, "commit by some flag", continuo_vm_commit(vm, 0, 2), -EINVAL, "no such flag");
+		call(ctx, "commit", continuo_vm_commit(vm, 0, 0), 0, "");
+		expect(world.moved == 2 && world.finished == 1 && world.objects == 4, "commit: %u moved, %u finished, %u objects",
+		       world.moved, world.finished, world.objects);
+		continuo_vm_free(vm);
+	}
+	/* Whoever does not see it leaves it to the agent, who may be older than all of this. */
+	back_says = "";
+	give_answer(agent, "error 95 what is that?", false);
+	call(ctx, "ready of an older agent", continuo_ready(ctx, 0), 0, "");
+	asked(agent, "ready u7.vm");
+	back_says = NULL;
+	while (world.files)
+		close(world.file[--world.files].fd);
+	continuo_free(ctx);
+	close(agent);
+}
+
 static void sweep(void)
 {
 	int ram = memfd(64 * PAGE), state = memfd(PAGE), null = open("/dev/null", O_RDWR);
@@ -1640,6 +1763,7 @@ static void sweep(void)
 	added(ctx, vm, 0);
 	added(ctx, vm, 2);
 	adopter_died(ctx);
+	way_back(vm);
 	world.is_there = false;
 	continuo_vm_free(vm);
 	continuo_free(ctx);
