@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "back.h"
 #include "closer.h"
 #include "continuo.h"
 #include "helper.h"
@@ -230,6 +231,10 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		reply(who.client, -1, "error %d %s", -ret, why);
 		return;
 	}
+	if ((req.verb == VERB_UPDATE || req.verb == VERB_PRESERVE || req.verb == VERB_RUNNING) && back_forbids()) {
+		reply(who.client, -1, "error %d %s", EBUSY, back_forbids());
+		return;
+	}
 	switch (req.verb) {
 	case VERB_HELLO:
 		reply(who.client, -1, "version %u continuo-agent %u.%u", PROTOCOL_VERSION,
@@ -295,6 +300,12 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		break;
 	case VERB_RUNNING:
 		update_running(&who);
+		break;
+	case VERB_READY:
+		back_ready(who.client, req.name);
+		break;
+	case VERB_CONFIRM:
+		back_confirm(who.client);
 		break;
 	}
 	if (!done)
@@ -392,6 +403,7 @@ static void dismiss(unsigned int i)
 	int fd = agent.poll[i].fd;
 
 	update_gone(fd);
+	back_gone(fd);
 	close(fd);
 	agent.end--;
 	agent.poll[i] = agent.poll[agent.end];
@@ -438,6 +450,7 @@ static void reap(void)
 		if (helper_reaped(pid))
 			still_go_on(STILL_FILE);
 		services_reaped(pid, status);
+		back_reaped(pid, status);
 		takeover_ended(pid, status);
 	}
 }
@@ -590,7 +603,7 @@ static void start(const char *name, uid_t uid)
 /* Was there an update, and an agent before us? */
 static void arrive(void)
 {
-	const char *why = "";
+	const char *why = "", *back, *what;
 	int fd = sessions_retrieve(OWN_SESSION, 0, &why), ret;
 
 	if (fd < 0) {
@@ -598,7 +611,8 @@ static void arrive(void)
 			trouble("%s", why);
 		return;
 	}
-	ret = record_arrive(agent.ctx, fd, start);
+	back = back_state(&what);
+	ret = record_arrive(agent.ctx, fd, back, what, start);
 	if (ret == -EBADMSG)
 		trouble("session " OWN_SESSION ": its record is not of this agent's format; VMs are not started by themselves");
 	else if (ret)
@@ -620,6 +634,8 @@ static void usage(FILE *to)
 	      "  -l, --list FILE     of the VMs that are registered (default: " REGISTRY_FILE ")\n"
 	      "  -S, --services PROG end the host's services before a jump by PROG end, and start\n"
 	      "                      them again by PROG back (default: they do not end)\n"
+	      "  -H, --health PROG   an update with a way back is confirmed if PROG ends with 0, once\n"
+	      "                      all VMs are ready (default: once they are)\n"
 	      "  -h, --help          say this\n", to);
 }
 
@@ -632,16 +648,17 @@ int main(int argc, char **argv)
 		{ "record", required_argument, NULL, 'r' },
 		{ "list", required_argument, NULL, 'l' },
 		{ "services", required_argument, NULL, 'S' },
+		{ "health", required_argument, NULL, 'H' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	const char *path = CONTINUO_AGENT_SOCKET, *group = NULL;
-	const char *record = RECORD_FILE, *vms = REGISTRY_FILE, *services = NULL;
+	const char *record = RECORD_FILE, *vms = REGISTRY_FILE, *services = NULL, *health = NULL;
 	struct rlimit files;
 	sigset_t ends;
 	int c, fd, signals, ret;
 
-	while ((c = getopt_long(argc, argv, "s:g:t:r:l:S:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:g:t:r:l:S:H:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			path = optarg;
@@ -660,6 +677,9 @@ int main(int argc, char **argv)
 			break;
 		case 'S':
 			services = optarg;
+			break;
+		case 'H':
+			health = optarg;
 			break;
 		case 'h':
 			usage(stdout);
@@ -702,11 +722,13 @@ int main(int argc, char **argv)
 	sessions_begin(agent.ctx);
 	record_open(record);
 	update_open(agent.ctx, vms);
+	back_open(agent.ctx, health);
 	fd = listen_at(path, group);
 	if (fd < 0)
 		return EXIT_TROUBLE;
 	arrive();
 	record_leftover();
+	back_begin();
 	still_go_on(STILL_FILE);
 	services_open(services);
 	systemd_ready();

@@ -370,6 +370,18 @@ void record_leftover(void)
 	}
 }
 
+/* After all that the failed kernel has cost: are all VMs below a kernel again? */
+static void undone_by_way_back(struct json_object *rows)
+{
+	bool all = true;
+	char why[500];
+
+	for (size_t i = 0; i < json_object_array_length(rows); i++)
+		all &= !!get(json_object_array_get_idx(rows, i), "released");
+	snprintf(why, sizeof(why), "the machine came back: %.400s", text_of(record, "back_why"));
+	record_outcome(all ? "undone" : "partly", why);
+}
+
 /* Have all of them come back, and finished? Then the update is complete. */
 static void check_complete(void)
 {
@@ -384,7 +396,34 @@ static void check_complete(void)
 			return;
 	}
 	record_at("complete");
-	record_outcome("complete", "");
+	if (!strcmp(text_of(record, "back"), "came-back"))
+		undone_by_way_back(rows);
+	else
+		record_outcome("complete", "");
+}
+
+void record_way_back(const char *state, const char *why)
+{
+	if (!record)
+		return;
+	set(record, "back", json_object_new_string(state));
+	set(record, "back_why", json_object_new_string(why));
+	save();
+}
+
+bool record_came(void (*each)(const char *name))
+{
+	struct json_object *rows = record ? get(record, "vm") : NULL;
+
+	if (!*text_of(record, "to"))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+
+		if (!strcmp(text_of(row, "state"), "suspended") && !get(row, "released"))
+			each(text_of(row, "name"));
+	}
+	return true;
 }
 
 void record_back(const char *name, const char *what)
@@ -421,7 +460,7 @@ void record_left(const char *name)
 	check_complete();
 }
 
-int record_arrive(struct continuo *ctx, int session,
+int record_arrive(struct continuo *ctx, int session, const char *back, const char *why,
 		  void (*each)(const char *name, uid_t uid))
 {
 	int fd = continuo_retrieve(ctx, session, TOKEN);
@@ -445,6 +484,8 @@ int record_arrive(struct continuo *ctx, int session,
 							   clock_us(CLOCK_BOOTTIME)));
 	set_now(get(o, "at"), "agent");
 	record_outcome("arrived", "");
+	if (*back)
+		record_way_back(back, why);
 	rows = get(o, "vm");
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);

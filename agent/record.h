@@ -37,15 +37,22 @@ void record_back(const char *name, const char *what);
 void record_not_started(const char *name);
 /* The same: nobody comes for it any more. */
 void record_left(const char *name);
+/*
+ * The way back: "armed", "confirmed" or "came-back", and what there is to say of it. If the machine came
+ * back, the update is undone once all VMs are there, and partly if one is not.
+ */
+void record_way_back(const char *state, const char *why);
+/* Has an update come over, here or to an agent before this one? Calls @each with those of its VMs that are to be taken over. */
+bool record_came(void (*each)(const char *name));
 /* How the update stands, and why; NULL: as before. */
 void record_outcome(const char *outcome, const char *why);
 
 /* Put it into the agent's own session: 0, or a negative errno with a reason in @why. */
 int record_seal(struct continuo *ctx, int session, const char **why);
 /*
- * Get it from there; @each is called for each VM that is to come back. 0; -EBADMSG if
- * it is none that this agent reads.
+ * Get it from there; @each is called for each VM that is to come back. @back, @why: as
+ * record_way_back(), or "" without a way back. 0; -EBADMSG if it is none that this agent reads.
  */
-int record_arrive(struct continuo *ctx, int session,
+int record_arrive(struct continuo *ctx, int session, const char *back, const char *why,
 		  void (*each)(const char *name, uid_t uid));
 #endif

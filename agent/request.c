@@ -11,6 +11,7 @@
 /* What follows the verb, in this order. */
 enum {
 	NUMBER = 1, NAME = 2, NAME_OR_NOT = 4, TEXT = 8, MILLISECONDS = 16, ROOT = 32, PATH = 64,
+	WHOLE_NAME = 128,		/* as the kernel has it: with the user's id in front */
 };
 
 static const struct {
@@ -37,6 +38,8 @@ static const struct {
 	{ "attach", VERB_ATTACH, ROOT },
 	{ "abort", VERB_ABORT, ROOT },
 	{ "running", VERB_RUNNING, ROOT },
+	{ "confirm", VERB_CONFIRM, ROOT },
+	{ "ready", VERB_READY, NAME | WHOLE_NAME },
 	{ "hello", VERB_HELLO, NUMBER },
 	{ "connect", VERB_CONNECT, NAME_OR_NOT },
 };
@@ -73,16 +76,21 @@ static bool is_name(const char *name)
 	return isalnum((unsigned char)*name) && !name[strspn(name, NAME_BYTES)];
 }
 
-static int parse_name(const char *name, const struct peer *peer, struct request *req,
+static int parse_name(const char *name, bool whole, const struct peer *peer, struct request *req,
 		      const char **why)
 {
-	size_t n;
+	size_t n = 0;
 
 	if (!name || !is_name(name)) {
 		*why = "a session's name consists of letters, digits and . _ -, and begins with one of the first two";
 		return -EINVAL;
 	}
-	n = prefix(req->name, sizeof(req->name), peer->uid);
+	if (whole && !request_own(name, peer->uid)) {
+		*why = "the session of that name is another user's";
+		return -EPERM;
+	}
+	if (!whole)
+		n = prefix(req->name, sizeof(req->name), peer->uid);
 	if (n + strlen(name) >= sizeof(req->name)) {
 		*why = "the session's name is too long";
 		return -ENAMETOOLONG;
@@ -161,7 +169,7 @@ static int parse_rest(char *at, unsigned int has, const struct peer *peer,
 	if (ret)
 		return ret;
 	if (!(has & PATH && at && (*at == '/' || request_is_unit(at))) && (has & NAME || (has & NAME_OR_NOT && at)))
-		return parse_name(at, peer, req, why);
+		return parse_name(at, has & WHOLE_NAME, peer, req, why);
 	if (has & (TEXT | PATH)) {
 		*why = "a reason, a mount point, or a unit is printable ASCII; other bytes of a path are written as \\303";
 		if (!at || !is_text(at))

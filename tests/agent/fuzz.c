@@ -95,7 +95,7 @@ static void fuzz_record(const unsigned char *data, size_t size)
 {
 	/* As that of a file. */
 	path_of_file(data, size);
-	if (!record_arrive(NULL, -1, comes_back)) {
+	if (!record_arrive(NULL, -1, size & 1 ? "came-back" : "armed", "the next kernel has failed", comes_back)) {
 		record_not_started("vm");
 		record_back("vm", "retrieved");
 		record_back("vm", "released");
