@@ -17,6 +17,7 @@
 
 #include "abi.h"
 #include "cmdline.h"
+#include "back.h"
 #include "commands.h"
 #include "continuo.h"
 #include "placed.h"
@@ -549,6 +550,41 @@ static void check_pause(struct check *c)
 	free(console);
 }
 
+/*
+ * Could an update have a way back (docs/way-back.md)? None of it stands against the host. Whether
+ * there is memory for both images "load" says, which knows them.
+ */
+static void check_way_back(struct check *c)
+{
+	struct objections o = { 0 };
+
+	if (!is_there(c->opt, BACK_FOLDER))
+		against(&o, "this kernel knows none", "boot a kernel that has " BACK_FOLDER ", or update without");
+	else if (c->amd)
+		against(&o, "the driver of AMD-Vi knows none: an update with a way back is refused if a device is behind it", "update without");
+	else if (c->noiommu)
+		against(&o, "devices that have no IOMMU are not kept from what can go back", "turn VT-d on, or update without");
+	if (o.why)
+		say(c, "way back", UNKNOWN, o.why, o.remedy);
+	else
+		say(c, "way back", YES, back_is_loaded(c->opt) ? "an image to go back to is loaded" : "an update can have one", NULL);
+	free(o.why);
+	free(o.remedy);
+}
+
+/* Nothing begins before it is known whether this kernel stays. */
+static void check_confirmed(struct check *c)
+{
+	char *state = back_state(c->opt);
+
+	if (!strcmp(state, "armed"))
+		say(c, "confirmed", NO, "this kernel is not confirmed yet, and the machine may still go back",
+		    "wait until the agent confirms it; 'continuo report' says what it waits for, and 'continuo confirm' does it by hand");
+	else
+		say(c, "confirmed", YES, !strcmp(state, "came-back") ? "the machine has come back to this kernel; 'continuo report' says why" : "nothing is to be confirmed", NULL);
+	free(state);
+}
+
 /* Configuration space as far as it can be read, which takes root. */
 struct config {
 	unsigned char byte[4096];
@@ -972,6 +1008,8 @@ static struct json_object *look(const struct options *opt, bool begin)
 	check_huge_pages(&c);
 	check_watchdog(&c);
 	check_pause(&c);
+	check_way_back(&c);
+	check_confirmed(&c);
 	if (begin) {
 		check_last_update(&c);
 		check_agent(&c);

@@ -11,7 +11,7 @@
 /* What a command ends with. */
 enum {
 	EXIT_FINE = 0,		/* done; of check: the host is ready */
-	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin; of attach and abort: none is running */
+	EXIT_NOT_READY = 1,	/* of check, load and update: something stands against it; of load --show: no update can begin; of attach and abort: none is running; of confirm: there is nothing to confirm */
 	EXIT_USAGE = 2,
 	EXIT_TROUBLE = 3,	/* it could not be done; stderr says why */
 	/*
@@ -31,6 +31,7 @@ enum option_id {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
 	OPT_WITHOUT_VMS, OPT_DRY_RUN, OPT_NOW, OPT_SERVICES_TIMEOUT,
 	OPT_SHOW, OPT_UNLOAD,
+	OPT_CONFIRM_WITHIN, OPT_BACK, OPT_BACK_INITRD, OPT_BACK_APPEND, OPT_FAILED_LOG,
 	OPT_DISCARD,
 	OPT_BUNDLE,
 	OPT_RECORD, OPT_SVG, OPT_WAIT, OPT_EXPECT, OPT_BOOT,
@@ -59,6 +60,7 @@ int cmd_unpreserve(const struct options *opt);
 int cmd_retrieve(const struct options *opt);
 int cmd_verify(const struct options *opt);
 int cmd_finish(const struct options *opt);
+int cmd_confirm(const struct options *opt);
 int cmd_report(const struct options *opt);
 
 /* What the kernel says of an update; those of before it have it in debugfs. */

@@ -18,6 +18,7 @@ static void add_record(struct json_object *o, struct json_object *record)
 {
 	static const char *const facts[] = {
 		"kernel", "sha256", "initrd", "initrd_sha256", "append", "loaded",
+		"back", "back_sha256", "back_initrd", "back_initrd_sha256", "back_append", "confirm_within",
 	};
 
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
@@ -104,7 +105,7 @@ static int unload(struct next *next)
 	steps_begin(next->steps, "unload", "the loaded kernel is unloaded");
 	if (next->steps->dry)
 		return EXIT_FINE;
-	ret = next_unload_any();
+	ret = next_unload_any(next->opt);
 	steps_end(next->steps);
 	return ret;
 }
@@ -112,14 +113,15 @@ static int unload(struct next *next)
 static int wrong_options(const struct options *opt)
 {
 	bool image = opt->given[OPT_KERNEL] || opt->given[OPT_INITRD] || opt->given[OPT_APPEND] ||
-		     opt->given[OPT_REUSE_CMDLINE];
+		     opt->given[OPT_REUSE_CMDLINE] || opt->given[OPT_CONFIRM_WITHIN] || opt->given[OPT_BACK] ||
+		     opt->given[OPT_BACK_INITRD] || opt->given[OPT_BACK_APPEND];
 
 	if (!!opt->given[OPT_KERNEL] + !!opt->given[OPT_UNLOAD] + !!opt->given[OPT_SHOW] != 1 ||
 	    (image && !opt->given[OPT_KERNEL]))
 		return trouble("load takes --kernel FILE, the next kernel's image, or --show, or --unload, one of them");
 	if (image && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
 		return trouble("load takes --append LINE or --reuse-cmdline, one of them");
-	return EXIT_FINE;
+	return back_wrong_options(opt);
 }
 
 int cmd_load(const struct options *opt)
@@ -146,5 +148,6 @@ int cmd_load(const struct options *opt)
 	model_print(stdout, o, opt->json);
 	json_object_put(o);
 	free(next.append);
+	back_free(&next.back);
 	return ret;
 }

@@ -36,6 +36,8 @@ static const struct command {
 	  0, 0, cmd_attach },
 	{ "abort", "", "end an update that is running, whoever began it: all VMs go on as before",
 	  0, 0, cmd_abort },
+	{ "confirm", "", "the next kernel is well: give up the way back that it has",
+	  0, 0, cmd_confirm },
 	{ "report", "", "what happened when in the last update, in both kernels",
 	  0, 0, cmd_report },
 	{ "list", "", "sessions and devices that would be, or were, carried over, and VMs that are registered with the agent",
@@ -56,7 +58,7 @@ static const struct command {
 	  1, 1, cmd_finish },
 };
 
-#define ASKS	"check list load update attach abort preserve unpreserve retrieve verify finish"
+#define ASKS	"check list load update attach abort confirm preserve unpreserve retrieve verify finish"
 
 /* @of: the commands that have it; NULL if all do. */
 static const struct described_option {
@@ -77,6 +79,10 @@ static const struct described_option {
 	[OPT_DRY_RUN] = { "dry-run", 'n', NULL, "load update", "say what would be done, and do nothing" },
 	[OPT_SHOW] = { "show", 0, NULL, "load", "say which kernel is in place, and since when; ends with 1 if an update cannot begin from one" },
 	[OPT_UNLOAD] = { "unload", 0, NULL, "load", "take the loaded kernel out again, whoever has loaded it" },
+	[OPT_CONFIRM_WITHIN] = { "confirm-within", 0, "SECONDS", "load update", "go back to the kernel of --back if the next one fails, or is not confirmed in so many seconds of its own" },
+	[OPT_BACK] = { "back", 0, "FILE", "load update", "the image to go back to if the next kernel fails (default with --confirm-within: that of this kernel, in /boot)" },
+	[OPT_BACK_INITRD] = { "back-initrd", 0, "FILE", "load update", "its initramfs (without --back: that of this kernel, in /boot)" },
+	[OPT_BACK_APPEND] = { "back-append", 0, "LINE", "load update", "its command line (default: that of this kernel)" },
 	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve report", "how long each step, and each thing that a VM is asked, may take (default: 30); of report: how long it waits (default: 600)" },
 	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs, whose end the jump is; of a mount point: without writing it back; of a unit: without waiting for its end" },
 	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
@@ -94,6 +100,7 @@ static const struct described_option {
 	[OPT_KEEP] = { "keep", 0, NULL, "report", "print a line for each step that was not printed before, and keep the record" },
 	[OPT_HISTORY] = { "history", 0, "DIR", "report", "where records are kept (default: " REPORT_HISTORY ")" },
 	[OPT_METRICS] = { "metrics", 0, "FILE", "report", "write it as metrics, in the text format of Prometheus (-: standard output)" },
+	[OPT_FAILED_LOG] = { "failed-log", 0, NULL, "report", "in place of it: the end of the log of the kernel from which the machine came back" },
 	[OPT_SVG] = { "svg", 0, NULL, "report", "print a picture of it, in place of text" },
 };
 

@@ -65,21 +65,20 @@ static int look_at(const char *name, unsigned char *head, ssize_t *n, unsigned l
 	return ret;
 }
 
-static int check_files(struct next *next)
+int next_look_at(const struct options *opt, const char *kernel, const char *initrd, const char *append,
+		 unsigned long long *bytes)
 {
-	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
-	char *meminfo = read_text(next->opt, "/proc/meminfo"), *why = NULL;
+	char *meminfo = read_text(opt, "/proc/meminfo"), *why = NULL;
 	unsigned char head[IMAGE_HEAD];
-	unsigned long long bytes = 0;
 	struct utsname uts;
 	ssize_t n = 0;
 	int ret;
 
-	ret = look_at(kernel, head, &n, &bytes);
+	ret = look_at(kernel, head, &n, bytes);
 	if (!ret && initrd)
-		ret = look_at(initrd, NULL, NULL, &bytes);
+		ret = look_at(initrd, NULL, NULL, bytes);
 	if (!ret)
-		why = image_objection(head, n, next->append, uname(&uts) ? "" : uts.machine) ?: image_room(bytes, meminfo ?: "");
+		why = image_objection(head, n, append, uname(&uts) ? "" : uts.machine) ?: image_room(*bytes, meminfo ?: "");
 	if (why)
 		ret = trouble("%s: %s", kernel, why);
 	free(why);
@@ -109,9 +108,17 @@ static int check_in_place(struct next *next)
 			      why);
 	free(why);
 	why = ret ? NULL : cmdline_objection(now ?: "", record_text(record, "append"),
-					     is_without_iommu(next->opt));
+					     is_without_iommu(next->opt)) ?:
+			   back_objection(record_text(record, "append"), next->opt->given[OPT_CONFIRM_WITHIN]);
 	if (why)
 		ret = trouble("the next kernel's command line: %s", why);
+	if (!ret && *record_text(record, "back") && !back_is_loaded(next->opt))
+		ret = trouble("the image to go back to, %s, has been unloaded since: have 'continuo load' load both again",
+			      record_text(record, "back"));
+	if (!ret && *record_text(record, "back"))
+		steps_begin(next->steps, "back", "if it fails: %s with %s and '%s'", record_text(record, "back"),
+			    *record_text(record, "back_initrd") ? record_text(record, "back_initrd") : "no initramfs",
+			    record_text(record, "back_append"));
 	next->in_place = !ret;
 	free(why);
 	free(now);
@@ -123,6 +130,7 @@ static int check_in_place(struct next *next)
 int next_check(struct next *next)
 {
 	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
+	unsigned long long bytes = 0;
 	char *now, *timers, *why;
 	int ret;
 
@@ -132,29 +140,39 @@ int next_check(struct next *next)
 	timers = read_text(next->opt, "/proc/timer_list");
 	next->append = cmdline_with_timer(next->opt->given[OPT_APPEND] ?: now ?: "", timers ?: "");
 	free(timers);
+	if (next->opt->given[OPT_BACK] || next->opt->given[OPT_CONFIRM_WITHIN])
+		next->append = back_told(next->opt, next->append);
 	steps_begin(next->steps, "next", "%s with %s and '%s'", kernel, initrd ?: "no initramfs", next->append);
-	why = cmdline_objection(now ?: "", next->append, is_without_iommu(next->opt));
+	why = cmdline_objection(now ?: "", next->append, is_without_iommu(next->opt)) ?:
+	      back_objection(next->append, next->opt->given[OPT_CONFIRM_WITHIN]);
 	ret = why ? trouble("the next kernel's command line: %s", why) : EXIT_FINE;
-	ret = check_files(next) ?: ret;
-	free(why);
-	free(now);
+	ret = next_look_at(next->opt, kernel, initrd, next->append, &bytes) ?: ret;
 	steps_end(next->steps);
+	free(why);
+	/* There has to be memory for both of them. */
+	ret = back_check(next->opt, &next->back, now ?: "", &bytes) ?: ret;
+	if (next->back.append)
+		steps_begin(next->steps, "back", "if it fails: %s with %s and '%s'%s%s%s", next->back.kernel ?: "no image",
+			    next->back.initrd ?: "no initramfs", next->back.append,
+			    next->opt->given[OPT_CONFIRM_WITHIN] ? ", also if it is not confirmed within " : "",
+			    next->opt->given[OPT_CONFIRM_WITHIN] ?: "", next->opt->given[OPT_CONFIRM_WITHIN] ? " s" : "");
+	free(now);
 	return ret;
 }
 
-static int kexec_load(int kernel, int initrd, const char *append, unsigned long flags)
+int next_kexec(int kernel, int initrd, const char *append, unsigned long flags)
 {
 	return syscall(SYS_kexec_file_load, kernel, initrd, append ? strlen(append) + 1 : 0,
 		       append, flags) ? -errno : 0;
 }
 
-static int say_refused(struct next *next, int err)
+static int say_refused(struct next *next, const char *name, int err)
 {
 	char *list = read_text(next->opt, "/sys/kernel/security/lockdown"), *lockdown = image_lockdown(list);
 	char *disabled = read_text(next->opt, "/proc/sys/kernel/kexec_load_disabled");
 	char *why = image_refused(err, lockdown, disabled);
 
-	trouble("%s cannot be loaded: %s", next->opt->given[OPT_KERNEL], why);
+	trouble("%s cannot be loaded: %s", name, why);
 	free(why);
 	free(disabled);
 	free(lockdown);
@@ -162,16 +180,17 @@ static int say_refused(struct next *next, int err)
 	return EXIT_TROUBLE;
 }
 
-/* The running kernel has looked into the image when it loaded it. */
-static int check_formats(struct next *next, struct json_object *record)
+/* The running kernel has looked into the image when it loaded it. @record: NULL if it is not kept. */
+static int check_formats(struct next *next, const char *name, struct json_object *record)
 {
 	struct json_object *view = model_new("image");
 	int ret = view_image(next->opt, view);
 	char *why = ret ? NULL : formats_objection(view), *line = formats_line(view);
 
 	if (why)
-		ret = trouble("%s: %s", next->opt->given[OPT_KERNEL], why);
-	model_text(record, "formats", line);
+		ret = trouble("%s: %s", name, why);
+	if (record)
+		model_text(record, "formats", line);
 	free(line);
 	free(why);
 	json_object_put(view);
@@ -197,19 +216,68 @@ static int open_file(const char *file, const char *name, const char *hash, struc
 	return fd;
 }
 
-/* Under the lock; both files are open. */
-static int load_files(struct next *next, int kernel, int initrd, struct json_object *record)
+/* A kernel and its initramfs, open, and both in the record. @ramfs: -1 if it has none. */
+struct pair {
+	const char *name;
+	int kernel, ramfs;
+};
+
+static int open_pair(struct pair *p, const char *initrd, const char *const facts[4], struct json_object *record)
+{
+	p->ramfs = -1;
+	p->kernel = open_file(p->name, facts[0], facts[1], record);
+	if (p->kernel >= 0 && initrd)
+		p->ramfs = open_file(initrd, facts[2], facts[3], record);
+	return p->kernel >= 0 && (!initrd || p->ramfs >= 0) ? EXIT_FINE : EXIT_TROUBLE;
+}
+
+static void close_pair(const struct pair *p)
+{
+	if (p->kernel >= 0)
+		close(p->kernel);
+	if (p->ramfs >= 0)
+		close(p->ramfs);
+}
+
+static int load_pair(struct next *next, const struct pair *p, const char *append, unsigned long flags)
+{
+	int ret = next_kexec(p->kernel, p->ramfs, append, flags | (p->ramfs < 0 ? KEXEC_FILE_NO_INITRAMFS : 0));
+
+	if (ret)
+		return say_refused(next, p->name, -ret);
+	next->loaded = true;
+	return EXIT_FINE;
+}
+
+/*
+ * Which formats it reads the kernel says of the image that it would jump into: so for a moment it is that
+ * one. Then it goes into the slot of its own.
+ */
+static int load_back(struct next *next, const struct pair *back)
+{
+	int ret;
+
+	ret = load_pair(next, back, next->back.append, 0) ?: check_formats(next, back->name, NULL) ?:
+	      load_pair(next, back, next->back.append, KEXEC_FILE_BACK);
+	next->back.loaded = !ret;
+	return ret;
+}
+
+/* Under the lock; all files are open. @back: NULL if there is to be no way back. */
+static int load_files(struct next *next, const struct pair *it, const struct pair *back, struct json_object *record)
 {
 	int ret;
 
 	placed_set_aside();
-	ret = kexec_load(kernel, initrd, next->append, initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0);
+	ret = back ? load_back(next, back) : back_unload(next->opt, &next->back);
+	if (!ret)
+		ret = load_pair(next, it, next->append, 0);
 	if (ret) {
-		placed_set_back();
-		return say_refused(next, -ret);
+		if (!next->loaded)
+			placed_set_back();
+		return ret;
 	}
-	next->loaded = true;
-	ret = check_formats(next, record);
+	ret = check_formats(next, it->name, record);
 	if (!ret)
 		next->written = !placed_write(next->opt, record);
 	return ret;
@@ -217,11 +285,14 @@ static int load_files(struct next *next, int kernel, int initrd, struct json_obj
 
 int next_load(struct next *next)
 {
-	const char *name = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
-	int kernel, ramfs = -1, lock, ret = EXIT_TROUBLE;
+	static const char *const facts[4] = { "kernel", "sha256", "initrd", "initrd_sha256" };
+	static const char *const back_facts[4] = { "back", "back_sha256", "back_initrd", "back_initrd_sha256" };
+	struct pair it = { .name = next->opt->given[OPT_KERNEL] }, back = { .name = next->back.kernel, .kernel = -1, .ramfs = -1 };
 	struct json_object *record;
+	int lock, ret;
 
-	steps_begin(next->steps, "load", "kexec_file_load of %s; what was loaded before is replaced", name);
+	steps_begin(next->steps, "load", "kexec_file_load of %s%s%s; what was loaded before is replaced", it.name,
+		    next->back.wanted ? ", and to go back to of " : "", next->back.wanted ? back.name : "");
 	if (next->steps->dry)
 		return EXIT_FINE;
 	if (!placed_lock(&lock)) {
@@ -229,16 +300,18 @@ int next_load(struct next *next)
 		return EXIT_TROUBLE;
 	}
 	record = json_object_new_object();
-	kernel = open_file(name, "kernel", "sha256", record);
-	if (initrd && kernel >= 0)
-		ramfs = open_file(initrd, "initrd", "initrd_sha256", record);
+	ret = open_pair(&it, next->opt->given[OPT_INITRD], facts, record);
 	model_text(record, "append", next->append);
-	if (kernel >= 0 && (!initrd || ramfs >= 0))
-		ret = load_files(next, kernel, ramfs, record);
-	if (kernel >= 0)
-		close(kernel);
-	if (ramfs >= 0)
-		close(ramfs);
+	if (!ret && next->back.wanted) {
+		ret = open_pair(&back, next->back.initrd, back_facts, record);
+		model_text(record, "back_append", next->back.append);
+		if (next->opt->given[OPT_CONFIRM_WITHIN])
+			model_text(record, "confirm_within", next->opt->given[OPT_CONFIRM_WITHIN]);
+	}
+	if (!ret)
+		ret = load_files(next, &it, next->back.wanted ? &back : NULL, record);
+	close_pair(&it);
+	close_pair(&back);
 	json_object_put(record);
 	if (lock >= 0)
 		close(lock);
@@ -258,20 +331,21 @@ static const char *why_not_unloaded(int err)
 	}
 }
 
-int next_unload_any(void)
+int next_unload_any(const struct options *opt)
 {
 	int lock, ret;
 
 	if (!placed_lock(&lock))
 		return EXIT_TROUBLE;
 	placed_set_aside();
-	ret = kexec_load(-1, -1, NULL, KEXEC_FILE_UNLOAD);
+	ret = next_kexec(-1, -1, NULL, KEXEC_FILE_UNLOAD);
 	if (ret) {
 		placed_set_back();
 		ret = trouble("the loaded kernel cannot be unloaded: %s", why_not_unloaded(-ret));
 	} else {
 		placed_forget();
 	}
+	ret = back_unload(opt, &(struct back){}) ?: ret;
 	if (lock >= 0)
 		close(lock);
 	return ret;
@@ -284,7 +358,7 @@ int next_unload(struct next *next)
 	if (!next->loaded)
 		return EXIT_FINE;
 	steps_begin(next->steps, "unload", "the loaded kernel is unloaded");
-	ret = next_unload_any();
+	ret = next_unload_any(next->opt);
 	next->loaded = !!ret;
 	steps_end(next->steps);
 	return ret;

@@ -3,6 +3,7 @@
 #ifndef NEXT_H
 #define NEXT_H
 
+#include "back.h"
 #include "commands.h"
 #include "steps.h"
 
@@ -13,6 +14,7 @@ struct next {
 	bool in_place;			/* it was loaded before, by another process */
 	bool loaded;			/* by this process, and not unloaded since */
 	bool written;			/* so is the record of it */
+	struct back back;
 };
 
 /* Each is a step. They return an exit status; if it is not EXIT_FINE, it was said why. */
@@ -24,6 +26,19 @@ int next_load(struct next *next);
 /* Does nothing if this process has loaded none. */
 int next_unload(struct next *next);
 /* Whoever has loaded it; no step. */
-int next_unload_any(void);
+int next_unload_any(const struct options *opt);
+
+/* Of the two images that one can load: what is known of the files before that; adds up their @bytes. */
+int next_look_at(const struct options *opt, const char *kernel, const char *initrd, const char *append,
+		 unsigned long long *bytes);
+/* kexec_file_load(2): 0 or a negative errno. */
+int next_kexec(int kernel, int initrd, const char *append, unsigned long flags);
+
+/* Of kexec_file_load(2); headers of kernels without the way back do not have it. */
+#define KEXEC_FILE_BACK		0x40000000ul
+#ifndef KEXEC_FILE_UNLOAD
+#define KEXEC_FILE_UNLOAD	1ul
+#define KEXEC_FILE_NO_INITRAMFS	4ul
+#endif
 
 #endif

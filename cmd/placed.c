@@ -25,6 +25,7 @@ static bool is_whole(struct json_object *record)
 {
 	static const char *const facts[] = {
 		"kernel", "sha256", "initrd", "initrd_sha256", "append", "loaded", "formats",
+		"back", "back_sha256", "back_initrd", "back_initrd_sha256", "back_append", "confirm_within",
 	};
 
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "back.h"
 #include "placed.h"
 #include "record.h"
 #include "report.h"
@@ -81,6 +82,8 @@ static struct json_object *model_of(const struct options *opt, struct json_objec
 	model_text(o, "to", *record_text(record, "to") ? record_text(record, "to") : NULL);
 	model_text(o, "axis", *record_text(record, "axis") ? record_text(record, "axis") : NULL);
 	add_next(opt, o, record);
+	model_text(o, "back", *record_text(record, "back") ? record_text(record, "back") : NULL);
+	model_text(o, "back_why", *record_text(record, "back_why") ? record_text(record, "back_why") : NULL);
 	add_phases(o, record_get(record, "at"), zero);
 	table = model_table(o, "vm");
 	for (size_t i = 0; i < json_object_array_length(vms); i++)
@@ -375,6 +378,25 @@ static int judge(const struct options *opt, struct json_object *record)
 	return status_of[verdict];
 }
 
+/* As it was kept: what the kernel printed. A terminal is not to obey it. */
+static int failed_log(const struct options *opt)
+{
+	char *text = read_text(opt, BACK_FOLDER "/log"), *state = back_state(opt);
+	int ret = EXIT_FINE;
+
+	if (strcmp(state, "came-back"))
+		ret = trouble("there is no log: the machine has not come back from another kernel (its way back is '%s')", state);
+	else if (!text)
+		ret = trouble("%s" BACK_FOLDER "/log: %s", opt->root, strerror(errno));
+	for (const char *at = ret ? NULL : text; at && *at; at++)
+		putchar(*at == '\n' || *at == '\t' || ((unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f) ? *at : '?');
+	if (!ret)
+		putchar('\n');
+	free(state);
+	free(text);
+	return ret;
+}
+
 int cmd_report(const struct options *opt)
 {
 	/* Who keeps a record waits only to keep all of it. */
@@ -388,6 +410,8 @@ int cmd_report(const struct options *opt)
 		return EXIT_USAGE;
 	if (opt->given[OPT_LIST])
 		return history_list(opt);
+	if (opt->given[OPT_FAILED_LOG])
+		return failed_log(opt);
 	record = opt->given[OPT_WAIT] ? wait_for_it(opt, timeout) : read_record(opt, false, &again);
 	if (!record)
 		return EXIT_TROUBLE;

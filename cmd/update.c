@@ -363,13 +363,13 @@ int cmd_abort(const struct options *opt)
 static int wrong_options(const struct options *opt)
 {
 	if (!opt->given[OPT_KERNEL] &&
-	    (opt->given[OPT_INITRD] || opt->given[OPT_APPEND] || opt->given[OPT_REUSE_CMDLINE]))
-		return trouble("--initrd, --append and --reuse-cmdline are of an image: give --kernel FILE, too");
+	    (opt->given[OPT_INITRD] || opt->given[OPT_APPEND] || opt->given[OPT_REUSE_CMDLINE] || opt->given[OPT_BACK]))
+		return trouble("--initrd, --append, --reuse-cmdline and --back are of an image: give --kernel FILE, too");
 	if (opt->given[OPT_KERNEL] && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
 		return trouble("update takes --append LINE or --reuse-cmdline, one of them");
 	if (opt->given[OPT_NOW] && opt->given[OPT_SERVICES_TIMEOUT])
 		return trouble("--services-timeout is for services that end, and with --now none does: give one of them");
-	return EXIT_FINE;
+	return back_wrong_options(opt);
 }
 
 int cmd_update(const struct options *opt)
@@ -422,5 +422,6 @@ int cmd_update(const struct options *opt)
 	json_object_put(u.incoming);
 	continuo_free(u.ctx);
 	free(u.next.append);
+	back_free(&u.next.back);
 	return ret ?: ready;
 }

@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <mntent.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,10 @@ long syscall(long number, ...)
 		return -1;
 	}
 	if (number == SYS_kexec_file_load) {
-		errno = ask_once((unsigned long)a[4] & 1 ? "unload" : "load", text, sizeof(text));
+		bool back = (unsigned long)a[4] & 0x40000000;
+
+		errno = ask_once((unsigned long)a[4] & 1 ? back ? "unload back" : "unload" : back ? "load back" : "load",
+				 text, sizeof(text));
 		return errno ? -1 : 0;
 	}
 	return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -19,6 +19,11 @@ int trouble(const char *fmt, ...)
 	return EXIT_TROUBLE;
 }
 
+char *back_state(const struct options *opt)
+{
+	return strdup("none");
+}
+
 static const char *file;
 
 /* Of a machine on which a kernel is in place; elsewhere all files are the same. */
