@@ -74,9 +74,9 @@ def command(machine, begin, iommu):
     # This host has no agent, which an update needs, and is ready but for that.
     if status != 1 or check["ready"] or [row["check"] for row in against] != ["agent"]:
         found.append(f"check says {against} of the rig's host")
-    # Its configuration is nowhere to be read; all the rest is known.
+    # Its configuration is nowhere to be read, and its console is a serial one; all the rest is known.
     unknown = {row["check"] for row in check["host"] if row["ok"] == "unknown"}
-    if unknown - {"kernel options"}:
+    if unknown - {"kernel options", "pause"}:
         found.append(f"check does not know: {unknown}")
     candidates = {d["bdf"] for d in check["device"] if d["candidate"] == "yes"}
     if not bdfs <= candidates:
