@@ -9,6 +9,8 @@ The twins break what makes it so: what was handed over is held, and nobody else 
 import threading
 import time
 
+from rig.cases import operator
+from rig.cases.command import both_ways, continuo, printed
 from rig.lib.case import Case
 from rig.lib.machine import Failed, Splat
 from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, clean, guarded, must_see
@@ -232,6 +234,99 @@ def confirmed(machine, begin, iommu):
     clean(run)
 
 
+# With the command and the agent. The image to go back to is that of the next kernel, which is this one's, too.
+BACK_TO = "--back /next/bzImage --back-initrd /next/initramfs --back-append @/next/cmdline"
+ALL = dict.fromkeys([*operator.TENANTS, operator.EXAMPLE], "taken over")
+
+
+def host_row(machine, check):
+    _, data = continuo(machine, f"{operator.AGENT} check")
+    return next(row for row in data["host"] if row["check"] == check)
+
+
+def expect(what, found, expected):
+    if found != expected:
+        raise Failed(f"{what}: {found}, expected {expected}")
+
+
+@guarded
+def by_agent(machine, begin, iommu):
+    """
+    The VMs of two users and of the example are carried over by an update with a way back: the agent confirms it once
+    all of them are ready, and they move after that.
+    Seen to fail: with confirm_ready() told of nobody.
+    """
+    run = operator.start(begin, iommu, rate=RATE)
+    expect("check before", host_row(machine, "way back")["ok"], "yes")
+    status, plan = both_ways(machine, f"{operator.UPDATE} {BACK_TO} --confirm-within 100 --dry-run update")
+    if status or "back" not in [step["step"] for step in plan["step"]]:
+        raise Failed(f"a dry run ends with {status}, and says {plan}")
+    run.rest(STEADY_S)
+    report = operator.jump(run, f"--confirm-within 100 {BACK_TO}", ALL)
+    expect("the report", (report["back"], report.get("back_why")), ("confirmed", None))
+    with_times = [e for e in machine.events if e["ev"] == "tenant_back"]
+    expect("how often the tenants came", len(with_times), 2)
+    expect("confirm when it is confirmed", printed(machine, f"{operator.AGENT} confirm")[0], 1)
+    expect("check after", host_row(machine, "confirmed")["ok"], "yes")
+    run.rest(AFTER_S)
+    operator.states(run, operator.IDLE)
+    run.stop()
+    clean(run)
+
+
+@guarded
+def not_by_agent(machine, begin, iommu):
+    """
+    Two of three VMs are ready, and nobody comes for the third: nobody confirms, the machine goes back, and there all
+    three are taken over. The update is undone, and why is to be read.
+    """
+    machine.expected.append(PANIC)
+    run = operator.start(begin, iommu, append="rig.absent_armed=1", rate=RATE)
+    run.rest(STEADY_S)
+    report = operator.jump(run, f"--confirm-within 15 {BACK_TO}", ALL, outcome="undone")
+    why = "the live update was not confirmed within 15 s"
+    if report["back"] != "came-back" or why not in report["back_why"] or why not in report["why"] or report["ended"] != "undone":
+        raise Failed(f"the report says {report}")
+    expect("boots", sum(e["ev"] == "boot" for e in machine.events), 3)
+    status, log = printed(machine, "--failed-log report")
+    if status or why.encode() not in log or b"the way back is armed" not in log:
+        raise Failed(f"the log of the kernel that failed: {status}, {log[-500:]}")
+    waited = "1 VM is not ready yet, vm-edu among them"
+    if waited not in machine.console() and waited.encode() not in log:
+        raise Failed("the agent does not say whom it waits for")
+    run.rest(AFTER_S)
+    operator.states(run, operator.IDLE)
+    run.stop()
+    clean(run)
+
+
+@guarded
+def by_hand(machine, begin, iommu):
+    """All VMs are ready, and the gate says that the host is not well: the operator confirms."""
+    run = operator.start(begin, iommu, append="rig.health=/usr/bin/continuo", rate=RATE)
+    run.rest(STEADY_S)
+    since, begun = len(machine.events), time.time_ns() // 1000
+    machine.send(f"run /usr/bin/continuo --json {operator.UPDATE} {BACK_TO} --confirm-within 200 update")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    said = "the host is not well: /usr/bin/continuo ended with 2"
+    until(run, lambda: said in machine.console())
+    expect("check before it is confirmed", host_row(machine, "confirmed")["ok"], "no")
+    _, report = continuo(machine, operator.REPORT)
+    if report["back"] != "armed" or said not in report["back_why"] or report["outcome"] != "arrived":
+        raise Failed(f"the report before it is confirmed: {report}")
+    for arguments in ("update", "load"):
+        expect(f"{arguments} before the last one is confirmed",
+               printed(machine, f"{operator.AGENT} -k /bin/init --reuse-cmdline {arguments}")[0], 1)
+    if any(e["ev"] == "tenant_back" for e in machine.events):
+        raise Failed("a VM was taken over before it was confirmed")
+    expect("confirm", printed(machine, f"{operator.AGENT} confirm")[0], 0)
+    report = operator.arrived(run, since, begun, ALL)
+    expect("the report", report["back"], "confirmed")
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+
+
 SCALABLE = "vtd-scalable"
 
 CASES = [
@@ -271,6 +366,12 @@ CASES = [
          lambda machine: thrice(machine, iommu=SCALABLE)),
     Case("way-back-fails", "the kernel that came back panics, too",
          lambda machine: fails_too(machine, iommu=SCALABLE)),
+    Case("way-back-update", "continuo update and the agent: confirmed once all VMs are ready",
+         lambda machine: by_agent(machine, iommu=SCALABLE)),
+    Case("way-back-update-silent", "the same, one VM is never ready: back, and all are taken over there",
+         lambda machine: not_by_agent(machine, iommu=SCALABLE)),
+    Case("way-back-update-gate", "the same, the host is not well: the operator confirms",
+         lambda machine: by_hand(machine, iommu=SCALABLE)),
     Case("way-back-unarmed", "negative: the next kernel panics before the way back is armed",
          lambda machine: lost(machine, iommu=SCALABLE, how=panics("early")), kernel="lab"),
     Case("way-back-not-held", "negative: what was handed over reaches the allocator",

@@ -47,9 +47,11 @@ static void put_links(void)
 
 static void start(void)
 {
-	static char *const argv[] = {
+	char *const argv[] = {
 		PROGRAM, "--socket", AGENT_SOCKET, "--group", "vmm", "--record", RECORD,
-		"--list", "/tmp/vms", "--takeover", TAKEOVER, NULL,
+		"--list", "/tmp/vms", "--takeover", TAKEOVER,
+		/* health=PROGRAM: its gate for an update with a way back. */
+		(char *)(opt("health", NULL) ? "--health" : NULL), (char *)opt("health", NULL), NULL,
 	};
 
 	put_links();

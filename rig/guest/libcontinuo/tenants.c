@@ -21,6 +21,7 @@
 #include "libcontinuo/ear.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
+#include "update/back.h"
 
 #define POLL_MS		4
 #define PATIENCE_US	60000000	/* with an agent that has ended */
@@ -275,8 +276,8 @@ void tenant_take_over(const char *name, const char *uid)
 
 	/* The one that is no tenant of ours, but the example. */
 	if (!strcmp(name, "vm-edu")) {
-		/* absent=1: nobody comes for it. */
-		if (opt_num("absent", 0))
+		/* absent=1: nobody comes for it. absent_armed=1: nobody in a kernel that can go back. */
+		if (opt_num("absent", 0) || (opt_num("absent_armed", 0) && back_is_armed()))
 			exit(0);
 		execl("/usr/bin/vmm", "vmm", "--agent", AGENT_SOCKET, name, NULL);
 		die("/usr/bin/vmm: %s", strerror(errno));

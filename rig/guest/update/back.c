@@ -23,14 +23,17 @@ static void read_word(const char *path, char *buf, size_t len)
 	buf[strcspn(buf, "\n\"\\")] = 0;
 }
 
-static bool is_armed(void)
+bool back_is_armed(void)
 {
 	char state[32];
 
-	if (!opt_num("back", 0))
-		return false;
 	read_word(BACK "state", state, sizeof(state));
 	return !strcmp(state, "armed");
+}
+
+static bool is_armed(void)
+{
+	return opt_num("back", 0) && back_is_armed();
 }
 
 void back_begin(void)

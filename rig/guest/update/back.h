@@ -3,6 +3,15 @@
 #ifndef UPDATE_BACK_H
 #define UPDATE_BACK_H
 
+#include <stdbool.h>
+
+/**
+ * back_is_armed() - Can this kernel go back?
+ *
+ * Return: true if it can; without the option back=1, too.
+ */
+bool back_is_armed(void);
+
 /**
  * back_begin() - Say how the kernel came here; event back
  *
