@@ -346,9 +346,13 @@ static int rebuild(struct taking *t)
 {
 	struct vm *vm = t->vm;
 
+	/*
+	 * Both wait until an update with a way back is confirmed: here, because a QEMU that has accepted the VM
+	 * has written to its memory.
+	 */
 	if (t->give.channel.devices)
 		return library(vm, continuo_vm_move(vm->ctx, t->session, CONTINUO_REPLACE, &t->taken));
-	return 0;
+	return library(vm, continuo_ready(vm->ctx, t->session));
 }
 
 /*
@@ -370,6 +374,7 @@ static int finish(struct giving *g)
 
 static int take_over(struct taking *t, uid_t uid, uint64_t until)
 {
+	uint64_t patience = until - now_us();
 	struct vm *vm = t->vm;
 	int ret = -1;
 
@@ -377,6 +382,8 @@ static int take_over(struct taking *t, uid_t uid, uint64_t until)
 	    give_start(&t->give, vm) || rebuild(t))
 		return -1;
 	say("rebuilt", "%u devices", t->give.channel.devices);
+	/* How long others took is not held against this one. */
+	until = now_us() + patience;
 	if (find_backings(t) || wire(t))
 		return -1;
 	t->give.finish = finish;
