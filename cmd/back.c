@@ -71,6 +71,9 @@ int back_check(const struct options *opt, struct back *back, const char *now, un
 		return EXIT_FINE;
 	if (!is_there(opt, BACK_FOLDER))
 		return trouble("this kernel knows no way back: leave --confirm-within and --back out, or boot a kernel with CONFIG_LIVEUPDATE that has it");
+	/* The kernel would say so at the jump, when the VMs are suspended. */
+	if (is_there(opt, "/sys/class/iommu/ivhd0") || is_without_iommu(opt))
+		return trouble("there is no way back behind AMD-Vi, or without an IOMMU: leave --confirm-within and --back out");
 	ret = find_image(opt, back);
 	back->append = strdup(opt->given[OPT_BACK_APPEND] ?: now);
 	why = ret ? NULL : cmdline_objection(now, back->append, is_without_iommu(opt));

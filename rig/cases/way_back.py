@@ -6,6 +6,7 @@ for this. DMA does not stop on either way: not one frame is lost, and no sample.
 The twins break what makes it so: what was handed over is held, and nobody else does DMA.
 """
 
+import errno
 import threading
 import time
 
@@ -327,7 +328,27 @@ def by_hand(machine, begin, iommu):
     clean(run)
 
 
+@guarded
+def refused(machine, begin, iommu, says, append=""):
+    """There is no way back behind that IOMMU, or of that memory: reboot(2) says so, and without one the update works."""
+    run = begin(iommu=iommu, append=append)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("skew back")
+    machine.wait("skew_over", since=since, timeout_s=60)
+    answer = machine.wait("skew", since=since)
+    run.rest(1)
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, outcome="reboot(2): EOPNOTSUPP, the log names it; DMA goes on, and the update without a way back works")
+    if answer["errno"] != errno.EOPNOTSUPP or says not in machine.console():
+        raise Failed(f"reboot(2) with a back image: {answer['text']}, expected EOPNOTSUPP, and '{says}'")
+    clean(run)
+
+
 SCALABLE = "vtd-scalable"
+NO_IOMMU_WAY = "there is no way back behind this kind of IOMMU, or without one"
 
 CASES = [
     Case("way-back", "process 1 of the next kernel ends: back, with nothing lost",
@@ -372,6 +393,13 @@ CASES = [
          lambda machine: not_by_agent(machine, iommu=SCALABLE)),
     Case("way-back-update-gate", "the same, the host is not well: the operator confirms",
          lambda machine: by_hand(machine, iommu=SCALABLE)),
+    Case("way-back-amd", "AMD-Vi and a back image: refused by name",
+         lambda machine: refused(machine, iommu="amd", says=NO_IOMMU_WAY), fault="a back image is loaded, and devices are behind AMD-Vi"),
+    Case("way-back-noiommu", "no IOMMU and a back image: refused by name",
+         lambda machine: refused(machine, iommu="none", says=NO_IOMMU_WAY), fault="a back image is loaded, and devices have no IOMMU"),
+    Case("way-back-guestmem", "a VM's memory in guestmemfs and a back image: refused by name",
+         lambda machine: refused(machine, iommu=SCALABLE, says="what guestmemfs hands over is not kept for a way back",
+                                 append="guestmem=512M rig.guestmem=1"), fault="a back image is loaded, and memory is in guestmemfs"),
     Case("way-back-unarmed", "negative: the next kernel panics before the way back is armed",
          lambda machine: lost(machine, iommu=SCALABLE, how=panics("early")), kernel="lab"),
     Case("way-back-not-held", "negative: what was handed over reaches the allocator",

@@ -18,7 +18,7 @@
  *	reader			start or stop reading the same all the time
  *	sweep			let each step of a preserve fail, one by one
  *	late			let the jump fail in each way there is
- *	skew [kept]		load kernels that do not read what this one writes
+ *	skew [kept|back]	load kernels that do not read what this one writes, or cannot go back
  *	tables N		map so much that there are N more tables
  *	neighbours N		how long one VM waits for another one with N tables
  *	memory			say how much memory is used for what
@@ -327,6 +327,8 @@ static void skew(struct rig *r, char *args)
 {
 	if (!strcmp(args, "kept"))
 		jump_with_kept_mark(r);
+	else if (!strcmp(args, "back"))
+		jump_with_back_image(r);
 	else
 		jump_to_unread_formats(r);
 }

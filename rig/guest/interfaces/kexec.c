@@ -33,7 +33,8 @@
 #define NEXT_CMDLINE	"/next/cmdline"
 #define OTHER_KERNEL	"/other/bzImage"
 
-/* Of linux/kexec.h, ours */
+/* Of linux/kexec.h, the second one ours */
+#define KEXEC_FILE_UNLOAD		0x1ul
 #define KEXEC_FILE_LIVEUPDATE_BACK	0x40000000ul
 
 static void put(int fd, const void *data, size_t len)
@@ -178,6 +179,12 @@ void kexec_load_next(void)
 		load(line, KEXEC_FILE_LIVEUPDATE_BACK);
 	append_next(line, sizeof(line));
 	load(line, 0);
+}
+
+void kexec_unload_back(void)
+{
+	if (syscall(SYS_kexec_file_load, -1, -1, 0ul, NULL, KEXEC_FILE_UNLOAD | KEXEC_FILE_LIVEUPDATE_BACK))
+		die("unload the image to go back to: %s", strerror(errno));
 }
 
 void kexec_load_this_stage(void)

@@ -4,6 +4,8 @@
 #define RIG_INTERFACES_KEXEC_H
 
 void kexec_load_next(void);
+/* With back=1 the one to go back to is loaded, too; this takes it out again. */
+void kexec_unload_back(void);
 /* The same kernel, without going one stage on: the jump is not to happen yet. */
 void kexec_load_this_stage(void);
 void kexec_jump(void) __attribute__((noreturn));

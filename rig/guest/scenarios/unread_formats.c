@@ -20,6 +20,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
+#include "core/options.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
@@ -133,6 +134,22 @@ void jump_to_unread_formats(struct rig *r)
 	back(r, "kexec_load", kexec_try());
 	close(r->session);
 	r->session = -1;
+	emit("skew_over", "");
+}
+
+/* With a back image loaded, for what knows no way back. */
+void jump_with_back_image(struct rig *r)
+{
+	opt_set("back=1");
+	kexec_load_this_stage();
+	opt_set("back=0");
+	must(preserve_step(r, STEP_MARK), "mark the HWPT");
+	r->nic.marked = r->nic.hwpt;
+	preserve_all(r);
+	back(r, "back", kexec_try());
+	close(r->session);
+	r->session = -1;
+	kexec_unload_back();
 	emit("skew_over", "");
 }
 

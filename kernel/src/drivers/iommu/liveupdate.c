@@ -1274,7 +1274,7 @@ EXPORT_SYMBOL_NS_GPL(iommu_device_unpreserve, "IOMMUFD_INTERNAL");
  *
  * Return: 0 if @dev is preserved, alone in its group, attached to @domain and
  * translated as the handover says; -EOPNOTSUPP if a back image is loaded, and the
- * driver of its IOMMU knows no way back; else -EBUSY. The log says what is not so.
+ * driver of its IOMMU knows no way back, or it has none; else -EBUSY. The log says what is not so.
  */
 int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 {
@@ -1285,7 +1285,7 @@ int iommu_device_unchanged(struct device *dev, struct iommu_domain *domain)
 				 "%s", dev_name(dev)) ?:
 	      liveupdate_require(!dev->iommu || alone_in_group(dev),
 				 &rule_iommu_joined, "%s", dev_name(dev)) ?:
-	      liveupdate_require(!luo_back_parked() || !dev->iommu ||
+	      liveupdate_require(!luo_back_parked() ||
 				 device_unit(dev)->ops->liveupdate->back_iommus,
 				 &rule_iommu_no_way_back, "%s", dev_name(dev));
 	if (ret)

@@ -26,7 +26,7 @@ LIVEUPDATE_RULE(iommu_moved, EBUSY, "it is not attached to the HWPT that it was 
 LIVEUPDATE_RULE(iommu_joined, EBUSY, "it shares its IOMMU group now");
 LIVEUPDATE_RULE(iommu_changed, EBUSY, "the next kernel would refuse it as it is now");
 LIVEUPDATE_RULE(iommu_no_way_back, EOPNOTSUPP,
-		"a back image is loaded, and its IOMMU's driver knows no way back");
+		"a back image is loaded, and there is no way back behind this kind of IOMMU, or without one");
 LIVEUPDATE_RULE(iommu_unconfirmed, EBUSY,
 		"the update is not confirmed yet, and there is a way back from it");
 LIVEUPDATE_RULE(iommu_paging, EOPNOTSUPP,

@@ -14,6 +14,7 @@
 #include <linux/file.h>
 #include <linux/init.h>
 #include <linux/liveupdate.h>
+#include <linux/liveupdate_back.h>
 #include <linux/liveupdate_retry.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/mount.h>
@@ -73,9 +74,15 @@ static void guestmemfs_unpreserve(struct liveupdate_file_op_args *args)
 	set_pins(file_inode(args->file), 0);
 }
 
+/*
+ * The image is used in place: the next kernel writes to it whom files belong to, and one that is
+ * gone back to would find that.
+ */
 static int guestmemfs_freeze(struct liveupdate_file_op_args *args)
 {
-	return check_not_bad(args->file);
+	return liveupdate_require(!luo_back_parked(), &rule_guestmemfs_no_way_back,
+				  "file %pD of guestmemfs", args->file) ?:
+	       check_not_bad(args->file);
 }
 
 /* The file with an id, if the previous kernel has preserved it. */
