@@ -191,6 +191,27 @@ def lost(machine, begin, iommu, how, says="", append=""):
 
 
 @guarded
+def damaged(machine, begin, iommu, checked=True):
+    """A page of the image is written to in the kernel that fails: a panic as without a way back, unless nobody looks."""
+    machine.expected.append("")
+    run = begin(iommu=iommu, append=f"rig.back=1 liveupdate.break=parked{'' if checked else ',digest'}")
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send(f"update {ends('begin')[0]}")
+    machine.wait("jump", since=since)
+    until(run, lambda: False, timeout_s=40)     # The panic resets the machine, which ends it.
+    resumed = any(e["ev"] in ("resumed", "error") for e in machine.events[since:])
+    machine.kill()
+    said = machine.console()
+    goes, why = "going back to the kernel" in said, "no way back: the image has changed since it was loaded" in said
+    machine.figures.update(tries=1, outcome="a panic as without a way back, that says why" if checked else
+                           "found: the machine jumps into an image that is damaged")
+    must_see("the panic", "Kernel panic" in said)
+    if (goes, why) != (not checked, checked) or resumed:
+        raise Failed(f"it goes back: {goes}; it says that the image has changed: {why}; the VMs came: {resumed}")
+
+
+@guarded
 def thrice(machine, begin, iommu):
     """There and back, again and again: each time the kernel that came back begins the next update."""
     machine.expected.append(PANIC)
@@ -374,6 +395,8 @@ CASES = [
       for step in ("memfd", "bind-nic", "restore", "verified")),
     Case("way-back-hugetlb", "the same with memory of huge pages",
          lambda machine: back(machine, iommu=SCALABLE, how=ends("verified"), append="hugepages=64 rig.hugetlb=21")),
+    Case("way-back-vf", "the same with a virtual function, whose PF pci-pf-stub has",
+         lambda machine: back(machine, iommu=SCALABLE, how=ends("verified"), append="rig.vf=1", sound=False)),
     Case("way-back-messages", "a device asks for interrupts all the while: nothing is lost, and none goes astray",
          lambda machine: messages(machine, iommu=SCALABLE)),
     *(Case(f"way-back-at-{place}", f"the next kernel panics at the place '{place}': back, with nothing lost",
@@ -405,4 +428,9 @@ CASES = [
     Case("way-back-not-held", "negative: what was handed over reaches the allocator",
          lambda machine: lost(machine, iommu=SCALABLE, how=ends("verified"), append="liveupdate.break=held",
                               says="LUO state is incompatible"), kernel="lab"),
+    Case("way-back-damaged", "a page of the image to go back to was written to: it is not used",
+         lambda machine: damaged(machine, iommu=SCALABLE), kernel="lab", fault="a page of the image to go back to is written to"),
+    Case("way-back-damaged-unchecked", "negative: it is used",
+         lambda machine: damaged(machine, iommu=SCALABLE, checked=False), kernel="lab",
+         fault="law broken: a page of the image to go back to is written to, and nobody looks"),
 ]

@@ -61,12 +61,17 @@
  * leads elsewhere): the log says so, nothing is held, and the update goes on without a
  * way back.
  *
+ * A page of the image that has changed since it was loaded (a stray write): a panic as without
+ * any of this, before anything is stopped. The image is hashed when it is parked, and
+ * when it is about to be used.
+ *
  * A panic before early_initcall, after the confirmation, or once the second kernel is on
  * its way down itself: a panic as without any of this.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
+#include <crypto/sha2.h>
 #include <linux/cleanup.h>
 #include <linux/init.h>
 #include <linux/kexec.h>
@@ -95,9 +100,11 @@
 
 #include "../kexec_internal.h"
 #include "kexec_handover_internal.h"
+#include "luo_back_check.h"
 
 static_assert(sizeof(struct luo_back_ser) <= PAGE_SIZE);
 static_assert(LUO_BACK_SEGMENTS == KEXEC_SEGMENT_MAX);
+static_assert(LUO_BACK_DIGEST == SHA256_DIGEST_SIZE);
 
 /*
  * What this kernel has parked for the case that the next one fails. Under the lock of
@@ -129,32 +136,25 @@ static struct {
 
 /* --- the list of an image --- */
 
-typedef int (*entry_fn)(kimage_entry_t entry, void *arg);
-
-/*
- * The next page of the list is read only after @fn was content with it, and nothing
- * is read beyond the end of a page. Return: 0, what @fn returned, or -EINVAL.
- */
-static int walk_list(kimage_entry_t head, entry_fn fn, void *arg)
+static int digest_entry(kimage_entry_t entry, void *ctx)
 {
-	kimage_entry_t *ptr = &head, entry;
-	int ret;
-
-	while ((entry = *ptr) && !(entry & IND_DONE)) {
-		ret = fn(entry, arg);
-		if (ret)
-			return ret;
-		if (entry & IND_INDIRECTION)
-			ptr = phys_to_virt(entry & PAGE_MASK);
-		else if (ptr == &head || PAGE_ALIGNED(++ptr))
-			return -EINVAL;
-	}
+	if (has_page(entry))
+		sha256_update(ctx, phys_to_virt(entry & PAGE_MASK), PAGE_SIZE);
 	return 0;
 }
 
-static bool has_page(kimage_entry_t entry)
+static void digest_image(const struct luo_back_ser *ser, u8 digest[LUO_BACK_DIGEST])
 {
-	return entry & (IND_INDIRECTION | IND_SOURCE);
+	struct sha256_ctx ctx;
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, (const u8 *)&ser->head, sizeof(ser->head));
+	sha256_update(&ctx, (const u8 *)&ser->start, sizeof(ser->start));
+	sha256_update(&ctx, (const u8 *)&ser->nr_pages, sizeof(ser->nr_pages));
+	sha256_update(&ctx, (const u8 *)&ser->nr_segments, sizeof(ser->nr_segments));
+	sha256_update(&ctx, (const u8 *)ser->segments, sizeof(ser->segments));
+	walk_list(ser->head, digest_entry, &ctx);
+	sha256_final(&ctx, digest);
 }
 
 /* --- the first kernel --- */
@@ -292,6 +292,7 @@ int luo_back_park(struct kimage *image, unsigned long flags)
 		ser->segments[i].size = image->segment[i].memsz;
 	}
 	ser->log_pa = virt_to_phys(log);
+	digest_image(ser, ser->digest);
 	ret = kho_add_subtree(LUO_BACK_KHO_NODE, ser, sizeof(*ser));
 	if (ret)
 		goto err_image;
@@ -496,81 +497,6 @@ static void release(void)
 
 /* --- the second kernel: arm --- */
 
-struct check {
-	u64 left;
-	unsigned long dest;
-	const struct luo_back_ser *ser;
-};
-
-static bool in_segment(const struct luo_back_ser *ser, unsigned long pa)
-{
-	u32 i;
-
-	for (i = 0; i < ser->nr_segments; i++)
-		if (pa >= ser->segments[i].pa &&
-		    pa - ser->segments[i].pa < ser->segments[i].size)
-			return true;
-	return false;
-}
-
-static int check_entry(kimage_entry_t entry, void *arg)
-{
-	struct check *c = arg;
-
-	switch (entry & ~PAGE_MASK) {
-	case IND_DESTINATION:
-		c->dest = entry & PAGE_MASK;
-		return 0;
-	case IND_SOURCE:
-		if (!in_segment(c->ser, c->dest))
-			return -EINVAL;
-		c->dest += PAGE_SIZE;
-		break;
-	case IND_INDIRECTION:
-		break;
-	default:
-		return -EINVAL;
-	}
-	if (!c->left-- || !kho_is_preserved(entry & PAGE_MASK, 0))
-		return -EINVAL;
-	return 0;
-}
-
-static bool __init in_scratch(u64 pa, u64 size)
-{
-	unsigned int i;
-
-	for (i = 0; i < kho_scratch_cnt; i++)
-		if (pa >= kho_scratch[i].addr && size <= kho_scratch[i].size &&
-		    pa - kho_scratch[i].addr <= kho_scratch[i].size - size)
-			return true;
-	return false;
-}
-
-/* NULL if it can be used, else why not. */
-static const char *__init check_ser(struct luo_back_ser *ser)
-{
-	struct check c = { .ser = ser, .left = ser->nr_pages };
-	u32 i;
-
-	if (!kho_is_preserved(virt_to_phys(ser), 0))
-		return "it was not preserved";
-	if (!kho_is_preserved(ser->log_pa, get_order(LUO_BACK_LOG_SIZE)))
-		return "its log was not preserved";
-	if (!ser->nr_segments || ser->nr_segments > LUO_BACK_SEGMENTS)
-		return "it has a wrong number of segments";
-	for (i = 0; i < ser->nr_segments; i++)
-		if (!PAGE_ALIGNED(ser->segments[i].pa) ||
-		    !PAGE_ALIGNED(ser->segments[i].size) ||
-		    !in_scratch(ser->segments[i].pa, ser->segments[i].size))
-			return "a segment is not where the next kernel can be";
-	if (!in_segment(ser, ser->start))
-		return "it starts outside of its segments";
-	if (walk_list(ser->head, check_entry, &c) || c.left)
-		return "its list of pages is wrong";
-	return NULL;
-}
-
 static struct kimage *__init make_image(const struct luo_back_ser *ser)
 {
 	struct kimage *image = do_kimage_alloc_init();
@@ -683,6 +609,24 @@ bool luo_back_going(void)
 	return back.going;
 }
 
+/*
+ * Did what was loaded lie untouched? Asked here, where it is about to be used: at the boot the
+ * VMs would wait for it, and afterwards is when a stray write can come. What its list
+ * says was checked when this was armed, but the list can have changed since: so it is walked
+ * once more before its pages are read.
+ */
+static bool is_untouched(const struct luo_back_ser *ser)
+{
+	struct check c = { .ser = ser, .left = ser->nr_pages };
+	u8 digest[LUO_BACK_DIGEST];
+
+	if (ser->nr_segments > LUO_BACK_SEGMENTS ||
+	    walk_list(ser->head, check_entry, &c) || c.left)
+		return false;
+	digest_image(ser, digest);
+	return !memcmp(digest, ser->digest, sizeof(digest));
+}
+
 static void write_log(struct luo_back_ser *ser)
 {
 	struct kmsg_dump_iter iter;
@@ -712,6 +656,10 @@ void luo_back_panic(const char *reason)
 	image = xchg(&back.armed, NULL);
 	if (!image)
 		return;
+	if (!is_untouched(ser)) {
+		pr_emerg("no way back: the image has changed since it was loaded\n");
+		return;
+	}
 	pr_emerg("going back to the kernel that was left for this\n");
 
 	kexec_in_progress = true;

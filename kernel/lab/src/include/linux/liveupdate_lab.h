@@ -66,6 +66,9 @@ struct luo_ser;
  *	allocator.
  * @LIVEUPDATE_LAW_BACK: "back": on the way back neither bus mastering of others is
  *	switched off nor are their entries of the IOMMU removed.
+ * @LIVEUPDATE_LAW_PARKED: "parked": a kernel that could go back writes into a page of the
+ *	image that it would go back to.
+ * @LIVEUPDATE_LAW_DIGEST: "digest": the image to go back to is used unchecked.
  * @LIVEUPDATE_LAW_NR: number of laws, not a law
  *
  * The names are in the table in kernel/liveupdate/lab/break.c.
@@ -97,6 +100,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_DEVTLB,
 	LIVEUPDATE_LAW_HELD,
 	LIVEUPDATE_LAW_BACK,
+	LIVEUPDATE_LAW_PARKED,
+	LIVEUPDATE_LAW_DIGEST,
 	LIVEUPDATE_LAW_NR,
 };
 

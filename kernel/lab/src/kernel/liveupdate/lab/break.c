@@ -44,6 +44,8 @@ static const char * const law_names[] = {
 	[LIVEUPDATE_LAW_DEVTLB]	= "devtlb",
 	[LIVEUPDATE_LAW_HELD]	= "held",
 	[LIVEUPDATE_LAW_BACK]	= "back",
+	[LIVEUPDATE_LAW_PARKED]	= "parked",
+	[LIVEUPDATE_LAW_DIGEST]	= "digest",
 };
 
 static_assert(ARRAY_SIZE(law_names) == LIVEUPDATE_LAW_NR);

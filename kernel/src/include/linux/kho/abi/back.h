@@ -13,6 +13,9 @@
  * that kexec works with: entries of 8 bytes, of which the lowest four bits say what
  * the address in it is (destination 1, next page of the list 2, end 4, source 8).
  *
+ * The digest is that of SHA-256, of @head, @start, @nr_pages, @nr_segments and all
+ * @segments, and then of each preserved page in the order of the list.
+ *
  * The KHO subtree %LUO_BACK_KHO_NODE is a &struct luo_back_ser in one preserved page.
  * The kernel that fails writes to it, and to the log, as the last thing it does; the
  * kernel that the image starts finds out from it that it is the one that came back.
@@ -28,6 +31,7 @@
 #define LUO_BACK_SEGMENTS	16
 #define LUO_BACK_REASON		256
 #define LUO_BACK_RELEASE	64
+#define LUO_BACK_DIGEST		32
 
 /* Size in bytes of the log, which is one preserved folio. */
 #define LUO_BACK_LOG_SIZE	65536
@@ -64,6 +68,7 @@ struct luo_back_segment_ser {
  * @log_pa: Physical address of the log.
  * @log_len: Bytes of the log that the kernel that failed has written; else 0.
  * @segments: The image, in ascending order of nothing.
+ * @digest: Of all that the image is; see above.
  * @release: Release of the kernel that failed, with a NUL; else empty.
  * @reason: What its panic said, with a NUL; else empty.
  */
@@ -78,6 +83,7 @@ struct luo_back_ser {
 	u64 log_pa;
 	u64 log_len;
 	struct luo_back_segment_ser segments[LUO_BACK_SEGMENTS];
+	u8 digest[LUO_BACK_DIGEST];
 	char release[LUO_BACK_RELEASE];
 	char reason[LUO_BACK_REASON];
 } __packed;
