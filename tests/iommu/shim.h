@@ -250,6 +250,7 @@ struct iommu_domain {
 };
 
 struct iommu_device {
+	struct device *dev;
 	struct list_head list;
 	const struct iommu_ops *ops;
 	struct iommu_hw_ser *liveupdate_ser;

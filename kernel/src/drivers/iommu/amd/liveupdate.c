@@ -116,13 +116,17 @@ static u32 entries(struct amd_iommu_pci_seg *seg)
 	return seg->dev_table_size / AMD_DTE_SIZE;
 }
 
+/* The unit that translates for a device by the IVRS table, or NULL */
+static struct amd_iommu *owner_of(struct amd_iommu_pci_seg *seg, u32 devid)
+{
+	return devid <= seg->last_bdf ? seg->rlookup_table[devid] : NULL;
+}
+
 /* Does the unit look after this entry? One that no unit translates for is anybody's. */
 static bool is_own(struct amd_iommu *iommu, u32 devid)
 {
-	struct amd_iommu_pci_seg *seg = iommu->pci_seg;
-	struct amd_iommu *owner;
+	struct amd_iommu *owner = owner_of(iommu->pci_seg, devid);
 
-	owner = devid <= seg->last_bdf ? seg->rlookup_table[devid] : NULL;
 	return !owner || owner == iommu;
 }
 
@@ -424,11 +428,14 @@ static void *kept_table(struct amd_iommu *iommu)
 
 /*
  * An entry of whatever this kernel is to go on with. Only what the second phase looks at
- * goes on translating, and without interrupts.
+ * goes on translating, and without interrupts. It does not look at devices whose unit
+ * was found off: that will be switched on with this table, too.
  */
 static void quiet_entry(struct amd_iommu_pci_seg *seg, u32 devid)
 {
-	bool goes_on = amd_dte_translates(dte_of(seg, devid));
+	struct amd_iommu *owner = owner_of(seg, devid);
+	bool goes_on = amd_dte_translates(dte_of(seg, devid)) &&
+		       (!owner || is_kept(owner));
 
 	if (!goes_on)
 		block_entry(seg, devid);
