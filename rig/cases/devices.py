@@ -236,17 +236,21 @@ def unused(machine, begin, iommu, options, why):
 # -- law 4: what hardware can still reach ----------------------------------
 
 @guarded
-def given_back(machine, begin, iommu, law=""):
-    """A page is not in the new HWPT: not one DMA may land there once the replace has returned."""
-    run = begin(iommu=iommu, append=f"liveupdate.break={law}" if law else "")
+def given_back(machine, begin, iommu, law="", in_use=False):
+    """
+    A page is not in the new HWPT: not one DMA may land there once the replace has returned. in_use: it is
+    one that the device has just used, alone, so that QEMU has its translation cached; else one that comes next.
+    """
+    name = "audio" if in_use else "nic"
+    run = begin(iommu=iommu, nic=not in_use, append=f"liveupdate.break={law}" if law else "")
     run.rest(STEADY_S)
     since = len(machine.events)
-    machine.send("shrink")
+    machine.send("shrink in-use" if in_use else "shrink")
     done = machine.wait("shrunk", since=since)
     run.rest(AFTER_S)
     run.stop()
     page = (IOVA_BASE + done["hole"]) & ~(PAGE - 1)
-    sid = dmalog.source_id(run.ready["nic"])
+    sid = dmalog.source_id(run.ready[name])
     landed = run.log.covering(sid, page, done["host_real_ns"] // 1000)
     faults = [f for f in run.log.faults if f[1] == sid]
     machine.figures.update(tries=1, dmas_given_back=len(landed), iommu_faults=len(faults),
@@ -256,7 +260,7 @@ def given_back(machine, begin, iommu, law=""):
         return
     if landed:
         raise Failed(f"{len(landed)} DMAs to a page that was given back")
-    must_see("a fault of the network device", faults)
+    must_see(f"a fault of the {name} device", faults)
     for when, _, _, address, _ in faults:
         if when < run.steady[0][1] or address is not None and address & ~(PAGE - 1) != page:
             raise Failed(f"a fault at {address:#x}, but the page given back is {page:#x}")
@@ -300,6 +304,11 @@ def _cases():
     # In scalable mode QEMU keeps no entry of the PASID table that could be stale.
     yield Case("legacy-given-back-early", "negative: a HWPT given up before hardware has left it",
                bind(given_back, iommu="vtd-legacy", law="free"), kernel="lab")
+    # QEMU's amd-iommu reads the device table entry each time, and caches single translations.
+    yield Case("amd-given-back-in-use", "no DMA to a page that the new HWPT does not have, and that was in use",
+               bind(given_back, iommu="amd", in_use=True), fault="a page in use taken away under DMA by a replace")
+    yield Case("amd-given-back-early", "negative: a HWPT given up before hardware has left it, AMD-Vi",
+               bind(given_back, iommu="amd", law="free", in_use=True), kernel="lab")
 
 
 CASES = list(_cases())

@@ -22,7 +22,7 @@
  *	tables N		map so much that there are N more tables
  *	neighbours N		how long one VM waits for another one with N tables
  *	memory			say how much memory is used for what
- *	shrink			replace the HWPTs by ones that lack a page
+ *	shrink [in-use]		replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
  *	tenants			users who ask the agent for each other's sessions
  *	orders			VMs and updaters that do not do what they are to do
@@ -350,7 +350,7 @@ static void memory(struct rig *r, char *args)
 
 static void shrink(struct rig *r, char *args)
 {
-	replace_without_page(r);
+	replace_without_page(r, args && !strcmp(args, "in-use"));
 }
 
 static void tenants(struct rig *r, char *args)

@@ -47,12 +47,13 @@ void replace_hwpts(struct rig *r, unsigned long n)
 }
 
 /*
- * A page that the network device is about to use is not in the new HWPT. The old
- * one stays, so that it is well-defined what who goes on using it would reach.
+ * What is not in the new HWPT is a page that the network device is about to use, or the
+ * one that the audio device writes its position to all the time. The old HWPT
+ * stays, so that it is well-defined what who goes on using it would reach.
  */
-void replace_without_page(struct rig *r)
+void replace_without_page(struct rig *r, bool in_use)
 {
-	uint64_t hole = OFF_NIC_BUF +
+	uint64_t hole = in_use ? OFF_HDA_POS : OFF_NIC_BUF +
 		(uint64_t)((igb_head(&r->igb) + 600) % NIC_SLOTS) * NIC_PITCH;
 
 	build_ioas(r, hole);
