@@ -112,8 +112,8 @@ def devices(look, view, iommu, bdfs, hwpts, bridges):
     look.expect_keys("bridges", view.of("bridge", devices=1, bus_master="on"), "bdf", bridges)
     look.expect_keys("devices", view.of("device"), "bdf", bdfs)
     look.expect_keys("domains", view.of("domain"), "index", range(len(hwpts)))
-    mode = NAMED[iommu].mode
-    look.expect_keys("iommus", view.of("iommu"), "type" if mode == "none" else "mode", [mode])
+    key, value = NAMED[iommu].shown
+    look.expect_keys("iommus", view.of("iommu"), key, [value])
 
 
 def each(look, at, hwpts):

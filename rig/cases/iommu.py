@@ -8,6 +8,7 @@ not use live update get 7.3's behaviour.
 import errno
 
 from rig.cases.handover import KEPT, STUCK
+from rig.lib.amd_tables import AmdTables
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.memory import Memory, shared
@@ -17,6 +18,8 @@ from rig.referee import dmalog
 
 DID_LEGACY, DID_SCALABLE = 1 << 8, 1
 DIRTY, PRESENT = 1 << 9, 1
+# Of AMD-Vi's device table entry: the device may have an IOTLB; accessed and dirty bits are written.
+IOTLB, TRACKED, INIT_PASSES = 1 << 32, 3 << 7, 1 << 56
 
 
 # -- before the jump -------------------------------------------------------
@@ -40,7 +43,18 @@ def scalable_changes(memory, source):
     yield "a PASID table of it was not preserved", directory + 8, (first & ~0xfff) + 4096 | PRESENT
 
 
-CHANGES = {"vtd-legacy": legacy_changes, "vtd-scalable": scalable_changes}
+def amd_changes(memory, source):
+    """Such as QEMU takes no notice of, since the device goes on meanwhile."""
+    entry = AmdTables(memory).entry(source)
+    _, second, third = (memory.get(entry + 8 * word) for word in range(3))
+    more = "bits of its device table entry are set that say something else"
+    yield "its device table entry has another domain id", entry + 8, second + 77
+    yield more, entry + 8, second | IOTLB
+    yield more, entry, memory.get(entry) | TRACKED
+    yield "interrupts of it pass that nobody looks up", entry + 16, third | INIT_PASSES
+
+
+CHANGES = {"vtd-legacy": legacy_changes, "vtd-scalable": scalable_changes, "amd": amd_changes}
 
 
 @guarded

@@ -21,6 +21,9 @@ from rig.referee import discovery
 FORMATS = ("kho-v4", "luo-v5", "memfd-v2", "pci-v1", "iommu-v2", "iommufd-v1", "vfio-pci-v1")
 # Written to a kernel that does not read the newer one
 OLDER = "iommu-v1"
+# What the driver of the IOMMU writes, and those IOMMUs that the older one can be written of
+DRIVERS = {"vtd-legacy": "intel-iommu-v1", "vtd-scalable": "intel-iommu-v1", "amd": "amd-iommu-v1"}
+WITH_OLDER = ("vtd-legacy", "vtd-scalable")
 # An image without a list is older than the list, and than these.
 WITH_THE_LIST = FORMATS[3:]
 # That have one more in the build "next": a PCI list without virtual functions is written as the
@@ -74,7 +77,7 @@ def list_at(kernel):
     return chunk, struct.unpack_from("<I", kernel, chunk + 4)[0]
 
 
-def changes(kernel):
+def changes(kernel, iommu):
     """Images that do not do: {name: (offset, bytes)}, and what the log has to say of each."""
     chunk, size = list_at(kernel)
     names = kernel[chunk + 8:chunk + size]
@@ -102,9 +105,10 @@ def changes(kernel):
     for name in FORMATS:
         if name != "iommu-v2":
             without(name, name, name)
-    # The version before is written if this one, or a driver's part of it, is not read.
-    for name in ("iommu-v2", "intel-iommu-v1"):
-        without(OLDER, name, name)
+    # The version before is written if this one, or a driver's part of it, is not read. It has no
+    # place for other drivers than VT-d's.
+    for name in ("iommu-v2", DRIVERS[iommu]):
+        without(OLDER if iommu in WITH_OLDER else name, name, name)
     return out
 
 
@@ -118,7 +122,7 @@ def refused(machine, begin, iommu):
     first of these images (and skew-unasked does so with liveupdate.break=formats).
     """
     with open(machine.next_kernel, "rb") as f:
-        tries = changes(f.read())
+        tries = changes(f.read(), iommu)
     run = begin(iommu=iommu, files={f"/skew/{name}": f"{at} {data.hex()}".encode()
                                   for name, (at, data, _) in tries.items()})
     run.rest(STEADY_S)
@@ -201,6 +205,29 @@ def unread(machine, begin, iommu, asked):
                                   "found: the next kernel does not take the devices over")
 
 
+@guarded
+def no_place(machine, begin, iommu):
+    """
+    The older kernel's handover has no place for the driver of this IOMMU: refused before the jump.
+    To see it fail: with holds() of find_v1_driver()'s operations not asked in write_v1().
+    """
+    run = begin(iommu=iommu)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("preserve")
+    machine.wait("preserved", since=since)
+    machine.send("jump")
+    answer = machine.wait("stays", since=since)["errno"]
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, outcome="reboot(2): ENOEXEC, the log names the format; DMA goes on")
+    if answer != errno.ENOEXEC:
+        raise Failed(f"reboot(2): {errno.errorcode.get(answer, answer)}, expected ENOEXEC")
+    if 'does not read the handover format "iommu-v2"' not in machine.console():
+        raise Failed("the log does not name the format")
+    clean(run)
+
+
 SKEW = "the next kernel reads other versions of the handover"
 
 CASES = [
@@ -218,6 +245,8 @@ CASES = [
          fault="the loaded kernel's list of formats is missing, damaged, or lacks one"),
     Case("skew-kept", "a mark that is kept, and an older kernel: refused before the jump", bind(kept, iommu="vtd-scalable"),
          next_kernel="prev", fault="the loaded kernel does not know of marks that are kept"),
+    Case("amd-skew-older", "AMD-Vi, and an older kernel that can take VT-d over only: refused before the jump", bind(no_place, iommu="amd"),
+         next_kernel="prev", fault="the loaded kernel does not know of AMD-Vi"),
     Case("skew-unread", "a newer kernel that writes its own formats only: refused before the jump",
          bind(unread, iommu="vtd-scalable", asked=True), kernel="next", next_kernel="rig", fault=SKEW),
     Case("skew-unasked", "negative: the same, and the image is not asked",

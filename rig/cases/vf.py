@@ -16,20 +16,30 @@ from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see, wall_us
 from rig.referee import dmalog, frames
 
-PF, OTHER = "0000:00:04.0", "0000:00:1f.2"
+OTHER = "0000:00:1f.2"
 STUB = "/sys/bus/pci/drivers/pci-pf-stub"
-# What would take the VFs from who has them
-ENDS = {
-    "SR-IOV off": (f"{DEVICES}/{PF}/sriov_numvfs", "0"),
-    "PF reset": (f"{DEVICES}/{PF}/reset", "1"),
-    "PF removed": (f"{DEVICES}/{PF}/remove", "1"),
-    "driver taken": (f"{STUB}/unbind", PF),
-}
+
+
+def pf_of(machine):
+    """Its address."""
+    return f"0000:00:{machine.iommu.nic_slot:02x}.0"
+
+
+def ends(machine):
+    """What would take the VFs from who has them"""
+    bdf = pf_of(machine)
+    return {
+        "SR-IOV off": (f"{DEVICES}/{bdf}/sriov_numvfs", "0"),
+        "PF reset": (f"{DEVICES}/{bdf}/reset", "1"),
+        "PF removed": (f"{DEVICES}/{bdf}/remove", "1"),
+        "driver taken": (f"{STUB}/unbind", bdf),
+    }
 
 
 def take_pf(run):
     """The PF's driver comes in the next kernel, too."""
-    for path, text in ((f"{DEVICES}/{PF}/driver_override", "pci-pf-stub"), ("/sys/bus/pci/drivers_probe", PF)):
+    bdf = pf_of(run.machine)
+    for path, text in ((f"{DEVICES}/{bdf}/driver_override", "pci-pf-stub"), ("/sys/bus/pci/drivers_probe", bdf)):
         error = write(run, path, text)
         if error:
             raise Failed(f"{text} into {path}: {error}")
@@ -51,7 +61,7 @@ def kept(machine, begin, iommu):
     or in unbind_store(), or in pci_liveupdate_held().
     """
     def all_refused(when):
-        answers = {what: write(run, *attempt) for what, attempt in ENDS.items()}
+        answers = {what: write(run, *attempt) for what, attempt in ends(machine).items()}
         machine.figures[f"answers_{when}"] = answers
         return [f"{when}: {what}: {answer or 'done'}" for what, answer in answers.items() if answer != "EBUSY"]
 
@@ -60,7 +70,7 @@ def kept(machine, begin, iommu):
     machine.send("undo 1")
     machine.wait("undone")
     found = []
-    error = write(run, *ENDS["driver taken"])
+    error = write(run, *ends(machine)["driver taken"])
     if error:
         found.append(f"undone: the driver cannot be taken from the PF: {error}")
     take_pf(run)
@@ -73,12 +83,12 @@ def kept(machine, begin, iommu):
     since = len(machine.events)
     machine.send("resume")
     machine.wait("resumed", since=since, timeout_s=60)
-    error = write(run, *ENDS["driver taken"])
+    error = write(run, *ends(machine)["driver taken"])
     if error:
         found.append(f"finished: the driver cannot be taken from the PF: {error}")
     run.rest(AFTER_S)
     run.stop()
-    machine.figures.update(tries=2 * len(ENDS), outcome="EBUSY for each, before the jump and after it; frames arrive")
+    machine.figures.update(tries=2 * len(ends(machine)), outcome="EBUSY for each, before the jump and after it; frames arrive")
     if found:
         raise Failed("; ".join(found))
     clean(run)
@@ -102,7 +112,7 @@ def without_iommu(machine, begin, options):
     """
     run = begin(iommu="vtd-scalable", sound=False, append="rig.vf=1")
     run.rest(STEADY_S)
-    masters = {bdf: pci_command(machine, bdf) & BUS_MASTER for bdf in (PF, run.ready["nic"])}
+    masters = {bdf: pci_command(machine, bdf) & BUS_MASTER for bdf in (pf_of(machine), run.ready["nic"])}
     must_see("PF and VF be bus masters before", all(masters.values()))
     run.update(2, f"idle=1 next={options}", until="idle")
     left = [bdf for bdf in masters if pci_command(machine, bdf) & BUS_MASTER]
@@ -125,15 +135,15 @@ def passthrough(machine, begin):
     run = begin(iommu="vtd-legacy", sound=False, append="rig.vf=1")
     run.rest(STEADY_S)
     run.update(2, "next=iommu.passthrough=1")
-    kinds = {bdf: begins_with(bdf) for bdf in (OTHER, PF)}
+    kinds = {bdf: begins_with(bdf) for bdf in (OTHER, pf_of(machine))}
     must_see("another device begin with the identity", kinds[OTHER] == "identity")
-    must_see("the PF be a bus master", pci_command(machine, PF) & BUS_MASTER)
+    must_see("the PF be a bus master", pci_command(machine, pf_of(machine)) & BUS_MASTER)
     run.rest(AFTER_S)
     run.stop()
     machine.figures.update(tries=1, domains=kinds, outcome="the PF begins with an empty domain")
     clean(run)
-    if not kinds[PF].startswith("DMA"):
-        raise Failed(f"the PF begins with {kinds[PF]}")
+    if not kinds[pf_of(machine)].startswith("DMA"):
+        raise Failed(f"the PF begins with {kinds[pf_of(machine)]}")
 
 
 @guarded
@@ -148,15 +158,15 @@ def stray(machine, begin):
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)
-    command = pci_command(machine, PF)
+    command = pci_command(machine, pf_of(machine))
     power_off(machine, run)
-    must_see("the PF be refused", f"{PF}: liveupdate: not taken over" in machine.console())
+    must_see("the PF be refused", f"{pf_of(machine)}: liveupdate: not taken over" in machine.console())
     machine.figures.update(tries=1, outcome="the PF is stopped, and not reset as long as a driver has its VF")
     if command & BUS_MASTER:
         raise Failed("the PF is a bus master")
-    if f"{PF}: liveupdate: was reset" in machine.console():
+    if f"{pf_of(machine)}: liveupdate: was reset" in machine.console():
         raise Failed("the PF was reset below its VF")
-    must_see("the PF wait for its reset", f"{PF}: liveupdate: cannot be reset" in machine.console())
+    must_see("the PF wait for its reset", f"{pf_of(machine)}: liveupdate: cannot be reset" in machine.console())
 
 
 # vfio-pci switches SR-IOV on only if it is told to.
@@ -184,7 +194,7 @@ def expect(found, what, answer, expected):
 
 def judge_pf(run):
     """The PF's own DMA: each frame arrived there, too, and nothing was refused."""
-    sid, log = dmalog.source_id(PF), run.log
+    sid, log = dmalog.source_id(pf_of(run.machine)), run.log
     values, found = frames.judge(run.machine.events, run.senders["nic"].log, "pf")
     run.machine.figures["pf_frames"] = values
     faults = log.faults_of([sid])
@@ -239,7 +249,7 @@ def owned(machine, begin, iommu, first, updates=1, **options):
 
 def ends_refused(run, found, when, driver=None):
     """Nothing takes the VFs away. driver: that the PF has, if any."""
-    for what, (path, text) in ENDS.items():
+    for what, (path, text) in ends(run.machine).items():
         if what == "driver taken" and not driver:
             continue
         answer = write(run, path.replace(STUB, f"/sys/bus/pci/drivers/{driver}"), text)
@@ -287,7 +297,7 @@ def owned_kept(machine, begin, iommu):
     machine.wait("resumed", timeout_s=60)
     run.rest(AFTER_S)
     run.stop()
-    machine.figures.update(tries=len(answers(machine)) + 3 * len(ENDS),
+    machine.figures.update(tries=len(answers(machine)) + 3 * len(ends(machine)),
                            outcome="refused by name; without the PF there is no jump; both go on")
     clean_both(run, found)
 
@@ -301,7 +311,7 @@ def pf_never(machine, begin, iommu):
     resumed = run.updates[-1][1]
     run.rest(AFTER_S)
     run.stop()
-    sid = dmalog.source_id(PF)
+    sid = dmalog.source_id(pf_of(machine))
     landed, faults = run.log.times(sid, resumed, run.end), run.log.faults_of([sid])
     machine.figures.update(tries=1, dmas_after=len(landed),
                            outcome="the VF goes on and is used; the PF goes on into its memory, and keeps SR-IOV")
@@ -334,7 +344,7 @@ def vf_late(machine, begin, iommu):
     run.rest(AFTER_S)
     expect(found, "the PF is opened when all is finished", pf(run, "open"), None)
     run.stop()
-    machine.figures.update(tries=len(ENDS) + 2, outcome="the VF goes on; its PF waits for it")
+    machine.figures.update(tries=len(ends(machine)) + 2, outcome="the VF goes on; its PF waits for it")
     clean(run)
     if found:
         raise Failed("; ".join(found))
@@ -380,7 +390,7 @@ def token_damaged(machine, begin, iommu, pf_first):
     power_off(machine, run)
     must_see("the refusal in the log", "its token is not that of its physical function" in machine.console())
     log = machine.dma_log()
-    for bdf in (PF, run.ready["nic"]):
+    for bdf in (pf_of(machine), run.ready["nic"]):
         sid = dmalog.source_id(bdf)
         if len(log.times(sid, back)) < 1000 or log.faults_of([sid]):
             found.append(f"{bdf}: {len(log.times(sid, back))} DMAs afterwards, {log.faults_of([sid])} refused")

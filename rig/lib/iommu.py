@@ -2,7 +2,8 @@
 """
 The IOMMUs that a machine can have, by name: the arguments for QEMU and the kernels, and the
 module that reads what QEMU reports of the IOMMU. To add an IOMMU, add an entry here and a
-module beside rig/referee/vtd.py.
+module beside rig/referee/vtd.py. "shown" is the key of its record in the view that tells it
+from others (docs/discovery.md), and the value.
 """
 
 from rig.referee import amdvi, noiommu, smmu, vtd
@@ -18,6 +19,7 @@ class Vtd:
     def __init__(self, mode):
         self.name = f"vtd-{mode}"
         self.mode = mode
+        self.shown = "mode", mode
         self._scalable = mode == "scalable"
         self.options = "intel_iommu=on" + (",sm_on" if self._scalable else "")
 
@@ -35,6 +37,7 @@ class AmdVi:
 
     referee = amdvi
     name = mode = "amd"
+    shown = "type", "amd"
     new_qemu = True             # that of 10.0 translates in another way, and has other options
     nic_slot = 2
     options = ""
@@ -52,6 +55,7 @@ class Smmu:
     new_qemu = False
     nic_slot = 4
     name = mode = "smmuv3"
+    shown = "type", "smmuv3"
     options = ""
 
     def arguments(self, qemu, ats=False, first_stage=False):
@@ -66,6 +70,7 @@ class NoIommu:
     new_qemu = False
     nic_slot = 4
     name = mode = "none"
+    shown = "type", "none"
     allowed = "vfio.enable_unsafe_noiommu_mode=1 hugepages=80 rig.hugetlb=21"
     options = f"{allowed} rig.noiommu=1"
 

@@ -400,6 +400,11 @@ class Machine:
                 raise Failed(f"QMP {command}: {error}") from None
         raise Failed(f"QMP {command}: QEMU is gone")
 
+    def register(self, address):
+        """8 bytes at a physical address that need not be memory."""
+        said = self.qmp("human-monitor-command", **{"command-line": f"xp/1gx {address:#x}"})
+        return int(re.search(r": (0x[0-9a-f]+)", said)[1], 16)
+
     def trace(self, event, on=True):
         """Switch a trace event of QEMU's on or off; it goes to trace.log."""
         self.qmp("trace-event-set-state", name=event, enable=on)

@@ -4,6 +4,7 @@ A run with devices that do DMA by themselves, and what the referee knows of it. 
 of live updates are built from this.
 """
 
+import functools
 import math
 import os
 import time
@@ -355,4 +356,5 @@ def guarded(body, kind=Run):
 
 
 def bind(function, **arguments):
-    return lambda machine: function(machine, **arguments)
+    """function(machine), with these arguments; further ones, or others, can be given later."""
+    return functools.partial(function, **arguments)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the entries of Intel VT-d are in the machine's memory."""
 
-import re
-
 from rig.lib.machine import Failed
 
 REGISTERS = 0xfed90000
@@ -15,9 +13,7 @@ class VtdTables:
         self.memory = memory
 
     def _root(self):
-        said = self.memory.machine.qmp("human-monitor-command",
-                                       **{"command-line": f"xp/1gx {REGISTERS + RTADDR:#x}"})
-        return int(re.search(r": (0x[0-9a-f]+)", said)[1], 16)
+        return self.memory.machine.register(REGISTERS + RTADDR)
 
     def _next(self, entry):
         value = self.memory.get(entry)

@@ -87,7 +87,7 @@ RECORDS = {
     "hwpt": ({"session": _text, "iommufd": _hex, "token": _hex, "domain": _number, "devices": _number,
               "state": _one_of("preserved", "not-retrieved", "restored", "reclaimed", "left")}, {}),
     "iommu": ({"state": _one_of("preserved", "pending", "adopted", "refused")},
-              {"index": _number, "registers": _hex, "type": _one_of("vtd", "none", "unknown"), "mode": _one_of("legacy", "scalable"), "root": _hex, **REFUSED}),
+              {"index": _number, "registers": _hex, "type": _one_of("vtd", "amd", "none", "unknown"), "mode": _one_of("legacy", "scalable"), "root": _hex, **REFUSED}),
     "domain": ({"index": _number, "state": _one_of("preserved", "pending", "unused", "restored", "freed", "refused")},
                {"format": _one_of("vtdss", "amdv1", "unknown"), "top": _hex, "levels": _number, "iova-bits": _number,
                 "devices": _number, "refs": _number, "owned": YES_NO, **REFUSED}),

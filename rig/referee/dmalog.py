@@ -36,6 +36,8 @@ class DmaLog:
         self.unreadable = 0
         is_on = False
         home = {}
+        places = getattr(iommu, "places", None)
+        common = {}             # as home: where all reports so far can have led
         for line in lines:
             found = trace.parse(line)
             if not found:
@@ -56,6 +58,10 @@ class DmaLog:
                 times, iovas, masks = self.dma.setdefault(sid, ([], [], []))
                 # Memory that is preserved stays where it is: so must its translation.
                 first = home.setdefault((sid, iova, mask), address)
+                if address != first and places:
+                    key = sid, iova, mask
+                    common[key] = common.get(key, places(iova, first)) & places(iova, address)
+                    first = address if common[key] else first
                 if address != first:
                     self.misdirected.append((t, sid, iova, address, first))
                 times.append(t)

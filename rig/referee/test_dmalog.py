@@ -147,8 +147,30 @@ class Amd(unittest.TestCase):
             "00:02.0 refused": 1, "00:02.0 not translated": 1, "00:06.0 refused": 1})
 
     def test_misdirected(self):
-        log = self.log(self.result(19, 0x10034379c0, 0x4d48000), self.result(20, 0x1003437010, 0x4d49000))
-        self.assertEqual([m[1:] for m in log.misdirected], [(self.nic, 0x1003437000, 0x4d49000, 0x4d48000)])
+        log = self.log(self.result(19, 0x10034379c0, 0x4d48000), self.result(20, 0x1003437010, 0x4e00000))
+        self.assertEqual([m[1:] for m in log.misdirected], [(self.nic, 0x1003437000, 0x4e00000, 0x4d48000)])
+
+    def test_leaves_of_another_size(self):
+        """The page, the 2 MiB that it is in, and two that it is not in."""
+        begin = [self.result(19, 0x1000100010, 0x2100000), self.result(20, 0x1000100010, 0x2000000)]
+        self.assertEqual(self.log(*begin).misdirected, [])
+        self.assertEqual(self.log(*reversed(begin)).misdirected, [])
+        # 1 MiB, and the 4 MiB that it is in
+        self.assertEqual(self.log(self.result(19, 0x10027cf5c0, 0x3b00000), self.result(20, 0x10027cf5c0, 0x3800000)).misdirected, [])
+        for other in (0x2200000, 0x1e00000):
+            self.assertEqual(len(self.log(*begin, self.result(21, 0x1000100010, other)).misdirected), 1)
+        # Where it is in the leaf does not fit.
+        self.assertEqual(len(self.log(self.result(19, 0x1000101010, 0x2102000),
+                                      self.result(20, 0x1000101010, 0x2000000)).misdirected), 1)
+
+    def test_interrupts(self):
+        request = "addr 0xfeeff030 data 0x37 devid 0x10"
+        self.assertEqual(amdvi.interrupt("amdvi_ir_remap_msi_req", request), ("asked", 0xfeeff030, 0x37))
+        through = "(addr 0xfeeff030, data 0x37) -> (addr 0xfee00000, data 0x22)"
+        self.assertEqual(amdvi.interrupt("amdvi_ir_remap_msi", through), ("through", 0xfeeff030, 0x37))
+        self.assertIsNone(amdvi.interrupt("amdvi_translation_result", request))
+        with self.assertRaises(ValueError):
+            amdvi.interrupt("amdvi_ir_remap_msi", "something new")
 
     def test_switched(self):
         """The control register is reported with each write to it, whatever bit was meant."""

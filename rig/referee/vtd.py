@@ -15,6 +15,23 @@ The referee needs such a module for each IOMMU; dmalog.py itself knows none. The
                     ("on",), ("off",)          translation, when it is switched
                     ("is", on)                 the same, where it is said each time anything is
                   ValueError if it is one of its own, and is not understood
+  places(iova, address)
+                  only if the report of a translation leaves open where it led: all places. Those of
+                  one iova have to have one in common; what lands elsewhere is found by its checksum
+
+and of interrupt remapping, for the cases that are about it,
+
+  INTERRUPTS      the trace events
+  INTERRUPTS_OFF  that of them that says that remapping is switched off, or None
+  NO_INTERRUPT    what QEMU says on stderr of a request that it refuses, for entry 32641
+  interrupt(event, values)
+                  None if the event is not one of its own, else one of
+                    ("off",)                   remapping was switched off
+                    ("asked", address, data)   a device wrote to the interrupt address range
+                    ("through", address, data) what it wrote became an interrupt
+                    ("control", number)        what the entry says of all requests: 0 is that they are aborted
+  not_the_devices(data)
+                  is a request one that QEMU takes for somebody else's?
 """
 
 import re
@@ -43,6 +60,12 @@ REASONS = {
 }
 
 
+INTERRUPTS = ("vtd_ir_enable", "vtd_ir_remap_msi_req", "vtd_ir_remap_msi")
+INTERRUPTS_OFF = INTERRUPTS[0]
+NO_INTERRUPT = "vtd_irte_get: detected non-present IRTE (index=32641,"
+_MESSAGE = re.compile(r"\(?addr 0x(\w+),? data 0x(\w+)")
+
+
 def _matched(pattern, values):
     found = pattern.match(values)
     if not found:
@@ -63,3 +86,16 @@ def read(event, values):
     if event == "vtd_dmar_enable":
         return ("off",) if values.strip() == "enable 0" else ("on",)
     return None
+
+
+def interrupt(event, values):
+    if event == "vtd_ir_enable":
+        return ("off",) if values.strip() == "enable 0" else None
+    if event in INTERRUPTS:
+        address, data = (int(x, 16) for x in _matched(_MESSAGE, values))
+        return "asked" if event == "vtd_ir_remap_msi_req" else "through", address, data
+    return None
+
+
+def not_the_devices(data):
+    return False
