@@ -13,7 +13,7 @@ import functools
 import re
 from dataclasses import replace
 
-from rig.cases import abort, adopt, discovery, disk, guestmem, interrupts, iommu, remapping, skew, uncooperative, update, vf
+from rig.cases import abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew, uncooperative, update, vf
 
 AMD = """
 adopt-scalable adopt-each adopt-refused adopt-hole adopt-small adopt-cut adopt-unchecked
@@ -29,11 +29,12 @@ vf-scalable vf-three vf-kept vf-sibling vf-owned-scalable
 skew-refused
 discovery-scalable discovery-watched discovery-others
 each-hwpt behind-port refusals interrupt-late disk
+crash-preserved crash-incoming
 """
 
 
 def _cases():
-    found = {case.name: case for module in (abort, adopt, discovery, disk, guestmem, interrupts, iommu, remapping, skew,
+    found = {case.name: case for module in (abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew,
                                             uncooperative, update, vf) for case in module.CASES}
     for name in AMD.split():
         case = found[name]

@@ -7,6 +7,7 @@
  *	jump			try to jump into the next kernel, and say why not
  *	resume			get back what the kernel before has preserved
  *	unplug BDF		take a device out of the kernel's view
+ *	crash PARAMETER...	panic, with a crash kernel loaded that gets these parameters
  *	replace N		replace the HWPT N times under load
  *	attach [detached]	attach in many ways, or detach as well, and report the answers
  *	undo N			preserve and undo it N times
@@ -186,6 +187,15 @@ static void unplug(struct rig *r, char *args)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", args);
 	write_file(path, "1");
 	emit("unplugged", "");
+}
+
+/* The kernel panics, and another one with these parameters comes in its place. */
+static void crash(struct rig *r, char *args)
+{
+	kexec_load_crash(args);
+	emit("crash", "");
+	tcdrain(ctl_fd());
+	exit(1);
 }
 
 static void ats(struct rig *r, char *args)
@@ -500,6 +510,7 @@ static const struct {
 	{ "preserve", preserve },
 	{ "jump", jump },
 	{ "unplug", unplug },
+	{ "crash", crash },
 	{ "ats", ats },
 	{ "pf", pf },
 	{ "resume", resume },

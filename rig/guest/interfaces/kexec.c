@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,17 @@ void kexec_load_this_stage(void)
 	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1));
 	kexec_load_next();
 	opt_set(stage);
+}
+
+void kexec_load_crash(const char *more)
+{
+	static char line[2048];
+	size_t end;
+
+	next_cmdline(line, sizeof(line));
+	end = strlen(line);
+	snprintf(line + end, sizeof(line) - end, " %s", more);
+	load(line, KEXEC_FILE_ON_CRASH);
 }
 
 int kexec_try(void)
