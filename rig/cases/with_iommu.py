@@ -13,7 +13,8 @@ import functools
 import re
 from dataclasses import replace
 
-from rig.cases import abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew, uncooperative, update, vf
+from rig.cases import (abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew, uncooperative,
+                       update, vf, way_back)
 
 AMD = """
 adopt-scalable adopt-each adopt-refused adopt-hole adopt-small adopt-cut adopt-unchecked
@@ -30,12 +31,14 @@ skew-refused
 discovery-scalable discovery-watched discovery-others
 each-hwpt behind-port refusals interrupt-late disk
 crash-preserved crash-incoming
+way-back way-back-silent way-back-refused-all way-back-stray way-back-stray-free way-back-verified
+way-back-at-adopted way-back-at-domain way-back-locked way-back-thrice
 """
 
 
 def _cases():
     found = {case.name: case for module in (abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew,
-                                            uncooperative, update, vf) for case in module.CASES}
+                                            uncooperative, update, vf, way_back) for case in module.CASES}
     for name in AMD.split():
         case = found[name]
         yield replace(case, name="amd-" + name.replace("-scalable", ""), run=functools.partial(case.run, iommu="amd"),

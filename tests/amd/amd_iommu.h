@@ -26,6 +26,7 @@ struct amd_iommu {
 	struct amd_iommu_pci_seg *pci_seg;
 	u8 *mmio_base;
 	u64 mmio_phys;
+	spinlock_t lock;
 	int index, flags;
 };
 

@@ -235,6 +235,8 @@ static void forget(int unit)
 
 void amd_iommu_flush_all_caches(struct amd_iommu *iommu)
 {
+	if (iommu->lock.held)
+		fault("unit %d: waits for a lock that a stopped CPU has", iommu->index);
 	forget(iommu - amd_units);
 	judge_all();
 }
@@ -245,6 +247,13 @@ static void iommu_set_device_table(struct amd_iommu *iommu)
 {
 	/* To another table that is as quiet: hardware has not forgotten the old one. */
 	writeq(virt_to_phys(iommu->pci_seg->dev_table), iommu->mmio_base + MMIO_DEV_TABLE_OFFSET);
+}
+
+/* The event log comes later, in the driver; it is the same to those who look at it. */
+static void iommu_enable_command_buffer(struct amd_iommu *iommu)
+{
+	writeq(readq(iommu->mmio_base + MMIO_CONTROL_OFFSET) | BIT_ULL(CONTROL_CMDBUF_EN) | BIT_ULL(CONTROL_EVT_LOG_EN),
+	       iommu->mmio_base + MMIO_CONTROL_OFFSET);
 }
 
 static void early_enable_iommu(struct amd_iommu *iommu)
@@ -372,7 +381,7 @@ iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment, u16 bd
 
 	for (d = 0; d < DEVICES; d++)
 		if (devices[d].preserved && segment_of(unit_of(d)) == segment && devids[d] == bdf &&
-		    &amd_units[unit_of(d)].iommu == iommu)
+		    &amd_units[unit_of(d)].iommu == iommu && !dropped[d])
 			return &device_ser[d];
 	return NULL;
 }
@@ -440,6 +449,13 @@ void iommu_liveupdate_unadopt(struct iommu_device *iommu, const struct iommu_liv
 	stop_unit(unit);
 	ops->unadopt_iommu(iommu, &hw_ser[unit]);
 	adopted[unit] = false;
+}
+
+/* What came in goes out again; see the core. */
+void iommu_liveupdate_back_scrub(struct iommu_device *iommu, const struct iommu_liveupdate_ops *ops)
+{
+	if (adopted[to_amd_iommu(iommu) - amd_units])
+		ops->scrub_iommu(iommu);
 }
 
 void pci_liveupdate_refuse_all(const char *why)
@@ -535,7 +551,7 @@ struct plan {
 };
 
 enum { NONE, OTHER_DID, OTHER_TABLES, STRANGER, STRAY, ENTRY_BEHIND, OWNER, GONE, ENTRY_OPEN, OTHER_SEGMENT, DAMAGES };
-enum { COMES_UP, FAILS_LATE, FAILS_EARLY, UNUSED, ENDS };
+enum { COMES_UP, FAILS_LATE, FAILS_EARLY, UNUSED, GOES_BACK, GOES_BACK_EARLY, ENDS };
 
 static void map_device(struct dev_table_entry *table, int d)
 {
@@ -772,6 +788,8 @@ static void next_kernel(const struct plan *p)
 		amd_liveupdate_failed();
 		return;
 	}
+	if (p->end == GOES_BACK_EARLY)
+		return;
 
 	ready = true;
 	amd_liveupdate_adopt();
@@ -804,6 +822,32 @@ static void at_the_end(const struct plan *p)
 	for (i = 0; i < UNITS; i++)
 		if (p->on >> i & 1 && lets(&hardware_table(i)[BEHIND]) != BLOCKED)
 			fault("unit %d: an entry behind the last device is not blocked", i);
+}
+
+/* A CPU had a lock when it was stopped. PCI devices that were not handed over are stopped. */
+static void go_back(const struct plan *p)
+{
+	int i, d;
+
+	for (d = 0; d < DEVICES; d++)
+		if (!devices[d].preserved)
+			devices[d].state = STOPPED;
+	for (i = 0; i < UNITS; i++)
+		amd_units[i].lock.held = true;
+	amd_back_iommus();
+	for (i = 0; i < UNITS; i++)
+		if (regs[i].control & ~BIT_ULL(CONTROL_IOMMU_EN))
+			fault("unit %d: goes back with buffers of this kernel's (%llx)", i, regs[i].control);
+	for (d = 0; d < DEVICES; d++) {
+		struct dev_table_entry *dte = &hardware_table(unit_of(d))[devids[d]];
+
+		if (!devices[d].found_on)
+			continue;
+		if (p->end == GOES_BACK && (lets(dte) == TRANSLATES) != is_expected(p, d))
+			fault("device %d: %s on the way back", d, lets(dte) == TRANSLATES ? "goes on" : "does not go on");
+		if (dte->data[2] != (DTE_IRQ_REMAP_ENABLE | passes_by(d, 2)))
+			fault("device %d: can raise interrupts on the way back", d);
+	}
 }
 
 /* --- the IVRS table of a kernel that does not use its units --- */
@@ -900,6 +944,10 @@ static void go(const struct plan *p)
 		break;
 	case UNUSED:
 		leave_unused(p);
+		break;
+	case GOES_BACK:
+	case GOES_BACK_EARLY:
+		go_back(p);
 		break;
 	}
 	for (i = 0; i < DEVICES; i++)

@@ -37,6 +37,8 @@ static inline bool ida_exists(struct ida *ida, unsigned int id) { return ida->us
 static inline void ida_free(struct ida *ida, unsigned int id) { ida->used[id] = false; }
 static inline void ida_destroy(struct ida *ida) { memset(ida, 0, sizeof(*ida)); }
 
+#define raw_spin_lock_init(l)	((l)->held = false)
+
 enum { CC_ATTR_HOST_MEM_ENCRYPT };
 #define cc_platform_has(attr)	false
 #define is_kdump_kernel()	false

@@ -39,6 +39,10 @@
  * (intremap=off) lets those of all other devices pass, as 7.3 does, but not those of
  * preserved devices; VFIO does not give these back (EPERM at the bind).
  *
+ * The way back (kernel/liveupdate/luo_back.c): entries are blocked and interrupts aborted
+ * as at the shutdown. The buffers of this kernel are switched off also if the unit was not
+ * adopted yet.
+ *
  * Unhappy paths
  * ~~~~~~~~~~~~~
  *
@@ -370,6 +374,26 @@ static void amd_scrub_iommu(struct iommu_device *dev)
 	}
 	amd_iommu_flush_all_caches(iommu);
 	stop_buffers(iommu);
+}
+
+/*
+ * Who had the lock of the commands does not run any more. A unit that is not adopted yet
+ * has no entries to see to, but this kernel's buffers.
+ */
+static void back_iommu(struct amd_iommu *iommu)
+{
+	raw_spin_lock_init(&iommu->lock);
+	iommu_liveupdate_back_scrub(&iommu->iommu, &amd_liveupdate_ops);
+	stop_buffers(iommu);
+}
+
+static void amd_back_iommus(void)
+{
+	struct amd_iommu *iommu;
+
+	for_each_iommu(iommu)
+		if (is_on(iommu))
+			back_iommu(iommu);
 }
 
 /* --- incoming, first phase --- */
@@ -802,6 +826,7 @@ const struct iommu_liveupdate_ops amd_liveupdate_ops = {
 	.unpreserve_device = amd_unpreserve_device,
 	.compare_device = amd_compare_device,
 	.scrub_iommu = amd_scrub_iommu,
+	.back_iommus = amd_back_iommus,
 	.compare_iommu = amd_compare_iommu,
 	.policy = amd_policy,
 	.check_tables = amd_check_all_tables,

@@ -44,6 +44,7 @@ static void take_locks(void)
 		if (drhd->iommu->qi)
 			raw_spin_lock(&drhd->iommu->qi->q_lock);
 	}
+	amd_liveupdate_take_locks();
 }
 
 /**
