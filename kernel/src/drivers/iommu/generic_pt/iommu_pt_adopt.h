@@ -319,6 +319,8 @@ static __always_inline int __do_adopt_nothing(struct pt_range *range, void *arg,
 	for_each_pt_level_entry(&pts) {
 		if (pts.type == PT_ENTRY_OA)
 			return 1;
+		if (NS(verify_reserved)(pts.type, pts.entry))
+			return -EUCLEAN;
 		if (pts.type == PT_ENTRY_EMPTY) {
 			pts.index = NS(verify_run)(item, pts.index + 1,
 						   pts.end_index, 0, 0) - 1;
@@ -441,9 +443,9 @@ out_own:
  * From here to the commit, map_range() of @iommu_table compares, and returns
  * -EILSEQ if what it would write is not what is there. adopt_check() is for the
  * gaps: it returns 1 if the restored table translates an IOVA from @first to @last,
- * -EUCLEAN if it refers to a page that KHO did not keep, -EINTR if the caller is
- * about to die. adopt_commit() makes the pages those of @iommu_table;
- * nothing may use @restored then.
+ * -EUCLEAN if it refers to a page that KHO did not keep or has an item of a reserved
+ * encoding, -EINTR if the caller is about to die. adopt_commit() makes the pages those
+ * of @iommu_table; nothing may use @restored then.
  *
  * With @sizes map_range() writes, too, and the commit only makes @iommu_table a
  * table like any other. A leaf that cannot have its size, because a map_range()

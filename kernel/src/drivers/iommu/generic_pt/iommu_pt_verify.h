@@ -70,11 +70,19 @@ static bool NS(verify_page_kept)(phys_addr_t phys)
 	((u64)AMDV1PT_FMT_PR | AMDV1PT_FMT_NEXT_LEVEL | AMDV1PT_FMT_OA | \
 	 AMDV1PT_FMT_FC | AMDV1PT_FMT_IR | AMDV1PT_FMT_IW)
 #define PT_VERIFY_BITS_amdv1_mock_ PT_VERIFY_BITS_amdv1_
+#define PT_VERIFY_BITS_armv8_                                           \
+	((u64)(ARMV8PT_FMT_VALID | ARMV8PT_FMT_PAGE) | ARMV8PT_FMT_OA | \
+	 ARMV8PT_FMT_ATTRS)
 #define PT_VERIFY_BITS_riscv_64_                                        \
 	((u64)(RISCVPT_V | RISCVPT_R | RISCVPT_W | RISCVPT_X |          \
 	       RISCVPT_U | RISCVPT_G) |                                 \
 	 RISCVPT_PPN | RISCVPT_PBMT | RISCVPT_N)
 #define PT_VERIFY_BITS CONCATENATE(PT_VERIFY_BITS_, PTPFX)
+
+/* A format without reserved encodings. */
+#ifndef PT_ITEM_PRESENT
+#define PT_ITEM_PRESENT 0
+#endif
 
 /* Returned by the functions below, beside 0 and a negative errno. */
 enum { PT_VERIFY_DIFFERS = 1 };
@@ -131,10 +139,19 @@ static __always_inline bool NS(verify_is)(const struct pt_state *pts,
 					    NS(verify_leaf_bits)(pts) == want->bits);
 }
 
+/* Is the item of an encoding that hardware does not know, and could come to know? */
+static __always_inline bool NS(verify_reserved)(enum pt_entry_type type,
+						u64 entry)
+{
+	return type == PT_ENTRY_EMPTY && entry & PT_ITEM_PRESENT;
+}
+
 static int NS(verify_load)(const struct pt_verify *v, unsigned int side,
 			   struct pt_state *pts)
 {
 	pts->type = pt_load_entry_raw(pts);
+	if (NS(verify_reserved)(pts->type, pts->entry))
+		return -EUCLEAN;
 	if (pts->type != PT_ENTRY_TABLE)
 		return 0;
 	/* No table below the lowest level: the item says nonsense. */
@@ -466,7 +483,7 @@ static int NS(verify_top)(struct pt_verify *v, unsigned int tall,
  *
  * Context: May sleep. Nobody maps into or unmaps from either table.
  * Return: 0 if they translate the same; 1 if not; -EUCLEAN if an item refers to
- * a page that is no table.
+ * a page that is no table, or is of a reserved encoding.
  */
 static int NS(verify)(struct pt_iommu *table0, struct pt_iommu *table1,
 		      struct pt_iommu_difference *diff)

@@ -375,7 +375,75 @@ static void test_verify_depth(struct kunit *test)
 #endif
 }
 
+#ifdef PT_ITEM_PRESENT
+/* The item that translates @va at @level; the tables above it are there. */
+static u64 *verify_item(struct pt_iommu *table, pt_vaddr_t va,
+			unsigned int level)
+{
+	struct pt_range range = pt_all_range(common_from_iommu(table));
+	struct pt_state pts = pt_init_top(&range);
+
+	for (;;) {
+		pts.index = log2_mod(log2_div(va, pt_table_item_lg2sz(&pts)),
+				     pt_num_items_lg2(&pts));
+		if (pts.level == level)
+			return pt_cur_table(&pts, u64) + pts.index;
+		pts.type = pt_load_entry_raw(&pts);
+		if (pts.type != PT_ENTRY_TABLE)
+			return NULL;
+		pts = pt_init(&range, pts.level - 1, pt_table_ptr(&pts));
+	}
+}
+
+/*
+ * Encodings that are reserved, at the lowest level and at the highest, in an item that is
+ * mapped in the other table, in one that is not, and behind one that is not.
+ */
+static void test_verify_reserved(struct kunit *test)
+{
+	static const unsigned int at[] = { 0, 1, 5, VERIFY_PAGES - 1 };
+	struct kunit_iommu_priv *priv = test->priv;
+	struct pt_iommu_difference diff;
+	struct verify_test *vt = verify_begin(test);
+	u64 *item, good;
+	unsigned int i;
+
+	vt->base = 0;
+	for (i = 0; i < VERIFY_PAGES; i++)
+		vt->model[0][i] = i ? VERIFY_NOTHING : verify_oa_of(test, 99);
+	vt->model[0][VERIFY_PAGES - 2] = verify_oa_of(test, 77);
+	memcpy(vt->model[1], vt->model[0], sizeof(vt->model[0]));
+	verify_build(test, vt, 0, false);
+	verify_build(test, vt, 1, false);
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		item = verify_item(priv->iommu,
+				   log2_mul((u64)at[i], priv->smallest_pgsz_lg2), 0);
+		KUNIT_ASSERT_NOT_NULL(test, item);
+		good = *item;
+		*item = PT_ITEM_PRESENT;
+		KUNIT_ASSERT_EQ(test, verify_both(test, vt, &diff), -EUCLEAN);
+		*item = good;
+	}
+	/* No block is that large. */
+	if (pt_top_get_level(priv->common) == PT_MAX_TOP_LEVEL) {
+		item = verify_item(priv->iommu, 0, PT_MAX_TOP_LEVEL);
+		item[3] = PT_ITEM_PRESENT;
+		KUNIT_ASSERT_EQ(test, verify_both(test, vt, &diff), -EUCLEAN);
+		item[3] = 0;
+	}
+	verify_expect(test, vt);
+	verify_clear(test, vt, 0);
+	verify_clear(test, vt, 1);
+	verify_end(vt);
+}
+
+#endif
+
 static struct kunit_case verify_test_cases[] = {
+#ifdef PT_ITEM_PRESENT
+	KUNIT_CASE_FMT(test_verify_reserved),
+#endif
 	KUNIT_CASE_FMT(test_verify_random),
 	KUNIT_CASE_FMT(test_verify_sizes),
 	KUNIT_CASE_FMT(test_verify_depth),
