@@ -15,6 +15,7 @@
 #include <linux/pci_regs.h>
 
 #include "../../kernel/src/drivers/iommu/amd/liveupdate_check.h"
+#include "../../kernel/src/drivers/iommu/arm/arm-smmu-v3/liveupdate_check.h"
 #include "../../kernel/src/drivers/iommu/intel/liveupdate_check.h"
 #include "image.h"
 
@@ -619,6 +620,66 @@ static void judge_amd(const struct iommu_ser_view *view)
 			       amd_check_tables(&memory, &unit, &view->domains[i]));
 }
 
+/* The registers are what the handover says, but for bits in the last words of P_SPARE. */
+static void judge_smmu_unit(const struct iommu_ser_view *view,
+			    const struct smmuv3_unit *unit, u32 index)
+{
+	const struct smmuv3_hw_ser *part = smmuv3_hw_part(&view->iommus[index]);
+	const u64 *spare = (const u64 *)pages[P_SPARE].now;
+	bool two = smmuv3_is_two_level(part->strtab_cfg);
+	u64 size = smmuv3_strtab_size(part->strtab_cfg);
+	const u64 *table = view->mem->get(view->mem, part->strtab_pa, get_order(size));
+	const char *why;
+	u32 i;
+
+	why = smmuv3_check_registers(part, part->strtab_pa ^ spare[510],
+				     part->strtab_cfg ^ spare[511]);
+	refuse("unit", index, why);
+	for (i = 0; !why && two && i < size / 8; i++)
+		refuse("streams", i << SMMUV3_SPLIT, smmuv3_check_l1(view, index, i, table[i]));
+	for (i = 0; !why && i < entries(P_DEVICES, sizeof(view->devices[0])); i++) {
+		const struct iommu_device_ser *d = &view->devices[i];
+		const struct smmuv3_device_ser *dev = smmuv3_device_part(d);
+		const u64 *stes = table, *ste, *cds;
+		u32 sid = dev->sid;
+
+		if (!(d->flags & IOMMU_SER_USED) || d->iommu != index)
+			continue;
+		if (two) {
+			stes = view->mem->get(view->mem, dev->l2_pa,
+					      get_order(SMMUV3_L2_SIZE));
+			sid &= (1 << SMMUV3_SPLIT) - 1;
+		}
+		ste = stes + sid * SMMUV3_ENTRY_WORDS;
+		cds = view->mem->get(view->mem, dev->cd_pa,
+				     get_order(SMMUV3_ENTRY_SIZE << dev->s1cdmax));
+		why = smmuv3_check_device(view, unit, d, ste, cds);
+		refuse("device", i, why);
+		/* The kernel does not even look at such an entry. */
+		if (!why && smmuv3_ste_blocks(ste))
+			abort();
+		why = NULL;
+	}
+}
+
+static void judge_smmu(const struct iommu_ser_view *view)
+{
+	static const struct smmuv3_unit unit = {
+		.oas = 39, .ips = 2, .asid_bits = 8, .stalls = true,
+	};
+	u32 i;
+
+	for (i = 0; i < entries(P_IOMMUS, sizeof(view->iommus[0])); i++)
+		if ((view->iommus[i].flags & IOMMU_SER_USED) &&
+		    view->iommus[i].type == IOMMU_SER_TYPE_SMMUV3)
+			judge_smmu_unit(view, &unit, i);
+	for (i = 0; i < entries(P_DOMAINS, sizeof(view->domains[0])); i++)
+		if ((view->domains[i].flags & IOMMU_SER_USED) &&
+		    view->domains[i].type == IOMMU_SER_TYPE_SMMUV3)
+			refuse("tables", i,
+			       smmuv3_check_tables(&memory, &unit, &view->domains[i]));
+}
+
 /* An IOMMU that finds no fault with anything of its own */
 static const char *other_check(const struct iommu_ser_view *view, u32 i)
 {
@@ -637,6 +698,7 @@ static const struct iommu_ser_driver *find_driver(u16 type)
 {
 	return type == IOMMU_SER_TYPE_INTEL ? &vtd_ser_driver :
 	       type == IOMMU_SER_TYPE_AMD ? &amd_ser_driver :
+	       type == IOMMU_SER_TYPE_SMMUV3 ? &smmuv3_ser_driver :
 	       type == IOMMU_SER_TYPE_NOIOMMU ? &noiommu_ser_driver :
 	       type == OTHER_TYPE ? &other_driver : NULL;
 }
@@ -717,6 +779,7 @@ static void judge_iommu(const struct vtd_unit *units)
 			refuse("tables", i,
 			       vtd_check_tables(&memory, &units[0], &view.domains[i]));
 	judge_amd(&view);
+	judge_smmu(&view);
 }
 
 static void judge_pci(const char *what, enum page_name page)

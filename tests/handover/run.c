@@ -10,6 +10,8 @@
  *	v1				of the version before
  *	noiommu				of a host that has none; before any damage
  *	amd				of a host with AMD-Vi; before any damage
+ *	smmuv3				of one with an SMMUv3; before any damage
+ *	smmuv3-linear			the same, and its stream table has one level
  *	vf				what is damaged is the PCI list that has virtual functions
  *	damage EDIT[,EDIT...]		in the language of the table, of device 0
  *	put PAGE OFFSET BYTES VALUE	what has no path. VALUE: numbers and pa(PAGE), joined by +
@@ -27,9 +29,11 @@
 #include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/noiommu.h>
+#include <linux/kho/abi/smmuv3.h>
 
 #include "image.h"
 #include "../../kernel/src/drivers/iommu/amd/liveupdate_check.h"
+#include "../../kernel/src/drivers/iommu/arm/arm-smmu-v3/liveupdate_check.h"
 #include "input.h"
 
 static const char *file;
@@ -180,10 +184,61 @@ static void with_amd(struct damage *d)
 	amd_device(d, 1);
 }
 
+/* "Stream Table Entry", "Context Descriptor"; and leaves of both kinds */
+static void smmu_device(struct damage *d, size_t i, bool linear)
+{
+	const u32 sid = i ? DEV1_BDF : DEV0_BDF;
+	const size_t ste = sid * SMMUV3_ENTRY_SIZE;
+	enum page_name stes = linear ? P_UNIT : P_FOLIO;
+	enum page_name cd = i ? P_DIR1 : P_DIR0;
+	enum page_name top = i ? P_TOP1 : P_TOP0;
+	size_t domain = i * sizeof(struct iommu_domain_ser);
+	size_t device = i * sizeof(struct iommu_device_ser);
+	const u64 asid = i ? DEV1_DID : DEV0_DID;
+
+	input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, type),
+		  4, IOMMU_SER_TYPE_SMMUV3 | sizeof(struct smmuv3_domain_ser) << 16);
+	input_put(&d->in, P_DOMAINS, domain + offsetof(struct iommu_domain_ser, part),
+		  8, SMMUV3_DOMAIN_SER_S1 | asid << 32);
+	input_put(&d->in, P_DEVICES, device + offsetof(struct iommu_device_ser, type),
+		  4, IOMMU_SER_TYPE_SMMUV3 | sizeof(struct smmuv3_device_ser) << 16);
+	device += offsetof(struct iommu_device_ser, part);
+	/* The first one has room for four PASIDs. */
+	input_put(&d->in, P_DEVICES, device, 8, sid | (i ? 0ULL : 2ULL) << 32);
+	input_put(&d->in, P_DEVICES, device + 8, 8, linear ? 0 : PAGE_PA(P_FOLIO));
+	input_put(&d->in, P_DEVICES, device + 16, 8, PAGE_PA(cd));
+	input_put(&d->in, stes, ste, 8, PAGE_PA(cd) | 0xb | (i ? 0 : 2ULL << 59));
+	input_put(&d->in, stes, ste + 8, 8, 0x080000d6);
+	input_put(&d->in, cd, 0, 8, asid << 48 | 0xe202c0003510);
+	input_put(&d->in, cd, 8, 8, PAGE_PA(top));
+	input_put(&d->in, cd, 24, 8, SMMUV3_SER_MAIR);
+	for (unsigned int level = 3; level; level--)
+		input_put(&d->in, top + 3 - level, i * 8, 8, PAGE_PA(top + 4 - level) | 3);
+	input_put(&d->in, top + 3, 511 * 8, 8, 0x5f47 | 1ULL << 54);
+	input_put(&d->in, top + 2, 256 * 8, 8, 0x40000fc5);
+}
+
+static void with_smmu(struct damage *d, bool linear)
+{
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, type), 4,
+		  IOMMU_SER_TYPE_SMMUV3 | sizeof(struct smmuv3_hw_ser) << 16);
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, part), 8, PAGE_PA(P_UNIT));
+	input_put(&d->in, P_IOMMUS, offsetof(struct iommu_hw_ser, part) + 8, 8,
+		  linear ? 6 : 16 | 8 << 6 | 1 << 16);
+	input_put(&d->in, P_UNIT, 0, 8, linear ? 0 : PAGE_PA(P_FOLIO) | 9);
+	smmu_device(d, 0, linear);
+	smmu_device(d, 1, linear);
+}
+
 static void only_mode(struct damage *d, const char *which)
 {
 	if (which && !strcmp(which, "amd")) {
 		with_amd(d);
+		d->modes[1] = false;
+		return;
+	}
+	if (which && !strcmp(which, "smmuv3")) {
+		with_smmu(d, false);
 		d->modes[1] = false;
 		return;
 	}
@@ -213,6 +268,9 @@ static void parse(FILE *f, struct damage *d)
 			without_iommu(d);
 		} else if (!strcmp(word, "amd")) {
 			with_amd(d);
+		} else if (!strncmp(word, "smmuv3", 6)) {
+			with_smmu(d, !strcmp(word, "smmuv3-linear"));
+			d->modes[1] = false;
 		} else if (!strcmp(word, "no-device-tlb")) {
 			d->plain = true;
 		} else if (!strcmp(word, "vf")) {

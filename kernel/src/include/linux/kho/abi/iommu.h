@@ -45,6 +45,7 @@
 /* Whose part it is: the values of @type */
 #define IOMMU_SER_TYPE_INTEL		1	/* intel_iommu.h */
 #define IOMMU_SER_TYPE_AMD		2	/* amd_iommu.h */
+#define IOMMU_SER_TYPE_SMMUV3		3	/* smmuv3.h */
 #define IOMMU_SER_TYPE_NOIOMMU		128	/* noiommu.h */
 
 /**
