@@ -62,6 +62,7 @@
 #include <linux/kho/abi/memfd.h>
 #include <linux/kho/abi/noiommu.h>
 #include <linux/kho/abi/pci.h>
+#include <linux/kho/abi/smmuv3.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/limits.h>
 #include <linux/liveupdate.h>

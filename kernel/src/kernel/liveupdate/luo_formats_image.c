@@ -19,6 +19,7 @@
 #include <linux/kho/abi/memfd.h>
 #include <linux/kho/abi/noiommu.h>
 #include <linux/kho/abi/pci.h>
+#include <linux/kho/abi/smmuv3.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/liveupdate_formats.h>
 
