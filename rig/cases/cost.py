@@ -221,6 +221,7 @@ def update_many(machine, iommu, devices, hwpt, present=MOST):
     machine.send("update")
     machine.wait("resumed", since=since, timeout_s=600, devices=devices)
     machine.send("stop")
+    machine.send("off")
     machine.finish()
     return {**phases(machine.events), **{k: total(v[-1]) for k, v in costs(machine.console().splitlines()).items()}}
 
@@ -262,6 +263,7 @@ def update_memory(machine, iommu, append, memory="8G"):
     machine.send("update")
     machine.wait("resumed", since=since, timeout_s=900, devices=1)
     machine.send("stop")
+    machine.send("off")
     machine.finish()
     lines = machine.console().splitlines()
     old, begun, new = ({k: v for k, v in e.items() if k not in FRAME} for e in machine.events if e["ev"] == "parts")

@@ -143,6 +143,7 @@ class Run:
         self.machine.send("stop")
         # The kernel switches translation off when it powers off: that is no concern of ours.
         self.end = self.machine.wait("done", timeout_s=120)["host_real_ns"] // 1000
+        self.machine.send("off")
         self.machine.finish()
         self.clock.stop()
         self.log = self.machine.dma_log()

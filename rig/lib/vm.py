@@ -315,6 +315,7 @@ class VmRun(Run):
         machine = self.machine
         machine.send("stop")
         self.end = machine.wait("done", timeout_s=PATIENCE_S)["host_real_ns"] // 1000
+        machine.send("off")
         machine.finish()
         self.clock.stop()
         self._files()
