@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-arm64: QEMU's machine "virt" with a GICv3, an ITS and an SMMUv3. What is carried over there so
-far is memory. Devices behind the SMMUv3 do DMA, and are not carried over yet.
+arm64: QEMU's machine "virt" with a GICv3, an ITS and an SMMUv3. The cases of devices are
+those of the other IOMMUs.
 """
 
 import re
 
+from rig.cases.update import hole, no_preserve, replace, update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import SHOWN_STEADY_S, bind, clean, guarded
@@ -104,4 +105,14 @@ CASES = [
     Case("arm-boot", "arm64: the kernel boots with GICv3, ITS and SMMUv3, and powers off", boot, kernel="arm"),
     Case("arm-memfd", "arm64: a memfd is carried over three updates", bind(memory, updates=3), kernel="arm"),
     Case("arm-steady", "arm64: network and audio device do DMA behind the SMMUv3", steady, kernel="arm"),
+    Case("arm-update", "arm64: a network device goes on behind the SMMUv3 over an update",
+         bind(update, iommu="smmuv3", sound=False), kernel="arm"),
+    Case("arm-no-preserve", "negative, arm64: without a preserve its DMA stops at the jump",
+         bind(no_preserve, iommu="smmuv3"), kernel="arm", fault="nothing is preserved before the jump"),
+    Case("arm-three", "arm64: network and audio device go on over three updates in a row",
+         bind(update, iommu="smmuv3", updates=3), kernel="arm"),
+    Case("arm-replace", "arm64: the HWPT is replaced under load",
+         bind(replace, iommu="smmuv3"), kernel="arm"),
+    Case("arm-hole", "negative, arm64: one page is left out of the rebuilt HWPT",
+         bind(hole, iommu="smmuv3"), kernel="arm", fault="one page is left out of the rebuilt IOAS"),
 ]
