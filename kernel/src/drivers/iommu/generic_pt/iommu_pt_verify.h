@@ -91,11 +91,13 @@ enum { PT_VERIFY_DIFFERS = 1 };
  * struct pt_verify - A comparison that is under way
  * @range: What pt_state needs to know of each table: [0] and [1].
  * @untrusted: Pages of this table have to be asked for before they are read.
+ * @window: Where the first table may translate what the second one does not.
  * @diff: Where the result goes.
  */
 struct pt_verify {
 	struct pt_range range[2];
 	bool untrusted[2];
+	struct pt_iommu_window window;
 	struct pt_iommu_difference *diff;
 };
 
@@ -174,13 +176,18 @@ static void NS(verify_describe)(const struct pt_state *pts,
 	out->lg2sz = pt_entry_oa_lg2sz(pts);
 }
 
-/* @side of @pts differs from a leaf, or nothing, of the other table. */
+/* @side of @pts differs from a leaf, or nothing, of the other table; 0 if it may. */
 static int NS(verify_differs)(struct pt_verify *v, unsigned int side,
 			      const struct pt_state *pts, pt_vaddr_t va,
 			      const struct pt_iommu_translation *other)
 {
 	NS(verify_describe)(pts, &v->diff->side[side]);
 	v->diff->side[!side] = *other;
+	if (v->diff->side[0].present && !v->diff->side[1].present &&
+	    va >= v->window.first && va <= v->window.last) {
+		memset(v->diff->side, 0, sizeof(v->diff->side));
+		return 0;
+	}
 	v->diff->iova = va;
 	return PT_VERIFY_DIFFERS;
 }
@@ -245,9 +252,14 @@ static int NS(verify_uniform)(struct pt_verify *v, unsigned int side,
 			before = 0;
 			continue;
 		}
-		if (!NS(verify_is)(&pts, &part))
-			return NS(verify_differs)(v, side, &pts, va + off,
-						  &here);
+		if (!NS(verify_is)(&pts, &part)) {
+			ret = NS(verify_differs)(v, side, &pts, va + off,
+						 &here);
+			if (ret)
+				return ret;
+			before = 0;
+			continue;
+		}
 		if (pts.type == PT_ENTRY_EMPTY) {
 			i = NS(verify_run)(item, i + 1, n, 0, 0) - 1;
 		} else if (NS(verify_contig_lg2)(&pts)) {
@@ -398,8 +410,12 @@ static int NS(verify_rest_empty)(struct pt_verify *v, unsigned int side,
 		ret = NS(verify_load)(v, side, &pts);
 		if (ret)
 			return ret;
-		if (pts.type == PT_ENTRY_OA)
-			return NS(verify_differs)(v, side, &pts, va, &none);
+		if (pts.type == PT_ENTRY_OA) {
+			ret = NS(verify_differs)(v, side, &pts, va, &none);
+			if (ret)
+				return ret;
+			continue;
+		}
 		if (pts.type == PT_ENTRY_EMPTY)
 			continue;
 		ret = NS(verify_uniform)(v, side, level - 1, pts.table_lower,
@@ -476,6 +492,7 @@ static int NS(verify_top)(struct pt_verify *v, unsigned int tall,
  * verify() - Compare two page tables
  * @table0: One table
  * @table1: The other; of the same format
+ * @window: Where @table0 may translate what @table1 does not
  * @diff: Filled in with the first difference, and with whether leaf sizes
  *	differ up to there
  *
@@ -486,6 +503,7 @@ static int NS(verify_top)(struct pt_verify *v, unsigned int tall,
  * a page that is no table, or is of a reserved encoding.
  */
 static int NS(verify)(struct pt_iommu *table0, struct pt_iommu *table1,
+		      struct pt_iommu_window window,
 		      struct pt_iommu_difference *diff)
 {
 	struct pt_verify v = { .diff = diff };
@@ -496,6 +514,7 @@ static int NS(verify)(struct pt_iommu *table0, struct pt_iommu *table1,
 	/* Not in the initializer, whose padding gcc 12 clears over the rest. */
 	v.range[0] = pt_all_range(common_from_iommu(table0));
 	v.range[1] = pt_all_range(common_from_iommu(table1));
+	v.window = window;
 	v.untrusted[0] = NS(verify_untrusted)(table0);
 	v.untrusted[1] = NS(verify_untrusted)(table1);
 	memset(diff, 0, sizeof(*diff));

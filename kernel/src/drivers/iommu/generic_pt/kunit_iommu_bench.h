@@ -133,7 +133,8 @@ static int bench_verify(struct bench *b, unsigned int side)
 	struct pt_iommu *other = b->vt[side]->peer.iommu;
 	struct pt_iommu_difference diff;
 
-	return other->ops->verify(b->vt[0]->peer.iommu, other, &diff);
+	return other->ops->verify(b->vt[0]->peer.iommu, other,
+				  PT_IOMMU_NO_WINDOW, &diff);
 }
 
 enum bench_what { WHAT_MEMCMP, WHAT_MEMCPY, WHAT_VERIFY, WHAT_UNLIKE, WHAT_NR };
@@ -269,7 +270,8 @@ static void bench_liveupdate(struct kunit *test, unsigned long pgsize)
 		bench_map(test, &anew->peer, pgsize);
 		bench_say("lu_map", pgsize, 0, n, ktime_get_ns() - t);
 		t = ktime_get_ns();
-		ret = old->iommu->ops->verify(old->iommu, anew->peer.iommu, &diff);
+		ret = old->iommu->ops->verify(old->iommu, anew->peer.iommu,
+					       PT_IOMMU_NO_WINDOW, &diff);
 		bench_say("lu_verify", pgsize, 0, n, ktime_get_ns() - t);
 		KUNIT_ASSERT_EQ(test, ret, 0);
 		verify_end(anew);

@@ -191,7 +191,8 @@ static void liveupdate_adopt(struct kunit *test, struct verify_test *vt,
 		return;
 	}
 	KUNIT_ASSERT_EQ(test, ret, 0);
-	KUNIT_ASSERT_EQ(test, restored->iommu->ops->verify(restored->iommu, peer, &other), 0);
+	ret = restored->iommu->ops->verify(restored->iommu, peer, PT_IOMMU_NO_WINDOW, &other);
+	KUNIT_ASSERT_EQ(test, ret, 0);
 	KUNIT_ASSERT_FALSE(test, other.sizes_differ);
 	KUNIT_ASSERT_NO_ERRNO(test, peer->ops->adopt_commit(peer));
 

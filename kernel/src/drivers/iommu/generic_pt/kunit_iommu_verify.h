@@ -197,7 +197,8 @@ static int verify_both(struct kunit *test, struct verify_test *vt,
 {
 	struct kunit_iommu_priv *priv = test->priv;
 
-	return priv->iommu->ops->verify(priv->iommu, vt->peer.iommu, diff);
+	return priv->iommu->ops->verify(priv->iommu, vt->peer.iommu,
+					PT_IOMMU_NO_WINDOW, diff);
 }
 
 static void verify_expect(struct kunit *test, struct verify_test *vt)
@@ -315,6 +316,51 @@ static void test_verify_sizes(struct kunit *test)
 			verify_clear(test, vt, 1);
 		}
 	}
+	verify_end(vt);
+}
+
+/* What the first table may know more of, and the second one may not. */
+static void test_verify_window(struct kunit *test)
+{
+	static const struct { unsigned int at; bool in; } pages[] = {
+		{ 99, false }, { 100, true }, { 700, true }, { 1123, true }, { 1124, false },
+	};
+	struct verify_test *vt = verify_begin(test);
+	struct kunit_iommu_priv *priv = test->priv;
+	struct pt_iommu_difference diff;
+	struct pt_iommu_window window;
+	unsigned int i, side;
+
+	vt->base = log2_mul(1ULL, 9 + priv->smallest_pgsz_lg2);
+	window.first = vt->base + log2_mul(100ULL, priv->smallest_pgsz_lg2);
+	window.last = vt->base + log2_mul(1124ULL, priv->smallest_pgsz_lg2) - 1;
+	for (i = 0; i < ARRAY_SIZE(pages) * 2; i++) {
+		unsigned int at = pages[i / 2].at;
+		bool same;
+
+		side = i % 2;
+		memset(vt->model, 0xff, sizeof(vt->model));
+		vt->model[0][3] = verify_oa_of(test, 5);
+		vt->model[1][3] = vt->model[0][3];
+		vt->model[side][at] = verify_oa_of(test, 7);
+		verify_build(test, vt, 0, false);
+		verify_build(test, vt, 1, false);
+		same = pages[i / 2].in && !side;
+		KUNIT_ASSERT_EQ(test, priv->iommu->ops->verify(priv->iommu, vt->peer.iommu,
+							       window, &diff), !same);
+		KUNIT_ASSERT_EQ(test, diff.side[side].present, !same);
+		verify_clear(test, vt, 0);
+		verify_clear(test, vt, 1);
+	}
+	/* Another translation there is a difference. */
+	vt->model[0][500] = verify_oa_of(test, 7);
+	vt->model[1][500] = verify_oa_of(test, 8);
+	verify_build(test, vt, 0, false);
+	verify_build(test, vt, 1, false);
+	KUNIT_ASSERT_EQ(test, priv->iommu->ops->verify(priv->iommu, vt->peer.iommu, window,
+						       &diff), 1);
+	verify_clear(test, vt, 0);
+	verify_clear(test, vt, 1);
 	verify_end(vt);
 }
 
@@ -446,6 +492,7 @@ static struct kunit_case verify_test_cases[] = {
 #endif
 	KUNIT_CASE_FMT(test_verify_random),
 	KUNIT_CASE_FMT(test_verify_sizes),
+	KUNIT_CASE_FMT(test_verify_window),
 	KUNIT_CASE_FMT(test_verify_depth),
 	{},
 };

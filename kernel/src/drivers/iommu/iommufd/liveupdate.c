@@ -462,7 +462,8 @@ static int freeze_ioas(struct iommufd_hwpt_paging *hwpt, bool checked,
 }
 
 /* @checked: Another HWPT of its IOAS was preserved before. */
-static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt, bool checked,
+static int preserve_hwpt(struct iommufd_ctx *ictx,
+			 struct iommufd_hwpt_paging *hwpt, bool checked,
 			 struct iommufd_hwpt_ser *ser,
 			 struct liveupdate_session *session)
 {
@@ -474,8 +475,10 @@ static int preserve_hwpt(struct iommufd_hwpt_paging *hwpt, bool checked,
 	     freeze_ioas(hwpt, checked, session);
 	if (rc)
 		return rc;
-	rc = iommu_domain_preserve(hwpt->common.domain, hwpt->common.obj.id,
-				   &ser->domain);
+	/* Meanwhile no doorbell of an interrupt is mapped, and later none can be. */
+	scoped_guard(mutex, &ictx->sw_msi_lock)
+		rc = iommu_domain_preserve(hwpt->common.domain,
+					   hwpt->common.obj.id, &ser->domain);
 	if (rc) {
 		thaw_ioas(hwpt->ioas);
 		return rc;
@@ -614,7 +617,7 @@ static int iommufd_preserve(struct liveupdate_file_op_args *args)
 
 		for (j = 0; j < i && !checked; j++)
 			checked = out->hwpts[j]->ioas == out->hwpts[i]->ioas;
-		rc = preserve_hwpt(out->hwpts[i], checked, &out->ser->hwpts[i],
+		rc = preserve_hwpt(ictx, out->hwpts[i], checked, &out->ser->hwpts[i],
 				   args->session);
 		if (rc)
 			goto err_hwpts;
@@ -799,6 +802,7 @@ static int restore_hwpt(struct iommufd_ctx *ictx,
 	}
 	domain->iommufd_hwpt = &hwpt->common;
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+	hwpt->ictx = ictx;
 	hwpt->common.domain = domain;
 	mutex_init(&hwpt->adopt_lock);
 	hwpt->token = ser->token;

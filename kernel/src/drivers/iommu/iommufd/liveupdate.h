@@ -22,6 +22,7 @@ struct iommufd_hw_pagetable *iommufd_device_hwpt(struct iommufd_device *idev);
 /* A HWPT that came from the previous kernel: without an IOAS, and not to be changed */
 struct iommufd_hwpt_restored {
 	struct iommufd_hw_pagetable common;
+	struct iommufd_ctx *ictx;
 	u64 token;
 	/* The mark goes to the HWPT that a device is moved to */
 	bool keep;
@@ -36,6 +37,8 @@ struct iommufd_hwpt_restored {
 	struct pt_iommu_difference diff;
 };
 
+struct pt_iommu_window
+iommufd_liveupdate_window(struct iommufd_ctx *ictx, struct iommu_domain *restored);
 int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,
 			     struct iommu_domain *domain);
 void iommufd_liveupdate_adopted(struct iommufd_hwpt_restored *restored,

@@ -112,13 +112,28 @@ static int note_len(void *arg, u64 iova, u64 paddr, u64 len)
 	return 0;
 }
 
+/* Of IOVAs that are not mapped: nothing is translated, but for what is in the window. */
+static int check_gap(struct pt_iommu *pt, u64 first, u64 last,
+		     struct pt_iommu_window window)
+{
+	int rc = 0;
+
+	if (last < window.first || first > window.last || window.first > window.last)
+		return pt->ops->adopt_check(pt, first, last);
+	if (first < window.first)
+		rc = pt->ops->adopt_check(pt, first, window.first - 1);
+	if (!rc && last > window.last)
+		rc = pt->ops->adopt_check(pt, window.last + 1, last);
+	return rc;
+}
+
 /*
  * All that is mapped was compared. What is between must not be translated. And no
  * leaf may go on behind the end of an area (then none begins before one, either):
  * what was mapped by itself is unmapped by itself, and half a leaf cannot be.
  */
 static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
-		 struct iommu_hwpt_liveupdate_adopt *cmd)
+		 struct pt_iommu_window window, struct iommu_hwpt_liveupdate_adopt *cmd)
 {
 	struct iopt_area *area;
 	u64 next = 0, left;
@@ -131,7 +146,7 @@ static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
 		u64 last = iopt_area_last_iova(area);
 
 		if (next < first) {
-			rc = pt->ops->adopt_check(pt, next, first - 1);
+			rc = check_gap(pt, next, first - 1, window);
 			if (rc)
 				goto out_more;
 		}
@@ -147,7 +162,7 @@ static int check(struct io_pagetable *iopt, struct pt_iommu *pt,
 		if (!next)
 			return 0;
 	}
-	rc = pt->ops->adopt_check(pt, next, U64_MAX);
+	rc = check_gap(pt, next, U64_MAX, window);
 out_more:
 	if (rc > 0)
 		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
@@ -188,7 +203,8 @@ static int adopt(struct iommufd_ctx *ictx,
 	}
 
 	pt = iommupt_from_domain(hwpt->common.domain);
-	rc = check(&ioas->iopt, pt, cmd);
+	rc = check(&ioas->iopt, pt,
+		   iommufd_liveupdate_window(ictx, restored->common.domain), cmd);
 	if (!rc && sizes)
 		rc = pt->ops->adopt_commit(pt);
 	if (rc) {

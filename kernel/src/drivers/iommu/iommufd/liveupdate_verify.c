@@ -38,8 +38,72 @@ void iommufd_liveupdate_describe(const struct pt_iommu_translation *from,
 	}
 }
 
+/*
+ * A device that is bound to the iommufd and on the restored HWPT, or NULL; to be put. One
+ * without an IOMMU, which nobody can ask for its regions, is none.
+ */
+static struct device *device_on(struct iommufd_ctx *ictx, struct iommu_domain *restored)
+{
+	struct iommufd_device *idev;
+	struct iommufd_object *obj;
+	struct device *dev = NULL;
+	unsigned long id = 0;
+
+	/* Looked at one by one, as what is asked of it sleeps. */
+	for (;; id++) {
+		xa_lock(&ictx->objects);
+		obj = xa_find(&ictx->objects, &id, ULONG_MAX, XA_PRESENT);
+		while (obj && obj->type != IOMMUFD_OBJ_DEVICE)
+			obj = xa_find_after(&ictx->objects, &id, ULONG_MAX, XA_PRESENT);
+		if (obj) {
+			idev = container_of(obj, struct iommufd_device, obj);
+			dev = get_device(idev->dev);
+		}
+		xa_unlock(&ictx->objects);
+		if (!obj)
+			return NULL;
+		if (dev->iommu && iommu_liveupdate_restored_domain(dev) == restored)
+			return dev;
+		put_device(dev);
+	}
+}
+
+/**
+ * iommufd_liveupdate_window() - Where doorbells of interrupts are in a restored HWPT
+ * @ictx: The iommufd.
+ * @restored: The restored domain.
+ *
+ * User space cannot map anything there, so that a HWPT that it has rebuilt does not have
+ * what the restored one has; see liveupdate_msi.h.
+ *
+ * Return: The IOVAs; none if the IOMMU does not translate interrupts, or no device that
+ * is bound is on the HWPT.
+ */
+struct pt_iommu_window
+iommufd_liveupdate_window(struct iommufd_ctx *ictx, struct iommu_domain *restored)
+{
+	struct pt_iommu_window window = PT_IOMMU_NO_WINDOW;
+	struct device *dev = device_on(ictx, restored);
+	struct iommu_resv_region *region;
+	LIST_HEAD(regions);
+
+	if (!dev)
+		return window;
+	iommu_get_resv_regions(dev, &regions);
+	list_for_each_entry(region, &regions, list) {
+		if (region->type != IOMMU_RESV_SW_MSI)
+			continue;
+		window.first = region->start;
+		window.last = region->start + region->length - 1;
+	}
+	iommu_put_resv_regions(dev, &regions);
+	put_device(dev);
+	return window;
+}
+
 static int compare(struct iommu_domain *restored,
 		   struct iommufd_hwpt_paging *hwpt,
+		   struct pt_iommu_window window,
 		   struct pt_iommu_difference *diff)
 {
 	struct io_pagetable *iopt = &hwpt->ioas->iopt;
@@ -57,20 +121,20 @@ static int compare(struct iommu_domain *restored,
 	/* Held for read, they keep map and unmap out, and nobody else. */
 	down_read(&iopt->domains_rwsem);
 	down_read(&iopt->iova_rwsem);
-	rc = was->ops->verify(was, is, diff);
+	rc = was->ops->verify(was, is, window, diff);
 	up_read(&iopt->iova_rwsem);
 	up_read(&iopt->domains_rwsem);
 	return rc;
 }
 
-static int verify(struct iommu_domain *restored,
+static int verify(struct iommufd_ctx *ictx, struct iommu_domain *restored,
 		  struct iommufd_hwpt_paging *hwpt,
 		  struct iommu_hwpt_liveupdate_verify *cmd)
 {
 	struct pt_iommu_difference diff = {};
 	int rc;
 
-	rc = compare(restored, hwpt, &diff);
+	rc = compare(restored, hwpt, iommufd_liveupdate_window(ictx, restored), &diff);
 	if (rc < 0)
 		return rc;
 
@@ -120,7 +184,7 @@ int iommufd_hwpt_liveupdate_verify(struct iommufd_ucmd *ucmd)
 		goto out_restored;
 	}
 
-	rc = verify(restored->domain, hwpt, cmd);
+	rc = verify(ucmd->ictx, restored->domain, hwpt, cmd);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
@@ -163,7 +227,7 @@ int iommufd_liveupdate_noiommu_attach(struct iommufd_device *idev,
 		return -EOPNOTSUPP;
 	rc = compare(restored,
 		     container_of(hwpt, struct iommufd_hwpt_paging, common),
-		     &diff);
+		     PT_IOMMU_NO_WINDOW, &diff);
 	if (rc < 0)
 		return rc;
 	rc = liveupdate_require(!rc, &rule_iommufd_elsewhere,

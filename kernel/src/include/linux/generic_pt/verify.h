@@ -20,6 +20,19 @@ struct pt_iommu_translation {
 };
 
 /**
+ * struct pt_iommu_window - IOVAs of which one of two tables may know more
+ * @first: The lowest one.
+ * @last: The highest one.
+ */
+struct pt_iommu_window {
+	u64 first;
+	u64 last;
+};
+
+/* There are none. */
+#define PT_IOMMU_NO_WINDOW	((struct pt_iommu_window){ .first = 1 })
+
+/**
  * struct pt_iommu_difference - Where two page tables differ
  * @iova: The lowest IOVA that they translate differently; valid if they do.
  * @side: What each of them says there.

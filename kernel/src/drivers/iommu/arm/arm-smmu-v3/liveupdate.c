@@ -70,6 +70,11 @@ enum {
 	TCR_WBWA = 1,
 };
 
+/* "Table descriptor format", "Block descriptor and Page descriptor formats" (DDI 0487) */
+#define ITEM_VALID	BIT_ULL(0)
+#define ITEM_TABLE	BIT_ULL(1)
+#define ITEM_ADDR	GENMASK_ULL(47, 12)
+
 /* What stands for the domain of an ASID until that is restored */
 #define ADOPTED	xa_mk_value(1)
 
@@ -933,6 +938,39 @@ void arm_smmu_restored_free(struct iommu_domain *domain)
 		xa_erase(&arm_smmu_asid_xa, d->cd.asid);
 	mutex_unlock(&arm_smmu_asid_lock);
 	arm_smmu_domain_free(d);
+}
+
+/**
+ * arm_smmu_restored_iova_to_phys() - What does a restored domain translate an IOVA to?
+ * @domain: The domain. Its tables are not trusted: a page is read only if KHO has kept it.
+ * @iova: The address.
+ *
+ * Return: The physical address, or 0 if there is none.
+ */
+phys_addr_t arm_smmu_restored_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	struct pt_iommu_armv8_hw_info info;
+	unsigned int level;
+	u64 entry, pa, mask, *table;
+	bool leaf;
+
+	if (iova > domain->geometry.aperture_end)
+		return 0;
+	pt_iommu_armv8_hw_info(&to_smmu_domain(domain)->armv8, &info);
+	for (level = info.levels - 1, pa = info.ttb;; level--) {
+		mask = GENMASK_ULL(11 + 9 * level, 0);
+		table = phys_to_virt(pa);
+		entry = READ_ONCE(table[iova >> (12 + 9 * level) & 511]);
+		leaf = (entry & (ITEM_VALID | ITEM_TABLE)) ==
+		       (level ? ITEM_VALID : ITEM_VALID | ITEM_TABLE);
+		if (!(entry & ITEM_VALID) || (leaf && level == 3) || (!leaf && !level))
+			return 0;
+		pa = entry & ITEM_ADDR;
+		if (leaf)
+			return (pa & ~mask) | (iova & mask);
+		if (!kho_is_preserved(pa, 0))
+			return 0;
+	}
 }
 
 /**

@@ -63,6 +63,7 @@ struct pt_iommu_armv8_cfg arm_smmu_pt_cfg(unsigned int oas, unsigned int vasz_lg
 int arm_smmu_restored_cds(struct arm_smmu_master *master,
 			  struct arm_smmu_domain *domain);
 void arm_smmu_restored_free(struct iommu_domain *domain);
+phys_addr_t arm_smmu_restored_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova);
 
 /* liveupdate_domain.h, called by liveupdate.c */
 extern const struct iommu_domain_ops arm_smmu_pt_ops;

@@ -98,7 +98,7 @@ static int arm_smmu_restored_attach_dev(struct iommu_domain *domain, struct devi
 }
 
 const struct iommu_domain_ops arm_smmu_restored_ops = {
-	IOMMU_PT_DOMAIN_OPS(armv8),
+	.iova_to_phys = arm_smmu_restored_iova_to_phys,
 	.attach_dev = arm_smmu_restored_attach_dev,
 	.free = arm_smmu_restored_free,
 };
