@@ -32,6 +32,7 @@
 #include "drivers/pci/liveupdate_rules.h"
 #include "drivers/iommu/liveupdate_rules.h"
 #include "drivers/iommu/amd/liveupdate_rules.h"
+#include "drivers/iommu/arm/arm-smmu-v3/liveupdate_rules.h"
 #include "drivers/iommu/intel/liveupdate_rules.h"
 #include "drivers/vfio/pci/vfio_pci_liveupdate_rules.h"
 
@@ -43,6 +44,7 @@ struct check {
 	bool view;			/* can it be read? */
 	bool noiommu;			/* devices go over without an IOMMU */
 	bool amd;			/* the IOMMU is AMD-Vi */
+	bool smmu;			/* it is an SMMUv3 */
 	unsigned int against, candidates;
 };
 
@@ -260,7 +262,7 @@ static void check_iommu(struct check *c)
 {
 	char *found = NULL, *path;
 	bool first_stage = false, noiommu = is_without_iommu(c->opt);
-	unsigned int vtd = 0, amd = 0, other = 0;
+	unsigned int vtd = 0, amd = 0, smmu = 0, other = 0;
 	struct dirent *de;
 	DIR *dir;
 
@@ -280,6 +282,8 @@ static void check_iommu(struct check *c)
 			vtd++;
 		else if (features)
 			amd++;
+		else if (!strncmp(de->d_name, "smmu3.", 6))
+			smmu++;
 		else
 			other++;
 		add(&found, "%s%s", found ? "; " : "", de->d_name);
@@ -295,6 +299,7 @@ static void check_iommu(struct check *c)
 	if (dir)
 		closedir(dir);
 	c->amd = amd;
+	c->smmu = smmu;
 	c->noiommu = noiommu && configured(c, "IOMMU_LIVEUPDATE_NOIOMMU") != NO;
 	if (vtd && !other && lacks_cx16(c))
 		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
@@ -305,8 +310,11 @@ static void check_iommu(struct check *c)
 		say(c, "IOMMU", YES, found, NULL);
 	else if (amd && !other)
 		check_amd(c, found);
+	else if (smmu && !other)
+		say(c, "IOMMU", YES, found, NULL);
 	else if (vtd || other)
-		say(c, "IOMMU", NO, found, "only Intel VT-d and AMD-Vi can be carried over so far");
+		say(c, "IOMMU", NO, found,
+		    "only Intel VT-d, AMD-Vi and Arm's SMMUv3 can be carried over so far");
 	else if (c->noiommu)
 		say(c, "IOMMU", YES, "none is in use, and vfio.enable_unsafe_noiommu_mode allows devices without one",
 		    NULL);
@@ -840,6 +848,8 @@ static void check_device(struct check *c, const char *bdf)
 		against(&o, why_vtd_pri, "boot with pci=noats");
 	if (c->amd && uses_ats(&cfg))
 		against(&o, why_amd_ats, "boot with pci=noats");
+	if (c->smmu && uses_ats(&cfg))
+		against(&o, why_smmuv3_ats, "boot with pci=noats");
 	bridge = odd_bridge(c, bdf);
 	if (bridge) {
 		free(line);
