@@ -161,7 +161,7 @@ def damaged(machine, begin, mode, group, target="nic", append="", vf=False, at_e
     function. at_each(run, damage): called in each kernel, with None where nothing was damaged; what it returns
     was found.
     """
-    iommu = mode if mode == "amd" else f"vtd-{mode}"
+    iommu = mode if mode in ("amd", "smmuv3") else f"vtd-{mode}"
     damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
     updates = 2 * len(damages)
     append = f"rig.vf=2 {append}" if vf else append
@@ -317,6 +317,7 @@ def untouched(run, stages, name):
 
 # The laboratory damages, the product judges.
 JUDGED = {"kernel": "lab", "next_kernel": "rig"}
+JUDGED_ARM = {"kernel": "arm-lab", "next_kernel": "arm"}
 
 
 # The groups of the table that a case tries
@@ -343,6 +344,10 @@ def _cases():
                    tries("amd", "amd-device", target=target), fault="one device's part of the handover damaged", **JUDGED)
     yield Case("amd-damaged-all", "each damage of the handover that concerns all devices, AMD-Vi",
                tries("amd", "amd-all"), fault="the handover as a whole damaged", **JUDGED)
+    yield Case("arm-damaged-nic", "each damage of the handover that concerns one device, SMMUv3: nic",
+               tries("smmuv3", "smmuv3-device", target="nic"), fault="one device's part of the handover damaged", **JUDGED_ARM)
+    yield Case("arm-damaged-all", "each damage of the handover that concerns all devices, SMMUv3",
+               tries("smmuv3", "smmuv3-all"), fault="the handover as a whole damaged", **JUDGED_ARM)
     yield Case("damaged-memory", "what is handed over of a memfd is damaged",
                tries("scalable", "memory"), fault="data of a memfd damaged", **JUDGED)
     yield Case("damaged-hugetlb", "what is handed over of a memfd of huge pages, or of the pools, is damaged",

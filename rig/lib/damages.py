@@ -11,7 +11,7 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/da
 OUTCOMES = ("kept", "fresh", "stuck", "any")
 
 # What differs from run to run. {meant} is the address of the device that is meant.
-LINE_TOKENS = {"{n}": r"\d+", "{pa}": "0x[0-9a-f]+", "{bdf}": "[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]",
+LINE_TOKENS = {"{n}": r"\d+", "{unit}": r"\S+", "{pa}": "0x[0-9a-f]+", "{bdf}": "[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]",
                "{slot}": "[0-9a-f]{2}:[0-9a-f]{2}"}
 
 
@@ -57,7 +57,7 @@ def _then(now, text):
     return meant, other
 
 
-FIELDS = {"mode": _word(("legacy", "scalable", "amd")), "target": _word(("nic", "audio")), "then": _then,
+FIELDS = {"mode": _word(("legacy", "scalable", "amd", "smmuv3")), "target": _word(("nic", "audio")), "then": _then,
           "faults": lambda now, text: True, "same": lambda now, text: text, "log": lambda now, text: text,
           "expect": lambda now, text: (*now, text), "machine": lambda now, text: text}
 

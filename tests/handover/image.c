@@ -461,6 +461,8 @@ void image_victim(struct damage_victim *v, bool vf)
 		.root = (void *)pages[P_UNIT].now,
 		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode ? 4 : 2),
 		.dte = (u64 *)pages[P_UNIT].now + DEV0_BDF * AMD_DTE_WORDS,
+		.ste = (u64 *)pages[P_FOLIO].now + DEV0_BDF * SMMUV3_ENTRY_WORDS,
+		.cd = (u64 *)pages[P_DIR0].now,
 		.top = (void *)pages[P_TOP0].now,
 		.pci = (void *)pages[vf ? P_PCI_VFS : P_PCI].now,
 		.pfs = vf ? (void *)pages[P_PFS].now : NULL,

@@ -115,9 +115,15 @@ static inline const char *liveupdate_verdict(const char *why)
 
 void liveupdate_corrupt_note(struct luo_ser *luo);
 void liveupdate_corrupt(void);
+#ifdef CONFIG_X86
 void liveupdate_panic_at(const char *place);
 /* Of drivers/iommu/amd, for the above */
 void amd_liveupdate_take_locks(void);
+#else
+static inline void liveupdate_panic_at(const char *place)
+{
+}
+#endif
 
 /* What a kernel of the next versions appends to their version strings */
 #define LIVEUPDATE_FORMAT_NEXT		".next"

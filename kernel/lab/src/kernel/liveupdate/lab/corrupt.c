@@ -58,6 +58,18 @@ static void find_entry(struct damage_victim *v)
 	v->top = phys_to_virt(v->domain->top_pa);
 }
 
+/* "Stream Table Entry", "Context Descriptor" of Arm's SMMUv3 specification: eight words */
+static void find_stream(struct damage_victim *v)
+{
+	const struct smmuv3_device_ser *device = (void *)v->device->part;
+	const struct smmuv3_hw_ser *hw = (void *)v->hw->part;
+
+	v->ste = phys_to_virt(device->l2_pa ?: hw->strtab_pa);
+	v->ste += (device->l2_pa ? device->sid & 0xff : device->sid) * 8;
+	v->cd = phys_to_virt(device->cd_pa);
+	v->top = phys_to_virt(v->domain->top_pa);
+}
+
 static void find_tables(struct damage_victim *v)
 {
 	const struct intel_device_ser *device = (void *)v->device->part;
@@ -108,6 +120,8 @@ static void find_iommu(struct damage_victim *v)
 	v->hw = &hws[v->device->iommu];
 	if (v->hw->type == IOMMU_SER_TYPE_AMD)
 		find_entry(v);
+	else if (v->hw->type == IOMMU_SER_TYPE_SMMUV3)
+		find_stream(v);
 	else
 		find_tables(v);
 }

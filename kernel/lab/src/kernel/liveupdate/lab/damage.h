@@ -13,6 +13,7 @@
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/memfd.h>
 #include <linux/kho/abi/pci.h>
+#include <linux/kho/abi/smmuv3.h>
 #include <linux/kho/abi/vfio_pci.h>
 #include <linux/types.h>
 
@@ -37,6 +38,8 @@ struct damage_pasid {
  * @pasid:         The first PASID table of the device, by words.
  * @pasid_entry:   The same as @pasid, by entries.
  * @dte:           The device table entry of the device: four words.
+ * @ste:           The stream table entry of the device: eight words.
+ * @cd:            Its context descriptor: eight words.
  * @top:           The topmost table of the device's domain.
  * @pci:           The PCI list.
  * @pci_dev:       The device's entry in that list.
@@ -73,6 +76,8 @@ struct damage_victim {
 	u64 *pasid;
 	struct damage_pasid *pasid_entry;
 	u64 *dte;
+	u64 *ste;
+	u64 *cd;
 	u64 *top;
 	struct pci_ser *pci;
 	struct pci_dev_ser *pci_dev;
