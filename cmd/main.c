@@ -214,9 +214,9 @@ static void usage_option(FILE *to, const struct described_option *o)
 
 	snprintf(name, sizeof(name), "%s%s%s", o->name, o->arg ? " " : "", o->arg ?: "");
 	if (o->letter)
-		fprintf(to, "  -%c, --%-17s%s", o->letter, name, o->what);
+		fprintf(to, "  -%c, --%-16s %s", o->letter, name, o->what);
 	else
-		fprintf(to, "      --%-17s%s", name, o->what);
+		fprintf(to, "      --%-16s %s", name, o->what);
 	if (o->of)
 		fprintf(to, " [%s]", o->of);
 	fputc('\n', to);
