@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -61,6 +62,21 @@ int back_wrong_options(const struct options *opt)
 	return EXIT_FINE;
 }
 
+/* Its driver knows no way back. */
+static bool has_smmuv3(const struct options *opt)
+{
+	glob_t found = {};
+	char *pattern;
+	bool has;
+
+	if (asprintf(&pattern, "%s/sys/class/iommu/smmu3.*", opt->root) < 0)
+		abort();
+	has = !glob(pattern, GLOB_NOSORT, NULL, &found);
+	globfree(&found);
+	free(pattern);
+	return has;
+}
+
 int back_check(const struct options *opt, struct back *back, const char *now, unsigned long long *bytes)
 {
 	char *why;
@@ -72,8 +88,8 @@ int back_check(const struct options *opt, struct back *back, const char *now, un
 	if (!is_there(opt, BACK_FOLDER))
 		return trouble("this kernel knows no way back: leave --confirm-within and --back out, or boot a kernel with CONFIG_LIVEUPDATE that has it");
 	/* The kernel would say so at the jump, when the VMs are suspended. */
-	if (is_there(opt, "/sys/class/iommu/ivhd0") || is_without_iommu(opt))
-		return trouble("there is no way back behind AMD-Vi, or without an IOMMU: leave --confirm-within and --back out");
+	if (has_smmuv3(opt) || is_without_iommu(opt))
+		return trouble("there is no way back behind an SMMUv3, or without an IOMMU: leave --confirm-within and --back out");
 	ret = find_image(opt, back);
 	back->append = strdup(opt->given[OPT_BACK_APPEND] ?: now);
 	why = ret ? NULL : cmdline_objection(now, back->append, is_without_iommu(opt));

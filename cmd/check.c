@@ -568,8 +568,8 @@ static void check_way_back(struct check *c)
 
 	if (!is_there(c->opt, BACK_FOLDER))
 		against(&o, "this kernel knows none", "boot a kernel that has " BACK_FOLDER ", or update without");
-	else if (c->amd)
-		against(&o, "the driver of AMD-Vi knows none: an update with a way back is refused if a device is behind it", "update without");
+	else if (c->smmu)
+		against(&o, "the driver of the SMMUv3 knows none: an update with a way back is refused if a device is behind it", "update without");
 	else if (c->noiommu)
 		against(&o, "devices that have no IOMMU are not kept from what can go back", "turn VT-d on, or update without");
 	if (o.why)
