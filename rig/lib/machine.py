@@ -335,6 +335,12 @@ class Machine:
             if event["ev"] == "error":
                 raise Failed(f"guest: {event.get('text', event)}")
 
+    def check_runs(self):
+        """As check(), of a machine that is not to end yet."""
+        self.check()
+        if self._ended:
+            raise Failed("the machine has ended, and its console does not say why")
+
     def wait(self, name, timeout_s=30, since=0, **match):
         """The first event of that name, or of one of several (and with those members), after
         the first `since` events; raises when the machine ends or time is up."""
