@@ -6,7 +6,10 @@ those of the other IOMMUs.
 
 import re
 
-from rig.cases.update import hole, no_preserve, replace, update
+from rig.cases.adopt import adopt
+from rig.cases.devices import given_back, none_of_two, one_of_two
+from rig.cases.interrupts import all_through, last
+from rig.cases.update import bystander, hole, no_preserve, replace, replace_with_gap, undo, update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import SHOWN_STEADY_S, bind, clean, guarded
@@ -111,8 +114,33 @@ CASES = [
          bind(no_preserve, iommu="smmuv3"), kernel="arm", fault="nothing is preserved before the jump"),
     Case("arm-three", "arm64: network and audio device go on over three updates in a row",
          bind(update, iommu="smmuv3", updates=3), kernel="arm"),
+    Case("arm-interrupts", "arm64: MSI-X before, during and after the update",
+         bind(all_through, iommu="smmuv3"), kernel="arm"),
+    Case("arm-interrupt-last", "arm64: the last interrupt falls into the jump",
+         bind(last, iommu="smmuv3"), kernel="arm", fault="an interrupt is raised while there is no eventfd, and none follows"),
+    Case("arm-adopt", "arm64: the restored tables are adopted, with the doorbell in them",
+         bind(adopt, iommu="smmuv3", append="rig.irq=1"), kernel="arm"),
+    Case("arm-undo", "arm64: 20 preserves undone under load, then an update",
+         bind(undo, iommu="smmuv3"), kernel="arm", fault="everything is preserved, and the session closed again"),
+    Case("arm-check-tables", "arm64: all translation tables are checked at boot",
+         bind(update, iommu="smmuv3", append="liveupdate.check_tables=1 rig.irq=1"), kernel="arm"),
+    Case("arm-bystander", "arm64: a device that is not preserved is blocked",
+         bind(bystander, iommu="smmuv3"), kernel="arm",
+         fault="a device that is not preserved receives frames all through the jump"),
     Case("arm-replace", "arm64: the HWPT is replaced under load",
          bind(replace, iommu="smmuv3"), kernel="arm"),
+    Case("arm-replace-gap", "negative, arm64: 7.3's attach, which makes the descriptor invalid first",
+         bind(replace_with_gap, iommu="smmuv3"), kernel="arm-lab", fault="the domain is replaced as 7.3 does it: block, then set"),
+    *(Case(f"arm-bystander-{law}", "arm64: a device that is not preserved is blocked by "
+           + ("the IOMMU alone" if law == "master" else "bus mastering alone"),
+           bind(one_of_two, iommu="smmuv3", law=law), kernel="arm-lab",
+           fault="a device that is not preserved goes on, "
+           + ("its bus mastering left on" if law == "master" else "its IOMMU entry left in place"))
+      for law in ("master", "scrub")),
+    Case("arm-bystander-free", "negative, arm64: a device that is not preserved is not blocked at all",
+         bind(none_of_two, iommu="smmuv3"), kernel="arm-lab"),
+    Case("arm-given-back", "arm64: no DMA to a page that the new HWPT does not have",
+         bind(given_back, iommu="smmuv3"), kernel="arm", fault="a page taken away under DMA by a replace"),
     Case("arm-hole", "negative, arm64: one page is left out of the rebuilt HWPT",
          bind(hole, iommu="smmuv3"), kernel="arm", fault="one page is left out of the rebuilt IOAS"),
 ]

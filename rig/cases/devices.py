@@ -117,7 +117,7 @@ def one_of_two(machine, begin, iommu, law):
     late = bystander_dmas(run, begun)
     must_see("the bystander do DMA before the update", len(bystander_dmas(run, None, begun)) > 1000)
     bdf = run.bystander["nic"][5:]
-    removed = re.search(rf"entry of {re.escape(bdf)} (removed|blocked)", machine.console())
+    removed = re.search(rf"entry of ({re.escape(bdf)}|stream {sid:#x}) (removed|blocked)", machine.console())
     machine.figures.update(tries=1, bystander_faults=faults, bystander_dmas_after=len(late),
                            outcome=f"{len(late)} DMAs landed in the next kernel, {faults} refused by the IOMMU")
     if law == "master":
