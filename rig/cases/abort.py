@@ -71,7 +71,7 @@ def site(event, rules):
     frames = [re.sub(r"\..*", "", name) for name in event["stack"].split(",")]
     if any(NOT_OURS.match(name) for name in frames):
         return None
-    callee = next((name for name in frames if name.startswith(("kho_preserve_folio", "intel_preserve_domain"))), None)
+    callee = next((name for name in frames if name.startswith(("kho_preserve_folio", "intel_preserve_domain", "amd_preserve_domain"))), None)
     who = next((name for name in frames if not BETWEEN.match(name) and name != callee), "?")
     if event["kind"] == "fail_function":
         return f"{callee} in {who}"

@@ -19,7 +19,7 @@ from rig.cases import (abort, adopt, crash, discovery, disk, guestmem, interrupt
 AMD = """
 adopt-scalable adopt-each adopt-refused adopt-hole adopt-small adopt-cut adopt-unchecked
 sizes sizes-unasked sizes-cut
-late late-undo-page ten-updates
+sweep late late-undo-page ten-updates
 remapping-scalable remapping-off
 changed-scalable crowded
 uncoop-states uncoop-kill hugetlb-kill uncoop-kill-adopt uncoop-let-go uncoop-late uncoop-never uncoop-remove

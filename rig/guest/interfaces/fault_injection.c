@@ -40,6 +40,7 @@ static const struct {
 	{ "liveupdate_require", "0xffffffffffffffea" /* -EINVAL */ },
 	{ "kho_preserve_folio", "0xfffffffffffffff4" /* -ENOMEM */ },
 	{ "intel_preserve_domain", "0xfffffffffffffff4" },
+	{ "amd_preserve_domain", "0xfffffffffffffff4" },
 };
 
 static void inject(const char *name, const char *retval)
