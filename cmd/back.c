@@ -179,27 +179,41 @@ int back_unload(const struct options *opt, struct back *back)
 
 /* --- confirm --- */
 
+static int nothing_to_confirm(char *state)
+{
+	trouble("there is nothing to confirm: this kernel's way back is '%s'", state);
+	free(state);
+	return EXIT_NOT_READY;
+}
+
 int cmd_confirm(const struct options *opt)
 {
 	struct json_object *o;
 	struct continuo *ctx;
 	char *state;
+	bool again;
 	int ret;
 
 	if (*opt->root)
 		return trouble("--root is for commands that only look; this one acts on this machine");
 	state = back_state(opt);
-	if (strcmp(state, "armed")) {
-		trouble("there is nothing to confirm: this kernel's way back is '%s'", state);
-		free(state);
-		return EXIT_NOT_READY;
-	}
-	free(state);
+	again = !strcmp(state, "confirmed");
+	if (!again && strcmp(state, "armed"))
+		return nothing_to_confirm(state);
 	/* Without an agent nobody waits, and the kernel is told. */
 	ctx = ask_begin(opt, opt->given[OPT_AGENT]);
-	if (!ctx)
+	if (!ctx) {
+		free(state);
 		return EXIT_TROUBLE;
-	ret = continuo_confirm(ctx) ? ask_trouble(ctx) : EXIT_FINE;
+	}
+	ret = continuo_confirm(ctx);
+	/* The kernel may have been told by somebody else, and the VMs that wait with the agent not. */
+	if (again && ret == -ENOENT) {
+		continuo_free(ctx);
+		return nothing_to_confirm(state);
+	}
+	free(state);
+	ret = ret ? ask_trouble(ctx) : EXIT_FINE;
 	o = model_new("confirm");
 	model_text(o, "outcome", ret ? "refused" : "confirmed");
 	model_print(stdout, o, opt->json);
