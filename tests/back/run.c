@@ -162,6 +162,7 @@ static void damages(void)
 	BAD("no kind", LIST(1, 1) &= PAGE_MASK, list);
 	BAD("a kind that is none", LIST(1, 1) |= 0x10, list);
 	BAD("page not kept", LIST(1, 2) = PA(9) | IND_SOURCE, list);
+	BAD("what says so", LIST(1, 2) = PA(0) | IND_SOURCE, list);
 	BAD("page beyond memory", LIST(1, 2) = PA(PAGES) | IND_SOURCE, list);
 	BAD("page to nowhere", LIST(1, 0) = 0x30000000 | IND_DESTINATION, list);
 	BAD("page behind its segment", LIST(1, 0) = 0x10001000 | IND_DESTINATION, list);

@@ -96,6 +96,7 @@
 #include <linux/timer.h>
 #include <linux/utsname.h>
 
+#include <asm/apic.h>
 #include <asm/virt.h>
 
 #include "../kexec_internal.h"
@@ -116,14 +117,19 @@ static struct {
 } parked;
 
 /*
- * What the previous kernel has parked. @armed is taken by exchange: either by the panic
- * or by the confirmation. @lock protects @holds and @held; @holds is read without it
+ * What the previous kernel has parked. @taken is set by exchange: either by the panic or by
+ * the confirmation, and the deadline takes it for its panic, which is not there at once.
+ * While a panic has it, @armed stays: nothing may move on other CPUs until they stand still.
+ * @lock protects @holds and @held; @holds is read without it
  * where a restored page comes by, and asked again under it.
  */
 static struct {
 	struct luo_back_ser *ser;
 	struct kho_radix_node *root;
+	void *log;
 	struct kimage *armed;
+	int taken;
+	int late;
 	bool going;
 	bool came;
 	bool confirmed;
@@ -224,7 +230,8 @@ static void unpark(void)
 	parked.image = NULL;
 }
 
-static struct kimage *loaded;
+/* kexec_file_load(2) puts what it has loaded in a place, and frees what was there. */
+static struct kimage *exchanged;
 
 /**
  * luo_back_slot() - Which slot does kexec_file_load(2) load into?
@@ -241,8 +248,8 @@ struct kimage **luo_back_slot(struct kimage **slot, unsigned long flags)
 	if (!(flags & KEXEC_FILE_LIVEUPDATE_BACK))
 		return slot;
 	unpark();
-	loaded = NULL;
-	return &loaded;
+	exchanged = NULL;
+	return &exchanged;
 }
 
 /**
@@ -529,11 +536,18 @@ err:
 
 static unsigned int confirm_within;
 
+/* The one that goes back, or that gives it up */
+static bool take(void)
+{
+	return luo_back_armed() && !xchg(&back.taken, 1);
+}
+
 static void too_late(struct timer_list *timer)
 {
-	if (luo_back_armed())
-		panic("the live update was not confirmed within %u s",
-		      confirm_within);
+	if (!take())
+		return;
+	WRITE_ONCE(back.late, 1);
+	panic("the live update was not confirmed within %u s", confirm_within);
 }
 
 static DEFINE_TIMER(deadline, too_late);
@@ -546,6 +560,8 @@ static int __init luo_back_arm(void)
 	if (!back.ser)
 		return 0;
 	why = check_ser(back.ser);
+	if (!why)
+		back.log = phys_to_virt(back.ser->log_pa);
 	if (!why && back.ser->state != LUO_BACK_PARKED) {
 		back.came = true;
 		back.ser->reason[LUO_BACK_REASON - 1] = 0;
@@ -633,8 +649,7 @@ static void write_log(struct luo_back_ser *ser)
 	size_t len = 0;
 
 	kmsg_dump_rewind(&iter);
-	kmsg_dump_get_buffer(&iter, false, phys_to_virt(ser->log_pa),
-			     LUO_BACK_LOG_SIZE, &len);
+	kmsg_dump_get_buffer(&iter, false, back.log, LUO_BACK_LOG_SIZE, &len);
 	ser->log_len = len;
 }
 
@@ -648,13 +663,13 @@ static void write_log(struct luo_back_ser *ser)
 void luo_back_panic(const char *reason)
 {
 	struct luo_back_ser *ser = back.ser;
-	struct kimage *image;
+	struct kimage *image = READ_ONCE(back.armed);
 
 	/* On its way down it has given up already what it would go back with. */
 	if (kexec_in_progress || system_state > SYSTEM_RUNNING)
 		return;
-	image = xchg(&back.armed, NULL);
-	if (!image)
+	/* The deadline's, which has taken it already; once, should this panic itself. */
+	if (!xchg(&back.late, 0) && !take())
 		return;
 	if (!is_untouched(ser)) {
 		pr_emerg("no way back: the image has changed since it was loaded\n");
@@ -673,6 +688,10 @@ void luo_back_panic(const char *reason)
 
 	pci_liveupdate_back();
 	iommu_liveupdate_back();
+#ifdef CONFIG_X86_IO_APIC
+	/* machine_shutdown() takes it, and who had it does not run any more. */
+	ioapic_zap_locks();
+#endif
 	machine_shutdown();
 
 	image->head = ser->head;
@@ -709,14 +728,15 @@ static ssize_t confirm_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return ret;
 	if (!yes)
 		return -EINVAL;
-	image = xchg(&back.armed, NULL);
-	if (!image)
+	if (!take())
 		return -ENOENT;
 	timer_delete_sync(&deadline);
+	image = back.armed;
 	back.confirmed = true;
+	WRITE_ONCE(back.armed, NULL);
 	release();
 	free_parked(back.ser);
-	kho_restore_free(phys_to_virt(back.ser->log_pa));
+	kho_restore_free(back.log);
 	kho_restore_free(back.ser);
 	kimage_free(image);
 	pr_info("confirmed: there is no way back any more\n");
@@ -748,7 +768,7 @@ static ssize_t log_read(struct file *file, struct kobject *kobj,
 	u64 size = back.came ? min(back.ser->log_len, LUO_BACK_LOG_SIZE) : 0;
 
 	return memory_read_from_buffer(buf, len, &at,
-				       back.came ? phys_to_virt(back.ser->log_pa) :
+				       back.came ? back.log :
 						   NULL, size);
 }
 

@@ -71,6 +71,9 @@ static int check_entry(kimage_entry_t entry, void *arg)
 	default:
 		return -EINVAL;
 	}
+	/* What says so is not a page of the image. */
+	if ((entry & PAGE_MASK) == virt_to_phys((void *)c->ser))
+		return -EINVAL;
 	if (!c->left-- || !kho_is_preserved(entry & PAGE_MASK, 0))
 		return -EINVAL;
 	return 0;

@@ -67,7 +67,7 @@ struct luo_back_segment_ser {
  * @cpu: Number of the CPU that failed, if @state is %LUO_BACK_GONE; else 0.
  * @log_pa: Physical address of the log.
  * @log_len: Bytes of the log that the kernel that failed has written; else 0.
- * @segments: The image, in ascending order of nothing.
+ * @segments: The image, in no order.
  * @digest: Of all that the image is; see above.
  * @release: Release of the kernel that failed, with a NUL; else empty.
  * @reason: What its panic said, with a NUL; else empty.
