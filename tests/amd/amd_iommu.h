@@ -63,7 +63,7 @@ struct iommu_dev_data {
 struct iommu_dev_data *dev_iommu_priv_get(struct device *dev);
 struct amd_iommu *get_amd_iommu_from_dev(struct device *dev);
 
-extern bool amd_iommu_irq_remap, amd_iommu_snp_en;
+extern bool amd_iommu_irq_remap, irq_remapping_enabled, amd_iommu_snp_en;
 extern unsigned int amd_iommu_hpt_vasize;
 extern int amd_iommu_pgtable;
 static inline bool translation_pre_enabled(struct amd_iommu *iommu)

@@ -62,7 +62,7 @@ static bool reported_all;
 static char run_name[200];
 static unsigned long runs, faults, carried;
 
-bool amd_iommu_irq_remap = true, amd_iommu_snp_en;
+bool amd_iommu_irq_remap = true, irq_remapping_enabled = true, amd_iommu_snp_en;
 unsigned int amd_iommu_hpt_vasize = 48;
 int amd_iommu_pgtable = PD_MODE_V1;
 bool kexec_in_progress;

@@ -79,6 +79,7 @@
 #include "liveupdate_check.h"
 #include "liveupdate_rules.h"
 #include "../iommu-pages.h"
+#include "../irq_remapping.h"
 
 enum {
 	/* IVHD blocks of the IVRS table: types, and where the address of the registers is */
@@ -156,6 +157,18 @@ static void abort_interrupts(struct amd_iommu_pci_seg *seg, u32 devid,
 		   (remapped ? DTE_IRQ_REMAP_ENABLE : 0));
 }
 
+/*
+ * The entry of a device that has come over and does not go on; it stands still. Where
+ * interrupts are not remapped they were aborted for it alone, and whoever gets it next
+ * needs them.
+ */
+static void give_entry_up(struct amd_iommu_pci_seg *seg, u32 devid)
+{
+	block_entry(seg, devid);
+	if (!amd_iommu_irq_remap)
+		abort_interrupts(seg, devid, false);
+}
+
 /* All entries that give a device access, and that are the unit's to look after */
 static void block_own(struct amd_iommu *iommu)
 {
@@ -164,7 +177,7 @@ static void block_own(struct amd_iommu *iommu)
 
 	for (devid = 0; devid < entries(seg); devid++)
 		if (is_own(iommu, devid) && amd_dte_translates(dte_of(seg, devid)))
-			block_entry(seg, devid);
+			give_entry_up(seg, devid);
 	amd_iommu_flush_all_caches(iommu);
 }
 
@@ -431,7 +444,11 @@ static bool is_kept(struct amd_iommu *iommu)
  */
 bool amd_liveupdate_stays_on(struct amd_iommu *iommu)
 {
-	return is_kept(iommu) || iommu_liveupdate_shutdown(&iommu->iommu);
+	if (is_kept(iommu) || iommu_liveupdate_shutdown(&iommu->iommu))
+		return true;
+	/* The driver has failed before it looked at this one; amd_liveupdate_unused() does. */
+	return !ready && amd_liveupdate_keep(iommu) && iommu->mmio_base &&
+	       is_on(iommu);
 }
 
 /* The table of the previous kernel, if it is whole and KHO keeps it; or NULL. */
@@ -582,7 +599,7 @@ static void adopt_entry(struct amd_iommu *iommu, u16 devid,
 		       iommu->index, PCI_BUS_NUM(devid), PCI_SLOT(devid),
 		       PCI_FUNC(devid));
 	}
-	block_entry(seg, devid);
+	give_entry_up(seg, devid);
 }
 
 static const char *amd_compare_iommu(struct iommu_device *dev,
@@ -693,7 +710,8 @@ void amd_liveupdate_failed(void)
 
 	if (!ready)
 		return;
-	settled = true;
+	/* Else amd_liveupdate_unused() has to look for what the driver does not know. */
+	settled = irq_remapping_enabled;
 	for_each_iommu(iommu) {
 		iommu_liveupdate_unadopt(&iommu->iommu, &amd_liveupdate_ops);
 		iommu->flags &= ~AMD_IOMMU_FLAG_TRANS_PRE_ENABLED;
@@ -732,7 +750,7 @@ static void amd_refuse_device(struct device *dev)
 	for_each_iommu(iommu) {
 		seg = iommu->pci_seg;
 		if (amd_is_behind(&iommu->iommu, dev)) {
-			block_entry(seg, devid);
+			give_entry_up(seg, devid);
 			amd_iommu_flush_all_caches(iommu);
 		}
 	}
@@ -768,8 +786,11 @@ static bool any_unit_on(const struct acpi_table_header *ivrs, bool stop)
 		if (!memchr(types, *p, IVHD_TYPES))
 			continue;
 		regs = map_registers(p);
-		if (!regs)
+		if (!regs) {
+			/* It may be. */
+			any = true;
 			continue;
+		}
 		ctrl = readq(regs + MMIO_CONTROL_OFFSET);
 		any |= ctrl & BIT_ULL(CONTROL_IOMMU_EN);
 		if (stop)
