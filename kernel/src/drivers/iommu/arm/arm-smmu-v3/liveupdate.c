@@ -80,6 +80,9 @@ enum {
 
 static LIST_HEAD(adopted);
 
+/* Of this machine: ASIDs are those of all of them, and are kept for one. */
+static atomic_t nr_units;
+
 static struct arm_smmu_device *to_smmu(struct iommu_device *dev)
 {
 	return container_of(dev, struct arm_smmu_device, iommu);
@@ -356,7 +359,9 @@ static int smmuv3_preserve_device(struct device *dev, struct iommu_domain *domai
 	void *l2;
 	int ret;
 
-	ret = liveupdate_require(master->num_streams == 1, &rule_smmuv3_streams,
+	ret = liveupdate_require(atomic_read(&nr_units) == 1, &rule_smmuv3_alone,
+				 "%s", dev_name(dev)) ?:
+	      liveupdate_require(master->num_streams == 1, &rule_smmuv3_streams,
 				 "%s", dev_name(dev)) ?:
 	      liveupdate_require(to_smmu_domain(domain)->smmu == smmu && cds->in_ste,
 				 &rule_smmuv3_detached, "%s", dev_name(dev)) ?:
@@ -422,16 +427,17 @@ static const char *smmuv3_compare_device(struct device *dev,
 				   (u64 *)master->cd_table.linear.table);
 }
 
-/* Hardware may be reading: what lets requests through is in the first word. */
+/*
+ * Hardware may be reading: what lets requests through is in the first word, and what the
+ * others are does not matter then. They are not written, as nothing says in which
+ * order hardware would see it.
+ */
 static void block_ste(__le64 *ste)
 {
 	struct arm_smmu_ste abort;
-	unsigned int i;
 
 	arm_smmu_make_abort_ste(&abort);
 	WRITE_ONCE(ste[0], abort.data[0]);
-	for (i = 1; i < STRTAB_STE_DWORDS; i++)
-		WRITE_ONCE(ste[i], 0);
 }
 
 static struct device *device_of(struct arm_smmu_device *smmu, u32 sid)
@@ -535,13 +541,15 @@ static void smmuv3_scrub_iommu(struct iommu_device *dev)
 		scrub_l1(smmu);
 	else
 		scrub_stes(smmu, 0, smmu->strtab_cfg.linear.num_ents);
+	/* Before anybody can free what an entry led to. */
+	invalidate_all(smmu);
 	mutex_unlock(&smmu->streams_mutex);
 	mutex_unlock(&arm_smmu_asid_lock);
-	invalidate_all(smmu);
 
+	if (abort_when_off(smmu))
+		dev_err(smmu->dev, "liveupdate: GBPA is not responding\n");
 	cr0 = readl_relaxed(smmu->base + ARM_SMMU_CR0) & ~(CR0_EVTQEN | CR0_PRIQEN);
-	if (abort_when_off(smmu) ||
-	    write_reg_sync(smmu, 0, ARM_SMMU_IRQ_CTRL, ARM_SMMU_IRQ_CTRLACK) ||
+	if (write_reg_sync(smmu, 0, ARM_SMMU_IRQ_CTRL, ARM_SMMU_IRQ_CTRLACK) |
 	    write_reg_sync(smmu, cr0, ARM_SMMU_CR0, ARM_SMMU_CR0ACK))
 		dev_err(smmu->dev, "liveupdate: its event queue may go on\n");
 }
@@ -724,7 +732,8 @@ static void *take_strtab(struct arm_smmu_device *smmu, phys_addr_t pa, size_t si
 {
 	void *table = iommu_pages_restore(pa, size);
 
-	if (!table || devm_add_action_or_reset(smmu->dev, free_strtab, table))
+	/* Hardware uses it: without an action it is not freed, neither now nor later. */
+	if (!table || devm_add_action(smmu->dev, free_strtab, table))
 		return NULL;
 	return table;
 }
@@ -796,6 +805,7 @@ static const char *smmuv3_adopt_iommu(struct iommu_device *dev,
 						       "its stream table entry does not translate");
 	bitmap_free(a.seen);
 	smmu->liveupdate->hw = hw;
+	smmu->liveupdate->unit = hw - view->iommus;
 	list_add_tail(&smmu->liveupdate->list, &adopted);
 	return NULL;
 }
@@ -840,6 +850,7 @@ int arm_smmu_liveupdate_take(struct arm_smmu_device *smmu)
 	lu->smmu = smmu;
 	INIT_LIST_HEAD(&lu->list);
 	smmu->liveupdate = lu;
+	atomic_inc(&nr_units);
 	if (!is_kho_boot() || is_kdump_kernel() ||
 	    !(readl_relaxed(smmu->base + ARM_SMMU_CR0) & CR0_SMMUEN))
 		return 0;
@@ -1005,14 +1016,18 @@ int arm_smmu_restored_cds(struct arm_smmu_master *master,
 	return 0;
 }
 
-/* It may be one whose probe has failed. */
+/*
+ * It may be one whose probe has failed, or that turns up behind another unit: the entry is in
+ * the unit of the handover.
+ */
 static void smmuv3_refuse_device(struct device *dev)
 {
 	const struct iommu_device_ser *ser = iommu_liveupdate_incoming_device(dev);
-	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
+	struct arm_smmu_liveupdate *lu;
 
-	if (ser && master)
-		block_stream(master->smmu, ser);
+	list_for_each_entry(lu, &adopted, list)
+		if (ser && lu->unit == ser->iommu)
+			block_stream(lu->smmu, ser);
 }
 
 /* --- both --- */

@@ -16,6 +16,7 @@ extern const struct iommu_liveupdate_ops arm_smmu_liveupdate_ops;
  * struct arm_smmu_liveupdate - What the driver knows of a unit in a live update
  * @smmu: The unit.
  * @hw:   What the handover says of it, while the boot looks for its devices.
+ * @unit: Which one of the handover's it is.
  * @list: Of all units that were adopted.
  * @kept: It was found on and was adopted: it goes on with its stream table.
  * @left: It was handed over: no entry of its stream table is written any more. Under
@@ -24,6 +25,7 @@ extern const struct iommu_liveupdate_ops arm_smmu_liveupdate_ops;
 struct arm_smmu_liveupdate {
 	struct arm_smmu_device *smmu;
 	const struct iommu_hw_ser *hw;
+	u32 unit;
 	struct list_head list;
 	bool kept;
 	bool left;
@@ -44,6 +46,12 @@ int arm_smmu_liveupdate_take(struct arm_smmu_device *smmu);
 static inline bool arm_smmu_liveupdate_kept(struct arm_smmu_device *smmu)
 {
 	return smmu->liveupdate->kept;
+}
+
+/* What of CR0 stays: without ATSCHK, what says that it was translated is not looked at. */
+static inline u32 arm_smmu_liveupdate_stays(struct arm_smmu_device *smmu)
+{
+	return readl_relaxed(smmu->base + ARM_SMMU_CR0) & (CR0_SMMUEN | CR0_ATSCHK);
 }
 
 static inline bool arm_smmu_liveupdate_left(struct arm_smmu_device *smmu)
@@ -109,6 +117,11 @@ static inline int arm_smmu_liveupdate_take(struct arm_smmu_device *smmu)
 static inline bool arm_smmu_liveupdate_kept(struct arm_smmu_device *smmu)
 {
 	return false;
+}
+
+static inline u32 arm_smmu_liveupdate_stays(struct arm_smmu_device *smmu)
+{
+	return 0;
 }
 
 static inline bool arm_smmu_liveupdate_left(struct arm_smmu_device *smmu)

@@ -20,6 +20,15 @@ static void arm_smmu_pt_iotlb_sync(struct iommu_domain *domain,
 	iommu_put_pages_list(&gather->freelist);
 }
 
+/* Who is told by whoever has mapped it may use it at once. */
+static int arm_smmu_pt_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova,
+				      size_t size)
+{
+	/* The walk is coherent, and is to see the entries before what comes next. */
+	wmb();
+	return 0;
+}
+
 static void arm_smmu_pt_free(struct iommu_domain *domain)
 {
 	struct arm_smmu_domain *d = to_smmu_domain(domain);
@@ -36,6 +45,7 @@ const struct iommu_domain_ops arm_smmu_pt_ops = {
 	.set_dev_pasid = arm_smmu_s1_set_dev_pasid,
 	.flush_iotlb_all = arm_smmu_flush_iotlb_all,
 	.iotlb_sync = arm_smmu_pt_iotlb_sync,
+	.iotlb_sync_map = arm_smmu_pt_iotlb_sync_map,
 	.free = arm_smmu_pt_free,
 };
 

@@ -3,6 +3,7 @@
 
 /* What the driver of the SMMUv3 demands of what is to be preserved */
 
+LIVEUPDATE_RULE(smmuv3_alone, EOPNOTSUPP, "this machine has more than one SMMUv3");
 LIVEUPDATE_RULE(smmuv3_streams, EOPNOTSUPP, "it has more than one StreamID");
 LIVEUPDATE_RULE(smmuv3_detached, EINVAL, "the SMMUv3 has it attached to another domain");
 LIVEUPDATE_RULE(smmuv3_ats, EOPNOTSUPP, "its ATS is on, behind an SMMUv3");
