@@ -184,7 +184,8 @@ static int NS(verify_differs)(struct pt_verify *v, unsigned int side,
 	NS(verify_describe)(pts, &v->diff->side[side]);
 	v->diff->side[!side] = *other;
 	if (v->diff->side[0].present && !v->diff->side[1].present &&
-	    va >= v->window.first && va <= v->window.last) {
+	    va >= v->window.first && va <= v->window.last &&
+	    v->window.last - va >= log2_to_max_int(v->diff->side[0].lg2sz)) {
 		memset(v->diff->side, 0, sizeof(v->diff->side));
 		return 0;
 	}

@@ -169,13 +169,33 @@ out_more:
 	return rc;
 }
 
+/*
+ * What is in the window is adopted with the tables, and nobody has mapped it here: it may
+ * be the doorbells of interrupts, but not memory, which nobody would hold.
+ */
+static bool window_has_memory(struct iommu_domain *restored,
+			      struct pt_iommu_window window)
+{
+	phys_addr_t pa;
+	u64 iova;
+
+	for (iova = window.first; iova < window.last; iova += PAGE_SIZE) {
+		pa = iommu_iova_to_phys(restored, iova);
+		if (pa && pfn_valid(PHYS_PFN(pa)))
+			return true;
+	}
+	return false;
+}
+
 static int adopt(struct iommufd_ctx *ictx,
 		 struct iommufd_hwpt_restored *restored,
 		 struct iommufd_ioas *ioas, struct iommufd_device *idev,
 		 struct iommu_hwpt_liveupdate_adopt *cmd)
 {
 	bool sizes = cmd->flags & IOMMU_HWPT_LIVEUPDATE_ADOPT_SIZES;
+	struct iommu_domain *domain = restored->common.domain;
 	struct iommufd_hwpt_paging *hwpt;
+	struct pt_iommu_window window;
 	struct pt_iommu *pt;
 	int rc;
 
@@ -203,8 +223,13 @@ static int adopt(struct iommufd_ctx *ictx,
 	}
 
 	pt = iommupt_from_domain(hwpt->common.domain);
-	rc = check(&ioas->iopt, pt,
-		   iommufd_liveupdate_window(ictx, restored->common.domain), cmd);
+	window = iommufd_liveupdate_window(ictx, domain);
+	if (window_has_memory(domain, window)) {
+		cmd->out_result = IOMMU_HWPT_LIVEUPDATE_MORE;
+		rc = 1;
+	} else {
+		rc = check(&ioas->iopt, pt, window, cmd);
+	}
 	if (!rc && sizes)
 		rc = pt->ops->adopt_commit(pt);
 	if (rc) {
