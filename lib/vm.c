@@ -611,9 +611,15 @@ static int move_devices(struct continuo_vm *vm)
 {
 	int ret = 0;
 
-	for (uint32_t i = 0; i < vm->m.head.devices && !ret; i++)
+	for (uint32_t i = 0; i < vm->m.head.devices && !ret; i++) {
 		ret = continuo_device_attach(vm->ctx, vm->device[i].cdev,
 					     vm->hwpt[vm->m.device[i].hwpt].id);
+		/* From the first on what was built is in use. */
+		if (!ret)
+			vm->prepared = false;
+	}
+	if (!ret)
+		vm->prepared = false;
 	for (uint32_t i = 0; i < vm->m.head.hwpts && !ret; i++) {
 		if (!vm->hwpt[i].restored)
 			continue;
@@ -687,8 +693,6 @@ static int commit(struct continuo_vm *vm, int session, uint32_t flags)
 {
 	int ret = vm->late ? rebuild(vm, vm->how) : 0;
 
-	/* From here on devices can be on what was built. */
-	vm->prepared = false;
 	if (!ret)
 		ret = move_devices(vm);
 	if (!ret && !(flags & CONTINUO_TAKE_UNFINISHED))
