@@ -11,11 +11,11 @@
 
 #include "back.h"
 #include "confirm.h"
+#include "decide.h"
 #include "record.h"
 #include "talk.h"
 
 #define BACK		"/sys/kernel/liveupdate_back/"
-#define MOST_VMS	1024
 #define MOST_WAITING	3072
 
 static void act(const struct confirm_action *action);

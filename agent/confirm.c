@@ -68,19 +68,21 @@ void confirm_begin(struct confirm *c, bool armed)
 {
 	c->vms = c->clients = 0;
 	c->armed = armed;
-	c->known = c->gate = c->shut = c->writing = false;
+	c->known = c->more = c->gate = c->shut = c->writing = false;
 }
 
 void confirm_expect(struct confirm *c, const char *name)
 {
-	if (c->vms == c->room)
+	if (c->vms == c->room) {
+		c->more = true;
 		return;
+	}
 	snprintf(c->vm[c->vms++].name, sizeof(c->vm[0].name), "%s", name);
 }
 
 void confirm_all_known(struct confirm *c)
 {
-	c->known = true;
+	c->known = !c->more;
 	look(c);
 }
 
@@ -89,9 +91,15 @@ bool confirm_waits(const struct confirm *c)
 	return c->armed;
 }
 
-/* False if there is no room for it, which is said. */
+/* False if there is no room for it, which is said. A connection is one client, whatever it says. */
 static bool wait_for(struct confirm *c, int client, const char *name)
 {
+	for (unsigned int i = 0; i < c->clients; i++) {
+		if (c->client[i].client != client)
+			continue;
+		snprintf(c->client[i].name, sizeof(c->client[0].name), "%s", name);
+		return true;
+	}
 	if (c->clients == c->places) {
 		answer(c, client, EAGAIN, "the agent has no room for more clients; try again later");
 		return false;

@@ -48,13 +48,14 @@ struct confirm {
 	unsigned int room, vms, places, clients;
 	bool armed;		/* there is a way back */
 	bool known;		/* so is which VMs came; else only the operator confirms */
+	bool more;		/* more than there is room for */
 	bool gate, shut;	/* it is being asked; it has said no */
 	bool writing;
 };
 
 /* @c has act, and both arrays. @armed: as the kernel says. */
 void confirm_begin(struct confirm *c, bool armed);
-/* Each VM that is to come back; then that these were all. */
+/* Each VM that is to come back; then that these were all. One too many, and nobody knows all. */
 void confirm_expect(struct confirm *c, const char *name);
 void confirm_all_known(struct confirm *c);
 /* The update is not confirmed yet. */
