@@ -14,7 +14,6 @@
 #include "cmdline.h"
 #include "next.h"
 
-#define WITHIN		"liveupdate.confirm_within"
 #define MOST_SECONDS	86400
 
 /* --- which image --- */
@@ -91,7 +90,8 @@ int back_check(const struct options *opt, struct back *back, const char *now, un
 	if (has_smmuv3(opt) || is_without_iommu(opt))
 		return trouble("there is no way back behind an SMMUv3, or without an IOMMU: leave --confirm-within and --back out");
 	ret = find_image(opt, back);
-	back->append = strdup(opt->given[OPT_BACK_APPEND] ?: now);
+	back->append = opt->given[OPT_BACK_APPEND] ? strdup(opt->given[OPT_BACK_APPEND]) :
+						     cmdline_without(now, BACK_WITHIN);
 	why = ret ? NULL : cmdline_objection(now, back->append, is_without_iommu(opt));
 	if (why)
 		ret = trouble("the command line of the kernel to go back to: %s", why);
@@ -127,21 +127,21 @@ char *back_told(const struct options *opt, char *append)
 {
 	/* On another CPU than the first the kernel that it goes back to has one CPU fewer. */
 	append = with(append, "panic_force_cpu", "0");
-	return opt->given[OPT_CONFIRM_WITHIN] ? with(append, WITHIN, opt->given[OPT_CONFIRM_WITHIN]) : append;
+	return opt->given[OPT_CONFIRM_WITHIN] ? with(append, BACK_WITHIN, opt->given[OPT_CONFIRM_WITHIN]) : append;
 }
 
 char *back_objection(const char *append, const char *within)
 {
-	char *given = cmdline_value(append, WITHIN), *end, *why = NULL;
+	char *given = cmdline_value(append, BACK_WITHIN), *end, *why = NULL;
 	unsigned long s = within ? strtoul(within, &end, 10) : 1;
 	int ret = 0;
 
 	if (within && (!*within || *end || !s || s > MOST_SECONDS))
 		ret = asprintf(&why, "--confirm-within %s: it takes a number of seconds, 1 to %u", within, MOST_SECONDS);
 	else if (within && !given)
-		ret = asprintf(&why, "it was loaded without " WITHIN "=: have 'continuo load --confirm-within' load it");
+		ret = asprintf(&why, "it was loaded without " BACK_WITHIN "=: have 'continuo load --confirm-within' load it");
 	else if (within && strcmp(given, within))
-		ret = asprintf(&why, WITHIN "=%s is on it, and --confirm-within is %s: give one of them", given, within);
+		ret = asprintf(&why, BACK_WITHIN "=%s is on it, and --confirm-within is %s: give one of them", given, within);
 	if (ret < 0)
 		abort();
 	free(given);
@@ -164,16 +164,15 @@ char *back_state(const struct options *opt)
 	return read_text(opt, BACK_FOLDER "/state") ?: strdup("none");
 }
 
-int back_unload(const struct options *opt, struct back *back)
+int back_unload(const struct options *opt)
 {
 	int ret;
 
-	if (!back_is_loaded(opt) && !back->loaded)
+	if (!back_is_loaded(opt))
 		return EXIT_FINE;
 	ret = next_kexec(-1, -1, NULL, KEXEC_FILE_UNLOAD | KEXEC_FILE_BACK);
 	if (ret)
-		return trouble("the image to go back to cannot be unloaded: %s", strerror(-ret));
-	back->loaded = false;
+		return trouble("the image to go back to cannot be unloaded: %s", next_why_not_unloaded(-ret));
 	return EXIT_FINE;
 }
 
@@ -207,10 +206,14 @@ int cmd_confirm(const struct options *opt)
 		return EXIT_TROUBLE;
 	}
 	ret = continuo_confirm(ctx);
-	/* The kernel may have been told by somebody else, and the VMs that wait with the agent not. */
-	if (again && ret == -ENOENT) {
-		continuo_free(ctx);
-		return nothing_to_confirm(state);
+	/* It was over before, or is since we looked: it has been confirmed, or goes back this moment. */
+	if (ret == -ENOENT) {
+		free(state);
+		state = back_state(opt);
+		if (again || strcmp(state, "armed")) {
+			continuo_free(ctx);
+			return nothing_to_confirm(state);
+		}
 	}
 	free(state);
 	ret = ret ? ask_trouble(ctx) : EXIT_FINE;

@@ -8,6 +8,8 @@
 
 #include "commands.h"
 
+/* The word by which a kernel is told how long it has; it is of one update. */
+#define BACK_WITHIN	"liveupdate.confirm_within"
 #define BACK_FOLDER	"/sys/kernel/liveupdate_back"
 
 /* All to be freed by back_free(); @append is a command line that is complete. */
@@ -15,7 +17,6 @@ struct back {
 	bool wanted;
 	char *kernel, *initrd;		/* @initrd: NULL if it has none */
 	char *append;
-	bool loaded;			/* by this process, and not unloaded since */
 };
 
 /* Which of its options do not fit together? Returns an exit status. */
@@ -27,7 +28,7 @@ char *back_told(const struct options *opt, char *append);
 /* What is missing on it, or NULL; to be freed. @within: as it was given, or NULL. */
 char *back_objection(const char *append, const char *within);
 /* One that was loaded before is given up. Returns an exit status. */
-int back_unload(const struct options *opt, struct back *back);
+int back_unload(const struct options *opt);
 void back_free(struct back *back);
 
 /* Has this kernel a back image loaded? */

@@ -7,6 +7,14 @@
 
 #include "cmdline.h"
 
+/* Is the word that begins there this parameter? */
+static bool is_of(const char *word, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strncmp(word, name, n) && strchr("= \n", word[n]);
+}
+
 char *cmdline_value(const char *line, const char *name)
 {
 	char *copy = strdup(line), *save = NULL, *word, *value = NULL;
@@ -14,13 +22,31 @@ char *cmdline_value(const char *line, const char *name)
 
 	for (word = strtok_r(copy, " \n", &save); word;
 	     word = strtok_r(NULL, " \n", &save)) {
-		if (strncmp(word, name, n) || (word[n] && word[n] != '='))
+		if (!is_of(word, name))
 			continue;
 		free(value);
 		value = strdup(word[n] ? word + n + 1 : "");
 	}
 	free(copy);
 	return value;
+}
+
+char *cmdline_without(const char *line, const char *name)
+{
+	char *without = strdup(line), *at = without, *rest;
+
+	while (*at) {
+		rest = at + strcspn(at, " \n");
+		rest += strspn(rest, " \n");
+		if (is_of(at, name))
+			memmove(at, rest, strlen(rest) + 1);
+		else
+			at = rest;
+	}
+	/* It was the last. */
+	while (at > without && strchr(" \n", at[-1]))
+		*--at = 0;
+	return without;
 }
 
 bool cmdline_is_on(const char *value)

@@ -7,6 +7,8 @@
 
 /* The last value of a parameter, "" if it has none, or NULL; to be freed. */
 char *cmdline_value(const char *line, const char *name);
+/* @line without a parameter, and without what is blank at its end; to be freed. */
+char *cmdline_without(const char *line, const char *name);
 /* Does that value switch something on? */
 bool cmdline_is_on(const char *value);
 /* "sm_on" or "sm_off" if the line says which mode VT-d is to be in, else "". */

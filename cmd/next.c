@@ -112,6 +112,8 @@ static int check_in_place(struct next *next)
 			   back_objection(record_text(record, "append"), next->opt->given[OPT_CONFIRM_WITHIN]);
 	if (why)
 		ret = trouble("the next kernel's command line: %s", why);
+	if (!ret && next->opt->given[OPT_CONFIRM_WITHIN] && !*record_text(record, "back"))
+		ret = trouble("it was loaded without an image to go back to: have 'continuo load --confirm-within' load both");
 	if (!ret && *record_text(record, "back") && !back_is_loaded(next->opt))
 		ret = trouble("the image to go back to, %s, has been unloaded since: have 'continuo load' load both again",
 			      record_text(record, "back"));
@@ -131,14 +133,16 @@ int next_check(struct next *next)
 {
 	const char *kernel = next->opt->given[OPT_KERNEL], *initrd = next->opt->given[OPT_INITRD];
 	unsigned long long bytes = 0;
-	char *now, *timers, *why;
+	char *now, *timers, *reused, *why;
 	int ret;
 
 	if (!kernel)
 		return check_in_place(next);
 	now = read_text(next->opt, "/proc/cmdline");
 	timers = read_text(next->opt, "/proc/timer_list");
-	next->append = cmdline_with_timer(next->opt->given[OPT_APPEND] ?: now ?: "", timers ?: "");
+	reused = cmdline_without(now ?: "", BACK_WITHIN);
+	next->append = cmdline_with_timer(next->opt->given[OPT_APPEND] ?: reused, timers ?: "");
+	free(reused);
 	free(timers);
 	if (next->opt->given[OPT_BACK] || next->opt->given[OPT_CONFIRM_WITHIN])
 		next->append = back_told(next->opt, next->append);
@@ -255,12 +259,8 @@ static int load_pair(struct next *next, const struct pair *p, const char *append
  */
 static int load_back(struct next *next, const struct pair *back)
 {
-	int ret;
-
-	ret = load_pair(next, back, next->back.append, 0) ?: check_formats(next, back->name, NULL) ?:
-	      load_pair(next, back, next->back.append, KEXEC_FILE_BACK);
-	next->back.loaded = !ret;
-	return ret;
+	return load_pair(next, back, next->back.append, 0) ?: check_formats(next, back->name, NULL) ?:
+	       load_pair(next, back, next->back.append, KEXEC_FILE_BACK);
 }
 
 /* Under the lock; all files are open. @back: NULL if there is to be no way back. */
@@ -269,7 +269,7 @@ static int load_files(struct next *next, const struct pair *it, const struct pai
 	int ret;
 
 	placed_set_aside();
-	ret = back ? load_back(next, back) : back_unload(next->opt, &next->back);
+	ret = back ? load_back(next, back) : EXIT_FINE;
 	if (!ret)
 		ret = load_pair(next, it, next->append, 0);
 	if (ret) {
@@ -277,7 +277,9 @@ static int load_files(struct next *next, const struct pair *it, const struct pai
 			placed_set_back();
 		return ret;
 	}
-	ret = check_formats(next, it->name, record);
+	/* One that went with what was loaded before, which is gone now. */
+	ret = back ? EXIT_FINE : back_unload(next->opt);
+	ret = check_formats(next, it->name, record) ?: ret;
 	if (!ret)
 		next->written = !placed_write(next->opt, record);
 	return ret;
@@ -319,7 +321,7 @@ int next_load(struct next *next)
 	return ret;
 }
 
-static const char *why_not_unloaded(int err)
+const char *next_why_not_unloaded(int err)
 {
 	switch (err) {
 	case EPERM:
@@ -341,11 +343,11 @@ int next_unload_any(const struct options *opt)
 	ret = next_kexec(-1, -1, NULL, KEXEC_FILE_UNLOAD);
 	if (ret) {
 		placed_set_back();
-		ret = trouble("the loaded kernel cannot be unloaded: %s", why_not_unloaded(-ret));
+		ret = trouble("the loaded kernel cannot be unloaded: %s", next_why_not_unloaded(-ret));
 	} else {
 		placed_forget();
 	}
-	ret = back_unload(opt, &(struct back){}) ?: ret;
+	ret = back_unload(opt) ?: ret;
 	if (lock >= 0)
 		close(lock);
 	return ret;

@@ -34,6 +34,9 @@ int next_look_at(const struct options *opt, const char *kernel, const char *init
 /* kexec_file_load(2): 0 or a negative errno. */
 int next_kexec(int kernel, int initrd, const char *append, unsigned long flags);
 
+/* What an errno (positive) means for one that is to be unloaded. */
+const char *next_why_not_unloaded(int err);
+
 /* Of kexec_file_load(2); headers of kernels without the way back do not have it. */
 #define KEXEC_FILE_BACK		0x40000000ul
 #ifndef KEXEC_FILE_UNLOAD

@@ -381,7 +381,7 @@ static int judge(const struct options *opt, struct json_object *record)
 /* As it was kept: what the kernel printed. A terminal is not to obey it. */
 static int failed_log(const struct options *opt)
 {
-	char *text = read_text(opt, BACK_FOLDER "/log"), *state = back_state(opt);
+	char *state = back_state(opt), *text = read_text(opt, BACK_FOLDER "/log");
 	int ret = EXIT_FINE;
 
 	if (strcmp(state, "came-back"))

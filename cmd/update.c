@@ -363,8 +363,8 @@ int cmd_abort(const struct options *opt)
 static int wrong_options(const struct options *opt)
 {
 	if (!opt->given[OPT_KERNEL] &&
-	    (opt->given[OPT_INITRD] || opt->given[OPT_APPEND] || opt->given[OPT_REUSE_CMDLINE] || opt->given[OPT_BACK]))
-		return trouble("--initrd, --append, --reuse-cmdline and --back are of an image: give --kernel FILE, too");
+	    (opt->given[OPT_INITRD] || opt->given[OPT_APPEND] || opt->given[OPT_REUSE_CMDLINE] || opt->given[OPT_BACK] || opt->given[OPT_BACK_APPEND]))
+		return trouble("--initrd, --append, --reuse-cmdline, --back and --back-append are of an image: give --kernel FILE, too");
 	if (opt->given[OPT_KERNEL] && !opt->given[OPT_APPEND] == !opt->given[OPT_REUSE_CMDLINE])
 		return trouble("update takes --append LINE or --reuse-cmdline, one of them");
 	if (opt->given[OPT_NOW] && opt->given[OPT_SERVICES_TIMEOUT])
