@@ -71,7 +71,6 @@
 
 #define pr_fmt(fmt) "liveupdate: " fmt
 
-#include <crypto/sha2.h>
 #include <linux/cleanup.h>
 #include <linux/init.h>
 #include <linux/kexec.h>
@@ -95,6 +94,7 @@
 #include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <linux/utsname.h>
+#include <linux/xxhash.h>
 
 #include <asm/apic.h>
 #include <asm/virt.h>
@@ -105,7 +105,6 @@
 
 static_assert(sizeof(struct luo_back_ser) <= PAGE_SIZE);
 static_assert(LUO_BACK_SEGMENTS == KEXEC_SEGMENT_MAX);
-static_assert(LUO_BACK_DIGEST == SHA256_DIGEST_SIZE);
 
 /*
  * What this kernel has parked for the case that the next one fails. Under the lock of
@@ -145,22 +144,22 @@ static struct {
 static int digest_entry(kimage_entry_t entry, void *ctx)
 {
 	if (has_page(entry))
-		sha256_update(ctx, phys_to_virt(entry & PAGE_MASK), PAGE_SIZE);
+		xxh64_update(ctx, phys_to_virt(entry & PAGE_MASK), PAGE_SIZE);
 	return 0;
 }
 
-static void digest_image(const struct luo_back_ser *ser, u8 digest[LUO_BACK_DIGEST])
+static u64 digest_image(const struct luo_back_ser *ser)
 {
-	struct sha256_ctx ctx;
+	struct xxh64_state ctx;
 
-	sha256_init(&ctx);
-	sha256_update(&ctx, (const u8 *)&ser->head, sizeof(ser->head));
-	sha256_update(&ctx, (const u8 *)&ser->start, sizeof(ser->start));
-	sha256_update(&ctx, (const u8 *)&ser->nr_pages, sizeof(ser->nr_pages));
-	sha256_update(&ctx, (const u8 *)&ser->nr_segments, sizeof(ser->nr_segments));
-	sha256_update(&ctx, (const u8 *)ser->segments, sizeof(ser->segments));
+	xxh64_reset(&ctx, 0);
+	xxh64_update(&ctx, &ser->head, sizeof(ser->head));
+	xxh64_update(&ctx, &ser->start, sizeof(ser->start));
+	xxh64_update(&ctx, &ser->nr_pages, sizeof(ser->nr_pages));
+	xxh64_update(&ctx, &ser->nr_segments, sizeof(ser->nr_segments));
+	xxh64_update(&ctx, ser->segments, sizeof(ser->segments));
 	walk_list(ser->head, digest_entry, &ctx);
-	sha256_final(&ctx, digest);
+	return xxh64_digest(&ctx);
 }
 
 /* --- the first kernel --- */
@@ -285,6 +284,8 @@ int luo_back_park(struct kimage *image, unsigned long flags)
 		goto err_ser;
 	}
 	ret = preserve_image(image, &n);
+	if (ret == -EADDRNOTAVAIL)
+		pr_err("a page of the image to go back to is where the next kernel will be: load it again\n");
 	if (ret)
 		goto err_log;
 
@@ -299,7 +300,7 @@ int luo_back_park(struct kimage *image, unsigned long flags)
 		ser->segments[i].size = image->segment[i].memsz;
 	}
 	ser->log_pa = virt_to_phys(log);
-	digest_image(ser, ser->digest);
+	ser->digest = digest_image(ser);
 	ret = kho_add_subtree(LUO_BACK_KHO_NODE, ser, sizeof(*ser));
 	if (ret)
 		goto err_image;
@@ -634,13 +635,11 @@ bool luo_back_going(void)
 static bool is_untouched(const struct luo_back_ser *ser)
 {
 	struct check c = { .ser = ser, .left = ser->nr_pages };
-	u8 digest[LUO_BACK_DIGEST];
 
 	if (ser->nr_segments > LUO_BACK_SEGMENTS ||
 	    walk_list(ser->head, check_entry, &c) || c.left)
 		return false;
-	digest_image(ser, digest);
-	return !memcmp(digest, ser->digest, sizeof(digest));
+	return digest_image(ser) == ser->digest;
 }
 
 static void write_log(struct luo_back_ser *ser)

@@ -13,8 +13,10 @@
  * that kexec works with: entries of 8 bytes, of which the lowest four bits say what
  * the address in it is (destination 1, next page of the list 2, end 4, source 8).
  *
- * The digest is that of SHA-256, of @head, @start, @nr_pages, @nr_segments and all
- * @segments, and then of each preserved page in the order of the list.
+ * The digest is that of XXH64 with seed 0, of @head, @start, @nr_pages, @nr_segments and
+ * all @segments, and then of each preserved page in the order of the list. It finds what
+ * was written astray, for which 64 bits are plenty; who writes on purpose has the kernel.
+ * And it needs neither the FPU nor instructions that an NMI could have interrupted.
  *
  * The KHO subtree %LUO_BACK_KHO_NODE is a &struct luo_back_ser in one preserved page.
  * The kernel that fails writes to it, and to the log, as the last thing it does; the
@@ -26,12 +28,11 @@
 #include <linux/types.h>
 
 #define LUO_BACK_KHO_NODE	"liveupdate-back"
-#define LUO_BACK_VERSION	1
-#define LUO_BACK_COMPATIBLE	"liveupdate-back-v1"
+#define LUO_BACK_VERSION	2
+#define LUO_BACK_COMPATIBLE	"liveupdate-back-v2"
 #define LUO_BACK_SEGMENTS	16
 #define LUO_BACK_REASON		256
 #define LUO_BACK_RELEASE	64
-#define LUO_BACK_DIGEST		32
 
 /* Size in bytes of the log, which is one preserved folio. */
 #define LUO_BACK_LOG_SIZE	65536
@@ -83,7 +84,7 @@ struct luo_back_ser {
 	u64 log_pa;
 	u64 log_len;
 	struct luo_back_segment_ser segments[LUO_BACK_SEGMENTS];
-	u8 digest[LUO_BACK_DIGEST];
+	u64 digest;
 	char release[LUO_BACK_RELEASE];
 	char reason[LUO_BACK_REASON];
 } __packed;
