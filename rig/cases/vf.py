@@ -123,16 +123,17 @@ def without_iommu(machine, begin, options):
 
 
 @guarded
-def passthrough(machine, begin):
+def passthrough(machine, begin, append="rig.vf=1"):
     """
-    With iommu.passthrough=1 devices begin with the identity, but not a PF that is a bus master for its VFs.
+    With iommu.passthrough=1 devices begin with the identity, but not a PF that is a bus master for its VFs, and is that
+    also when its owner has closed it.
 
-    To see it fail: without pci_liveupdate_blocked() in iommu_get_default_domain_type().
+    To see it fail: without pci_liveupdate_begins_empty() in iommu_get_default_domain_type().
     """
     def begins_with(bdf):
         return read(run, f"{DEVICES}/{bdf}/iommu_group/type")
 
-    run = begin(iommu="vtd-legacy", sound=False, append="rig.vf=1")
+    run = begin(iommu="vtd-legacy", sound=False, append=append)
     run.rest(STEADY_S)
     run.update(2, "next=iommu.passthrough=1")
     kinds = {bdf: begins_with(bdf) for bdf in (OTHER, pf_of(machine))}
@@ -483,6 +484,8 @@ CASES = [
       for name, options in (("no-iommu", "iommu=off"), ("intel-off", "intel_iommu=off"))),
     Case("vf-passthrough", "a PF that is a bus master for its virtual functions, iommu.passthrough=1", passthrough,
          fault="a VF is preserved, and the next kernel is booted with iommu.passthrough=1"),
+    Case("vf-owned-passthrough", "a PF that user space has, iommu.passthrough=1", bind(passthrough, append=OWNED),
+         fault="a VF and its PF, which user space has, are preserved, and the next kernel is booted with iommu.passthrough=1"),
     Case("vf-pf-stray", "a PF whose entry the handover does not know is refused, and not reset below its virtual function",
          stray, kernel="lab", fault="the IOMMU has an entry of a PF that is not preserved, and its VF is in use"),
     Case("vf-pf-stopped", "negative: the PF is shut down like any device",

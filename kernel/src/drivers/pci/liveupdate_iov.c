@@ -32,7 +32,8 @@
  *
  * 4. A VF that is in the list is incoming, as any device. One that is not is an ordinary
  *    device, with bus mastering off. Until the last VF is finished only pci-pf-stub may
- *    have the PF, whose own DMA begins with an empty domain.
+ *    have the PF, whose own DMA begins with an empty domain. So does that of a PF which
+ *    user space had: it is no less a bus master when nobody has it any more.
  *
  * Unhappy paths:
  *

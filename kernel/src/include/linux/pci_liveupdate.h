@@ -88,13 +88,26 @@ static inline bool pci_liveupdate_running(const struct pci_dev *dev)
  * @dev: PCI device.
  *
  * Return: true while it is a physical function that is incoming for its virtual
- * functions alone. It must not begin with an identity domain. If a driver took it
- * over and is finished, that driver keeps it, and nobody else can have it.
+ * functions alone. If a driver took it over and is finished, that driver keeps it, and
+ * nobody else can have it.
  */
 static inline bool pci_liveupdate_blocked(const struct pci_dev *dev)
 {
 	return pci_liveupdate_incoming(dev) &&
 	       test_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
+}
+
+/**
+ * pci_liveupdate_begins_empty() - Must this device not begin with an identity domain?
+ * @dev: PCI device.
+ *
+ * Return: true of a physical function that is incoming and has virtual ones. It stays a bus
+ * master for them when nobody has it any more, and then does DMA by its default domain.
+ */
+static inline bool pci_liveupdate_begins_empty(struct pci_dev *dev)
+{
+	return pci_liveupdate_blocked(dev) ||
+	       (pci_liveupdate_incoming(dev) && pci_num_vf(dev));
 }
 
 /**
@@ -222,7 +235,7 @@ static inline int pci_liveupdate_sriov_buses(struct pci_dev *dev)
 	return 0;
 }
 
-static inline bool pci_liveupdate_blocked(const struct pci_dev *dev)
+static inline bool pci_liveupdate_begins_empty(struct pci_dev *dev)
 {
 	return false;
 }
