@@ -5,8 +5,9 @@ import errno
 import functools
 import time
 
-from rig.cases.command import continuo, facts, program
+from rig.cases.command import continuo, facts, printed, program
 from rig.cases.library import agent_files
+from rig.cases.way_back import PANIC, came_back, until
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, errno_name, must_see
@@ -100,6 +101,64 @@ def reboot(machine, begin, iommu):
     run.stop()
     clean(run)
     machine.figures["outcome"] = "it boots, and the next update carries it over"
+
+
+BACK_TO = "--back /host/next/bzImage --back-initrd /host/next/initramfs --back-append @/tmp/cmdline"
+GATE = "/usr/bin/continuo"              # which without arguments ends with 2
+SAYS_NO = f"the host is not well: {GATE} ended with 2"
+
+
+@guarded_vm
+def way_back(machine, begin, iommu):
+    """
+    The next kernel fails while its QEMU has the VM already and waits, and a watchdog, here the referee, raises an NMI: the
+    VM goes on in the kernel that was left for this, in a third QEMU. In the next update the operator confirms, and it
+    goes on in that kernel. To see it fail: no continuo_ready() in continuo_vm_take_flags() of
+    lib/vm.c; the kernel refuses to move the device then.
+    """
+    machine.expected.append(PANIC)
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append=f"rig.agent=1 rig.back=1 rig.health={GATE} unknown_nmi_panic", rate=SLOW_PER_S)
+    registered(run)
+    run.rest(STEADY_S)
+
+    def gate_says_no(times):
+        """All VMs are ready, and none moves."""
+        heard = run.wire.status()["last"].heard_ns
+
+        def said(what, times=1):
+            return sum(what in line for _, line in run.clock.lines) >= times
+
+        def runs():
+            return run.wire.status()["last"].heard_ns != heard
+
+        until(run, lambda: runs() or said(SAYS_NO, times) or said(" failed take "), PATIENCE_S)
+        if runs():
+            raise Failed("the VM runs in a kernel that nobody has confirmed")
+        if not said(SAYS_NO, times):
+            raise Failed("the gate is not asked")
+
+    def fail():
+        gate_says_no(1)
+        since = len(machine.events)
+        machine.qmp("inject-nmi")
+        machine.wait("boot", since=since, timeout_s=PATIENCE_S)
+
+    def confirm():
+        gate_says_no(2)
+        status, said = printed(machine, f"{AGENT} confirm")
+        if status:
+            raise Failed(f"continuo confirm ends with {status}: {said}")
+
+    run.update(2, BACK_TO, meanwhile=fail)
+    came_back(machine, "NMI: Not continuing")
+    registered(run)
+    run.rest(AFTER_S)
+    run.update(3, BACK_TO, meanwhile=confirm)
+    registered(run)
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+    machine.figures["outcome"] = "the VM goes on in the kernel that was left, in a third QEMU; the next update is confirmed"
 
 
 def refused(run, *reasons):
@@ -298,6 +357,8 @@ CASES = [
        fault="a VM has a device that can be reset through its bus only", soak=True),
     VM("vm-changed", "what is plugged into a VM stands against its update; its balloon does not", bind(changed, iommu="vtd-scalable"),
        fault="a device and an object are plugged into a VM before the update"),
+    VM("vm-way-back", "the next kernel hangs while its QEMU has the VM already: it goes on in the one that was left; the next update is confirmed",
+       bind(way_back, iommu="vtd-scalable"), fault="the next kernel hangs while a QEMU of it has the VM already"),
     VM("vm-hugetlb", "a VM whose memory is of huge pages of 2 MiB, as many as the host has",
        bind(update, iommu="vtd-scalable", memory="huge")),
     VM("vm-guestmem", "a VM whose memory is a file of guestmemfs",
