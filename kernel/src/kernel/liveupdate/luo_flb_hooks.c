@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Copyright (c) 2026 The Continuo authors */
 
-/* The part of luo_flb.c that is ours: the versions that an FLB can have. */
+/* The part of luo_flb.c that is ours: an FLB has versions, and may not have come. */
 
 #include <linux/bug.h>
 #include <linux/cleanup.h>
@@ -31,6 +31,24 @@ bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name)
 		if (!strcmp(*older++, name))
 			return true;
 	return false;
+}
+
+/**
+ * luo_flb_finish_file() - A file that may have kept an FLB is finished
+ * @flb: An FLB of the file's handler.
+ *
+ * The count of files comes with the FLB when that is retrieved, by now at the latest. An
+ * FLB that the previous kernel did not know, although it knew the handler, has none to be
+ * counted down.
+ */
+void luo_flb_finish_file(struct liveupdate_flb *flb)
+{
+	void *obj;
+
+	if (liveupdate_flb_get_incoming(flb, &obj))
+		return;
+	liveupdate_flb_put_incoming(flb);
+	liveupdate_flb_put_incoming(flb);
 }
 
 /* The version that an FLB is written in, with its data; see its written(). */

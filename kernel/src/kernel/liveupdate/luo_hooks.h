@@ -111,6 +111,7 @@ struct luo_flb_link_seen {
 	static_assert(sizeof(struct luo_flb_link) == sizeof(struct luo_flb_link_seen))
 
 bool luo_flb_reads(const struct liveupdate_flb *flb, const char *name);
+void luo_flb_finish_file(struct liveupdate_flb *flb);
 void luo_flb_serialize_version(struct liveupdate_flb *flb,
 			       struct luo_flb_ser *ser);
 
