@@ -16,7 +16,7 @@ struct dev_table_entry { u64 data[4]; };
 struct amd_iommu_pci_seg {
 	u16 id, last_bdf;
 	u32 dev_table_size;
-	struct dev_table_entry *dev_table;
+	struct dev_table_entry *dev_table, *old_dev_tbl_cpy;
 	struct amd_iommu **rlookup_table;
 	u16 *alias_table;
 };

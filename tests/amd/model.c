@@ -41,6 +41,8 @@ static struct amd_iommu *rlookup[SEGMENTS][LAST_BDF + 1];
 static u16 alias[SEGMENTS][LAST_BDF + 1];
 static struct dev_table_entry *tables[8];	/* those of both kernels */
 static bool is_kept_by_kho[8];
+/* What KHO has kept at first: on the way back that is kept once more. */
+static bool came[8];
 
 /* Of each segment the same numbers, on purpose; the second one of a unit is a bystander. */
 static const u16 devids[DEVICES] = { 0x10, 0x11, 0x20, 0x21, 0x10, 0x11 };
@@ -452,10 +454,17 @@ void iommu_liveupdate_unadopt(struct iommu_device *iommu, const struct iommu_liv
 }
 
 /* What came in goes out again; see the core. */
-void iommu_liveupdate_back_scrub(struct iommu_device *iommu, const struct iommu_liveupdate_ops *ops)
+bool iommu_liveupdate_back_scrub(struct iommu_device *iommu, const struct iommu_liveupdate_ops *ops)
 {
-	if (adopted[to_amd_iommu(iommu) - amd_units])
-		ops->scrub_iommu(iommu);
+	if (!adopted[to_amd_iommu(iommu) - amd_units])
+		return false;
+	ops->scrub_iommu(iommu);
+	return true;
+}
+
+void pci_liveupdate_back_stop(u16 segment, u16 bdf)
+{
+	iommu_liveupdate_stop_stranger(segment, bdf);
 }
 
 void pci_liveupdate_refuse_all(const char *why)
@@ -580,7 +589,7 @@ static void begin(const struct plan *p)
 		memset(tables[i], 0, TABLE);
 	for (i = 0; i < SEGMENTS; i++)
 		amd_segments[i] = (struct amd_iommu_pci_seg) {
-			i, LAST_BDF, TABLE, tables[i], rlookup[i], alias[i],
+			i, LAST_BDF, TABLE, tables[i], NULL, rlookup[i], alias[i],
 		};
 	for (i = 0; i < UNITS; i++) {
 		amd_units[i] = (struct amd_iommu) {
@@ -767,6 +776,7 @@ static void next_kernel(const struct plan *p)
 		/* Until the second phase nobody can be stopped. */
 		devices[d].first_phase = true;
 	}
+	memcpy(came, is_kept_by_kho, sizeof(came));
 	if (p->end == UNUSED)
 		return;
 
@@ -824,25 +834,51 @@ static void at_the_end(const struct plan *p)
 			fault("unit %d: an entry behind the last device is not blocked", i);
 }
 
+/* What the second kernel gives devices of units that it did not adopt: translations of its own */
+static void run_second_kernel(void)
+{
+	int d;
+
+	for (d = 0; d < DEVICES; d++)
+		if (!adopted[unit_of(d)] && rlookup[segment_of(unit_of(d))][devids[d]] == &amd_units[unit_of(d)])
+			map_device(amd_segments[segment_of(unit_of(d))].dev_table, d);
+}
+
+static bool is_kept_table(const void *table)
+{
+	int i = table_index(table);
+
+	return i >= 0 && came[i];
+}
+
 /* A CPU had a lock when it was stopped. PCI devices that were not handed over are stopped. */
 static void go_back(const struct plan *p)
 {
 	int i, d;
 
+	if (p->end == GOES_BACK)
+		run_second_kernel();
 	for (d = 0; d < DEVICES; d++)
 		if (!devices[d].preserved)
 			devices[d].state = STOPPED;
 	for (i = 0; i < UNITS; i++)
 		amd_units[i].lock.held = true;
 	amd_back_iommus();
-	for (i = 0; i < UNITS; i++)
+	for (i = 0; i < UNITS; i++) {
 		if (regs[i].control & ~BIT_ULL(CONTROL_IOMMU_EN))
 			fault("unit %d: goes back with buffers of this kernel's (%llx)", i, regs[i].control);
+		if (regs[i].control && !is_kept_table(hardware_table(i)))
+			fault("unit %d: goes back with a table that nobody keeps", i);
+		if (!regs[i].control && is_kept_table(hardware_table(i)))
+			fault("unit %d: was switched off on the way back, and its table is kept", i);
+	}
 	for (d = 0; d < DEVICES; d++) {
 		struct dev_table_entry *dte = &hardware_table(unit_of(d))[devids[d]];
 
-		if (!devices[d].found_on)
+		if (!regs[unit_of(d)].control)
 			continue;
+		if (memcmp(dte, &devices[d].stale, sizeof(*dte)))
+			fault("device %d: hardware was not told of its entry on the way back", d);
 		if (p->end == GOES_BACK && (lets(dte) == TRANSLATES) != is_expected(p, d))
 			fault("device %d: %s on the way back", d, lets(dte) == TRANSLATES ? "goes on" : "does not go on");
 		if (dte->data[2] != (DTE_IRQ_REMAP_ENABLE | passes_by(d, 2)))

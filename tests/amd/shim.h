@@ -63,6 +63,8 @@ unsigned int model_segment(struct pci_dev *pdev);
 #define pci_for_each_dma_alias(pdev, fn, data) model_each_alias(pdev, fn, data)
 int model_each_alias(struct pci_dev *pdev, int (*fn)(struct pci_dev *, u16, void *), void *data);
 
+void pci_liveupdate_back_stop(u16 segment, u16 bdf);
+
 struct iommu_ser_view;
 void liveupdate_show_word(struct liveupdate_view *v, const char *key, const char *word);
 void liveupdate_show_pa(struct liveupdate_view *v, const char *key, u64 pa);

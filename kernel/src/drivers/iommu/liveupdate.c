@@ -1405,25 +1405,27 @@ iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment,
  * @ops: Its driver.
  *
  * What came in is what goes out again. A unit that was not adopted yet is as the kernel
- * before has left it; one that was refused has no translation any more.
+ * before has left it; one that was refused is the driver's affair.
  *
  * Context: In the back_iommus() of a driver.
+ * Return: true if it was adopted; else nothing was done.
  */
-void iommu_liveupdate_back_scrub(struct iommu_device *iommu,
+bool iommu_liveupdate_back_scrub(struct iommu_device *iommu,
 				 const struct iommu_liveupdate_ops *ops)
 {
 	u32 i;
 
 	if (!incoming || incoming->bad)
-		return;
+		return false;
 	for (i = 0; i < MAX_IOMMUS; i++)
 		if (test_bit(i, incoming->adopted) && incoming->ho.units[i] == iommu)
 			break;
 	if (i == MAX_IOMMUS)
-		return;
+		return false;
 	outgoing = &incoming->ho;
 	iommu->liveupdate_ser = &incoming->ho.iommus[i];
 	ops->scrub_iommu(iommu);
+	return true;
 }
 
 /**

@@ -136,6 +136,29 @@ void pci_liveupdate_back(void)
 	}
 }
 
+/**
+ * pci_liveupdate_back_stop() - The translation of a device is lost on the way back
+ * @segment: PCI segment.
+ * @bdf: Bus number and devfn. There need not be such a device.
+ *
+ * It does no DMA when this returns, handed over or not, found yet or not.
+ *
+ * Context: On the way back, after pci_liveupdate_back().
+ */
+void pci_liveupdate_back_stop(u16 segment, u16 bdf)
+{
+	u32 val = ~0u;
+
+	raw_pci_read(segment, PCI_BUS_NUM(bdf), bdf & 0xff, PCI_HEADER_TYPE, 1, &val);
+	if ((val & PCI_HEADER_TYPE_MASK) != PCI_HEADER_TYPE_NORMAL)
+		return;
+	raw_pci_read(segment, PCI_BUS_NUM(bdf), bdf & 0xff, PCI_COMMAND, 2, &val);
+	raw_pci_write(segment, PCI_BUS_NUM(bdf), bdf & 0xff, PCI_COMMAND, 2,
+		      val & ~PCI_COMMAND_MASTER);
+	/* Read back, so that it is there. */
+	raw_pci_read(segment, PCI_BUS_NUM(bdf), bdf & 0xff, PCI_COMMAND, 2, &val);
+}
+
 #else
 static void pci_back_note(struct pci_dev *dev)
 {

@@ -201,7 +201,7 @@ bool iommu_liveupdate_file_sealed(struct file *file);
 
 /* Outgoing: called by drivers */
 bool iommu_liveupdate_shutdown(struct iommu_device *iommu);
-void iommu_liveupdate_back_scrub(struct iommu_device *iommu,
+bool iommu_liveupdate_back_scrub(struct iommu_device *iommu,
 				 const struct iommu_liveupdate_ops *ops);
 void iommu_liveupdate_back(void);
 int iommu_liveupdate_unit_leaves(struct iommu_device *iommu);

@@ -211,7 +211,14 @@ void pci_liveupdate_unpreserve(struct pci_dev *dev);
 int pci_liveupdate_freeze(struct pci_dev *dev);
 void pci_liveupdate_unfreeze(struct pci_dev *dev);
 
+#ifdef CONFIG_LIVEUPDATE_BACK
 void pci_liveupdate_back(void);
+void pci_liveupdate_back_stop(u16 segment, u16 bdf);
+#else
+static inline void pci_liveupdate_back_stop(u16 segment, u16 bdf)
+{
+}
+#endif
 
 void pci_liveupdate_finish(struct pci_dev *dev);
 void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);

@@ -40,8 +40,9 @@
  * preserved devices; VFIO does not give these back (EPERM at the bind).
  *
  * The way back (kernel/liveupdate/luo_back.c): entries are blocked and interrupts aborted
- * as at the shutdown. The buffers of this kernel are switched off also if the unit was not
- * adopted yet.
+ * as at the shutdown, all of them where a unit was given up or was found off. The buffers of
+ * this kernel are switched off also if the unit was not adopted yet. A unit that has a
+ * table of this kernel, which nobody keeps, is off, after all devices behind it were stopped.
  *
  * Unhappy paths
  * ~~~~~~~~~~~~~
@@ -369,10 +370,9 @@ static void stop_buffers(struct amd_iommu *iommu)
 		       status);
 }
 
-/* Interrupts of devices, too: an entry has both. */
-static void amd_scrub_iommu(struct iommu_device *dev)
+/* All but the entries of preserved devices, if any of this unit are; interrupts of all */
+static void scrub(struct amd_iommu *iommu, bool any)
 {
-	struct amd_iommu *iommu = to_amd_iommu(dev);
 	struct amd_iommu_pci_seg *seg = iommu->pci_seg;
 	u32 devid;
 
@@ -380,8 +380,8 @@ static void amd_scrub_iommu(struct iommu_device *dev)
 		if (!is_own(iommu, devid))
 			continue;
 		/* There are many entries, and few that are worth the search. */
-		if (!amd_dte_translates(dte_of(seg, devid)) ||
-		    !iommu_liveupdate_device_outgoing(dev, seg->id, devid))
+		if (!any || !amd_dte_translates(dte_of(seg, devid)) ||
+		    !iommu_liveupdate_device_outgoing(&iommu->iommu, seg->id, devid))
 			block_entry(seg, devid);
 		abort_interrupts(seg, devid, amd_iommu_irq_remap);
 	}
@@ -389,14 +389,72 @@ static void amd_scrub_iommu(struct iommu_device *dev)
 	stop_buffers(iommu);
 }
 
+static void amd_scrub_iommu(struct iommu_device *dev)
+{
+	scrub(to_amd_iommu(dev), true);
+}
+
+/* As long as it is neither adopted nor given up. 7.3 has the flag for kdump kernels. */
+static bool is_kept(struct amd_iommu *iommu)
+{
+	return translation_pre_enabled(iommu) && !is_kdump_kernel();
+}
+
+/* The table of the previous kernel, if it is whole and KHO keeps it; or NULL. */
+static void *kept_table(struct amd_iommu *iommu)
+{
+	const struct amd_hw_ser expected = {
+		.table_size = iommu->pci_seg->dev_table_size,
+	};
+	u64 reg = readq(iommu->mmio_base + MMIO_DEV_TABLE_OFFSET);
+	struct amd_hw_ser found = expected;
+
+	found.table_pa = reg & PM_ADDR_MASK;
+	if (is_encrypted() || amd_check_table_register(&found, reg) ||
+	    !kho_is_preserved(found.table_pa, get_order(found.table_size)))
+		return NULL;
+	return phys_to_virt(found.table_pa);
+}
+
+/* Does hardware use a table that is still there when this kernel is not? */
+static bool table_outlives(struct amd_iommu *iommu)
+{
+	struct amd_iommu_pci_seg *seg = iommu->pci_seg;
+	u64 reg = readq(iommu->mmio_base + MMIO_DEV_TABLE_OFFSET);
+
+	/* What came and was restored is held. */
+	return (seg->old_dev_tbl_cpy &&
+		(reg & PM_ADDR_MASK) == virt_to_phys(seg->old_dev_tbl_cpy)) ||
+	       kept_table(iommu);
+}
+
 /*
- * Who had the lock of the commands does not run any more. A unit that is not adopted yet
- * has no entries to see to, but this kernel's buffers.
+ * Those that PCI has not found yet, too. Their entries are in a table that is about to be
+ * overwritten, and a unit that is off lets everything through.
+ */
+static void back_off(struct amd_iommu *iommu)
+{
+	struct amd_iommu_pci_seg *seg = iommu->pci_seg;
+	u32 devid;
+
+	for (devid = 0; devid <= seg->last_bdf; devid++)
+		if (owner_of(seg, devid) == iommu)
+			pci_liveupdate_back_stop(seg->id, devid);
+	switch_off(iommu, BIT_ULL(CONTROL_IOMMU_EN));
+}
+
+/*
+ * Who had the lock of the commands does not run any more. A unit that is neither adopted
+ * nor given up yet has no entries to see to, but this kernel's buffers.
  */
 static void back_iommu(struct amd_iommu *iommu)
 {
 	raw_spin_lock_init(&iommu->lock);
-	iommu_liveupdate_back_scrub(&iommu->iommu, &amd_liveupdate_ops);
+	if (!table_outlives(iommu))
+		back_off(iommu);
+	else if (!iommu_liveupdate_back_scrub(&iommu->iommu, &amd_liveupdate_ops) &&
+		 !is_kept(iommu))
+		scrub(iommu, false);
 	stop_buffers(iommu);
 }
 
@@ -426,12 +484,6 @@ bool amd_liveupdate_keep(struct amd_iommu *iommu)
 	return is_kho_boot() && !is_kdump_kernel();
 }
 
-/* As long as it is neither adopted nor given up. 7.3 has the flag for kdump kernels. */
-static bool is_kept(struct amd_iommu *iommu)
-{
-	return translation_pre_enabled(iommu) && !is_kdump_kernel();
-}
-
 /**
  * amd_liveupdate_stays_on() - Is a unit not to be switched off?
  * @iommu: The unit.
@@ -449,22 +501,6 @@ bool amd_liveupdate_stays_on(struct amd_iommu *iommu)
 	/* The driver has failed before it looked at this one; amd_liveupdate_unused() does. */
 	return !ready && amd_liveupdate_keep(iommu) && iommu->mmio_base &&
 	       is_on(iommu);
-}
-
-/* The table of the previous kernel, if it is whole and KHO keeps it; or NULL. */
-static void *kept_table(struct amd_iommu *iommu)
-{
-	const struct amd_hw_ser expected = {
-		.table_size = iommu->pci_seg->dev_table_size,
-	};
-	u64 reg = readq(iommu->mmio_base + MMIO_DEV_TABLE_OFFSET);
-	struct amd_hw_ser found = expected;
-
-	found.table_pa = reg & PM_ADDR_MASK;
-	if (is_encrypted() || amd_check_table_register(&found, reg) ||
-	    !kho_is_preserved(found.table_pa, get_order(found.table_size)))
-		return NULL;
-	return phys_to_virt(found.table_pa);
 }
 
 /*
@@ -504,6 +540,8 @@ void amd_liveupdate_take_table(struct amd_iommu *iommu)
 			      get_order(seg->dev_table_size))) {
 		iommu_free_pages(seg->dev_table);
 		seg->dev_table = table;
+		/* 7.3 has it for the table that a kernel that crashed has left. */
+		seg->old_dev_tbl_cpy = table;
 	}
 	for (devid = 0; devid < entries(seg); devid++)
 		quiet_entry(seg, devid);
