@@ -6,6 +6,7 @@ so what the referee looks for is a frame that lands elsewhere, and memory that o
 """
 
 import errno
+import re
 
 from rig.cases.devices import jumped_us, pci_command, BUS_MASTER
 from rig.cases.discovery import steps
@@ -228,6 +229,53 @@ def removed_unreset(machine, begin):
         raise Failed(f"the domain was let go of: {before}, then {after}")
 
 
+def users(lines):
+    """How many devices each of these domains waits for."""
+    return sorted(int(re.search(r" devices=(\d+)", line).group(1)) for line in lines)
+
+
+@guarded
+def found_again(machine, begin):
+    """
+    Such devices are found again. One that still cannot be reset gets no driver, and what it writes to
+    stays also when it is removed once more. The other one is reset, and only then its memory goes.
+
+    Seen to fail: before pci_liveupdate_setup() asked whether memory waits for the reset.
+    """
+    run = begin(iommu=NONE, append="rig.hwpt=each")
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    nic, audio = run.ready["nic"], run.ready["audio"]
+    machine.put(f"/sys/bus/pci/devices/{nic}/reset_method", " ")
+    said = {"before": users(domains(machine, "before"))}
+    for name in ("nic", "audio"):
+        ask(run, f"remove {name}", "removed")
+    said["removed"] = users(domains(machine, "removed"))
+    ask(run, "rescan", "uncoop", what="rescan")
+    said["found"] = users(domains(machine, "found"))
+    driver = machine.write(f"/sys/bus/pci/devices/{audio}/driver_override", "vfio-pci") or \
+        machine.write("/sys/bus/pci/drivers_probe", audio)
+    bound = machine.write("/sys/bus/pci/drivers/vfio-pci/unbind", audio)
+    ask(run, "remove audio", "removed")
+    said["removed again"] = users(domains(machine, "again"))
+    for sender in run.senders.values():
+        sender.stop()
+    machine.send("off")
+    machine.finish()
+    machine.figures.update(tries=2, outcome="what cannot be reset gets no driver, and its memory is kept; the other one is reset first")
+    must_see("a domain for each device in the view", said["before"] == [1, 1])
+    log = machine.console()
+    must_see("that neither can be reset", all(f"{bdf}: liveupdate: cannot be reset" in log for bdf in (nic, audio)))
+    must_see("that one is reset later", f"{nic}: liveupdate: was reset" in log)
+    found = []
+    if said != {"before": [1, 1], "removed": [1, 1], "found": [0, 1], "removed again": [0, 1]}:
+        found.append(f"devices that their memory waits for: {said}")
+    if not bound:
+        found.append(f"a driver has a device that was never reset ({driver})")
+    if found:
+        raise Failed("; ".join(found))
+
+
 @guarded
 def unknown_iommu(machine, begin):
     """
@@ -282,6 +330,8 @@ CASES = [
          bind(bystander, law="master"), kernel="lab"),
     Case("noiommu-remove-unreset", "a device without an IOMMU is removed, and cannot be reset", removed_unreset,
          fault="device removed before it is retrieved, without an IOMMU, and it cannot be reset"),
+    Case("noiommu-found-again", "such devices are found again; one can be reset then", found_again,
+         fault="device removed without an IOMMU that could not be reset, and found again"),
     Case("noiommu-unknown", "a device that came from behind an IOMMU into a kernel that does not find it", unknown_iommu,
          fault="the next kernel does not find the IOMMU that the first one used"),
     Case("noiommu-to-iommu", "a device that came without an IOMMU into a kernel that uses one",

@@ -41,7 +41,8 @@
  *
  * The device is removed: it is stopped, then reset, and only then its memory may go. If
  * it cannot be reset, and is still there, it stays in the handover, and its session is
- * not finished before the next reboot.
+ * not finished before the next reboot. If it is found again it is reset first, or gets
+ * no driver.
  *
  * Something else was mapped: the attach gives EINVAL, the log names the IOVA, and the
  * device stays where it is.
@@ -370,6 +371,18 @@ void iommu_liveupdate_gone(struct device *dev)
 	ser = iommu_liveupdate_incoming_device(dev);
 	if (ser)
 		drop_incoming_free(ser - incoming->ho.devices);
+}
+
+/**
+ * iommu_liveupdate_waits_for_reset() - Is a device that is found a removed one?
+ * @dev: The device. PCI does not know it as incoming.
+ *
+ * Return: true if one at its place came without an IOMMU, and has not left its restored
+ * domain: it was removed and could not be reset.
+ */
+bool iommu_liveupdate_waits_for_reset(struct device *dev)
+{
+	return came_without_iommu() && iommu_liveupdate_device_restored(dev);
 }
 
 /* Late: by now the drivers of IOMMUs have all devices that they come to have. */

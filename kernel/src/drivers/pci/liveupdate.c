@@ -1318,6 +1318,12 @@ void pci_liveupdate_setup(struct pci_dev *dev)
 		return;
 	}
 
+	/* Found once more: what no IOMMU keeps off its memory still waits for its reset. */
+	if (iommu_liveupdate_waits_for_reset(&dev->dev)) {
+		pci_liveupdate_stop(dev, "it was removed, and was not reset");
+		return;
+	}
+
 	/* Later on it is a device that was plugged in. */
 	if (system_state < SYSTEM_RUNNING)
 		pci_liveupdate_stop_stray(dev, pci_liveupdate.refuse_reason ?:
@@ -1365,6 +1371,7 @@ static int pci_liveupdate_reset_locked(struct pci_dev *dev)
 	}
 	clear_bit(PCI_LIVEUPDATE_REFUSED, &dev->liveupdate);
 	pci_info(dev, "liveupdate: was reset\n");
+	iommu_liveupdate_gone(&dev->dev);
 	return 0;
 }
 
@@ -1645,7 +1652,8 @@ void pci_liveupdate_remove(struct pci_dev *dev)
  * @dev: The device; blocked, and out of its IOMMU group.
  *
  * It is reset if pci_liveupdate_remove() stopped it, so that it does not go on
- * when somebody finds it again. Where no IOMMU has blocked it, its memory waits for that.
+ * when somebody finds it again. Where no IOMMU has blocked it, its memory waits for that,
+ * and so does the device if it is found again.
  */
 void pci_liveupdate_removed(struct pci_dev *dev)
 {

@@ -340,9 +340,15 @@ iommufd_device_liveupdate_attached(struct iommufd_device *idev)
 
 #ifdef CONFIG_IOMMU_LIVEUPDATE_NOIOMMU
 void iommu_liveupdate_gone(struct device *dev);
+bool iommu_liveupdate_waits_for_reset(struct device *dev);
 #else
 static inline void iommu_liveupdate_gone(struct device *dev)
 {
+}
+
+static inline bool iommu_liveupdate_waits_for_reset(struct device *dev)
+{
+	return false;
 }
 #endif
 
