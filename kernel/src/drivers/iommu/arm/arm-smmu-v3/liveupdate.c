@@ -70,11 +70,6 @@ enum {
 	TCR_WBWA = 1,
 };
 
-/* "Table descriptor format", "Block descriptor and Page descriptor formats" (DDI 0487) */
-#define ITEM_VALID	BIT_ULL(0)
-#define ITEM_TABLE	BIT_ULL(1)
-#define ITEM_ADDR	GENMASK_ULL(47, 12)
-
 /* What stands for the domain of an ASID until that is restored */
 #define ADOPTED	xa_mk_value(1)
 

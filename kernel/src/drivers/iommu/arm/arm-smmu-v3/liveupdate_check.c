@@ -65,10 +65,6 @@
 #define CD_WBWA			1
 #define SH_INNER		3
 
-/* "Table descriptor format", "Block descriptor and Page descriptor formats" (DDI 0487) */
-#define ITEM_VALID		BIT_ULL(0)
-#define ITEM_TABLE		BIT_ULL(1)
-#define ITEM_ADDR		GENMASK_ULL(47, 12)
 /* AttrIndx, AP, SH, AF, nG, PXN and XN, and those that are software's */
 #define ITEM_LEAF_USED		(ITEM_VALID | ITEM_TABLE | ITEM_ADDR | GENMASK_ULL(4, 2) | \
 				 GENMASK_ULL(11, 6) | GENMASK_ULL(58, 53))

@@ -3,6 +3,7 @@
 #ifndef _SMMUV3_LIVEUPDATE_CHECK_H
 #define _SMMUV3_LIVEUPDATE_CHECK_H
 
+#include <linux/bits.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/smmuv3.h>
 #include <linux/liveupdate_check.h>
@@ -27,6 +28,11 @@ smmuv3_device_part(const struct iommu_device_ser *device)
 }
 
 extern const struct iommu_ser_driver smmuv3_ser_driver;
+
+/* "Table descriptor format", "Block descriptor and Page descriptor formats" (DDI 0487) */
+#define ITEM_VALID		BIT_ULL(0)
+#define ITEM_TABLE		BIT_ULL(1)
+#define ITEM_ADDR		GENMASK_ULL(47, 12)
 
 enum {
 	/* Stream table entries and context descriptors are of 8 words of 64 bits. */
