@@ -112,10 +112,16 @@ static void issue(struct arm_smmu_device *smmu, struct arm_smmu_cmd cmd)
 
 /* --- tables --- */
 
+/*
+ * Asked once, before there is any table: the core can still switch itself off at the end
+ * of the boot, and a table is freed in the way in which it was allocated.
+ */
+static bool wants_pages __ro_after_init;
+
 /* What hardware may read without a look into the caches is not the library's to give. */
 static bool has_pages(struct arm_smmu_device *smmu)
 {
-	return liveupdate_enabled() && smmu->features & ARM_SMMU_FEAT_COHERENCY;
+	return wants_pages && smmu->features & ARM_SMMU_FEAT_COHERENCY;
 }
 
 /**
@@ -1069,6 +1075,7 @@ const struct iommu_liveupdate_ops arm_smmu_liveupdate_ops = {
 /* Before the units are set up. */
 static int __init arm_smmu_liveupdate_init(void)
 {
+	wants_pages = liveupdate_enabled();
 	return iommu_liveupdate_register(&arm_smmu_liveupdate_ops);
 }
 core_initcall(arm_smmu_liveupdate_init);
