@@ -40,7 +40,10 @@
  * are stopped when PCI finds them.
  *
  * The driver fails after it has adopted the unit: the unit is switched off, with
- * GBPA.ABORT set, and stays so.
+ * GBPA.ABORT set, and stays so. If it cannot be switched off, its tables stay.
+ *
+ * GBPA.ABORT cannot be set: the driver leaves the unit as it found it, on. The devices are
+ * stopped, as no IOMMU translates for them in this kernel.
  */
 
 #define pr_fmt(fmt) "liveupdate: " fmt
@@ -162,9 +165,13 @@ void arm_smmu_free_table(struct arm_smmu_device *smmu, size_t size, void *table,
 		dma_free_coherent(smmu->dev, size, table, dma);
 }
 
+/* A unit could not be switched off: what it may read is not freed any more. */
+static bool is_stuck;
+
 static void free_strtab(void *table)
 {
-	iommu_free_pages(table);
+	if (!is_stuck)
+		iommu_free_pages(table);
 }
 
 /**
@@ -422,6 +429,8 @@ static const char *smmuv3_compare_device(struct device *dev,
 
 	if (master->ats_enabled)
 		return "its ATS was switched on";
+	if (atomic_read(&nr_units) != 1)
+		return "another SMMUv3 has come up";
 	guard(mutex)(&arm_smmu_asid_lock);
 	return smmuv3_check_device(view, &unit, ser,
 				   (u64 *)ste_of(master->smmu, smmuv3_device_part(ser)->sid),
@@ -811,15 +820,19 @@ static const char *smmuv3_adopt_iommu(struct iommu_device *dev,
 	return NULL;
 }
 
-/* Off, and with GBPA.ABORT: nothing gets through, whatever the entries say. */
+/*
+ * GBPA.ABORT is set since the unit was found on: when it is off nothing gets through,
+ * whatever the entries say.
+ */
 static void smmuv3_unadopt_iommu(struct iommu_device *dev,
 				 const struct iommu_hw_ser *hw)
 {
 	struct arm_smmu_device *smmu = to_smmu(dev);
 
-	if (abort_when_off(smmu) ||
-	    write_reg_sync(smmu, 0, ARM_SMMU_CR0, ARM_SMMU_CR0ACK))
-		dev_err(smmu->dev, "liveupdate: it cannot be switched off\n");
+	if (!write_reg_sync(smmu, 0, ARM_SMMU_CR0, ARM_SMMU_CR0ACK))
+		return;
+	dev_err(smmu->dev, "liveupdate: it cannot be switched off, and keeps its tables\n");
+	is_stuck = true;
 }
 
 /* The driver fails to come up. */
@@ -839,7 +852,7 @@ static void give_up(void *data)
  * arm_smmu_liveupdate_kept() says so. In any case nothing gets through when the unit is
  * off.
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0; -ENOMEM; -EIO if that cannot be had: the driver does not touch the unit then.
  */
 int arm_smmu_liveupdate_take(struct arm_smmu_device *smmu)
 {
@@ -855,8 +868,12 @@ int arm_smmu_liveupdate_take(struct arm_smmu_device *smmu)
 	if (!is_kho_boot() || is_kdump_kernel() ||
 	    !(readl_relaxed(smmu->base + ARM_SMMU_CR0) & CR0_SMMUEN))
 		return 0;
-	if (abort_when_off(smmu))
-		dev_err(smmu->dev, "liveupdate: GBPA is not responding\n");
+	/* To switch it off, now or later, would be to let all through. */
+	if (abort_when_off(smmu)) {
+		dev_err(smmu->dev, "liveupdate: GBPA is not responding; it stays as it was found, and is not used\n");
+		iommu_liveupdate_unadopt(&smmu->iommu, &arm_smmu_liveupdate_ops);
+		return -EIO;
+	}
 	lu->kept = iommu_liveupdate_adopt(&smmu->iommu, &arm_smmu_liveupdate_ops);
 	return lu->kept ? devm_add_action_or_reset(smmu->dev, give_up, smmu) : 0;
 }
