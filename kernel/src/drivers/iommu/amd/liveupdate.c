@@ -610,6 +610,18 @@ void amd_liveupdate_put_did(u16 did)
 	amd_iommu_pdom_id_free(did);
 }
 
+/**
+ * amd_liveupdate_gap() - A restored domain could be left with a gap only
+ * @dev: The device that is on it.
+ *
+ * Return: -EOPNOTSUPP; the log and the view say why.
+ */
+int amd_liveupdate_gap(struct device *dev)
+{
+	return liveupdate_require(false, &rule_amd_host, "the translation of %s",
+				  dev_name(dev));
+}
+
 static void adopt_entry(struct amd_iommu *iommu, u16 devid,
 			const struct adoption *a)
 {

@@ -27,6 +27,7 @@ static inline void amd_liveupdate_lost(struct device *dev)
 }
 
 /* liveupdate.c, called by replace.h */
+int amd_liveupdate_gap(struct device *dev);
 void amd_liveupdate_put_did(u16 did);
 
 /* replace.h, called by liveupdate.c */
@@ -56,6 +57,11 @@ static inline void amd_liveupdate_failed(void)
 
 static inline void amd_liveupdate_lost(struct device *dev)
 {
+}
+
+static inline int amd_liveupdate_gap(struct device *dev)
+{
+	return -EOPNOTSUPP;
 }
 #endif
 

@@ -25,8 +25,8 @@
  * these, 256 bits change, or what the device's own capabilities are switched to.
  *
  * *Refused, nothing changed.* A device that leaves the domain that it came with from
- * the previous kernel may not have a gap. The attach fails with -EOPNOTSUPP and one
- * rate-limited message.
+ * the previous kernel may not have a gap. The attach fails with -EOPNOTSUPP, by the rule
+ * amd_host.
  *
  * *Locking.* The caller holds the group mutex. The locks of both domains are held while
  * the device moves from one's list to the other's and its entry is written, because a
@@ -95,8 +95,7 @@ static bool amd_replace_domain(struct iommu_domain *domain, struct device *dev,
 	if (!amd_replace_applies(dev_data, to_pdomain(domain), old)) {
 		if (!old || !iommu_domain_is_restored(old))
 			return false;
-		dev_err_ratelimited(dev, "liveupdate: its domain cannot be replaced without a gap: the new one has no host page tables\n");
-		*ret = -EOPNOTSUPP;
+		*ret = amd_liveupdate_gap(dev);
 		return true;
 	}
 	*ret = amd_replace(dev_data, to_pdomain(domain));

@@ -1034,6 +1034,18 @@ int arm_smmu_restored_cds(struct arm_smmu_master *master,
 	return 0;
 }
 
+/**
+ * arm_smmu_liveupdate_gap() - A restored domain could be left with a gap only
+ * @dev: The device that is on it.
+ *
+ * Return: -EOPNOTSUPP; the log and the view say why.
+ */
+int arm_smmu_liveupdate_gap(struct device *dev)
+{
+	return liveupdate_require(false, &rule_smmuv3_stage, "the translation of %s",
+				  dev_name(dev));
+}
+
 /*
  * It may be one whose probe has failed, or that turns up behind another unit: the entry is in
  * the unit of the handover.

@@ -64,6 +64,9 @@ static inline void arm_smmu_liveupdate_lost(struct device *dev)
 	iommu_liveupdate_lost(dev, &arm_smmu_liveupdate_ops);
 }
 
+/* liveupdate.c, called by replace.h */
+int arm_smmu_liveupdate_gap(struct device *dev);
+
 /* liveupdate.c, called by liveupdate_domain.h */
 bool arm_smmu_pt_applies(struct arm_smmu_device *smmu, struct arm_smmu_domain *domain,
 			 u32 flags);

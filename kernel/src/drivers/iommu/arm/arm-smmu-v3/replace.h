@@ -33,8 +33,8 @@
  * changes the entry in one word, too, but then there are no translations to keep.
  *
  * *Refused, nothing changed.* A device that leaves the domain that it came with from the
- * previous kernel may not have a gap. The attach fails with -EOPNOTSUPP and one
- * rate-limited message.
+ * previous kernel may not have a gap. The attach fails with -EOPNOTSUPP, by the rule
+ * smmuv3_stage.
  *
  * *Locking.* As in arm_smmu_attach_dev(): the caller holds the group mutex, and
  * arm_smmu_asid_lock is taken here.
@@ -122,8 +122,7 @@ static bool arm_smmu_replace_domain(struct iommu_domain *domain, struct device *
 	}
 	if (!old || !iommu_domain_is_restored(old))
 		return false;
-	dev_err_ratelimited(dev, "liveupdate: its domain cannot be replaced without a gap: the new one is not of stage 1\n");
-	*ret = -EOPNOTSUPP;
+	*ret = arm_smmu_liveupdate_gap(dev);
 	return true;
 }
 #else
