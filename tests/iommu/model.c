@@ -1285,6 +1285,57 @@ static void latecomer(bool came, enum late_end end, bool put_first)
 }
 
 /*
+ * A unit is registered, and its device is on its restored domain. Then the driver fails,
+ * gives all units up, and the core takes the devices out of their groups.
+ */
+static void given_up_in_use(bool others_first)
+{
+	struct liveupdate_flb_op_args args = {};
+	struct model_device *first = &model.devices[0];
+
+	boot();
+	tell("given-up-in-use", others_first);
+	preserve(&args, 2);
+	jump(&args);
+	for (unsigned int i = 0; i < NR_UNITS; i++)
+		come_up(i);
+	for (unsigned int i = 0; i < NR_UNITS; i++)
+		register_unit(i);
+	probe(0);
+	probe(1);
+	get_hwpt(0);
+	give_up(0);
+	if (first->pci.master)
+		model_fault("a device of a unit that is given up goes on");
+	if (iommu_restored_index_users(0) != 1)
+		model_fault("a device of a unit that was given up is counted");
+	/* What the group of the first one is on has to be there as long as that is in it. */
+	if (others_first) {
+		put_hwpt(0);
+		move(1);
+		if (model.restored != 1)
+			model_fault("the domain is gone that a group is on");
+	}
+	pull_out(0);
+	if (first->domain != &blocked.domain)
+		model_fault("a device that is taken out leaves its group on the restored domain");
+	if (!others_first) {
+		move(1);
+		put_hwpt(0);
+	}
+	look();
+	iommu_flb.ops->finish(&incoming_args);
+	if (model.restored)
+		model_fault("%u restored domains are left over", model.restored);
+	for (unsigned int i = 0; i < NR_DEVICES; i++) {
+		unit_of(i)->table[i] = 0;
+		if (rebuilt[i])
+			domain_free(rebuilt[i]);
+		rebuilt[i] = NULL;
+	}
+}
+
+/*
  * The first domain is that of a device behind each unit. Its tables are walked for both
  * units, and what one of them cannot read only the devices behind it lose; unless it is
  * the first one, which is to find what is wrong for all.
@@ -1486,6 +1537,8 @@ int main(int argc, char **argv)
 	hotplug(false);
 	for (unsigned int n = 0; n <= NR_DEVICES; n++)
 		taken_out(n);
+	given_up_in_use(false);
+	given_up_in_use(true);
 	for (unsigned int n = 0; n < NR_LATE_ENDS * 4 && !faults; n++)
 		latecomer(n & 1, n / 4, n & 2);
 	all_late();

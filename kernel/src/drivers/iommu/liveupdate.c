@@ -154,7 +154,8 @@ struct iommu_handover {
  * @refs:   One for each device that has not left, adopted or not, or came late, and
  *	one for the HWPT.
  * @claimed: The HWPT has got its reference.
- * @late: Devices that came late into the group of one that has not left. They are
+ * @late: Devices that came late into the group of one that has not left, and those whose
+ *	unit was given up when they had a group. They are
  *	blocked, and have a reference each: the group is on the domain as long as one
  *	of its devices has not moved.
  * @devices: Number of devices behind adopted units that have not left.
@@ -187,6 +188,7 @@ enum incoming_domain_state {
  * @ho: Its arrays are a copy: what came is not written, because a kernel to which this
  *	one goes back needs it as it is.
  * @pa: Where what came is.
+ * @given_up: Devices whose unit was given up when they had a group, and are in it.
  * @walked: Domains whose tables were checked for a unit, which found @verdict.
  * @walked_here: Those that were checked for the unit in hand, which found
  *	@verdict_here.
@@ -201,6 +203,7 @@ struct iommu_incoming {
 	u8 state[MAX_DEVICES];
 	u8 domain_state[MAX_DOMAINS];
 	DECLARE_BITMAP(adopted, MAX_IOMMUS);
+	DECLARE_BITMAP(given_up, MAX_DEVICES);
 	DECLARE_BITMAP(walked, MAX_DOMAINS);
 	DECLARE_BITMAP(walked_here, MAX_DOMAINS);
 	const char *verdict[MAX_DOMAINS];
@@ -1554,13 +1557,29 @@ static void stop_unit(struct iommu_device *iommu,
 			pci_liveupdate_refuse(pdev, why);
 }
 
-/* Its devices were stopped, and hardware no longer uses their tables if it was adopted. */
+/*
+ * Its devices were stopped, and hardware no longer uses their tables if it was adopted. One
+ * that has a group already is from here on as one that came late into it: blocked, and
+ * with a reference to the domain that the group is on.
+ */
 static void drop_unit(const struct iommu_hw_ser *hw)
 {
 	const struct iommu_device_ser *ser = NULL;
+	struct iommu_restored *r;
+	u32 i;
 
-	while (hw && (ser = iommu_liveupdate_next_incoming(hw, ser)))
-		drop_incoming_free(ser - incoming->ho.devices);
+	while (hw && (ser = iommu_liveupdate_next_incoming(hw, ser))) {
+		i = ser - incoming->ho.devices;
+		scoped_guard(mutex, &iommu_liveupdate_lock) {
+			r = incoming->restored[ser->domain];
+			if (r && incoming->state[i] == DEV_ATTACHED) {
+				r->refs++;
+				r->late++;
+				__set_bit(i, incoming->given_up);
+			}
+		}
+		drop_incoming_free(i);
+	}
 }
 
 /* A handover, or its absence, that tells nothing about any unit */
@@ -2334,6 +2353,26 @@ int iommu_liveupdate_moved(struct device *dev, struct iommu_domain *current_doma
 	return 0;
 }
 
+/* Does it leave the group that it was in when its unit was given up? */
+static bool was_given_up(struct device *dev)
+{
+	struct pci_dev *pdev = to_pci_dev(dev);
+	const struct iommu_device_ser *d;
+	u32 i;
+
+	guard(mutex)(&iommu_liveupdate_lock);
+	for (i = 0; incoming && dev_is_pci(dev) && i < MAX_DEVICES; i++) {
+		if (!test_bit(i, incoming->given_up))
+			continue;
+		d = &incoming->ho.devices[i];
+		if (d->segment != pci_domain_nr(pdev->bus) || d->bdf != pci_dev_id(pdev))
+			continue;
+		__clear_bit(i, incoming->given_up);
+		return true;
+	}
+	return false;
+}
+
 /**
  * iommu_liveupdate_removed() - A device is taken out of its group
  * @dev: The device. It has no driver, and is not in the list of the group any more.
@@ -2368,11 +2407,11 @@ bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 		give_up_device(dev, dev_iommu_ops(dev)->liveupdate, ser, lost);
 	if (!domain || !domain->restored)
 		return false;
-	if (!ser) {
+	if (!ser && !was_given_up(dev)) {
 		leave_restored(dev, domain->restored);
 		return false;
 	}
-	if (pci_liveupdate_incoming(to_pci_dev(dev)))
+	if (ser && pci_liveupdate_incoming(to_pci_dev(dev)))
 		refuse_incoming(ser, lost);
 	if (*owner == domain)
 		*owner = NULL;
