@@ -19,40 +19,90 @@
  * new ones. A message that a device writes to it meanwhile is ignored.
  *
  * A CPU that has not been online in this kernel keeps the table that an earlier kernel gave
- * it. As no interrupt is routed to that CPU, nothing is written there.
+ * it. As no interrupt is routed to that CPU, nothing is written there. A kernel after this
+ * one may bring it online, and goes on with that table: so it is preserved once more, found
+ * by way of the redistributor. Where ACPI describes the machine they are not looked for, and
+ * that kernel says what it misses.
  */
 
 #ifdef CONFIG_KEXEC_HANDOVER
 #include <linux/irqchip/arm-gic-v3-liveupdate.h>
 #include <linux/kexec_handover.h>
+#include <linux/xarray.h>
 
-/* One more of a redistributor's flags: its table of pending LPIs is preserved. */
-#define RD_LOCAL_LIVEUPDATE_KEPT	BIT(63)
+/* The first pages of the tables that are preserved */
+static DEFINE_XARRAY(its_liveupdate_kept);
 
 static int its_liveupdate_keep(phys_addr_t table, unsigned long size)
 {
-	int ret = kho_preserve_pages(pfn_to_page(PHYS_PFN(table)),
-				     size >> PAGE_SHIFT);
+	int ret = xa_insert(&its_liveupdate_kept, PHYS_PFN(table), xa_mk_value(1), GFP_KERNEL);
 
+	/* Before its CPU came online. */
+	if (ret == -EBUSY)
+		return 0;
+	if (!ret) {
+		ret = kho_preserve_pages(pfn_to_page(PHYS_PFN(table)), size >> PAGE_SHIFT);
+		if (ret)
+			xa_erase(&its_liveupdate_kept, PHYS_PFN(table));
+	}
 	if (ret)
 		pr_err("GICv3: the LPI table at %pa cannot be preserved: %pe\n",
 		       &table, ERR_PTR(ret));
 	return ret;
 }
 
-/* In each CPU, when it comes online for the first time. */
+static void its_liveupdate_keep_rdist(void __iomem *rbase)
+{
+	/* Its CPU is of use without, and a kernel after this one says what it misses. */
+	if (readl_relaxed(rbase + GICR_CTLR) & GICR_CTLR_ENABLE_LPIS)
+		its_liveupdate_keep(gicr_read_pendbaser(rbase + GICR_PENDBASER) &
+				    GENMASK_ULL(51, 16), LPI_PENDBASE_SZ);
+}
+
+/* In each CPU, when it comes online. */
 static int its_liveupdate_keep_pending(unsigned int cpu)
 {
-	void __iomem *rbase = gic_data_rdist_rd_base();
-
-	if (gic_data_rdist()->flags & RD_LOCAL_LIVEUPDATE_KEPT ||
-	    !(readl_relaxed(rbase + GICR_CTLR) & GICR_CTLR_ENABLE_LPIS))
-		return 0;
-	/* The CPU is of use without, and a kernel after this one says what it misses. */
-	if (!its_liveupdate_keep(gicr_read_pendbaser(rbase + GICR_PENDBASER) &
-				 GENMASK_ULL(51, 16), LPI_PENDBASE_SZ))
-		gic_data_rdist()->flags |= RD_LOCAL_LIVEUPDATE_KEPT;
+	its_liveupdate_keep_rdist(gic_data_rdist_rd_base());
 	return 0;
+}
+
+/* "Redistributor register map": a frame of registers has more behind it with virtual LPIs. */
+static void its_liveupdate_keep_region(void __iomem *region, resource_size_t size,
+				       u64 stride)
+{
+	resource_size_t at = 0;
+	u64 typer;
+
+	while (at + 2 * SZ_64K <= size) {
+		typer = gic_read_typer(region + at + GICR_TYPER);
+		its_liveupdate_keep_rdist(region + at);
+		if (typer & GICR_TYPER_LAST)
+			return;
+		at += stride ?: (typer & GICR_TYPER_VLPIS ? 4 : 2) * SZ_64K;
+	}
+}
+
+/* Of the CPUs that are offline, too: see "gicv3_of_init()" for what is read here. */
+static void __init its_liveupdate_keep_others(void)
+{
+	struct device_node *np = of_find_compatible_node(NULL, NULL, "arm,gic-v3");
+	u32 i, regions = 1;
+	u64 stride = 0;
+	struct resource res;
+	void __iomem *region;
+
+	of_property_read_u32(np, "#redistributor-regions", &regions);
+	of_property_read_u64(np, "redistributor-stride", &stride);
+	for (i = 0; np && i < regions; i++) {
+		if (of_address_to_resource(np, 1 + i, &res))
+			break;
+		region = ioremap(res.start, resource_size(&res));
+		if (!region)
+			break;
+		its_liveupdate_keep_region(region, resource_size(&res), stride);
+		iounmap(region);
+	}
+	of_node_put(np);
 }
 
 static int __init its_liveupdate_init(void)
@@ -64,6 +114,7 @@ static int __init its_liveupdate_init(void)
 	ret = its_liveupdate_keep(gic_rdists->prop_table_pa, LPI_PROPBASE_SZ);
 	if (ret)
 		return ret;
+	its_liveupdate_keep_others();
 	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN,
 				"irqchip/arm/gicv3/liveupdate:online",
 				its_liveupdate_keep_pending, NULL);
