@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -62,17 +61,16 @@ int back_wrong_options(const struct options *opt)
 }
 
 /* Its driver knows no way back. */
+static void find_smmuv3(const char *name, void *arg)
+{
+	*(bool *)arg |= !strncmp(name, "smmu3.", 6);
+}
+
 static bool has_smmuv3(const struct options *opt)
 {
-	glob_t found = {};
-	char *pattern;
-	bool has;
+	bool has = false;
 
-	if (asprintf(&pattern, "%s/sys/class/iommu/smmu3.*", opt->root) < 0)
-		abort();
-	has = !glob(pattern, GLOB_NOSORT, NULL, &found);
-	globfree(&found);
-	free(pattern);
+	each_iommu(opt, find_smmuv3, &has);
 	return has;
 }
 

@@ -258,62 +258,63 @@ static void check_amd(struct check *c, const char *found)
 		say(c, "IOMMU", YES, found, NULL);
 }
 
+/* What the units of this host are */
+struct iommus {
+	struct check *c;
+	char *found;
+	unsigned int vtd, amd, smmu, other;
+	bool first_stage;
+};
+
+static void check_unit(const char *name, void *arg)
+{
+	struct iommus *u = arg;
+	const struct options *opt = u->c->opt;
+	char *cap = read_text(opt, "/sys/class/iommu/%s/intel-iommu/cap", name);
+	char *ecap = read_text(opt, "/sys/class/iommu/%s/intel-iommu/ecap", name);
+	char *features = read_text(opt, "/sys/class/iommu/%s/amd-iommu/features", name);
+
+	if (cap && ecap)
+		u->vtd++;
+	else if (features)
+		u->amd++;
+	else if (!strncmp(name, "smmu3.", 6))
+		u->smmu++;
+	else
+		u->other++;
+	add(&u->found, "%s%s", u->found ? "; " : "", name);
+	if (cap && ecap)
+		add(&u->found, " cap %s ecap %s", cap, ecap);
+	else if (features)
+		add(&u->found, " features %s", features);
+	u->first_stage |= cap && ecap && has_first_stage_only(u->c, ecap);
+	free(cap);
+	free(ecap);
+	free(features);
+}
+
 static void check_iommu(struct check *c)
 {
-	char *found = NULL, *path;
-	bool first_stage = false, noiommu = is_without_iommu(c->opt);
-	unsigned int vtd = 0, amd = 0, smmu = 0, other = 0;
-	struct dirent *de;
-	DIR *dir;
+	struct iommus u = { .c = c };
+	bool noiommu = is_without_iommu(c->opt);
 
-	if (asprintf(&path, "%s/sys/class/iommu", c->opt->root) < 0)
-		abort();
-	dir = opendir(path);
-	free(path);
-	while (dir && (de = readdir(dir))) {
-		char *cap, *ecap, *features;
-
-		if (de->d_name[0] == '.')
-			continue;
-		cap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/cap", de->d_name);
-		ecap = read_text(c->opt, "/sys/class/iommu/%s/intel-iommu/ecap", de->d_name);
-		features = read_text(c->opt, "/sys/class/iommu/%s/amd-iommu/features", de->d_name);
-		if (cap && ecap)
-			vtd++;
-		else if (features)
-			amd++;
-		else if (!strncmp(de->d_name, "smmu3.", 6))
-			smmu++;
-		else
-			other++;
-		add(&found, "%s%s", found ? "; " : "", de->d_name);
-		if (cap && ecap)
-			add(&found, " cap %s ecap %s", cap, ecap);
-		else if (features)
-			add(&found, " features %s", features);
-		first_stage |= cap && ecap && has_first_stage_only(c, ecap);
-		free(cap);
-		free(ecap);
-		free(features);
-	}
-	if (dir)
-		closedir(dir);
-	c->amd = amd;
-	c->smmu = smmu;
+	each_iommu(c->opt, check_unit, &u);
+	c->amd = u.amd;
+	c->smmu = u.smmu;
 	c->noiommu = noiommu && configured(c, "IOMMU_LIVEUPDATE_NOIOMMU") != NO;
-	if (vtd && !other && lacks_cx16(c))
+	if (u.vtd && !u.other && lacks_cx16(c))
 		say(c, "IOMMU", NO, why_vtd_cpu, "there is none: it takes a CPU that has cmpxchg16b");
-	else if (vtd && !other && first_stage)
+	else if (u.vtd && !u.other && u.first_stage)
 		say(c, "IOMMU", NO, "in scalable mode it has first-stage tables only, which cannot be carried over",
 		    "boot this kernel and the next with intel_iommu=on,sm_off");
-	else if (vtd && !other)
-		say(c, "IOMMU", YES, found, NULL);
-	else if (amd && !other)
-		check_amd(c, found);
-	else if (smmu && !other)
-		say(c, "IOMMU", YES, found, NULL);
-	else if (vtd || other)
-		say(c, "IOMMU", NO, found,
+	else if (u.vtd && !u.other)
+		say(c, "IOMMU", YES, u.found, NULL);
+	else if (u.amd && !u.other)
+		check_amd(c, u.found);
+	else if (u.smmu && !u.other)
+		say(c, "IOMMU", YES, u.found, NULL);
+	else if (u.vtd || u.other)
+		say(c, "IOMMU", NO, u.found,
 		    "only Intel VT-d, AMD-Vi and Arm's SMMUv3 can be carried over so far");
 	else if (c->noiommu)
 		say(c, "IOMMU", YES, "none is in use, and vfio.enable_unsafe_noiommu_mode allows devices without one",
@@ -324,8 +325,8 @@ static void check_iommu(struct check *c)
 	else
 		say(c, "IOMMU", NO, "none is in use",
 		    "turn VT-d or AMD-Vi on in the firmware, add intel_iommu=on to the command line if it is VT-d, and reboot");
-	free(found);
-	check_next_iommu(c, vtd && !other);
+	free(u.found);
+	check_next_iommu(c, u.vtd && !u.other);
 }
 
 /* Does the iommufd know our calls? Asked for a HWPT that cannot be. */

@@ -93,5 +93,7 @@ bool is_there(const struct options *opt, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Does the host use no IOMMU, and may devices be driven without one? */
 bool is_without_iommu(const struct options *opt);
+/* Each IOMMU unit of this host, in no order; its name is for the call. */
+void each_iommu(const struct options *opt, void (*one)(const char *name, void *arg), void *arg);
 
 #endif

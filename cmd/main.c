@@ -179,23 +179,37 @@ bool is_there(const struct options *opt, const char *fmt, ...)
 	return there;
 }
 
-bool is_without_iommu(const struct options *opt)
+void each_iommu(const struct options *opt, void (*one)(const char *name, void *arg), void *arg)
 {
-	char *unsafe = read_text(opt, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), *path;
-	bool without = cmdline_is_on(unsafe);
 	struct dirent *de;
+	char *path;
 	DIR *dir;
 
 	if (asprintf(&path, "%s/sys/class/iommu", opt->root) < 0)
 		abort();
 	dir = opendir(path);
+	free(path);
 	while (dir && (de = readdir(dir)))
-		without &= de->d_name[0] == '.';
+		if (de->d_name[0] != '.')
+			one(de->d_name, arg);
 	if (dir)
 		closedir(dir);
-	free(path);
+}
+
+static void found_iommu(const char *name, void *arg)
+{
+	(void)name;
+	*(bool *)arg = true;
+}
+
+bool is_without_iommu(const struct options *opt)
+{
+	char *unsafe = read_text(opt, "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+	bool allowed = cmdline_is_on(unsafe), any = false;
+
+	each_iommu(opt, found_iommu, &any);
 	free(unsafe);
-	return without;
+	return allowed && !any;
 }
 
 static bool belongs(const struct described_option *o, const char *command)
