@@ -37,6 +37,24 @@ struct iommufd_hwpt_restored {
 	struct pt_iommu_difference diff;
 };
 
+/* Where MSIs of a device are translated: no IOVA if nothing translates them */
+static inline struct pt_iommu_window iommufd_liveupdate_msi_window(struct device *dev)
+{
+	struct pt_iommu_window window = PT_IOMMU_NO_WINDOW;
+	struct iommu_resv_region *region;
+	LIST_HEAD(regions);
+
+	iommu_get_resv_regions(dev, &regions);
+	list_for_each_entry(region, &regions, list) {
+		if (region->type != IOMMU_RESV_SW_MSI)
+			continue;
+		window.first = region->start;
+		window.last = region->start + region->length - 1;
+	}
+	iommu_put_resv_regions(dev, &regions);
+	return window;
+}
+
 struct pt_iommu_window
 iommufd_liveupdate_window(struct iommufd_ctx *ictx, struct iommu_domain *restored);
 int iommufd_liveupdate_adopt(struct iommufd_ioas *ioas,

@@ -88,25 +88,6 @@ iommufd_liveupdate_msi_map(struct iommufd_ctx *ictx, phys_addr_t msi_addr,
 	return cur;
 }
 
-/* The window of a device: false if nothing translates its MSIs. */
-static bool iommufd_liveupdate_msi_window(struct device *dev, phys_addr_t *start,
-					  unsigned int *pages)
-{
-	struct iommu_resv_region *region;
-	LIST_HEAD(regions);
-
-	*pages = 0;
-	iommu_get_resv_regions(dev, &regions);
-	list_for_each_entry(region, &regions, list) {
-		if (region->type != IOMMU_RESV_SW_MSI)
-			continue;
-		*start = region->start;
-		*pages = region->length >> PAGE_SHIFT;
-	}
-	iommu_put_resv_regions(dev, &regions);
-	return *pages;
-}
-
 /*
  * iommufd_sw_msi() of a device on a restored HWPT. Returns 0; -ENOENT if the restored
  * tables do not map the doorbell: the previous kernel had set up no interrupt, and the
@@ -120,29 +101,30 @@ static int iommufd_liveupdate_sw_msi(struct iommu_domain *domain, struct msi_des
 	struct iommufd_hwpt_restored *hwpt;
 	struct iommufd_sw_msi_map *msi_map;
 	struct iommufd_group *igroup;
-	phys_addr_t start, page = msi_addr & PAGE_MASK;
-	unsigned int i, pages;
+	phys_addr_t page = msi_addr & PAGE_MASK;
+	struct pt_iommu_window window;
 	unsigned long iova;
 
-	if (!domain->iommufd_hwpt || !iommufd_liveupdate_msi_window(dev, &start, &pages))
+	if (!domain->iommufd_hwpt)
+		return 0;
+	window = iommufd_liveupdate_msi_window(dev);
+	if (window.first > window.last)
 		return 0;
 	hwpt = container_of(domain->iommufd_hwpt, struct iommufd_hwpt_restored, common);
 	igroup = iommufd_liveupdate_group(hwpt->ictx, dev);
 	if (!igroup)
 		return -ENOENT;
-	for (i = 0; i < pages; i++)
-		if (iommu_iova_to_phys(domain, start + i * PAGE_SIZE) == page)
-			break;
-	if (i == pages)
-		return -ENOENT;
+	for (iova = window.first; iommu_iova_to_phys(domain, iova) != page; iova += PAGE_SIZE)
+		if (window.last - iova < PAGE_SIZE)
+			return -ENOENT;
 
 	guard(mutex)(&hwpt->ictx->sw_msi_lock);
-	msi_map = iommufd_liveupdate_msi_map(hwpt->ictx, page, start, i);
+	msi_map = iommufd_liveupdate_msi_map(hwpt->ictx, page, window.first,
+					     (iova - window.first) >> PAGE_SHIFT);
 	if (IS_ERR(msi_map))
 		return PTR_ERR(msi_map);
-	igroup->sw_msi_start = start;
+	igroup->sw_msi_start = window.first;
 	__set_bit(msi_map->id, igroup->required_sw_msi.bitmap);
-	iova = start + i * PAGE_SIZE;
 	msi_desc_set_iommu_msi_iova(desc, iova, PAGE_SHIFT);
 	return 0;
 }

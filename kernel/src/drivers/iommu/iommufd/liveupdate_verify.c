@@ -84,19 +84,10 @@ iommufd_liveupdate_window(struct iommufd_ctx *ictx, struct iommu_domain *restore
 {
 	struct pt_iommu_window window = PT_IOMMU_NO_WINDOW;
 	struct device *dev = device_on(ictx, restored);
-	struct iommu_resv_region *region;
-	LIST_HEAD(regions);
 
 	if (!dev)
 		return window;
-	iommu_get_resv_regions(dev, &regions);
-	list_for_each_entry(region, &regions, list) {
-		if (region->type != IOMMU_RESV_SW_MSI)
-			continue;
-		window.first = region->start;
-		window.last = region->start + region->length - 1;
-	}
-	iommu_put_resv_regions(dev, &regions);
+	window = iommufd_liveupdate_msi_window(dev);
 	put_device(dev);
 	return window;
 }
