@@ -165,14 +165,17 @@ class VmRun(Run):
         self.hear("an answer", lambda status: status["last"].counted)
 
     def _first_word(self):
-        """By a fault of the emulator a VM resets itself now and then, without a word on its console, mostly while it
-        boots (docs/testing.md). No update has begun then."""
+        """In an emulator that is not repaired (rig/lib/erratum.py) a VM resets itself now and then,
+        without a word on its console, mostly while it boots. No update has begun then. With one
+        that is, it fails the case."""
         try:
             return self.hear("a word of the VM", lambda status: status["last"])
         except Failed:
             ended = [e["status"] for e in self.machine.events if e["ev"] == "vm_ended"]
             said = b"".join(bytes.fromhex(e["hex"]) for e in self.machine.events if e["ev"] == "vm_said")
-            if (ended == [0] or self._was_reset()) and not re.search(rb"[Pp]anic|Oops|BUG|vm: failed", said):
+            silent = not re.search(rb"[Pp]anic|Oops|BUG|vm: failed", said)
+            repaired = self.machine.figures["emulator_repaired"]
+            if not repaired and silent and (ended == [0] or self._was_reset()):
                 raise Skipped("the VM reset itself while it booted") from None
             raise
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A store is taken out of a program that has the one that is expected, and of no other."""
+"""Two places of a program are changed if both are the ones that are expected, and of no other program."""
 
 import os
 import tempfile
@@ -12,18 +12,27 @@ STORE = bytes.fromhex("89b350c2ffff")
 BRANCH = (bytes.fromhex("410fb6f4" "4489ab80340000") + STORE +
           bytes.fromhex("c7838434000000000000" "48c78388340000ffffffff" "f605dc5d570102" "0f85c1000000"
                         "ba01000000" "4889df" "e8797e0700"))
-PROGRAM = b"before" + BRANCH + b"after"
+AND = bytes.fromhex("81a0a44100007fffffff")
+CLEAR = (bytes.fromhex("f30f1efa" "4883ec08" "488b3de1604001" "4c8d05026e4200" "b91f000000" "488d15a3902b00" "488d355e9f2b00"
+                       "e812300c00") + AND + bytes.fromhex("4883c408" "31c031d231c931f631ff4531c0" "c3" "660f1f440000"))
+PROGRAM = b"before" + CLEAR + b"between" + BRANCH + b"after"
 
 
 class Erratum(unittest.TestCase):
-    def test_the_store_is_gone(self):
-        self.assertEqual(erratum.without(PROGRAM), PROGRAM.replace(STORE, bytes.fromhex("660f1f440000")))
+    def test_the_store_is_gone_and_the_and_is_locked(self):
+        clear = CLEAR[:-6].replace(AND, bytes.fromhex("f0") + AND) + bytes.fromhex("0f1f440000")
+        self.assertEqual(len(clear), len(CLEAR))
+        self.assertEqual(erratum.without(PROGRAM),
+                         b"before" + clear + b"between" + BRANCH.replace(STORE, bytes.fromhex("660f1f440000")) + b"after")
 
     def test_not_where_it_is_not_known(self):
-        for program in (b"", b"nothing", PROGRAM + BRANCH, erratum.without(PROGRAM),
+        for program in (b"", b"nothing", PROGRAM + BRANCH, PROGRAM + CLEAR, BRANCH, CLEAR, erratum.without(PROGRAM),
                         # Another vector's place, another way to go on.
                         PROGRAM.replace(bytes.fromhex("410fb6f4"), bytes.fromhex("410fb6f5")),
-                        PROGRAM.replace(bytes.fromhex("ba01000000"), bytes.fromhex("ba00000000"))):
+                        PROGRAM.replace(bytes.fromhex("ba01000000"), bytes.fromhex("ba00000000")),
+                        # Another bit; no room for the prefix.
+                        PROGRAM.replace(bytes.fromhex("7fffffff"), bytes.fromhex("fffeffff")),
+                        PROGRAM.replace(bytes.fromhex("c3660f1f440000"), bytes.fromhex("c3f30f1efa4883"))):
             self.assertIsNone(erratum.without(program), program.hex())
 
     def test_a_copy_is_made_once(self):
