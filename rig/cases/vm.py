@@ -350,11 +350,10 @@ CASES = [
     VM("vm-two-updates", "the same VM in two updates, one after the other",
        bind(update, iommu="vtd-scalable", updates=2)),
     VM("vm-reboot", "after an update the VM boots again, and lives through the next one", bind(reboot, iommu="vtd-scalable")),
-    # In the emulated SVM a VM with the audio device does not always come up (docs/testing.md), so these are not in a shard.
     VM("vm-two-devices", "a VM with an igb (MSI-X) and an HD audio device (INTx), in two updates, one after the other",
-       bind(update, iommu="vtd-scalable", updates=2, sound="port", rate=SLOW_PER_S), soak=True),
+       bind(update, iommu="vtd-scalable", updates=2, sound="port", rate=SLOW_PER_S)),
     VM("vm-bus-reset", "a VM with a device that QEMU would stop when it takes the VM", bind(stopped_by_qemu, iommu="vtd-scalable"),
-       fault="a VM has a device that can be reset through its bus only", soak=True),
+       fault="a VM has a device that can be reset through its bus only"),
     VM("vm-changed", "what is plugged into a VM stands against its update; its balloon does not", bind(changed, iommu="vtd-scalable"),
        fault="a device and an object are plugged into a VM before the update"),
     VM("vm-way-back", "the next kernel hangs while its QEMU has the VM already: it goes on in the one that was left; the next update is confirmed",
