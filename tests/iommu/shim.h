@@ -259,6 +259,7 @@ struct iommu_device {
 struct dev_iommu {
 	struct iommu_device *iommu_dev;
 	struct iommu_device_ser *preserved;
+	u32 attach_deferred;
 };
 
 enum { IOMMU_RESV_DIRECT, IOMMU_RESV_DIRECT_RELAXABLE };

@@ -2387,6 +2387,10 @@ static bool was_given_up(struct device *dev)
  * into its group are blocked already. They get the domain that they would have without
  * it.
  *
+ * The core attaches the domain for the release next, and would tell the driver that @dev
+ * leaves what the group has by then, which @dev never had. As it is blocked, nothing is left
+ * to be attached: so it is marked as one whose attach was deferred.
+ *
  * Context: Under the mutex of the group.
  * Return: true if @dev came with @domain: the core has to give the group another one
  * then, and nobody owns the group if @owner became NULL. @domain is still there if
@@ -2408,6 +2412,7 @@ bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 	if (!domain || !domain->restored)
 		return false;
 	if (!ser && !was_given_up(dev)) {
+		dev->iommu->attach_deferred = 1;
 		leave_restored(dev, domain->restored);
 		return false;
 	}
@@ -2417,9 +2422,10 @@ bool iommu_liveupdate_removed(struct device *dev, struct iommu_domain *domain,
 		*owner = NULL;
 	blocked = dev_iommu_ops(dev)->blocked_domain;
 	/* What hardware can still reach is not freed; it is for the next boot. */
-	if (!WARN_ON(!blocked ||
-		     blocked->ops->attach_dev(blocked, dev, domain)))
-		leave_restored(dev, domain->restored);
+	if (WARN_ON(!blocked || blocked->ops->attach_dev(blocked, dev, domain)))
+		return true;
+	dev->iommu->attach_deferred = 1;
+	leave_restored(dev, domain->restored);
 	return true;
 }
 
