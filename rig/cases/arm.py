@@ -117,7 +117,7 @@ CASES = [
          bind(memory, updates=2, alone=2), kernel="arm"),
     Case("arm-steady", "arm64: network and audio device do DMA behind the SMMUv3", steady, kernel="arm"),
     Case("arm-update", "arm64: a network device goes on behind the SMMUv3 over an update",
-         bind(update, iommu="smmuv3", sound=False), kernel="arm"),
+         bind(update, iommu="smmuv3", sound=False), kernel="arm", debug=True),
     Case("arm-no-preserve", "negative, arm64: without a preserve its DMA stops at the jump",
          bind(no_preserve, iommu="smmuv3"), kernel="arm", fault="nothing is preserved before the jump"),
     Case("arm-three", "arm64: network and audio device go on over three updates in a row",
@@ -136,7 +136,7 @@ CASES = [
          bind(bystander, iommu="smmuv3"), kernel="arm",
          fault="a device that is not preserved receives frames all through the jump"),
     Case("arm-replace", "arm64: the HWPT is replaced under load",
-         bind(replace, iommu="smmuv3"), kernel="arm"),
+         bind(replace, iommu="smmuv3"), kernel="arm", debug=True),
     Case("arm-replace-gap", "negative, arm64: 7.3's attach, which makes the descriptor invalid first",
          bind(replace_with_gap, iommu="smmuv3"), kernel="arm-lab", fault="the domain is replaced as 7.3 does it: block, then set"),
     *(Case(f"arm-bystander-{law}", "arm64: a device that is not preserved is blocked by "

@@ -155,14 +155,14 @@ def faults_of(run, begin, end, name):
 
 
 @guarded
-def damaged(machine, begin, mode, group, target="nic", append="", vf=False, at_each=None, **options):
+def damaged(machine, begin, mode, group, target="nic", append="", vf=False, at_each=None, only=(), **options):
     """
     One machine, one damage an update; TARGET is the device that is meant. vf: the network device is a virtual
-    function. at_each(run, damage): called in each kernel, with None where nothing was damaged; what it returns
+    function. only: names of the group's damages, in place of all. at_each(run, damage): called in each kernel, with None where nothing was damaged; what it returns
     was found.
     """
     iommu = mode if mode in ("amd", "smmuv3") else f"vtd-{mode}"
-    damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target)]
+    damages = [d for d in table.of_case(group) if d.mode in ("", mode) and d.target in ("", target) and (not only or d.name in only)]
     updates = 2 * len(damages)
     append = f"rig.vf=2 {append}" if vf else append
     # One CPU: with more of them, QEMU 10.0 loses track of a register's address every some
@@ -318,6 +318,8 @@ def untouched(run, stages, name):
 # The laboratory damages, the product judges.
 JUDGED = {"kernel": "lab", "next_kernel": "rig"}
 JUDGED_ARM = {"kernel": "arm-lab", "next_kernel": "arm"}
+# KASAN, lockdep and kmemleak look on while it does.
+JUDGED_ARM_DEBUG = {"kernel": "arm-lab", "next_kernel": "arm-debug"}
 
 
 # The groups of the table that a case tries
@@ -348,6 +350,14 @@ def _cases():
                tries("smmuv3", "smmuv3-device", target="nic"), fault="one device's part of the handover damaged", **JUDGED_ARM)
     yield Case("arm-damaged-all", "each damage of the handover that concerns all devices, SMMUv3",
                tries("smmuv3", "smmuv3-all"), fault="the handover as a whole damaged", **JUDGED_ARM)
+    # A device's context descriptor, the table that its entry is in, and the unit: there the next kernel gives up
+    # what it has begun at three depths.
+    yield Case("arm-damaged-nic-debug", "a device's part of the handover is damaged, and a debug kernel judges it, SMMUv3",
+               tries("smmuv3", "smmuv3-device", only=("smmuv3_cd_top", "smmuv3_l2")),
+               fault="one device's part of the handover damaged, next kernel a debug kernel", **JUDGED_ARM_DEBUG)
+    yield Case("arm-damaged-all-debug", "the unit's part of the handover is damaged, and a debug kernel judges it, SMMUv3",
+               tries("smmuv3", "smmuv3-all", only=("unit_part_length",)),
+               fault="the handover as a whole damaged, next kernel a debug kernel", **JUDGED_ARM_DEBUG)
     yield Case("damaged-memory", "what is handed over of a memfd is damaged",
                tries("scalable", "memory"), fault="data of a memfd damaged", **JUDGED)
     yield Case("damaged-hugetlb", "what is handed over of a memfd of huge pages, or of the pools, is damaged",

@@ -145,7 +145,6 @@ class Machine:
             # KASAN's shadow takes an eighth of the memory at boot. KHO's own
             # estimate of its scratch areas, twice of that, finds no room.
             memory = memory or "3G"
-            common += " kho_scratch=32M,64M,768M"
             common += f" {self.platform.debug_options}"
         if nested:
             common += f" {self.platform.nested_options()}"
