@@ -153,14 +153,14 @@ def killed(machine, begin, iommu, append=""):
 
 
 @guarded
-def let_go(machine, begin, iommu):
+def let_go(machine, begin, iommu, append=""):
     """SIGKILL once the devices have left their restored HWPT: closing the session
     finishes it, and the device goes the way of every dead process's device.
 
     Seen to fail: with 'hwpt' among the LATE_STEPS, after which the session holds all, the
     device is still a bus master and the memory is not back.
     """
-    run = begin(iommu=iommu, sound=False, append="rig.flush=1 rig.updates=4")
+    run = begin(iommu=iommu, sound=False, append=f"rig.flush=1 rig.updates=4 {append}".strip())
     base = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     found, sender, senders = [], run.senders["nic"], run.senders
@@ -197,14 +197,14 @@ def let_go(machine, begin, iommu):
 
 
 @guarded
-def late(machine, begin, iommu):
+def late(machine, begin, iommu, append=""):
     """Processes that retrieve in odd orders, other work that needs all the memory, and an
     agent that comes back much later, and closes the session where it should finish it.
 
     Seen to fail: without the line in luo_session_release(), since the session is gone
     after the first of them.
     """
-    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2)
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2, append=append)
     run.rest(STEADY_S)
     idle_update(run, 2)
     alone = wall_us()

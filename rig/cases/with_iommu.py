@@ -4,9 +4,12 @@ Cases of other files once more, with another IOMMU: the same bodies, the same ju
 differs between IOMMUs is in rig/lib/iommu.py and in the modules of rig/referee that read
 what QEMU reports of them.
 
-Not here, because QEMU's amd-iommu lacks what they need: those with ATS (it does not answer what
+Not among those with AMD-Vi, because QEMU's amd-iommu lacks what they need: those with ATS (it does not answer what
 devices ask it to translate in advance), with PASIDs (no guest page tables in the emulator),
 with first-stage HWPTs, and of a device with an RMRR (no IVMD block in its IVRS table).
+
+Not yet among those with an SMMUv3: uncoop-states and uncoop-outgoing, as the kernel arm has no second driver of
+PCI devices.
 """
 
 import functools
@@ -35,6 +38,19 @@ way-back way-back-silent way-back-refused-all way-back-stray way-back-stray-free
 way-back-at-adopted way-back-at-domain way-back-locked way-back-thrice
 """
 
+ARM = """
+adopt-each adopt-refused adopt-small adopt-cut
+sizes sizes-unasked sizes-cut
+ten-updates
+uncoop-kill uncoop-kill-adopt uncoop-let-go uncoop-late uncoop-never uncoop-remove
+"""
+# Nothing is taken over in it.
+ARM_DEBUG = {"uncoop-never"}
+# An interrupt that is set up before the domain is replaced needs its doorbell in the restored tables.
+ARM_OPTIONS = {"uncoop-kill": {"append": "rig.irq=1"}, "uncoop-kill-adopt": {"append": "rig.adopt=1 rig.irq=1"},
+               "uncoop-let-go": {"append": "rig.irq=1"}, "uncoop-late": {"append": "rig.irq=1"}}
+ARM_KERNELS = {"rig": "arm", "lab": "arm-lab"}
+
 
 def _cases():
     found = {case.name: case for module in (abort, adopt, crash, discovery, disk, guestmem, interrupts, iommu, remapping, skew,
@@ -43,6 +59,10 @@ def _cases():
         case = found[name]
         yield replace(case, name="amd-" + name.replace("-scalable", ""), run=functools.partial(case.run, iommu="amd"),
                       description=re.sub(r"[,;] scalable mode", "", case.description) + ", AMD-Vi")
+    for name in ARM.split():
+        case = found[name]
+        yield replace(case, name="arm-" + name, run=functools.partial(case.run, iommu="smmuv3", **ARM_OPTIONS.get(name, {})),
+                      kernel=ARM_KERNELS[case.kernel], debug=name in ARM_DEBUG, description=case.description + ", SMMUv3")
 
 
 CASES = list(_cases())
