@@ -225,9 +225,18 @@ static struct {
 	unsigned int files, calls, fails_at;	/* 0: no call fails */
 	int err;				/* how */
 	uint32_t id, objects, finished, moved, adopts;
+	/* With which flags HWPTs were made since this was 0: those of the first, and of the second. */
+	uint32_t hwpts, hwpt_flags[2];
 	/* A process has died that had adopted what has this token, and no device was on it yet. */
 	struct { uint64_t token; uint32_t restored, ioas, hwpt; bool gone; } adopted;
 } world;
+
+static void note_flags(uint32_t flags)
+{
+	if (world.hwpts < 2)
+		world.hwpt_flags[world.hwpts] = flags;
+	world.hwpts++;
+}
 
 static int world_says(unsigned long request, void *at)
 {
@@ -260,6 +269,7 @@ static int world_says(unsigned long request, void *at)
 	} else if (request == UIO_HWPT_ALLOC) {
 		((struct uio_hwpt_alloc *)at)->out_hwpt_id = ++world.id;
 		world.objects++;
+		note_flags(((struct uio_hwpt_alloc *)at)->flags);
 	} else if (request == UIO_HWPT_ADOPT) {
 		struct uio_hwpt_adopt *adopt = at;
 		bool is = world.adopted.restored && adopt->restored_id == world.adopted.restored;
@@ -276,6 +286,7 @@ static int world_says(unsigned long request, void *at)
 		adopt->out_hwpt_id = ++world.id;
 		world.objects++;
 		world.adopts++;
+		note_flags(adopt->hwpt_flags);
 	} else if (request == UVFIO_ATTACH_PT) {
 		world.moved++;
 	} else if (request == ULU_GET_NAME) {
@@ -1553,6 +1564,39 @@ static void sweep_one(struct continuo *ctx, unsigned int i, struct continuo_vm *
 	       "%s: %u calls, %u objects, finished %u times", ways[i].name, at, world.objects, world.finished);
 }
 
+/* The flags that HWPTs had come back with them, whether they are built anew or adopted. */
+static void flags_come_back(struct continuo *ctx)
+{
+	static const uint32_t flags[] = { CONTINUO_HWPT_DIRTY_TRACKING, CONTINUO_HWPT_DIRTY_TRACKING | CONTINUO_HWPT_PASID };
+	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
+	struct continuo_vm *described, *vm;
+
+	if (continuo_vm_new(ctx, &described))
+		exit(2);
+	continuo_vm_iommufd(described, null);
+	continuo_vm_memory(described, "ram", ram);
+	continuo_vm_space(described);
+	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
+	for (int i = 0; i < 2; i++) {
+		continuo_vm_hwpt(described, 0, i + 1);
+		call(ctx, "flags", continuo_vm_hwpt_flags(described, i, flags[i]), 0, "");
+		continuo_vm_device(described, i ? "disk" : "nic", null, i);
+	}
+	call(ctx, "preserve", continuo_vm_preserve(described, 0), 0, "");
+	for (unsigned int i = 2; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		world.hwpts = 0;
+		call(ctx, ways[i].name, way(ctx, i, described, &vm), 0, "");
+		expect(world.hwpts == 2 && !memcmp(world.hwpt_flags, flags, sizeof(flags)), "%s: %u HWPTs with flags %#x and %#x, they had %#x and %#x",
+		       ways[i].name, world.hwpts, world.hwpt_flags[0], world.hwpt_flags[1], flags[0], flags[1]);
+		continuo_vm_free(vm);
+	}
+	while (world.files)
+		close(world.file[--world.files].fd);
+	continuo_vm_free(described);
+	close(ram);
+	close(null);
+}
+
 /* What is added to a VM that was taken over stays the caller's; what came with it does not. */
 static void added(struct continuo *ctx, struct continuo_vm *described, unsigned int asks)
 {
@@ -1762,6 +1806,7 @@ static void sweep(void)
 		close(world.file[--world.files].fd);
 	added(ctx, vm, 0);
 	added(ctx, vm, 2);
+	flags_come_back(ctx);
 	adopter_died(ctx);
 	way_back(vm);
 	world.is_there = false;
