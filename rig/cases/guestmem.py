@@ -10,7 +10,7 @@ from rig.cases.uncooperative import killed
 from rig.cases.update import NODES, update
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
 
 MAY_BE_LOST = "/sys/module/guestmemfs/parameters/may_be_lost"
 
@@ -185,20 +185,30 @@ def held(machine, begin, iommu):
 
 
 @guarded
-def plain(machine, begin, iommu):
+def plain(machine, begin, iommu, append=""):
     """
     A kexec without a live update under a device that writes to a file: the file is there,
-    the device is blocked, and nothing more is written to it.
+    the device is blocked, and nothing more is written to it: no frame is in it that was sent
+    when the next kernel ran, and none comes later.
+
+    To see it fail: no pci_clear_master() in pci_device_shutdown(), and IOMMUs left as they are by
+    intel_iommu_shutdown().
     """
-    run = begin(iommu=iommu, append="guestmem=256M rig.guestmem=1 rig.preserve=0")
+    run = begin(iommu=iommu, append=f"guestmem=256M rig.guestmem=1 rig.preserve=0 {append}".strip())
     run.rest(STEADY_S)
     run.update(2, until="nothing")
     said = look(machine, "still")
     machine.figures["units_free"] = said["free"]
+    latest = machine.wait("latest")["sent_ns"]
     for sender in run.senders.values():
         sender.stop()
     machine.send("off")
     machine.finish()
+    booted = [at for at, line in run.clock.lines if "Linux version" in line][-1]
+    machine.figures["latest_before_boot_us"] = (booted - latest) // 1000
+    must_see("frames in the file", latest)
+    if latest > booted:
+        raise Failed(f"a frame was written to the file {(latest - booted) // 1000} us after the next kernel had begun")
 
 
 @guarded
@@ -249,6 +259,10 @@ CASES = [
          fault="a file of guestmemfs is cut, removed or replaced under the device"),
     Case("guestmem-plain", "a kexec without a live update: the file is there, and nobody writes to it", bind(plain, iommu="vtd-scalable"),
          fault="nothing is preserved before the jump, and the memory is a file of guestmemfs"),
+    *(Case(f"guestmem-plain-off{name}", "the same in kernels that do no live update" + more,
+           bind(plain, iommu=f"vtd-{mode}", append="liveupdate=off"),
+           fault="live update is off in both kernels, and the memory is a file of guestmemfs" + more)
+      for name, mode, more in (("", "scalable", ""), ("-legacy", "legacy", ", legacy mode"))),
     Case("guestmem-adopt", "the tables of a file of guestmemfs are adopted",
          bind(adopt, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1")),
     Case("guestmem-kill", "SIGKILL after each step, with a file of guestmemfs",

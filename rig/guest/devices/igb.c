@@ -318,6 +318,19 @@ static void igb_take(struct igb *nic, uint64_t slot)
 	run->crc_sum += crc;
 }
 
+uint64_t igb_latest(struct igb *nic)
+{
+	uint64_t latest = 0;
+
+	for (uint64_t slot = 0; slot < NIC_SLOTS; slot += slots_per_frame()) {
+		const struct frame *f = (struct frame *)igb_buf(nic, slot);
+
+		if (f->ethertype == ETHERTYPE_BE && f->sent_ns > latest)
+			latest = f->sent_ns;
+	}
+	return latest;
+}
+
 /* Is the slot that the device fills next one of this frame's? */
 static bool igb_within(struct igb *nic, uint64_t slot)
 {

@@ -38,5 +38,7 @@ unsigned int igb_poll(struct igb *nic);
 /* Ends the run in progress so that the referee has heard of every frame. */
 void igb_flush(struct igb *nic);
 unsigned int igb_head(struct igb *nic);
+/* When the latest of the frames that are in the memory was sent, in the sender's ns; 0: there is none. */
+uint64_t igb_latest(struct igb *nic);
 
 #endif
