@@ -27,7 +27,11 @@ def look(machine, what):
 def files(machine, append="", iommu="vtd-scalable"):
     """
     Files are made, and there after each of two jumps: names, owners, sizes, limits and every
-    word; but for one that was removed while it was open.
+    word; but for one that was removed while it was open. What they are filled with is neither the
+    host's memory nor in its page cache.
+
+    To see it fail: huge_fault() of file.c takes as much memory of the host's, or counts it as
+    NR_FILE_PAGES.
     """
     machine.start(iommu=iommu, append=f"rig.devs=none rig.preserve=0 rig.updates=2 guestmem=512M {append}".strip())
     machine.wait("ready")
@@ -41,6 +45,8 @@ def files(machine, append="", iommu="vtd-scalable"):
         if after != {**before, "free": before["free"] + 1, "inodes_free": before["inodes_free"] + 1}:
             raise Failed(f"before {before}, after {after}: not only the file that nobody has any more is gone")
     machine.figures["space"] = after
+    aside = machine.wait("aside")
+    machine.figures["filled_kb"], machine.figures["host_kb"] = aside["kb"], [aside["free_kb"], aside["cached_kb"]]
     machine.send("off")
     machine.finish()
 
@@ -82,25 +88,31 @@ def option(machine, value, said="", nodes=None, err=0, **options):
         raise Failed(f"MiB by node: {dict(found)}, expected {nodes}")
 
 
-def stays(machine, said, append=""):
+def stays(machine, said, append="", how="jump", lost=True):
     """
     A jump into a kernel that would not get the files is refused, and they are as before.
-    With guestmemfs.may_be_lost it is made, and they are gone.
+    With guestmemfs.may_be_lost it is made, and they are gone; lost: or else such a jump as it should
+    be brings them along.
+
+    To see it fail: guestmemfs_kexec() returns 0.
     """
     machine.start(append=f"rig.devs=none rig.preserve=0 guestmem=512M {append}".strip())
     machine.wait("ready")
     before = look(machine, "begin")
     since = len(machine.events)
-    machine.send("files jump")
+    machine.send(f"files {how}")
     code = machine.wait("stays", since=since)["errno"]
     if code != errno.ENOEXEC:
         raise Failed(f"the jump: {errno_name(code)}; expected ENOEXEC")
     if look(machine, "check") != before:
         raise Failed("the files are not as before")
-    machine.put(MAY_BE_LOST, 1)
+    if lost:
+        machine.put(MAY_BE_LOST, 1)
     since = len(machine.events)
     machine.send("update")
     machine.wait("boot", stage=2, since=since, timeout_s=60)
+    if not lost:
+        look(machine, "check")
     machine.send("off")
     machine.finish()
     if said not in machine.console():
@@ -253,6 +265,10 @@ CASES = [
          fault="a session with files of guestmemfs is lost at one more jump"),
     Case("guestmem-stays", "no jump without KHO as long as there are files", bind(stays, said="without kho=on nothing is handed over", append="kho=off liveupdate=off"),
          fault="the next kernel would not get the files of guestmemfs: no KHO"),
+    *(Case(f"guestmem-segments{name}", f"no jump into what kexec_load(2) has loaded as long as there are files{more}",
+           bind(stays, said="was loaded by kexec_load(2), which hands nothing over", append=append, how="jump-segments", lost=False),
+           fault=f"the next kernel would not get the files of guestmemfs: kexec_load(2){more}")
+      for name, more, append in (("", "", ""), ("-off", ", live update off", "liveupdate=off"))),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
     Case("guestmem-held", "nothing is taken from a file that a device has", bind(held, iommu="vtd-scalable"),

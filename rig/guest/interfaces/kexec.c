@@ -209,6 +209,21 @@ void kexec_load_crash(const char *more)
 	load(line, KEXEC_FILE_ON_CRASH);
 }
 
+void kexec_load_segments(void)
+{
+	static char page[4096];
+	struct kexec_segment segment = {
+		.buf = page,
+		.bufsz = sizeof(page),
+		.mem = (void *)0x4000000,
+		.memsz = sizeof(page),
+	};
+
+	if (syscall(SYS_kexec_load, 0x4000000ul, 1ul, &segment,
+		    (unsigned long)KEXEC_ARCH_DEFAULT))
+		die("kexec_load: %s", strerror(errno));
+}
+
 int kexec_try(void)
 {
 	return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,

@@ -8,6 +8,8 @@ void kexec_load_next(void);
 void kexec_unload_back(void);
 /* The same kernel, without going one stage on: the jump is not to happen yet. */
 void kexec_load_this_stage(void);
+/* One page of nothing, by kexec_load(2): it is never to be jumped into. */
+void kexec_load_segments(void);
 /* The same kernel, with more parameters, in place of this one if it panics. */
 void kexec_load_crash(const char *more);
 void kexec_jump(void) __attribute__((noreturn));

@@ -7,7 +7,8 @@
  * mount: nothing more; rules: what it refuses, and what it makes zero; held: what a device
  * has; keep: preserve some; kept: some of them come back; given-up: none does; stale: none
  * did before one more jump; damaged: one is; still: does nobody write to what a device had
- * before? cut: does another owner get what it writes to? jump: try to, and say why not.
+ * before? cut: does another owner get what it writes to? jump: try to, and say why not;
+ * jump-segments: the same with what kexec_load(2) has loaded.
  */
 void guest_files(const char *what);
 

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kexec.h>
 #include <linux/reboot.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,22 +75,6 @@ static void load_changed(const char *name)
 	close(fd);
 }
 
-/* One page of nothing: it is never jumped into. */
-static void load_by_segments(void)
-{
-	static char page[4096];
-	struct kexec_segment segment = {
-		.buf = page,
-		.bufsz = sizeof(page),
-		.mem = (void *)0x4000000,
-		.memsz = sizeof(page),
-	};
-
-	if (syscall(SYS_kexec_load, 0x4000000ul, 1ul, &segment,
-		    (unsigned long)KEXEC_ARCH_DEFAULT))
-		die("kexec_load: %s", strerror(errno));
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -130,7 +113,7 @@ void jump_to_unread_formats(struct rig *r)
 		back(r, names[i], kexec_try());
 		free(names[i]);
 	}
-	load_by_segments();
+	kexec_load_segments();
 	back(r, "kexec_load", kexec_try());
 	close(r->session);
 	r->session = -1;
