@@ -561,6 +561,82 @@ def huge_given_up(machine, begin, iommu, pages=64):
     fail_if(found)
 
 
+@guarded
+def frozen_file(machine, begin, iommu):
+    """
+    Huge pages of a memfd that is preserved: nothing is put into it or taken out of it, also by those
+    who have it mapped, and what was not there is. When that is undone all of it works again.
+
+    To see it fail: freeze() of hugetlb_liveupdate.c does nothing.
+    """
+    run = begin(iommu=iommu, append="hugepages=64 rig.hugetlb=21")
+    run.rest(STEADY_S)
+    got = ask(run, "frozen", "frozen")
+    run.rest(1)
+    run.stop()
+    found = run.judge() + check_cells(run, "u")
+    machine.figures["outcome"] = "`EPERM`, and nothing has changed; when it is undone it works again"
+    free = [got[key] for key in ("before", "preserved", "after", "punched", "again")]
+    machine.figures["huge_free"] = free
+    # Of four pages three are there first; at the end none is, and then four.
+    if free != [free[0] + n for n in (0, -1, -1, 3, -1)]:
+        found.append(f"huge pages that are free, one after the other: {free}")
+    if got["wrong"] or got["left"]:
+        found.append(f"{got['wrong']} words of it were changed while it was preserved, {got['left']} were left when it was undone")
+    fail_if(found)
+
+
+@guarded
+def punched(machine, begin, iommu, append=""):
+    """
+    A page is thrown out of the memory when it is mapped already: the device goes on with what the file does not
+    have any more, so that it is not preserved.
+
+    To see it fail: check_leaf() of iommufd/liveupdate.c does not compare addresses.
+    """
+    run = begin(iommu=iommu, append=append)
+    run.rest(STEADY_S)
+    answer = ask(run, "replace-page", "uncoop", what="replace-page")
+    run.rest(1)
+    run.stop()
+    found = run.judge()
+    machine.figures["tries"] = 1
+    machine.figures["outcome"] = "preserve is refused, and says where; DMA goes on"
+    if answer["errno"] != errno.EINVAL or "cannot be preserved: the file has another page there now" not in machine.console():
+        found.append(f"{errno_name(answer['errno'])}, expected EINVAL and that the file has another page")
+    fail_if(found)
+
+
+DIFFERS = 1
+
+
+@guarded
+def punched_after(machine, begin, iommu, append=""):
+    """
+    The same in the next kernel, between the retrieve and the map: the comparison says where, and as long
+    as nothing is replaced the pages that the device writes to are nobody else's.
+
+    To see it fail: verify_differs() of iommu_pt_verify.h finds nothing.
+    """
+    run = begin(iommu=iommu, sound=False, append=append)
+    run.rest(STEADY_S)
+    idle_update(run, 2)
+    answer = ask(run, "verify-elsewhere", "elsewhere")
+    alone = wall_us()
+    worked = ask(run, "work", "worked", timeout_s=60)
+    run.nic = False                     # what it has received is gone with the pages
+    run.stop()
+    found = run.judge()
+    must_see("DMA into what was thrown away", dma_after(run, "nic", alone))
+    machine.figures.update(tries=1, worked_mb=worked["bytes"] >> 20, worked_huge_mb=worked["huge_bytes"] >> 20)
+    machine.figures["outcome"] = "the comparison finds it; DMA goes on, into pages that nobody else gets"
+    if not answer["result"] & DIFFERS or not answer["iova"]:
+        found.append(f"the comparison says {answer}")
+    if worked["bad"]:
+        found.append(f"{worked['bad']} words of another process's memory were written to")
+    fail_if(found)
+
+
 TABLES = 1000
 
 
@@ -650,6 +726,15 @@ CASES = [
          bind(given_up, iommu="vtd-scalable"), fault="no memory to retrieve a memfd that no device uses"),
     Case("hugetlb-given-up", "huge pages that are not retrieved go to the pool if no device needs them",
          bind(huge_given_up, iommu="vtd-scalable"), fault="no file to retrieve a memfd of huge pages that no device uses"),
+    Case("hugetlb-frozen", "huge pages of a memfd that is preserved, and when that is undone", bind(frozen_file, iommu="vtd-scalable"),
+         fault="huge pages are put into a preserved memfd, or taken out of it"),
+    *(Case(f"{name}-map", f"a page of {what} is thrown away when it is mapped, before the preserve",
+           bind(punched, iommu="vtd-scalable", append=append), fault=f"a page of {what} is thrown away when it is mapped, before the preserve")
+      for name, what, append in (("punch", "a memfd", ""), ("hugetlb-punch", "a memfd of huge pages", "hugepages=64 rig.hugetlb=21"))),
+    *(Case(f"{name}-rebuild", f"what a device writes to of {what} is thrown away before it is mapped again",
+           bind(punched_after, iommu="vtd-scalable", append=append),
+           fault=f"what a device writes to of {what} is thrown away after the retrieve, before the map")
+      for name, what, append in (("punch", "a memfd", ""), ("hugetlb-punch", "a memfd of huge pages", "hugepages=64 rig.hugetlb=21"))),
     Case("uncoop-sleep", "suspend and hibernation are refused while a device is preserved or incoming",
          bind(sleeps, iommu="vtd-scalable"), kernel="host", fault="the machine is to suspend"),
     Case("uncoop-pasids", "PASIDs are attached and replaced while a device is preserved", bind(pasids, iommu="vtd-scalable"),

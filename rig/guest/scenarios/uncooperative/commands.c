@@ -26,6 +26,9 @@
  *				then by a process that may not do raw I/O
  *	uncoop elsewhere	a process rebuilds all with other pages than the device
  *				writes to, and keeps what it got
+ *	uncoop verify-elsewhere	a process rebuilds all as for "elsewhere", compares, and exits
+ *	uncoop frozen		what can be done to the huge pages of a memfd that is preserved, and
+ *				when that is undone
  *	uncoop starve		a process gets half of the memory, and exits
  *	uncoop short		a process that may not open files, and exits
  *	uncoop fed		a process retrieves what the two above could not
@@ -59,6 +62,7 @@
 #include "devices/workload.h"
 #include "scenarios/uncooperative/before_jump.h"
 #include "scenarios/uncooperative/commands.h"
+#include "scenarios/uncooperative/frozen_file.h"
 #include "scenarios/uncooperative/limited.h"
 #include "scenarios/uncooperative/machine_sleep.h"
 #include "scenarios/uncooperative/memory_use.h"
@@ -87,6 +91,8 @@ static const struct {
 	{ "preserve-unprivileged", uncoop_preserve_unprivileged },
 	{ "retrieve-unprivileged", uncoop_retrieve_unprivileged },
 	{ "elsewhere", uncoop_elsewhere },
+	{ "verify-elsewhere", uncoop_verify_elsewhere },
+	{ "frozen", uncoop_frozen },
 	{ "starve", uncoop_starve },
 	{ "short", uncoop_short },
 	{ "fed", uncoop_fed },

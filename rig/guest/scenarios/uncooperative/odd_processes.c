@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
@@ -184,10 +185,9 @@ void uncoop_retrieve_unprivileged(struct rig *r, const char *arg)
 	emit("uncoop", ",\"what\":\"retrieve-unprivileged\"");
 }
 
-/* In it the pages that the device writes to have been replaced. */
-static void rebuild_elsewhere(struct rig *own)
+/* The HWPT is of other pages than the device writes to; @restored: the device's own. */
+static int rebuild_punched(struct rig *own, int *restored)
 {
-	int restored, hwpt, attached, finished;
 	uint64_t from = (OFF_NIC_BUF + DMA_PIECE - 1) & ~(DMA_PIECE - 1);
 	uint64_t end = OFF_NIC_END & ~(DMA_PIECE - 1);
 
@@ -198,19 +198,42 @@ static void rebuild_elsewhere(struct rig *own)
 	own->nic.v.fd = luo_retrieve(own->session, TOKEN_NIC);
 	must(own->nic.v.fd, "retrieve the network device");
 	must(vfio_bind(&own->nic.v, own->iommufd), "bind it");
-	restored = iommufd_hwpt_restore(own->iommufd, TOKEN_HWPT_NIC);
-	must(restored, "restore its HWPT");
+	*restored = iommufd_hwpt_restore(own->iommufd, TOKEN_HWPT_NIC);
+	must(*restored, "restore its HWPT");
 	rig_mmap(own);
 	if (fallocate(own->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      from, end - from))
 		die("punch a hole: %s", strerror(errno));
 	build_ioas(own, 0);
-	hwpt = iommufd_hwpt_alloc(own->iommufd, own->nic.v.devid, own->ioas);
+	return iommufd_hwpt_alloc(own->iommufd, own->nic.v.devid, own->ioas);
+}
+
+static void rebuild_elsewhere(struct rig *own)
+{
+	int restored, hwpt = rebuild_punched(own, &restored), attached, finished;
+
 	must(hwpt, "allocate a HWPT");
 	attached = vfio_attach(&own->nic.v, hwpt);
 	iommufd_destroy(own->iommufd, attached ? hwpt : restored);
 	finished = luo_finish(own->session);
 	emit("elsewhere", ",\"attach\":%d,\"finish\":%d", -attached, -finished);
+}
+
+static void verify_elsewhere(struct rig *own)
+{
+	struct uio_hwpt_verify verify;
+	int restored, hwpt = rebuild_punched(own, &restored);
+
+	must(hwpt, "allocate a HWPT");
+	must(iommufd_hwpt_verify(own->iommufd, restored, hwpt, &verify), "verify");
+	emit("elsewhere", ",\"result\":%u,\"iova\":%llu", verify.out_result,
+	     (unsigned long long)verify.out_iova);
+}
+
+/* A process does that as far as the comparison, and exits. */
+void uncoop_verify_elsewhere(struct rig *r, const char *arg)
+{
+	in_child(verify_elsewhere);
 }
 
 /* A process does that, and lives on. */

@@ -8,6 +8,7 @@
 void uncoop_order(struct rig *r, const char *arg);
 /* Throw out of the memory what the network device writes to. */
 void uncoop_replace_page(struct rig *r, const char *arg);
+void uncoop_verify_elsewhere(struct rig *r, const char *arg);
 void uncoop_preserve_unprivileged(struct rig *r, const char *arg);
 void uncoop_retrieve_unprivileged(struct rig *r, const char *arg);
 void uncoop_elsewhere(struct rig *r, const char *arg);
