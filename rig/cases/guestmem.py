@@ -7,7 +7,7 @@ import re
 
 from rig.cases.adopt import adopt
 from rig.cases.uncooperative import killed
-from rig.cases.update import NODES, update
+from rig.cases.update import NODES, large
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
@@ -247,7 +247,7 @@ def cut(machine, begin, iommu, law="", after=False):
 CASES = [
     Case("guestmem-files", "files of guestmemfs are there after a kexec", files),
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
-           bind(update, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
+           bind(large, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
       for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"))),
     Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules),
     Case("guestmem-leaf", "files of guestmemfs are mapped in leaves of 1 GiB", leaf),

@@ -38,6 +38,7 @@
  *	uncoop no-handler	a process retrieves what it can, and exits
  *	uncoop work		fill and read memory, as other programs would
  *	uncoop memory		say what the kernel's memory is used for
+ *	uncoop leaves		say how many tables it takes to map all of the memory
  *	uncoop remove DEV	have a process remove a device by sysfs, and wait
  *				for as long as that takes
  *	uncoop rescan		have removed devices found again
@@ -101,6 +102,7 @@ static const struct {
 	{ "no-handler", uncoop_no_handler },
 	{ "work", uncoop_work },
 	{ "memory", uncoop_memory },
+	{ "leaves", uncoop_leaves },
 	{ "remove", uncoop_remove },
 	{ "rescan", uncoop_rescan },
 	{ "look", uncoop_look },

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/control.h"
@@ -10,6 +11,7 @@
 #include "core/files.h"
 #include "core/options.h"
 #include "devices/workload.h"
+#include "interfaces/iommufd.h"
 #include "interfaces/memory.h"
 #include "scenarios/uncooperative/memory_use.h"
 
@@ -28,6 +30,31 @@ void uncoop_memory(struct rig *r, const char *arg)
 	tables = number_of(text, "nr_iommu_pages");
 	emit("memory", ",\"free_kb\":%ld,\"shmem_kb\":%ld,\"iommu_pages\":%ld,\"huge\":%ld,\"huge_free\":%ld,\"huge_surplus\":%ld",
 	     free_kb, shmem_kb, tables, huge, huge_free, surplus);
+}
+
+/* In the same table of the topmost level as what is in use, and as aligned as a leaf can be. */
+#define LEAVES_IOVA	0x4000000000ull
+#define LEAF		(2ull << 20)
+
+void uncoop_leaves(struct rig *r, const char *arg)
+{
+	static char text[16384];
+	uint64_t bytes;
+	struct stat st;
+	long before;
+
+	if (fstat(r->memfd, &st))
+		die("stat the memory: %s", strerror(errno));
+	/* The end of another file than one of huge pages is within a leaf. */
+	bytes = st.st_size & ~(LEAF - 1);
+	read_vmstat(text, sizeof(text));
+	before = number_of(text, "nr_iommu_pages");
+	must(iommufd_map_file(r->iommufd, r->ioas, r->memfd, 0, bytes, LEAVES_IOVA),
+	     "map all of the memory");
+	read_vmstat(text, sizeof(text));
+	emit("leaves", ",\"bytes\":%llu,\"tables\":%ld", (unsigned long long)bytes,
+	     number_of(text, "nr_iommu_pages") - before);
+	must(iommufd_unmap(r->iommufd, r->ioas, LEAVES_IOVA, bytes), "unmap it");
 }
 
 /* Words; no frame is so small that it would fit in between. */
