@@ -184,6 +184,8 @@ def cut(machine, begin, iommu, adopt):
 CASES = [
     *(Case(f"adopt-{mode}", f"the restored tables are adopted, {mode} mode", bind(adopt, iommu=f"vtd-{mode}"), debug=mode == "scalable")
       for mode in ("legacy", "scalable")),
+    Case("hugetlb-adopt", "the tables of huge pages are adopted",
+         bind(adopt, iommu="vtd-scalable", append="hugepages=64 rig.hugetlb=21")),
     Case("adopt-each", "the same, with a HWPT for each device", bind(adopt, iommu="vtd-scalable", hwpt="each")),
     Case("adopt-refused", "IOASes that differ are not adopted", bind(refused, iommu="vtd-scalable"),
          fault="the rebuilt IOAS differs from the tables to adopt: a page missing, too many, other, read-only"),
