@@ -249,7 +249,7 @@ CASES = [
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
            bind(large, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
       for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"))),
-    Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules),
+    Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules, debug=True),
     Case("guestmem-leaf", "files of guestmemfs are mapped in leaves of 1 GiB", leaf),
     *(Case(f"guestmem-{name}", f"guestmem={value}", bind(option, value=value, said=said, err=err, **options), fault=fault)
       for name, value, said, err, options, fault in (
@@ -282,7 +282,7 @@ CASES = [
     Case("guestmem-adopt", "the tables of a file of guestmemfs are adopted",
          bind(adopt, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1")),
     Case("guestmem-kill", "SIGKILL after each step, with a file of guestmemfs",
-         bind(killed, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1"),
+         bind(killed, iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1"), debug=True,
          fault="process killed after each step, with a file of guestmemfs"),
     Case("guestmem-damaged", "a damaged file of guestmemfs is refused, and no memory is given out", damaged, kernel="lab",
          fault="a file's part of the image of guestmemfs is damaged"),
