@@ -326,6 +326,21 @@ static void good_memfd(u8 **to)
 	};
 }
 
+/*
+ * What is handed over of a memfd of huge pages that is in so many runs: its head has a page of its own.
+ * The worst is that its folios are all apart, the best that they follow each other. docs/handover.md
+ * has the figures.
+ */
+#define HUGE_BYTES(runs) \
+	(PAGE_SIZE + ((runs) + HUGETLB_MEMFD_RUNS - 1) / HUGETLB_MEMFD_RUNS * sizeof(struct hugetlb_memfd_list))
+#define HUGE_FOLIOS(order)	((1ul << 40) / (PAGE_SIZE << (order)))	/* of 1 TiB */
+
+_Static_assert(sizeof(struct hugetlb_memfd_run) == 8, "8 bytes a run");
+_Static_assert(sizeof(struct hugetlb_memfd_list) == 4096, "and 16 of a page for the next one");
+_Static_assert(HUGE_BYTES(HUGE_FOLIOS(9)) * 100 <= HUGE_FOLIOS(9) * 805, "2 MiB, all apart: at most 8.05 bytes each");
+_Static_assert(HUGE_BYTES(HUGE_FOLIOS(18)) <= 16384, "1 GiB, all apart: 16 KiB for 1 TiB");
+_Static_assert(HUGE_FOLIOS(9) <= HUGETLB_MEMFD_RUN_MAX && HUGE_BYTES(1) == 8192, "contiguous: 8 KiB for 1 TiB");
+
 static void good_hugetlb(u8 **to)
 {
 	struct hugetlb_memfd_ser *ser = (struct hugetlb_memfd_ser *)to[P_HUGE_SER];

@@ -10,8 +10,8 @@
  *
  * The file has no holes: preserve fills them. So its folios follow each other,
  * all of one size, and what has to be said of them is where they are: in runs,
- * each of them physically contiguous. A file whose folios are all apart takes
- * eight bytes for each.
+ * each of them physically contiguous: eight bytes for each run, in pages of 510. A
+ * file whose folios are all apart so takes 4096 bytes for 510 of them, 8.03 for each.
  *
  * A change of the layout changes the version string.
  */
