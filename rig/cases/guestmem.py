@@ -224,17 +224,18 @@ def plain(machine, begin, iommu, append=""):
 
 
 @guarded
-def cut(machine, begin, iommu, law="", after=False):
+def cut(machine, begin, iommu, law="", after=False, how="cut"):
     """
-    Negative: a file is emptied under the device, and the next owner of the memory sees what
-    the device writes. after: in the next kernel, before anybody has come for it.
+    Negative: a file is emptied under the device, or removed, and the next owner of the memory sees
+    what the device writes. after: in the next kernel, before anybody has come for it. To see it fail: on the product,
+    where it is EBUSY.
     """
     run = begin(iommu=iommu, sound=False, append=f"guestmem=256M rig.guestmem=1 liveupdate.break={law}")
     run.rest(STEADY_S)
     if after:
         run.update(2, "next=rig.idle=1", until="idle")
     since = len(machine.events)
-    machine.send("files cut")
+    machine.send(f"files {how}")
     said = machine.wait("cut", since=since, timeout_s=60)
     if said["errno"] or not said["words"]:
         raise Failed(f"the law was broken, and: {said}")
@@ -291,6 +292,10 @@ CASES = [
     Case("guestmem-cut-after", "negative: it does not come over that a file was preserved",
          bind(cut, iommu="vtd-scalable", law="pin", after=True),
          kernel="lab", fault="the same after the jump, before anybody has come for it"),
+    # Not before the jump: whoever has preserved the file has it open.
+    Case("guestmem-unlinked", "negative: a file is removed although a device has it",
+         bind(cut, iommu="vtd-scalable", law="cut", after=True, how="unlinked"),
+         kernel="lab", fault="a file of guestmemfs is removed after the jump, before anybody has come for it"),
     # The tables of processes have the memory cached without PAT as well.
     Case("guestmem-nopat", "files of guestmemfs are there after a kexec, nopat", bind(files, append="nopat")),
     Case("guestmem-files-off", "the same without live update", bind(files, append="liveupdate=off")),

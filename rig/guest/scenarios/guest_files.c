@@ -564,13 +564,13 @@ static void still(void)
 }
 
 /*
- * A device's file is emptied, if that is possible, and all memory that is free then goes to
- * another owner, who looks for what the device writes.
+ * A device's file was emptied, or removed, if that was possible, and all memory that is free
+ * then goes to another owner, who looks for what the device writes.
  */
-static void cut(void)
+static void next_owner(int err)
 {
-	int err = truncate(GUESTMEM_DIR "/rig-dma", 0) ? errno : 0, fd;
 	unsigned long words = 0, at = 0;
+	int fd;
 	uint64_t *p, end;
 	struct statfs fs;
 
@@ -586,6 +586,16 @@ static void cut(void)
 	emit("cut", ",\"errno\":0,\"words\":%lu", words);
 	/* Our own memory is gone. */
 	power_off();
+}
+
+static void cut(void)
+{
+	next_owner(truncate(GUESTMEM_DIR "/rig-dma", 0) ? errno : 0);
+}
+
+static void unlinked(void)
+{
+	next_owner(unlink(GUESTMEM_DIR "/rig-dma") ? errno : 0);
 }
 
 static void jump(void)
@@ -627,6 +637,7 @@ static const struct {
 	{ "rules", rules },
 	{ "stale", stale },
 	{ "still", still },
+	{ "unlinked", unlinked },
 };
 
 void guest_files(const char *what)

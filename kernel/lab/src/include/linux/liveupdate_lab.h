@@ -45,7 +45,8 @@ struct luo_ser;
  *	that all VMs share.
  * @LIVEUPDATE_LAW_POOL: "pool": huge pages that are thrown out of a retrieved memfd go
  *	back to their pool at once.
- * @LIVEUPDATE_LAW_CUT: "cut": a file of guestmemfs is cut although a device has it.
+ * @LIVEUPDATE_LAW_CUT: "cut": a file of guestmemfs is cut, or removed and its memory
+ *	freed, although a device has it.
  * @LIVEUPDATE_LAW_PIN: "pin": it does not come over that a file of guestmemfs was
  *	preserved.
  * @LIVEUPDATE_LAW_IMAGE: "image": the third inode of guestmemfs says before the
