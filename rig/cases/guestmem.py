@@ -70,7 +70,10 @@ def leaf(machine):
 
 
 def option(machine, value, said="", nodes=None, err=0, **options):
-    """What the command line asks for: is it done, with so many MiB on each node, or else refused by a sentence in the log?"""
+    """
+    What the command line asks for: is it done, with so many MiB on each node, or else refused by a sentence in the log?
+    To see it fail: what follows the size is not looked at in parse_guestmem() (guestmem-suffix).
+    """
     machine.start(append=f"rig.devs=none rig.preserve=0 guestmem={value}", **options)
     machine.wait("ready")
     machine.send("files mount")
@@ -86,6 +89,27 @@ def option(machine, value, said="", nodes=None, err=0, **options):
         found[int(node)] += int(size)
     if nodes and found != nodes:
         raise Failed(f"MiB by node: {dict(found)}, expected {nodes}")
+
+
+def late(machine):
+    """
+    The next kernel's command line has guestmem=, and the previous one set nothing apart: refused by a sentence in the log.
+    To see it fail: nothing said in guestmemfs_carve().
+    """
+    machine.start(append="rig.devs=none rig.preserve=0")
+    machine.wait("ready")
+    since = len(machine.events)
+    machine.send("update next=guestmem=64M")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    machine.wait("nothing", since=since)
+    machine.send("files mount")
+    came = machine.wait("files", since=since).get("errno", 0)
+    machine.send("off")
+    machine.finish()
+    if came != errno.EINVAL:
+        raise Failed(f"mount: {errno_name(came)}, expected EINVAL")
+    if "no memory set apart: the previous kernel had none" not in machine.console():
+        raise Failed("the log does not say that the previous kernel had none")
 
 
 def stays(machine, said, append="", how="jump", lost=True):
@@ -255,8 +279,10 @@ CASES = [
     *(Case(f"guestmem-{name}", f"guestmem={value}", bind(option, value=value, said=said, err=err, **options), fault=fault)
       for name, value, said, err, options, fault in (
           ("odd", "3M", "has to be a multiple of 2M", errno.EINVAL, {}, "guestmem= asks for half a unit"),
+          ("suffix", "64M@near", "ignored: expected SIZE or SIZE@NODE", errno.EINVAL, {}, "guestmem= has something behind the size that is no node"),
           ("no-node", "64M@7", "there is no node 7", errno.EINVAL, {}, "guestmem= names a node that is not there"),
           ("too-much", "100G", "free; ask for less", errno.EINVAL, {}, "guestmem= asks for more than there is"))),
+    Case("guestmem-late", "guestmem= for a kernel that comes by kexec", late, fault="guestmem= is new on the next kernel's command line"),
     # Half of what has no node is from each.
     Case("guestmem-nodes", "memory of a node, and of all nodes", bind(option, value="64M@1 guestmem=32M", nodes={0: 16, 1: 80}, devices=NODES),
          kernel="host"),
