@@ -77,8 +77,11 @@ def list_at(kernel):
     return chunk, struct.unpack_from("<I", kernel, chunk + 4)[0]
 
 
-def changes(kernel, iommu):
-    """Images that do not do: {name: (offset, bytes)}, and what the log has to say of each."""
+def changes(kernel, iommu, names_of_memory=()):
+    """
+    Images that do not do: {name: (offset, bytes)}, and what the log has to say of each.
+    names_of_memory: nothing but each of these formats is gone.
+    """
     chunk, size = list_at(kernel)
     names = kernel[chunk + 8:chunk + size]
     silent = "does not say which handover formats it reads"
@@ -102,29 +105,33 @@ def changes(kernel, iommu):
         data[0] = data[-1] = ord("?")
         out[f"without-{name}"] = (chunk + 8 + place(first), bytes(data), f'does not read the handover format "{name}"')
 
-    for name in FORMATS:
+    if names_of_memory:
+        out.clear()
+    for name in names_of_memory or FORMATS:
         if name != "iommu-v2":
             without(name, name, name)
     # The version before is written if this one, or a driver's part of it, is not read. It has no
     # place for other drivers than VT-d's.
-    for name in ("iommu-v2", DRIVERS[iommu]):
+    for name in () if names_of_memory else ("iommu-v2", DRIVERS[iommu]):
         without(OLDER if iommu in WITH_OLDER else name, name, name)
     return out
 
 
 @guarded
-def refused(machine, begin, iommu):
+def refused(machine, begin, iommu, names_of_memory=(), append=""):
     """
     Images whose list is missing, damaged, or lacks one of the formats: reboot(2)
-    says no for each; then the real one is jumped into.
+    says no for each; then the real one is jumped into. names_of_memory: what the
+    VM's memory needs, which is not a memfd of ordinary pages; to see it fail: luo_format_ask() that returns 0
+    for these.
 
     Seen to fail: with luo_formats_ask() returning 0 the machine jumps into the
     first of these images (and skew-unasked does so with liveupdate.break=formats).
     """
     with open(machine.next_kernel, "rb") as f:
-        tries = changes(f.read(), iommu)
-    run = begin(iommu=iommu, files={f"/skew/{name}": f"{at} {data.hex()}".encode()
-                                  for name, (at, data, _) in tries.items()})
+        tries = changes(f.read(), iommu, names_of_memory)
+    run = begin(iommu=iommu, append=append, files={f"/skew/{name}": f"{at} {data.hex()}".encode()
+                                                 for name, (at, data, _) in tries.items()})
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("skew")
@@ -243,6 +250,12 @@ CASES = [
          bind(hands_over, iommu="vtd-scalable", came_next=NEXT), kernel="next"),
     Case("skew-refused", "images that do not say, or say no: refused before the jump", bind(refused, iommu="vtd-scalable"),
          fault="the loaded kernel's list of formats is missing, damaged, or lacks one"),
+    *(Case(f"skew-refused-{name}", f"images that do not know {what}: refused before the jump",
+           bind(refused, iommu="vtd-scalable", names_of_memory=formats, append=append),
+           fault=f"the loaded kernel's list of formats lacks one that {what} needs")
+      for name, what, formats, append in (
+          ("hugetlb", "memory of huge pages", ("hugetlb-memfd-v1", "hugetlb-v1"), "hugepages=64 rig.hugetlb=21"),
+          ("guestmem", "a file of guestmemfs", ("guestmemfs-v1", "guestmemfs-file-v1"), "guestmem=512M rig.guestmem=1"))),
     Case("skew-kept", "a mark that is kept, and an older kernel: refused before the jump", bind(kept, iommu="vtd-scalable"),
          next_kernel="prev", fault="the loaded kernel does not know of marks that are kept"),
     Case("amd-skew-older", "AMD-Vi, and an older kernel that can take VT-d over only: refused before the jump", bind(no_place, iommu="amd"),
