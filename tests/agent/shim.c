@@ -103,8 +103,14 @@ int ioctl(int fd, unsigned long request, ...)
 
 		snprintf(what, sizeof(what), "preserve %llu", (unsigned long long)f->token);
 		err = ask(fd, what, text, sizeof(text), NULL);
-	} else if (request == ULU_RETRIEVE_FD || request == ULU_FINISH) {
-		err = ENOENT;
+	} else if (request == ULU_RETRIEVE_FD) {
+		struct ulu_fd *f = arg;
+
+		snprintf(what, sizeof(what), "file %llu", (unsigned long long)f->token);
+		err = ask(fd, what, text, sizeof(text), &with);
+		f->fd = with;
+	} else if (request == ULU_FINISH) {
+		err = ask(fd, "finish", text, sizeof(text), NULL);
 	} else if (request == UIO_HWPT_MARK_PRESERVE) {
 		err = ENOENT;
 	} else if (request == FIFREEZE || request == FITHAW) {
