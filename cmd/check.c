@@ -246,12 +246,20 @@ static bool is_listed(struct check *c, const char *name, const char *word)
 	return found;
 }
 
-/* AMD-Vi, which can be carried over as 7.3 sets it up by itself */
-static void check_amd(struct check *c, const char *found)
+/* Can this unit have guest page tables (GT and GIOSup)? Without, the kernel ignores pgtbl_v2. */
+static bool has_guest_tables(const char *features)
+{
+	unsigned long long bits = strtoull(features, NULL, 16);
+
+	return bits >> 4 & bits >> 48 & 1;
+}
+
+/* AMD-Vi, which can be carried over as 7.3 sets it up by itself. @guest: has each unit v2? */
+static void check_amd(struct check *c, const char *found, bool guest)
 {
 	if (is_listed(c, "mem_encrypt", "on"))
 		say(c, "IOMMU", NO, why_amd_sme, "boot this kernel and the next with mem_encrypt=off");
-	else if (is_listed(c, "amd_iommu", "pgtbl_v2"))
+	else if (guest && is_listed(c, "amd_iommu", "pgtbl_v2"))
 		say(c, "IOMMU", NO, "its HWPTs are guest page tables, which cannot be carried over",
 		    "boot this kernel and the next without amd_iommu=pgtbl_v2");
 	else
@@ -263,7 +271,7 @@ struct iommus {
 	struct check *c;
 	char *found;
 	unsigned int vtd, amd, smmu, other;
-	bool first_stage;
+	bool first_stage, guest;
 };
 
 static void check_unit(const char *name, void *arg)
@@ -288,6 +296,7 @@ static void check_unit(const char *name, void *arg)
 	else if (features)
 		add(&u->found, " features %s", features);
 	u->first_stage |= cap && ecap && has_first_stage_only(u->c, ecap);
+	u->guest &= !features || has_guest_tables(features);
 	free(cap);
 	free(ecap);
 	free(features);
@@ -295,7 +304,7 @@ static void check_unit(const char *name, void *arg)
 
 static void check_iommu(struct check *c)
 {
-	struct iommus u = { .c = c };
+	struct iommus u = { .c = c, .guest = true };
 	bool noiommu = is_without_iommu(c->opt);
 
 	each_iommu(c->opt, check_unit, &u);
@@ -310,7 +319,7 @@ static void check_iommu(struct check *c)
 	else if (u.vtd && !u.other)
 		say(c, "IOMMU", YES, u.found, NULL);
 	else if (u.amd && !u.other)
-		check_amd(c, u.found);
+		check_amd(c, u.found, u.guest);
 	else if (u.smmu && !u.other)
 		say(c, "IOMMU", YES, u.found, NULL);
 	else if (u.vtd || u.other)

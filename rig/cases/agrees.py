@@ -9,7 +9,8 @@ without asking first, and must not work either. Whether it works is not written 
 check and what happens are compared.
 
 A device is asked for, and then attached and preserved, and that is undone: "candidate" has to
-be what the kernel says.
+be what the kernel says. To see "mixed" fail: without check's look for an IOMMU group, it says yes
+of a device that no IOMMU translates for.
 """
 
 import json
@@ -229,6 +230,9 @@ def _cases():
             ("scalable", "the IOMMU in scalable mode", {}),
             ("first-stage", "an IOMMU that has nothing but first-stage tables", {"first_stage": True}),
             ("no-cx16", "a CPU without cmpxchg16b", {"cpu": ("-cpu", "max,cx16=off")}),
+            ("amd", "AMD-Vi", {"iommu": "amd"}),
+            ("amd-off", "AMD-Vi, and amd_iommu=off", {"iommu": "amd", "first": "amd_iommu=off"}),
+            ("amd-pgtbl-v2", "AMD-Vi, and amd_iommu=pgtbl_v2", {"iommu": "amd", "first": "amd_iommu=pgtbl_v2"}),
             ("passthrough", "iommu.passthrough=1", {"iommu": "vtd-legacy", "append": "iommu.passthrough=1"}),
             ("iommu-off", "intel_iommu=off", {"first": "intel_iommu=off"}),
             ("liveupdate-off", "liveupdate=off", {"first": "liveupdate=off"}),
