@@ -251,8 +251,8 @@ def plain(machine, begin, iommu, append=""):
 def cut(machine, begin, iommu, law="", after=False, how="cut"):
     """
     Negative: a file is emptied under the device, or removed, and the next owner of the memory sees
-    what the device writes. after: in the next kernel, before anybody has come for it. To see it fail: on the product,
-    where it is EBUSY.
+    what the device writes. after: in the next kernel, before anybody has come for it. To see it fail: with
+    another law broken, so that it is EBUSY.
     """
     run = begin(iommu=iommu, sound=False, append=f"guestmem=256M rig.guestmem=1 liveupdate.break={law}")
     run.rest(STEADY_S)

@@ -123,9 +123,9 @@ static int must_retrieve(struct rig *r, uint64_t token, const char *what)
 	char name[32];
 	int fd;
 
-	/* What 7.3 does with a memfd's pages is not ours; it cannot be done again. */
+	/* What 7.3 does with a memfd's pages of ordinary size is not ours; it cannot be done again. */
 	snprintf(name, sizeof(name), "retrieve-%s", what);
-	fd = token == TOKEN_MEMFD && !opt_num("guestmem", 0) ?
+	fd = token == TOKEN_MEMFD && !opt_num("guestmem", 0) && !opt_num("hugetlb", 0) ?
 	     call_retrieve(&c) : swept_call(r, name, call_retrieve, &c);
 
 	if (fd < 0)
