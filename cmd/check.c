@@ -320,6 +320,8 @@ static void check_iommu(struct check *c)
 		say(c, "IOMMU", YES, u.found, NULL);
 	else if (u.amd && !u.other)
 		check_amd(c, u.found, u.guest);
+	else if (u.smmu > 1 && !u.other)
+		say(c, "IOMMU", NO, why_smmuv3_alone, "there is none so far: ASIDs belong to all units, and are kept for one");
 	else if (u.smmu && !u.other)
 		say(c, "IOMMU", YES, u.found, NULL);
 	else if (u.vtd || u.other)
