@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ask.h"
 
@@ -80,10 +79,17 @@ void ask_keep(struct json_object *table, const struct continuo_heard *heard)
 	model_text(row, "why", *heard->why ? heard->why : NULL);
 }
 
+struct asked {
+	struct json_object *vms;
+	bool watched;
+};
+
 static void keep(void *arg, const struct continuo_heard *heard)
 {
-	ask_keep(arg, heard);
-	if (isatty(2))
+	const struct asked *a = arg;
+
+	ask_keep(a->vms, heard);
+	if (a->watched)
 		fprintf(stderr, "%s: %s %s\n", heard->name, heard->state, heard->why);
 }
 
@@ -91,6 +97,7 @@ static int ask(const struct options *opt, const char *command, enum continuo_wan
 {
 	uint32_t timeout = ask_timeout(opt);
 	struct continuo *ctx;
+	struct asked a = { .watched = is_watched(opt) };
 	struct json_object *o;
 	int ret;
 
@@ -100,8 +107,8 @@ static int ask(const struct options *opt, const char *command, enum continuo_wan
 	if (!ctx)
 		return EXIT_TROUBLE;
 	o = model_new(command);
-	ret = continuo_update_ask(ctx, want, opt->argc ? opt->argv[0] : NULL, timeout,
-				  keep, model_table(o, "vm"));
+	a.vms = model_table(o, "vm");
+	ret = continuo_update_ask(ctx, want, opt->argc ? opt->argv[0] : NULL, timeout, keep, &a);
 	if (ret)
 		ask_trouble(ctx);
 	/* Those of the others are worth to be known, too. */

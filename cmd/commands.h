@@ -27,7 +27,7 @@ enum {
 enum option_id {
 	OPT_JSON, OPT_ROOT, OPT_HELP, OPT_VERSION,
 	/* of some commands */
-	OPT_AGENT, OPT_TIMEOUT,
+	OPT_AGENT, OPT_TIMEOUT, OPT_VERBOSE,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_REUSE_CMDLINE, OPT_LEAVE, OPT_LEAVE_SILENT,
 	OPT_WITHOUT_VMS, OPT_DRY_RUN, OPT_NOW, OPT_SERVICES_TIMEOUT,
 	OPT_SHOW, OPT_UNLOAD,
@@ -85,6 +85,9 @@ struct json_object *check_host(const struct options *opt);
 
 /* Say on stderr what cannot be done; returns EXIT_TROUBLE. */
 int trouble(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Is what happens said on stderr as it happens? That is a terminal then, or it was asked for. */
+bool is_watched(const struct options *opt);
 
 /* A file below the root: its text without the newline at its end, or NULL; to be freed. */
 char *read_text(const struct options *opt, const char *fmt, ...)

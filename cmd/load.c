@@ -126,7 +126,7 @@ static int wrong_options(const struct options *opt)
 
 int cmd_load(const struct options *opt)
 {
-	struct steps steps = { .dry = opt->given[OPT_DRY_RUN] };
+	struct steps steps = { .dry = opt->given[OPT_DRY_RUN], .watched = is_watched(opt) };
 	struct next next = { .opt = opt, .steps = &steps };
 	struct json_object *o;
 	int ret;

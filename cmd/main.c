@@ -84,6 +84,7 @@ static const struct described_option {
 	[OPT_BACK_INITRD] = { "back-initrd", 0, "FILE", "load update", "its initramfs (without --back: that of this kernel, in /boot)" },
 	[OPT_BACK_APPEND] = { "back-append", 0, "LINE", "load update", "its command line (default: that of this kernel)" },
 	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "update preserve unpreserve report", "how long each step, and each thing that a VM is asked, may take (default: 30); of report: how long it waits (default: 600)" },
+	[OPT_VERBOSE] = { "verbose", 'v', NULL, "load update attach abort preserve unpreserve", "say each step, and each answer of a VM, on standard error as it comes; if that is a terminal they are said anyway" },
 	[OPT_LEAVE] = { "leave", 'l', "VM,...", "update", "go on without these VMs, whose end the jump is; of a mount point: without writing it back; of a unit: without waiting for its end" },
 	[OPT_LEAVE_SILENT] = { "leave-silent", 0, NULL, "update", "go on without VMs that do not answer in time, in place of giving up" },
 	[OPT_WITHOUT_VMS] = { "without-vms", 0, NULL, "update", "update though no VM is registered with the agent" },
@@ -163,6 +164,11 @@ char *read_text(const struct options *opt, const char *fmt, ...)
 		fclose(f);
 	free(path);
 	return text;
+}
+
+bool is_watched(const struct options *opt)
+{
+	return opt->given[OPT_VERBOSE] || isatty(2);
 }
 
 bool is_there(const struct options *opt, const char *fmt, ...)

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "steps.h"
 
@@ -26,7 +25,7 @@ void steps_begin(struct steps *s, const char *step, const char *fmt, ...)
 	va_end(args);
 	model_text(row, "step", step);
 	model_text(row, "does", does);
-	if (!s->dry && isatty(2))
+	if (!s->dry && s->watched)
 		fprintf(stderr, "%s: %s\n", step, does);
 	free(does);
 	clock_gettime(CLOCK_MONOTONIC, &s->since);

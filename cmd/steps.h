@@ -12,6 +12,7 @@ struct steps {
 	struct json_object *rows;
 	struct timespec since;		/* the last one's begin */
 	bool dry;			/* they are said, and not done */
+	bool watched;			/* each is said on stderr when it begins */
 };
 
 /* A step begins; of a dry run it is all that happens. */

@@ -156,7 +156,7 @@ static void listen_to(void *arg, const struct continuo_heard *heard)
 		return;
 	}
 	ask_keep(u->vms, heard);
-	if (isatty(2))
+	if (u->steps.watched)
 		fprintf(stderr, "  %s: %s %s\n", heard->name, heard->state, heard->why);
 }
 
@@ -320,7 +320,7 @@ static int go(struct update *u)
 
 static int wait_for_end(const struct options *opt, const char *command, bool abort)
 {
-	struct update u = { .opt = opt };
+	struct update u = { .opt = opt, .steps.watched = is_watched(opt) };
 	int ret, status;
 
 	u.ctx = ask_begin(opt, true);
@@ -376,7 +376,7 @@ int cmd_update(const struct options *opt)
 {
 	struct update u = {
 		.opt = opt,
-		.steps = { .dry = opt->given[OPT_DRY_RUN] },
+		.steps = { .dry = opt->given[OPT_DRY_RUN], .watched = is_watched(opt) },
 		.next = { .opt = opt, .steps = &u.steps },
 		.dry = opt->given[OPT_DRY_RUN],
 		.timeout = ask_timeout(opt),
