@@ -14,11 +14,13 @@
 #include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
+#include "interfaces/luo.h"
 #include "interfaces/vfio.h"
 
 static struct rig_state bystander_state;
 static struct vdev bystander_dev;
 static struct igb bystander;
+static int bystander_memfd = -1;
 
 void bystander_start(void)
 {
@@ -38,6 +40,7 @@ void bystander_start(void)
 		if (memfd < 0 || ftruncate(memfd, OFF_NIC_END))
 			die("make the bystander's memfd: %s", strerror(errno));
 	}
+	bystander_memfd = memfd;
 	mem = mmap(NULL, OFF_NIC_END, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
 		   0);
 	if (mem == MAP_FAILED)
@@ -78,6 +81,18 @@ void bystander_start(void)
 	     ",\"mac\":\"%02x:%02x:%02x:%02x:%02x:%02x\",\"nic\":\"%s\"",
 	     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
 	     bystander_dev.bdf);
+}
+
+void bystander_preserve_memory(void)
+{
+	int session;
+
+	if (bystander_memfd < 0 || !without_iommu())
+		return;
+	session = luo_session_create("rig-bystander");
+	must(session, "create a session for the bystander's memory");
+	must(luo_preserve(session, bystander_memfd, 0),
+	     "preserve the bystander's memory");
 }
 
 void bystander_poll(void)

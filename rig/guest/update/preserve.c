@@ -21,6 +21,7 @@
 #include "core/control.h"
 #include "core/end.h"
 #include "core/options.h"
+#include "devices/bystander.h"
 #include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/iommufd.h"
@@ -107,6 +108,7 @@ void rig_preserve(struct rig *r)
 	phase("preserve", "begin");
 	if (pf_owner.present && pf_owner.session < 0 && strcmp(opt("pf_owner", ""), "none"))
 		pf_preserve();
+	bystander_preserve_memory();
 	if (preserve_level() > LEVEL_MEMFD)
 		mark_hwpts(r);
 	r->session = luo_session_create(SESSION);
