@@ -114,7 +114,10 @@ static bool give(const struct asker *who, const struct request *req)
 	const char *why = "";
 	int fd;
 
-	if (req->verb == VERB_RETRIEVE) {
+	if (req->verb == VERB_RETRIEVE && update_keeps(req->name)) {
+		fd = -EBUSY;
+		why = update_keeps(req->name);
+	} else if (req->verb == VERB_RETRIEVE) {
 		fd = sessions_retrieve(req->name, who->uid, &why);
 		if (fd >= 0)
 			record_back(req->name, "retrieved");
@@ -255,7 +258,7 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		list(&who);
 		break;
 	case VERB_REGISTER:
-		update_register(&who, req.name, req.process);
+		update_register(&who, req.name, req.process, req.kept);
 		break;
 	case VERB_DONE:
 		update_answer(&who, req.number, NULL);

@@ -618,10 +618,12 @@ void decide_register(struct decide *d, int client, uid_t uid, const char *name)
 		reply(d, client, EDQUOT, "VM %s: the user has %u VMs, and may have no more", name, own);
 		return;
 	}
-	if (v)
+	if (v) {
 		v->client = client;
-	else
+		v->kept = false;
+	} else {
 		add(d, name, uid, client);
+	}
 	simply(d, ACT_LIST);
 	fine(d, client);
 }
@@ -635,6 +637,13 @@ static void look_again(struct decide *d, uint64_t until_us)
 }
 
 /* It has answered; @files are those that its session holds, if it was to preserve. */
+void decide_keeps(struct decide *d, int client)
+{
+	for (unsigned int i = 0; i < d->vms; i++)
+		if (d->vm[i].client == client)
+			d->vm[i].kept = true;
+}
+
 static void answered(struct decide *d, struct vm *v, const char *why, unsigned int files)
 {
 	if (!why)
@@ -849,12 +858,13 @@ void decide_running(struct decide *d, int client)
 /* --- what happens --- */
 
 /* Nobody has asked it yet; an update that it was lost to must not come to its jump. */
-static void ended_with_services(struct decide *d, const struct vm *v)
+static void lost_to_update(struct decide *d, const struct vm *v)
 {
 	char why[MOST_WHY];
 
-	snprintf(why, sizeof(why),
-		 "VM %s: it has ended while services ended; if that is why, name its unit in /etc/continuo/keep", v->name);
+	snprintf(why, sizeof(why), "VM %s: %s", v->name, d->ended ?
+		 "it has ended while services ended; if that is why, name its unit in /etc/continuo/keep" :
+		 "the process that kept it for this update has ended; begin again");
 	give_up(d, ECANCELED, why);
 }
 
@@ -878,8 +888,8 @@ void decide_gone(struct decide *d, int client)
 			/* It can have died between an order that came too late and its undo. */
 			if (v->want == CONTINUO_WANT_UNDO)
 				release(d, v);
-			if (d->ended && d->step != STEP_UNDO)
-				ended_with_services(d, v);
+			if (d->updating && (d->ended || v->kept) && d->step != STEP_UNDO)
+				lost_to_update(d, v);
 			else
 				forget(d, v);
 		}

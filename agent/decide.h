@@ -92,6 +92,7 @@ enum vm_state {
  * @asked_us: When; @took_us: until it answered.
  * @said:     It has answered, while VM_ASKED, that it has preserved; its session has not shown it yet.
  * @files:    That its session held when it had preserved.
+ * @kept:     It came with the last update, and does not run: who has registered it keeps it for this one.
  * @now:      It is part of the phase; @bad: and has not done what it was asked.
  */
 struct vm {
@@ -104,6 +105,7 @@ struct vm {
 	uint32_t number;
 	uint64_t asked_us, took_us;
 	bool said;
+	bool kept;
 	unsigned int files;
 	bool now;
 	enum { DID, SAID_NO, SAID_NOTHING } bad;
@@ -223,6 +225,8 @@ void decide_init(struct decide *d);
 /* --- what VMs do --- */
 
 void decide_register(struct decide *d, int client, uid_t uid, const char *name);
+/* The VM that this connection has registered, if it has, is kept: an update that it was lost to does not jump. */
+void decide_keeps(struct decide *d, int client);
 /* @why: NULL if it was done. */
 void decide_answer(struct decide *d, int client, uint32_t number, const char *why);
 /* Somebody had the agent let go of the session of that name. */

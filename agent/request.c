@@ -121,6 +121,8 @@ static char *parse_fields(char *at, struct request *req)
 			break;
 		if (!strcmp(word, "silent=leave"))
 			req->leave_silent = true;
+		else if (!strcmp(word, "kept=1"))
+			req->kept = true;
 		else if (!strncmp(word, "process=", 8) && strlen(word + 8) < 10 && strspn(word + 8, "0123456789") == strlen(word + 8))
 			req->process = atoi(word + 8);
 		if (word == at)
@@ -218,6 +220,17 @@ const char *request_own(const char *name, uid_t uid)
 	int n = prefix(begin, sizeof(begin), uid);
 
 	return strncmp(name, begin, n) ? NULL : name + n;
+}
+
+uid_t request_user(const char *name)
+{
+	unsigned long long uid;
+	int end = 0;
+
+	if (sscanf(name, "u%10llu.%n", &uid, &end) != 1 || !end || !uid || uid >= UINT32_MAX ||
+	    !request_own(name, uid))
+		return 0;
+	return uid;
 }
 
 bool request_is_name(const char *name, uid_t uid)

@@ -42,6 +42,7 @@ enum verb {
  * @text:   Why something failed; a mount point, in which \ooo is a byte, or a unit of systemd's; or "".
  * @process: Of "register": the field process=; 0 without it.
  * @leave_silent: Of "go": the field silent=leave.
+ * @kept:   Of "register": the field kept=1.
  */
 struct request {
 	enum verb verb;
@@ -49,6 +50,7 @@ struct request {
 	uint32_t number;
 	pid_t process;
 	bool leave_silent;
+	bool kept;
 	char text[REQUEST_MOST + 1];
 };
 
@@ -74,6 +76,8 @@ int request_parse(const char *message, size_t size, const struct peer *peer,
 bool request_is_unit(const char *name);
 /* Is a session his? Its name without what was put in front, or NULL. */
 const char *request_own(const char *name, uid_t uid);
+/* The user whose name it has in front, or root. */
+uid_t request_user(const char *name);
 /* Could it be the whole name of a session of that user? */
 bool request_is_name(const char *name, uid_t uid);
 

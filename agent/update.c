@@ -249,9 +249,11 @@ static bool is_of(pid_t process, uid_t uid)
 	return !stat(path, &st) && (!uid || st.st_uid == uid);
 }
 
-void update_register(const struct asker *who, const char *name, pid_t process)
+void update_register(const struct asker *who, const char *name, pid_t process, bool kept)
 {
 	const struct vm *v = decide_find(&d, name);
+	/* Root keeps VMs of others, who have them again in the next kernel. */
+	uid_t uid = kept && !who->uid ? request_user(name) : who->uid;
 
 	if (process && !is_of(process, who->uid)) {
 		reply(who->client, -1, "error %d VM %s: process %d is not yours, or there is none", EPERM, name, (int)process);
@@ -261,7 +263,21 @@ void update_register(const struct asker *who, const char *name, pid_t process)
 		registry_keep(d.vms, name_of);
 	if (!v || v->client < 0)
 		registry_note(name, who->pid, process);
-	EVENT(decide_register(&d, who->client, who->uid, name));
+	EVENT(decide_register(&d, who->client, uid, name));
+	if (kept)
+		decide_keeps(&d, who->client);
+}
+
+const char *update_keeps(const char *name)
+{
+	const struct vm *v = decide_find(&d, name);
+	static char why[200];
+
+	if (!v || v->client < 0 || !v->kept)
+		return NULL;
+	snprintf(why, sizeof(why), "session %s: nobody had taken it over, and process %d keeps it for the next update; its VM can have it in the kernel after that",
+		 name, (int)registry_pid(name));
+	return why;
 }
 
 void update_begin(const struct asker *who)

@@ -24,8 +24,8 @@ struct asker {
 void update_open(struct continuo *ctx, const char *list);
 
 /* Each of these replies, now or later. */
-/* @process: another one that is the VM's, or 0. */
-void update_register(const struct asker *who, const char *name, pid_t process);
+/* @process: another one that is the VM's, or 0; @kept: it is kept for the next update, and does not run. */
+void update_register(const struct asker *who, const char *name, pid_t process, bool kept);
 void update_begin(const struct asker *who);
 void update_ask(const struct asker *who, enum continuo_want want, const char *name,
 		uint32_t timeout_ms);
@@ -41,6 +41,8 @@ void update_answer(const struct asker *who, uint32_t number, const char *why);
 
 /* Somebody had the session released. */
 void update_released(const char *name);
+/* Why the session of that name cannot be had, if its VM is kept for the next update; or NULL. */
+const char *update_keeps(const char *name);
 /* Why no session of that name can be made now; or NULL. */
 const char *update_forbids(const char *name);
 /* A connection has ended. */

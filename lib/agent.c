@@ -473,12 +473,8 @@ int wait_with_agent(struct continuo *ctx, const char *verb, const char *name)
 
 /* --- being asked --- */
 
-int continuo_register(struct continuo *ctx, const char *name)
-{
-	return continuo_register_process(ctx, name, 0);
-}
-
-int continuo_register_process(struct continuo *ctx, const char *name, pid_t process)
+/* @fields: What follows the name, or "". */
+static int enlist(struct continuo *ctx, const char *name, const char *fields)
 {
 	int ret = need_agent(ctx), fd;
 
@@ -490,7 +486,7 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 	fd = *ctx->path ? dial(ctx, ctx->path) : continuo_connect(ctx, NULL);
 	if (fd < 0)
 		return fd;
-	ret = process ? tell(ctx, fd, "register %s process=%d", name, (int)process) : tell(ctx, fd, "register %s", name);
+	ret = tell(ctx, fd, "register %s%s", name, fields);
 	if (!ret)
 		ret = answer_of(ctx, fd, NULL, NULL, NULL);
 	if (ret) {
@@ -498,6 +494,25 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
 		return ret;
 	}
 	return fd;
+}
+
+int continuo_register(struct continuo *ctx, const char *name)
+{
+	return enlist(ctx, name, "");
+}
+
+int continuo_register_process(struct continuo *ctx, const char *name, pid_t process)
+{
+	char field[32] = "";
+
+	if (process)
+		snprintf(field, sizeof(field), " process=%d", (int)process);
+	return enlist(ctx, name, field);
+}
+
+int continuo_register_kept(struct continuo *ctx, const char *name)
+{
+	return enlist(ctx, name, " kept=1");
 }
 
 static const char *const wants[] = {

@@ -233,6 +233,20 @@ int continuo_register(struct continuo *ctx, const char *name);
 int continuo_register_process(struct continuo *ctx, const char *name, pid_t process);
 
 /**
+ * continuo_register_kept() - The same for a VM that is kept, and not run
+ * @ctx:  The context, after continuo_agent().
+ * @name: Of the session that the VM came in, as the kernel knows it.
+ *
+ * For who has prepared a VM that nobody else takes over, or has taken it over, to have it carried on by the
+ * next update as it is ("continuo update" does that). Who asks the agent for the session is told of
+ * this process (-EBUSY). In the next kernel it is the VM of the user whose name it has, not of
+ * the one who has kept it. An agent that does not know of such VMs takes it for continuo_register().
+ *
+ * Return: as continuo_register().
+ */
+int continuo_register_kept(struct continuo *ctx, const char *name);
+
+/**
  * continuo_order() - Wait for an order, and read it
  * @ctx:   The context.
  * @fd:    Of continuo_register().

@@ -9,7 +9,8 @@
  * end, or do not; who has file systems stand still is killed; the seal fails; the kernel does not jump.
  *
  * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
- * was not left behind on purpose. Others, which show what leads there: a step begins when
+ * was not left behind on purpose. The end of a VM's process is the VM's own, but not that of one
+ * which is kept for the next update, and does not run. Others, which show what leads there: a step begins when
  * all VMs have truly done the one before; whatever has begun has a deadline, and what is
  * due is done; a VM has not failed because its session was busy for a moment; when an update
  * has ended, nothing of it is left. Where services are to end, they do so only after files
@@ -62,6 +63,7 @@ static const struct {
 	const char *name;
 	bool kept, orderly;
 	struct budget budget;
+	bool passed_on;			/* the first VM is kept for the next update */
 } worlds[] = {
 	{ "vms", false, false, { .vm_dies = 1, .vm_fails = 1, .vm_lies = 1, .vm_lets_go = 1, .vanish = 1, .seal_fails = 1,
 			  .stays = 1, .silence = 1 } },
@@ -72,6 +74,7 @@ static const struct {
 	{ "agent", false, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .cmd_dies = 1, .vm_dies = 1, .list_lost = 1,
 			    .leave_silent = 1 } },
 	{ "kept", true, false, { .kill = 1, .end = 1, .second = 1, .silence = 1, .vm_lies = 1, .vm_dies = 1, .cmd_dies = 1 } },
+	{ "pass-on", false, false, { .vm_dies = 2, .vm_fails = 1, .leave = 1, .second = 1, .stays = 1, .kill = 1, .end = 1, .sync_fails = 1 }, true },
 	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
 				    .stays = 1, .vm_dies = 1, .list_lost = 1 } },
 	{ "keeper", false, true, { .keeper_dies = 1, .busy = 1, .silence = 1, .second = 1, .end = 1 } },
@@ -86,6 +89,7 @@ struct vm_truth {
 	struct { uint8_t want; uint32_t number; } order[QUEUE];
 	bool left;			/* on purpose */
 	bool lied;			/* it says that it stands still */
+	bool passed_on;
 };
 
 struct session {
@@ -510,6 +514,8 @@ static void notice(struct world *w, int i)
 		return;
 	decide_register(&w->d, client_of(w, i), 0, names[i]);
 	t->connected = w->replied_ok;
+	if (t->passed_on)
+		decide_keeps(&w->d, client_of(w, i));
 }
 
 static void die(struct world *w, int i)
@@ -523,6 +529,7 @@ static void die(struct world *w, int i)
 	memset(t->order, 0, sizeof(t->order));
 	/* Its death is its own, but for what it has said is to be carried over, and while services end. */
 	t->had = (t->had && t->connected && w->services != SERVE && v && v->state != VM_LEFT) ||
+		 (t->had && t->connected && t->passed_on && w->d.updating && v && v->state != VM_LEFT) ||
 		 (w->session[i].agent && v && (v->state == VM_PRESERVED || v->state == VM_SUSPENDED ||
 					       (v->state == VM_ASKED && v->want == CONTINUO_WANT_SUSPEND)));
 	tidy(w, i);
@@ -676,6 +683,9 @@ static bool happen(struct world *w, enum kind kind, int i)
 	case CMD_BEGINS:
 		if (!w->up || w->command[i] != NEW || (i && !TAKE(second)))
 			return false;
+		/* It looks at what nobody has taken over, and does not find what is gone. */
+		for (int k = 0; k < VMS && !w->d.updating; k++)
+			w->truth[k].had &= !w->truth[k].passed_on || w->truth[k].alive || w->session[k].agent;
 		decide_begin(&w->d, cmd);
 		w->command[i] = w->replied_ok ? BEGUN : OVER;
 		break;
@@ -927,7 +937,7 @@ int main(int argc, char **argv)
 		now = &w;
 		start(&w);
 		for (int v = 0; v < VMS; v++) {
-			w.truth[v] = (struct vm_truth){ .alive = true, .had = true };
+			w.truth[v] = (struct vm_truth){ .alive = true, .had = true, .passed_on = worlds[i].passed_on && !v };
 			notice(&w, v);
 		}
 		w.d.vm = NULL;

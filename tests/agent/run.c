@@ -45,6 +45,7 @@ static const struct {
 	{ "create vm color=red", 0, 1000, 0, VERB_CREATE, "u1000.vm" },
 	{ "done 1 files=3 x-y=", 0, 1000, 0, VERB_DONE, "", 1 },
 	{ "register vm process=77", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
+	{ "register vm kept=1", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
 	{ "register vm process=x", 0, 1000, 0, VERB_REGISTER, "u1000.vm" },
 	{ "list x=1", 0, 1000, 0, VERB_LIST, "" },
 	{ "list X=1", 0, 1000, -EBADMSG, 0, "nothing follows" },
@@ -178,11 +179,15 @@ int main(int argc, char **argv)
 			expect(!!strstr(why, tries[i].name), tries[i].message, why);
 		else
 			expect(req.verb == tries[i].verb && !strcmp(req.name, tries[i].name) &&
-			       req.number == tries[i].number && req.leave_silent == tries[i].leave_silent && !strcmp(req.text, tries[i].text ?: ""),
+			       req.number == tries[i].number && req.leave_silent == tries[i].leave_silent &&
+			       req.kept == !!strstr(tries[i].message, " kept=1") && !strcmp(req.text, tries[i].text ?: ""),
 			       tries[i].message, req.name);
 	}
 	expect(!strcmp(request_own("u1000.vm", 1000), "vm"), "own", "not his");
 	expect(!request_own("u1000.vm", 100), "own of another", "his");
+	expect(request_user("u1000.vm") == 1000 && request_user("u4294967294.vm") == 4294967294u, "user", "not his");
+	expect(!request_user("vm") && !request_user("u0.vm") && !request_user("u01.vm") && !request_user("u4294967296.vm") &&
+	       !request_user("u-1.vm") && !request_user("u.vm") && !request_user("u1000") && !request_user("u1000vm.x"), "user", "somebody's");
 	expect(!request_own("u10000.vm", 1000), "own of another", "his");
 	expect(!strcmp(request_own("u1000.vm", 0), "u1000.vm"), "own of root", "not his");
 	printf("%s: %u requests, %d failed\n", failed ? "FAIL" : "ok", n, failed);
