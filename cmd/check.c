@@ -918,23 +918,28 @@ static void check_devices(struct check *c)
 	    "clear what stands against one of them");
 }
 
-/* The next jump is the end of what came with the last one and has no VM yet. */
+/* What came with the last update and has no VM yet goes over once more, if it says of what it consists. */
 static void check_last_update(struct check *c)
 {
 	struct json_object *o = json_object_new_object();
-	char *found = NULL;
+	char *found = NULL, *lost = NULL;
 	const char *name;
 	size_t at = 0;
 
 	if (!c->view || view_incoming(c->opt, o)) {
 		say(c, "last update", UNKNOWN, "the view cannot be read", "see to the view");
 	} else {
-		while ((name = view_untaken(o, &at)))
-			add(&found, "%s%s", found ? " " : "nobody has taken over: ", name);
-		say(c, "last update", found ? NO : YES, found ?: "everything that came with it has been taken over, or nothing did",
+		while ((name = view_untaken(o, &at))) {
+			if (view_has_manifest(o, name))
+				add(&found, "%s%s", found ? " " : "nobody has taken over, and the next update passes on: ", name);
+			else
+				add(&lost, "%s%s", lost ? " " : "nobody has taken over, and they have no manifest: ", name);
+		}
+		say(c, "last update", lost ? NO : YES, lost ?: found ?: "everything that came with it has been taken over, or nothing did",
 		    "start their VMs, or 'continuo finish --discard' the sessions, or 'continuo update --leave' them");
 	}
 	free(found);
+	free(lost);
 	json_object_put(o);
 }
 

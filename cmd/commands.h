@@ -67,13 +67,15 @@ int cmd_report(const struct options *opt);
 #define VIEW_DEVICE	"/dev/liveupdate-view"
 #define VIEW_DEBUGFS	"/sys/kernel/debug/liveupdate"
 
-/* Adds a table "session" of what came from the previous kernel, if there is any. */
+/* Adds tables "session" and "file" of what came from the previous kernel, if there is any. */
 int view_incoming(const struct options *opt, struct json_object *o);
 /*
  * The next of these sessions, from the *@at-th on, that nobody has taken over: the next jump
  * would be its end. NULL if there is none.
  */
 const char *view_untaken(const struct json_object *o, size_t *at);
+/* Does such a session say what its VM consists of? Then the next update can carry it on, without its VMM. */
+bool view_has_manifest(const struct json_object *o, const char *session);
 /* Adds tables "image" and "format" of the kernel that is loaded, if one is. */
 int view_image(const struct options *opt, struct json_object *o);
 /* All of it, as tables by type. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "keep.h"
 #include "next.h"
 #include "steps.h"
 
@@ -73,20 +74,31 @@ static bool is_left(const struct update *u, const char *name)
 	return false;
 }
 
-/* The next jump is the end of what came with the last one and has no VM yet. */
 static int check_incoming(struct update *u)
 {
-	const char *name;
-	size_t at = 0;
 	int ret;
 
 	steps_begin(&u->steps, "incoming", "has everything that came with the last update been taken over?");
 	ret = view_incoming(u->opt, u->incoming);
-	while (!ret && (name = view_untaken(u->incoming, &at)))
-		if (!is_left(u, name))
-			ret = trouble("session %s came with the last update, and nobody has taken it over: this jump would be its end. Start its VM, or 'continuo finish --discard' it, or --leave it",
-				      name);
 	steps_end(&u->steps);
+	return ret;
+}
+
+/* What came with the last update and has no VM yet would end with the jump: it goes over once more, as it is. */
+static int pass_on(struct update *u)
+{
+	const char *name;
+	size_t at = 0;
+	int ret = EXIT_FINE;
+
+	while (!ret && (name = view_untaken(u->incoming, &at))) {
+		if (is_left(u, name))
+			continue;
+		steps_begin(&u->steps, "pass on", "nobody has taken over %s: it is kept, to go over once more", name);
+		if (!u->dry)
+			ret = keep_begin(u->opt, name);
+		steps_end(&u->steps);
+	}
 	return ret;
 }
 
@@ -307,6 +319,7 @@ static int go(struct update *u)
 {
 	int ret = u->dry ? EXIT_FINE : begin_to_heed(u);
 
+	keep_go();
 	if (!ret && !u->next.in_place)
 		ret = next_load(&u->next);
 	if (!ret)
@@ -404,6 +417,8 @@ int cmd_update(const struct options *opt)
 		ret = check_incoming(&u);
 	if (!ret || u.dry)
 		ret = next_check(&u.next) ?: ret;
+	if (!ret || u.dry)
+		ret = pass_on(&u) ?: ret;
 	if (!ret) {
 		u.ctx = ask_begin(opt, true);
 		ret = u.ctx ? find_vms(&u) : EXIT_TROUBLE;
@@ -415,6 +430,7 @@ int cmd_update(const struct options *opt)
 			ret = say_end(&u);
 		}
 	}
+	keep_end();
 	if (u.dry)
 		model_text(u.o, "outcome", "nothing was done");
 	model_print(stdout, u.o, opt->json);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "manifest.h"
 
 /* So often is a host looked at that changes meanwhile, with that much time in between. */
 #define LOOKS	5
@@ -222,7 +223,7 @@ static int read_view(const struct options *opt, struct json_object *o,
 
 int view_incoming(const struct options *opt, struct json_object *o)
 {
-	static const char *const types[] = { "session", NULL };
+	static const char *const types[] = { "session", "file", NULL };
 	const struct wanted want = { types, "incoming" };
 
 	return read_view(opt, o, &want);
@@ -242,6 +243,23 @@ const char *view_untaken(const struct json_object *o, size_t *at)
 			return json_object_get_string(name);
 	}
 	return NULL;
+}
+
+bool view_has_manifest(const struct json_object *o, const char *session)
+{
+	struct json_object *rows, *of, *token;
+
+	if (!json_object_object_get_ex(o, "file", &rows))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+
+		if (json_object_object_get_ex(row, "session", &of) && json_object_object_get_ex(row, "token", &token) &&
+		    !strcmp(json_object_get_string(of), session) &&
+		    strtoull(json_object_get_string(token), NULL, 0) == MANIFEST_TOKEN)
+			return true;
+	}
+	return false;
 }
 
 int view_image(const struct options *opt, struct json_object *o)
