@@ -496,6 +496,12 @@ static void neighbours(struct rig *r, char *args)
 	neighbours_measure(strtoull(args, NULL, 0));
 }
 
+static void later(struct rig *r, char *args)
+{
+	kexec_write_later();
+	emit("later", "");
+}
+
 static void try(struct rig *r, char *args)
 {
 	preserve_other_device(r, args);
@@ -524,6 +530,7 @@ static const struct {
 	{ "uncoop", uncooperative },
 	{ "sweep", sweep },
 	{ "late", late },
+	{ "later", later },
 	{ "skew", skew },
 	{ "attach", attach },
 	{ "tables", tables },

@@ -33,6 +33,7 @@
 #define NEXT_INITRAMFS	"/next/initramfs"
 #define NEXT_CMDLINE	"/next/cmdline"
 #define OTHER_KERNEL	"/other/bzImage"
+#define LATER		"/tmp/later"
 
 /* Of linux/kexec.h, the second one ours */
 #define KEXEC_FILE_UNLOAD		0x1ul
@@ -147,6 +148,40 @@ static void append_next(char *line, size_t len)
 	if (strlen(line) + strlen(opt("next", "")) + 2 > len)
 		die("the next kernel's command line is too long");
 	strcat(strcat(line, " "), opt("next", ""));
+}
+
+static void write_file_of(const char *path, int from)
+{
+	static char buf[65536];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ssize_t n;
+
+	if (fd < 0)
+		die("%s: %s", path, strerror(errno));
+	while ((n = read(from, buf, sizeof(buf))) > 0)
+		put(fd, buf, n);
+	close(fd);
+}
+
+void kexec_write_later(void)
+{
+	static char line[2048];
+	char stage[32];
+	int fd;
+
+	mkdir(LATER, 0755);
+	fd = next_initramfs();
+	write_file_of(LATER "/initramfs", fd);
+	close(fd);
+	/* The above takes the options one stage on. */
+	snprintf(stage, sizeof(stage), "stage=%ld", opt_num("stage", 1));
+	next_cmdline(line, sizeof(line));
+	opt_set(stage);
+	fd = open(LATER "/cmdline", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0)
+		die(LATER "/cmdline: %s", strerror(errno));
+	put(fd, line, strlen(line));
+	close(fd);
 }
 
 static void load(const char *line, unsigned long flags)

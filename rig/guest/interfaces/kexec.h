@@ -8,6 +8,11 @@ void kexec_load_next(void);
 void kexec_unload_back(void);
 /* The same kernel, without going one stage on: the jump is not to happen yet. */
 void kexec_load_this_stage(void);
+/*
+ * An initramfs and a command line in /tmp/later, for who loads a kernel himself and is to do it in that one, too: the
+ * next one's own has no kernel in it, and the command line in /next is that of stage 2.
+ */
+void kexec_write_later(void);
 /* One page of nothing, by kexec_load(2): it is never to be jumped into. */
 void kexec_load_segments(void);
 /* The same kernel, with more parameters, in place of this one if it panics. */
