@@ -161,16 +161,16 @@ class Fleet:
         with open(f"{self.folder}/{name}", "w", encoding="utf-8") as f:
             f.write(text)
 
-    def play(self, book, hosts, canaries=(), **variables):
-        """Run a playbook for hosts, canaries first: its exit status, and what it said, which is in
-        the log, too."""
+    def play(self, book, hosts, canaries=(), *options, **variables):
+        """Run a playbook for hosts, canaries first, with these options of ansible-playbook's: its exit
+        status, and what it said, which is in the log, too."""
         self._write("inventory", "\n".join([
             "[continuo_canary]", *canaries, "[continuo_hosts]", *hosts, "[all:vars]",
             f"ansible_ssh_executable={os.path.abspath(self.folder)}/ssh", "ansible_connection=ssh", ""]))
         env = {**os.environ, "ANSIBLE_CONFIG": f"{TOP}/fleet/ansible.cfg", "ANSIBLE_NOCOLOR": "1",
                "ANSIBLE_LOCAL_TEMP": f"{self._short}/tmp", "ANSIBLE_HOME": f"{self._short}/home", "LC_ALL": "C.UTF-8"}
-        extra = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-        command = [ansible(), "-i", f"{self.folder}/inventory", f"{TOP}/fleet/{book}", *extra]
+        # Of NAME=VALUE Ansible takes a value with blanks for several.
+        command = [ansible(), "-i", f"{self.folder}/inventory", f"{TOP}/fleet/{book}", *options, "-e", json.dumps(variables)]
         try:
             ran = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, timeout=PLAY_S, check=False)

@@ -4,7 +4,10 @@
 import os
 import stat
 
+from . import case
+
 S_CONSOLE = stat.S_IFCHR | 0o600
+S_LINK = stat.S_IFLNK | 0o777
 
 
 def _entry(path, mode, data=b"", rdev=(0, 0), _ino=[0]):
@@ -18,9 +21,9 @@ def _entry(path, mode, data=b"", rdev=(0, 0), _ino=[0]):
 
 
 def archive(files):
-    """An archive of {path: bytes}; all files are executable, the folders on the
-    way are made, and a path that ends in / is a folder. /dev/console is there so
-    that /init has a stdout."""
+    """An archive of {path: bytes}, or text of what a link leads to; all files are executable,
+    the folders on the way are made, and a path that ends in / is a folder. /dev/console is
+    there so that /init has a stdout."""
     out, made = [], set()
 
     def folder(path):
@@ -36,6 +39,9 @@ def archive(files):
         path = path.lstrip("/")
         folder(os.path.dirname(path))
         if path.endswith("/"):
+            continue
+        if isinstance(data, str):
+            out.append(_entry(path, S_LINK, data.encode()))
             continue
         out.append(_entry(path, stat.S_IFREG | 0o755, data))
     out.append(_entry("TRAILER!!!", 0))
@@ -62,6 +68,21 @@ def modules(kernel):
         with open(os.path.join(folder, name), "rb") as f:
             files["/modules/" + name] = f.read()
     return files
+
+
+def installed(files, kernel, next_kernel, cmdline):
+    """The files, with both kernels in /boot as packages put them there: an update to either is
+    possible from the other. In the first kernel's archive that goes into nested(), those of the next
+    kernel are links to /next. A kernel that was come back to has nothing in /boot."""
+    there, back = (case.kernel_release(image) for image in (next_kernel, kernel))
+    if there == back:
+        raise ValueError(f"both kernels say that they are {back}: they would have the same name")
+    with open(kernel, "rb") as f:
+        image = f.read()
+    return {**files,
+            f"/boot/vmlinuz-{there}": "/next/bzImage", f"/boot/initrd.img-{there}": "/next/initramfs",
+            f"/boot/vmlinuz-{back}": image, f"/boot/initrd.img-{back}": archive({**files, **modules(kernel)}),
+            "/boot/cmdline": cmdline.encode()}
 
 
 def nested(files, kernel, next_kernel, cmdline):

@@ -124,7 +124,7 @@ class Machine:
 
     def prepare(self, devices=(), append="", first="", iommu=None, ats=False, first_stage=False, files=None,
                 memory=None, cpus=2, init_files=None, count=False, alternate=False,
-                nested=False):
+                nested=False, installed=False):
         """Write the initramfs and compose the command; start() without the start.
 
         iommu: its name, see iommu.py; the platform's own if there is none. ats: it answers what devices ask it to translate
@@ -134,7 +134,8 @@ class Machine:
         init_files: in place of them. count: the guest's clock counts instructions, one for
         a nanosecond, so that it tells how much work something is, however busy the host
         is. alternate: the next kernel jumps back into the first one, and so on; else into
-        itself. nested: it can run VMs.
+        itself. nested: it can run VMs. installed: both kernels are in /boot, as packages put
+        them there, with the command line for either.
         """
         if "liveupdate.break=" in append and "-lab" not in (kernel_release(self.kernel) or ""):
             raise Failed(f"{self.kernel} has no laboratory that could break a law: the case needs kernel=\"lab\"")
@@ -152,6 +153,8 @@ class Machine:
         contents = dict(init_files if init_files is not None
                         else initramfs.programs(self.programs))
         contents.update(files or {})
+        if installed:
+            contents = initramfs.installed(contents, self.kernel, self.next_kernel, common + " rig.stage=2")
         if alternate:
             with open(self.kernel, "rb") as f:
                 contents["/other/bzImage"] = f.read()
