@@ -28,6 +28,7 @@
 #include "back.h"
 #include "closer.h"
 #include "continuo.h"
+#include "device.h"
 #include "helper.h"
 #include "record.h"
 #include "registry.h"
@@ -562,7 +563,7 @@ static int listen_at(const char *path, const char *group)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -trouble("socket: %s", strerror(errno));
-	/* The kernel lets one agent have /dev/liveupdate: an old socket is nobody's. */
+	/* There is one agent at a time (device_lock()): an old socket is nobody's. */
 	unlink(path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
@@ -714,6 +715,8 @@ int main(int argc, char **argv)
 	ret = continuo_new(&agent.ctx);
 	if (ret)
 		return trouble("nothing to speak with the kernel by: %s", strerror(-ret));
+	if (!device_lock())
+		return EXIT_TROUBLE;
 	ret = continuo_hold(agent.ctx);
 	if (ret)
 		return trouble("%s", continuo_why(agent.ctx));
