@@ -421,7 +421,12 @@ static void next_step(struct decide *d, enum step step)
 					 .text = step_name[step] });
 	switch (step) {
 	case STEP_SYNC:
-		begin_helper(d, ACT_SYNC, d->timeout_ms, 0);
+		if (d->own) {
+			begin_helper(d, ACT_SYNC, d->timeout_ms, 0);
+			break;
+		}
+		d->own_until_us = d->now_us + d->timeout_ms * 1000ull;
+		simply(d, ACT_OWN);
 		break;
 	case STEP_SERVICES:
 		v = in_state(d, VM_AWAY);
@@ -510,8 +515,10 @@ static void give_up(struct decide *d, int err, const char *why)
 	d->err = err;
 	copy(d->why, sizeof(d->why), why);
 	outcome(d, "stuck", d->why);
-	if (d->sealed)
+	if (d->own)
 		release(d, NULL);
+	d->own = false;
+	d->own_us = 0;
 	d->sealed = false;
 	/* The sessions were still being looked at. */
 	if (d->count_us)
@@ -957,6 +964,11 @@ void decide_time(struct decide *d)
 			snprintf(why, sizeof(why), "files are not written back within %u s%s", d->timeout_ms / 1000, at);
 		give_up(d, ETIMEDOUT, why);
 	}
+	if (d->own_us && d->now_us >= d->own_us) {
+		d->own_us = 0;
+		simply(d, ACT_OWN);
+		return;
+	}
 	/* Who has answered is judged before those who have not: decide_counted() sees to the deadline then. */
 	if (d->look_us && d->now_us >= d->look_us) {
 		d->look_us = 0;
@@ -1098,6 +1110,22 @@ void decide_counted(struct decide *d, const int *files, const char *other, const
 		judge(d, files, why);
 }
 
+void decide_owned(struct decide *d, int err, const char *why)
+{
+	uint64_t at_us = d->now_us + LOOK_AGAIN_US;
+
+	if (d->step != STEP_SYNC || d->own)
+		return;
+	if ((err == EAGAIN || err == EINPROGRESS) && d->now_us < d->own_until_us) {
+		d->own_us = at_us < d->own_until_us ? at_us : d->own_until_us;
+	} else if (err) {
+		give_up(d, err == EAGAIN || err == EINPROGRESS ? ETIMEDOUT : err, why);
+	} else {
+		d->own = true;
+		begin_helper(d, ACT_SYNC, d->timeout_ms, 0);
+	}
+}
+
 void decide_sealed(struct decide *d, int err, const char *why)
 {
 	if (d->step != STEP_SEAL)
@@ -1165,6 +1193,8 @@ uint64_t decide_due(const struct decide *d)
 		due = d->helper_us;
 	if (d->look_us && (!due || d->look_us < due))
 		due = d->look_us;
+	if (d->own_us && (!due || d->own_us < due))
+		due = d->own_us;
 	return due;
 }
 

@@ -7,7 +7,9 @@
  *
  * An update ("go") takes these steps:
  *
- *   sync      files are written back, while the VMs run
+ *   sync      the agent makes the session that its record will be in, and waits for the device if
+ *	       somebody else has it: VMs do not stand still for that later. Then files are written
+ *	       back, while the VMs run
  *   services  if that was asked for: other services of the host end, and what is mounted for
  *	       nobody is unmounted; then "sync" once more, for what they have written
  *   preserve  each VM preserves, and its session then holds files
@@ -22,7 +24,7 @@
  *
  * Each of the first six has a deadline. The last two have none of their own, and need none:
  *
- *   seal      The kernel gets a session and a memfd that nobody else has. Calls in other sessions go on
+ *   seal      The kernel gets a memfd that nobody else has, in a session that is there since "sync". Calls in other sessions go on
  *	       beside it: they share luo_session_serialize_rwsem, which only reboot(2) takes for itself.
  *	       The record's file is in memory (docs/agent.md).
  *   jump      reboot(2) waits for every call that is under way in a session, of whoever, and for as
@@ -142,6 +144,8 @@ enum action_kind {
 	ACT_HELPER_LEFT,
 	/* Services start again. */
 	ACT_SERVICES_BACK,
+	/* Make the agent's own session, and say by decide_owned() at once whether that succeeded. */
+	ACT_OWN,
 	/* Say at once, by decide_counted(), what the sessions hold. */
 	ACT_COUNT,
 	/* Preserve the record, with when this was, and say by decide_sealed() whether that succeeded. */
@@ -200,6 +204,9 @@ struct decide {
 	/* How long services have to end, 0 if they do not; they are ended; all stands still. */
 	uint32_t services_ms;
 	bool ended, still;
+	/* The agent's own session is there; if not, when it is tried again, and for the last time. */
+	bool own;
+	uint64_t own_us, own_until_us;
 	/*
 	 * When it is looked again at what sessions hold, 0 if nobody waits for that; the end of "count",
 	 * and its end if only somebody else's session is waited for.
@@ -263,6 +270,11 @@ void decide_helped(struct decide *d, uint32_t number, const char *why);
  * or NULL; @why: if nobody can know, why; else NULL.
  */
 void decide_counted(struct decide *d, const int *files, const char *other, const char *why);
+/*
+ * @err: 0, or a positive errno: EAGAIN if somebody else has the device, EINPROGRESS if the session of
+ * the update before is still being closed; @why is needed for these only at decide.own_until_us.
+ */
+void decide_owned(struct decide *d, int err, const char *why);
 void decide_sealed(struct decide *d, int err, const char *why);
 void decide_stayed(struct decide *d, int err, const char *why);
 /* A VM was registered with an agent before this one, and its process lives. */

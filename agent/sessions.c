@@ -86,28 +86,45 @@ static int have(const char *name, uid_t uid, const char **why,
 		return fd;
 	}
 	keep(name, fd);
-	closer_keep(name, fd);
 	return fd;
 }
 
 int sessions_create(const char *name, uid_t uid, const char **why)
 {
 	struct session *s = find(name);
+	int fd;
 
 	if (s && s->fd < 0)
 		return -EINPROGRESS;
 	if (s)
 		return refuse(-EEXIST, name, "there is one of that name; release it first", why);
-	return have(name, uid, why, continuo_session_create);
+	fd = have(name, uid, why, continuo_session_create);
+	/* The agent's own is of one update, which ends with the agent. */
+	if (fd >= 0 && strcmp(name, OWN_SESSION))
+		closer_keep(name, fd);
+	return fd;
 }
 
 int sessions_retrieve(const char *name, uid_t uid, const char **why)
 {
 	struct session *s = find(name);
+	int fd;
 
 	if (s && s->fd < 0)
 		return -EINPROGRESS;
-	return s ? s->fd : have(name, uid, why, continuo_session_retrieve);
+	if (s)
+		return s->fd;
+	fd = have(name, uid, why, continuo_session_retrieve);
+	if (fd >= 0)
+		closer_keep(name, fd);
+	return fd;
+}
+
+int sessions_find(const char *name)
+{
+	struct session *s = find(name);
+
+	return s ? s->fd : -1;
 }
 
 int sessions_release(const char *name)

@@ -33,6 +33,8 @@ void sessions_begin(struct continuo *ctx);
  */
 int sessions_create(const char *name, uid_t uid, const char **why);
 int sessions_retrieve(const char *name, uid_t uid, const char **why);
+/* The descriptor of one that the agent has, or -1. */
+int sessions_find(const char *name);
 /* Begin to let go of one: 0 or -ENOENT. */
 int sessions_release(const char *name);
 bool sessions_closing(const char *name);

@@ -30,7 +30,7 @@ static struct continuo *ctx;
 
 /* What the decision asks for, and is told of before anything else happens. */
 static struct {
-	bool count, seal, jump, exit, list;
+	bool own, count, seal, jump, exit, list;
 	int helper_err;
 	uint32_t helper_number;
 	/* The one of whom it is not known which unit he is in. */
@@ -114,6 +114,9 @@ static bool act(void *arg, const struct action *a)
 	case ACT_SERVICES_BACK:
 		services_back();
 		break;
+	case ACT_OWN:
+		due.own = true;
+		break;
 	case ACT_COUNT:
 		due.count = true;
 		break;
@@ -150,16 +153,23 @@ static void count(void)
 	decide_counted(&d, files, other, why);
 }
 
-static void seal(void)
+static void own(void)
 {
 	const char *why = "";
 	int fd = sessions_create(OWN_SESSION, 0, &why);
 
+	d.now_us = now_us();
 	if (fd == -EINPROGRESS)
 		why = "the agent's own session of before is still being closed; try again";
-	else if (fd >= 0)
-		fd = record_seal(ctx, fd, &why);
-	decide_sealed(&d, fd < 0 ? -fd : 0, why);
+	decide_owned(&d, fd < 0 ? -fd : 0, why);
+}
+
+static void seal(void)
+{
+	const char *why = "";
+	int ret = record_seal(ctx, sessions_find(OWN_SESSION), &why);
+
+	decide_sealed(&d, -ret, why);
 }
 
 static void jump(void)
@@ -201,6 +211,9 @@ static void follow(void)
 				snprintf(why, sizeof(why), "no process can be made for it");
 			due.helper_err = 0;
 			decide_helped(&d, due.helper_number, why);
+		} else if (due.own) {
+			due.own = false;
+			own();
 		} else if (due.count) {
 			due.count = false;
 			count();

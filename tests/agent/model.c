@@ -6,14 +6,16 @@
  * dies, is silent, has a call under way in its session, so that nobody sees what it holds, or
  * lets go of its session by itself; a command goes on late, dies, leaves a VM, or comes
  * second, and attaches or aborts; files are written back, or are not, or too late; services
- * end, or do not; who has file systems stand still is killed; the seal fails; the kernel does not jump.
+ * end, or do not; who has file systems stand still is killed; somebody else has the device; the seal fails; the
+ * kernel does not jump.
  *
  * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
  * was not left behind on purpose. The end of a VM's process is the VM's own, but not that of one
  * which is kept for the next update, and does not run. Others, which show what leads there: a step begins when
  * all VMs have truly done the one before; whatever has begun has a deadline, and what is
- * due is done; a VM has not failed because its session was busy for a moment; when an update
- * has ended, nothing of it is left. Where services are to end, they do so only after files
+ * due is done; a VM has not failed because its session was busy for a moment, nor an update
+ * because somebody else had the device for one; no VM is asked, and no service ends, before the agent has the
+ * session for its record; when an update has ended, nothing of it is left. Where services are to end, they do so only after files
  * could be written back, and before the VMs preserve; the jump finds them ended and file
  * systems standing still, and nobody else does: no VM goes on while its file system stands
  * still, and services run again when there was no jump. In the record, a step that has begun
@@ -55,7 +57,7 @@ static const struct {
 struct budget {
 	uint8_t vm_dies, vm_fails, vm_lies, vm_lets_go, vanish, busy;
 	uint8_t cmd_dies, leave, leave_silent, second, sync_fails, seal_fails, stays;
-	uint8_t kill, end, list_lost, keeper_dies, other;
+	uint8_t kill, end, list_lost, keeper_dies, other, held;
 	uint8_t silence;
 };
 
@@ -77,6 +79,7 @@ static const struct {
 	{ "pass-on", false, false, { .vm_dies = 2, .vm_fails = 1, .leave = 1, .second = 1, .stays = 1, .kill = 1, .end = 1, .sync_fails = 1 }, true },
 	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
 				    .stays = 1, .vm_dies = 1, .list_lost = 1 } },
+	{ "device", false, true, { .held = 2, .silence = 1, .second = 1, .end = 1 } },
 	{ "keeper", false, true, { .keeper_dies = 1, .busy = 1, .silence = 1, .second = 1, .end = 1 } },
 };
 
@@ -104,6 +107,7 @@ struct world {
 	struct vm_truth truth[VMS];
 	struct session session[VMS];
 	bool own, record;		/* the agent's own session, and what is in it */
+	bool held;			/* somebody else has the device: nobody can make a session */
 	bool other_busy;		/* a call is under way in a session that is no VM's */
 	bool up;
 	bool kept;
@@ -119,7 +123,7 @@ struct world {
 	bool silent_go;
 	uint8_t begun, over;		/* of times[], in the record */
 	struct budget b;
-	bool exits, counts, seals, jumps;
+	bool exits, owns, counts, seals, jumps;
 	bool replied_ok;
 };
 
@@ -183,6 +187,8 @@ static void check_step(struct world *w, const char *step)
 			broken(suspend ? "the VMs are to suspend, and one has not preserved" :
 					 "the jump comes nearer, and a VM is not suspended");
 	}
+	if (strcmp(step, "sync") && strcmp(step, "undo") && strcmp(step, "undone") && strcmp(step, "partly") && !w->own)
+		broken("an update goes on, and the agent has no session for its record");
 	if ((!strcmp(step, "preserve") || !strcmp(step, "count")) && !w->synced)
 		broken("files are not written back, and the update goes on");
 	if (!strcmp(step, "preserve") && w->orderly && w->services != STOPPED)
@@ -268,6 +274,8 @@ static bool act(void *arg, const struct action *a)
 		w->to_stand_still = a->ms;
 		break;
 	case ACT_SERVICES:
+		if (!w->own)
+			broken("services end, and the agent has no session for its record");
 		if (!w->synced)
 			broken("services end, and nobody knows whether files can be written back");
 		for (unsigned int i = 0; i < w->d.vms; i++)
@@ -289,6 +297,9 @@ static bool act(void *arg, const struct action *a)
 		/* Whoever has died is not a matter of the next update. */
 		for (int i = 0; i < VMS; i++)
 			w->truth[i].had &= w->truth[i].alive || w->session[i].agent;
+		break;
+	case ACT_OWN:
+		w->owns = true;
 		break;
 	case ACT_COUNT:
 		w->counts = true;
@@ -355,7 +366,7 @@ static void check_quiet(struct world *w)
 		broken("an update has ended, and file systems stand still");
 	if (w->services != SERVE)
 		broken("an update has ended, and services have not started again");
-	if (w->own)
+	if (w->own || w->d.own)
 		broken("an update has ended, and the agent's session is there");
 	for (int i = 0; i < VMS; i++) {
 		const struct vm_truth *t = &w->truth[i];
@@ -394,7 +405,17 @@ static void jump(struct world *w)
 static void follow(struct world *w)
 {
 	for (;;) {
-		if (w->counts) {
+		if (w->owns) {
+			bool waits = w->held && w->d.now_us < w->d.own_until_us;
+
+			w->owns = false;
+			if (w->own)
+				broken("the agent makes its session, and has it");
+			w->own = !w->held;
+			decide_owned(&w->d, w->held ? EAGAIN : 0, "somebody has the device");
+			if (waits && w->d.step != STEP_SYNC)
+				broken("somebody has the device for a moment, and the update does not wait");
+		} else if (w->counts) {
 			bool waits = w->d.step == STEP_COUNT && w->d.now_us < w->d.count_us;
 			bool busy = false;
 			int files[ROOM] = {};
@@ -416,7 +437,8 @@ static void follow(struct world *w)
 			bool fails = w->b.seal_fails == 2;
 
 			w->seals = false;
-			w->own = true;
+			if (!w->own)
+				broken("the record is to be preserved, and the agent has no session for it");
 			w->record = !fails;
 			/* As agent/record.c: it has to be in what goes over. */
 			if (!fails)
@@ -562,13 +584,14 @@ static void start(struct world *w)
 enum kind {
 	VM_OBEYS, VM_FAILS, VM_LIES, VM_DIES, VM_LETS_GO, VM_NOTICES, GETS_BUSY, IS_FREE, VANISH, CMD_BEGINS, CMD_LEAVES,
 	CMD_GOES, CMD_GOES_SILENT, CMD_DIES, CMD_ATTACHES, CMD_ABORTS, LOOK, TIME, SYNCED, SYNC_FAILS,
-	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KEEPER_DIES, OTHER_BUSY, OTHER_FREE, KINDS,
+	SYNCED_LATE, SEAL_FAILS, KILL, END, START, LIST_LOST, KEEPER_DIES, OTHER_BUSY, OTHER_FREE,
+	HELD, LET_GO, TRY_AGAIN, KINDS,
 };
 
 static const char *const kind_name[KINDS] = {
 	"obeys", "fails", "lies", "dies", "lets-go", "notices", "gets-busy", "is-free", "vanish", "begin", "leave",
 	"go", "go-silent", "cmd-dies", "attach", "abort", "look", "time", "synced", "sync-fails", "synced-late", "seal-fails", "kill", "end",
-	"start", "list-lost", "keeper-dies", "other-busy", "other-free",
+	"start", "list-lost", "keeper-dies", "other-busy", "other-free", "held", "let-go", "try-again",
 };
 
 /* It is to preserve, and can make a session, and put nothing into it. */
@@ -628,7 +651,8 @@ static bool happen(struct world *w, enum kind kind, int i)
 #define TAKE(what)	(w->b.what ? (w->b.what--, true) : false)
 	switch (kind) {
 	case VM_OBEYS:
-		if (!t->alive || !t->queued)
+		/* Its request for a session is waited for: it has not answered yet. */
+		if (!t->alive || !t->queued || (w->held && t->order[0].want == CONTINUO_WANT_PRESERVE))
 			return false;
 		obey(w, i, WELL);
 		break;
@@ -735,6 +759,8 @@ static bool happen(struct world *w, enum kind kind, int i)
 		/* The loop came too late to look, or each look has found that a session is busy. */
 		if (w->d.look_us)
 			due = w->d.step == STEP_COUNT ? (is_busy(w) ? w->d.count_us : w->d.others_us) : w->d.phase.deadline_us;
+		if (w->d.own_us)
+			due = w->d.own_until_us;
 		/* With no silence left, everybody answers before it is too late. */
 		if (!w->b.silence && w->d.step != STEP_UNDO)
 			return false;
@@ -808,6 +834,22 @@ static bool happen(struct world *w, enum kind kind, int i)
 		if (!w->other_busy)
 			return false;
 		w->other_busy = false;
+		break;
+	case HELD:
+		if (w->held || !TAKE(held))
+			return false;
+		w->held = true;
+		break;
+	case LET_GO:
+		if (!w->held)
+			return false;
+		w->held = false;
+		break;
+	case TRY_AGAIN:
+		/* Before, it would find nothing else. */
+		if (!w->up || !w->d.own_us || w->held)
+			return false;
+		pass(w, w->d.own_us);
 		break;
 	default:
 		return false;
