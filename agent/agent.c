@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * continuo-agent: opens /dev/liveupdate, which one process at a time can have open, gives
- * sessions to VMMs over a socket, and asks VMMs to get ready when the host is updated.
- * It keeps a descriptor of each session, so that a VMM that dies neither undoes what it
- * has preserved nor loses what it has not taken over yet.
+ * continuo-agent: makes sessions of /dev/liveupdate, gives them to VMMs over a socket, and asks
+ * VMMs to get ready when the host is updated. One process at a time can have the device open,
+ * so the agent opens it for each session, and closes it again. It keeps a descriptor of each session,
+ * so that a VMM that dies neither undoes what it has preserved nor loses what it has not taken
+ * over yet.
  *
  * The agent does one thing at a time, and never waits for a VMM.
  */
@@ -58,13 +59,15 @@ enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 enum { LISTENER, HELPER, CLOSER, SIGNALS, FIRST };
 
 /*
- * @parked: A request of @size bytes waits until a session of its name has been closed. No
- *	    other one is read meanwhile.
+ * @parked: A request of @size bytes waits until a session of its name has been closed, or until
+ *	    somebody else has closed /dev/liveupdate. No other one is read meanwhile.
+ * @device_us: Until when it waits for the device; 0 if it does not.
  */
 struct client {
 	struct peer peer;
 	pid_t pid;
 	bool parked;
+	uint64_t device_us;
 	size_t size;
 	char message[REQUEST_MOST];
 };
@@ -75,6 +78,7 @@ static struct {
 	struct client client[FIRST + MOST_CLIENTS];
 	unsigned int end;		/* behind the last client */
 	uint64_t pause_us;		/* until when nobody is accepted; 0: now */
+	bool device_is_waited_for;
 	const char *takeover;
 } agent = { .end = FIRST };
 
@@ -100,7 +104,6 @@ static void list(const struct asker *who)
 	reply_or_end(who->client, "ok\n");
 }
 
-/* Until the session of before has been closed. */
 static void park(struct client *c, struct pollfd *p, const char *message, size_t size)
 {
 	memmove(c->message, message, size);
@@ -110,8 +113,9 @@ static void park(struct client *c, struct pollfd *p, const char *message, size_t
 }
 
 /* False if it has to wait. */
-static bool give(const struct asker *who, const struct request *req)
+static bool give(struct client *c, const struct asker *who, const struct request *req)
 {
+	char what[CONTINUO_SESSION_NAME + 10];
 	const char *why = "";
 	int fd;
 
@@ -130,6 +134,16 @@ static bool give(const struct asker *who, const struct request *req)
 	}
 	if (fd == -EINPROGRESS)
 		return false;
+	if (fd == -EAGAIN) {
+		if (!c->device_us)
+			c->device_us = now_us() + DEVICE_MS * 1000ull;
+		if (now_us() < c->device_us)
+			return false;
+		snprintf(what, sizeof(what), "session %s", req->name);
+		why = device_why(what);
+		fd = -EBUSY;
+	}
+	c->device_us = 0;
 	if (fd < 0)
 		reply(who->client, -1, "error %d %s", -fd, why);
 	else
@@ -250,7 +264,7 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 		break;
 	case VERB_CREATE:
 	case VERB_RETRIEVE:
-		done = give(&who, &req);
+		done = give(c, &who, &req);
 		break;
 	case VERB_RELEASE:
 		done = release(&who, req.name, again);
@@ -314,20 +328,42 @@ static void serve(unsigned int i, const char *message, size_t size, bool again)
 	}
 	if (!done)
 		park(c, &agent.poll[i], message, size);
+	agent.device_is_waited_for |= !done && c->device_us;
+}
+
+static void serve_again(unsigned int i)
+{
+	struct client *c = &agent.client[i];
+
+	c->parked = false;
+	agent.poll[i].events = POLLIN;
+	serve(i, c->message, c->size, true);
 }
 
 static void serve_parked(const char *name)
 {
 	sessions_closed(name);
-	for (unsigned int i = FIRST; i < agent.end; i++) {
-		struct client *c = &agent.client[i];
+	for (unsigned int i = FIRST; i < agent.end; i++)
+		if (agent.client[i].parked)
+			serve_again(i);
+}
 
-		if (!c->parked)
+/* Those that wait for the device: if one does not get it, the others would not, either. */
+static void try_device(void)
+{
+	bool busy = false;
+
+	if (!agent.device_is_waited_for)
+		return;
+	for (unsigned int i = FIRST; i < agent.end; i++) {
+		const struct client *c = &agent.client[i];
+
+		if (!c->parked || !c->device_us || (busy && now_us() < c->device_us))
 			continue;
-		c->parked = false;
-		agent.poll[i].events = POLLIN;
-		serve(i, c->message, c->size, true);
+		serve_again(i);
+		busy |= c->parked && c->device_us;
 	}
+	agent.device_is_waited_for = busy;
 }
 
 /* False if it is gone. */
@@ -492,6 +528,8 @@ static int wait_for(void)
 		else
 			ms = earlier(ms, (agent.pause_us - now) / 1000 + 1);
 	}
+	if (agent.device_is_waited_for)
+		ms = earlier(ms, DEVICE_TRY_MS);
 	agent.poll[LISTENER].events = agent.pause_us ? 0 : POLLIN;
 	agent.poll[HELPER].fd = helper_fd();
 	return poll(agent.poll, agent.end, ms);
@@ -505,6 +543,7 @@ static int run(int listener, int signals)
 	agent.poll[SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 	for (;;) {
 		update_tick();
+		try_device();
 		/* An update that is under way is undone first. */
 		if (ended && update_end())
 			break;
@@ -604,16 +643,53 @@ static void start(const char *name, uid_t uid)
 	}
 }
 
-/* Was there an update, and an agent before us? */
-static void arrive(void)
+/* There is a live update in this kernel, and we may use it; whoever has the device just now is waited for later. */
+static bool device_is_there(void)
 {
-	const char *why = "", *back, *what;
-	int fd = sessions_retrieve(OWN_SESSION, 0, &why), ret;
+	struct continuo *ctx;
+	int ret = continuo_new(&ctx);
 
+	if (ret) {
+		trouble("nothing to speak with the kernel by: %s", strerror(-ret));
+		return false;
+	}
+	ret = continuo_hold(ctx);
+	if (ret && ret != -EBUSY)
+		trouble("%s", continuo_why(ctx));
+	continuo_free(ctx);
+	return !ret || ret == -EBUSY;
+}
+
+/* A moment. False if there is none any more, or the agent is to end. */
+static bool is_patient(int signals, uint64_t until_us)
+{
+	struct pollfd news = { .fd = signals, .events = POLLIN };
+
+	if (poll(&news, 1, DEVICE_TRY_MS) > 0)
+		signals_news(signals);
+	return !ended && now_us() < until_us;
+}
+
+/* Was there an update, and an agent before us? False if nobody can know. */
+static bool arrive(int signals)
+{
+	uint64_t until_us = now_us() + DEVICE_MS * 1000ull;
+	const char *why = "", *back, *what;
+	int fd, ret;
+
+	/* Nobody is served before that is known. */
+	do
+		fd = sessions_retrieve(OWN_SESSION, 0, &why);
+	while (fd == -EAGAIN && is_patient(signals, until_us));
+	if (fd == -EAGAIN) {
+		if (!ended)
+			trouble("%s", device_why("what the last update has brought"));
+		return false;
+	}
 	if (fd < 0) {
 		if (fd != -ENOENT)
 			trouble("%s", why);
-		return;
+		return true;
 	}
 	back = back_state(&what);
 	ret = record_arrive(agent.ctx, fd, back, what, start);
@@ -623,12 +699,13 @@ static void arrive(void)
 		trouble("session " OWN_SESSION ": %s", continuo_why(agent.ctx));
 	continuo_finish(agent.ctx, fd);
 	sessions_release(OWN_SESSION);
+	return true;
 }
 
 static void usage(FILE *to)
 {
 	fputs("usage: continuo-agent [OPTION]...\n\n"
-	      "Has /dev/liveupdate, and gives its sessions to VMMs. Runs until SIGTERM.\n\n"
+	      "Gives sessions of /dev/liveupdate to VMMs. Runs until SIGTERM.\n\n"
 	      "options:\n"
 	      "  -s, --socket PATH   where VMMs ask (default: " CONTINUO_AGENT_SOCKET ")\n"
 	      "  -g, --group GROUP   whose members may ask, beside root (default: nobody)\n"
@@ -715,11 +792,8 @@ int main(int argc, char **argv)
 	ret = continuo_new(&agent.ctx);
 	if (ret)
 		return trouble("nothing to speak with the kernel by: %s", strerror(-ret));
-	if (!device_lock())
+	if (!device_lock() || !device_is_there())
 		return EXIT_TROUBLE;
-	ret = continuo_hold(agent.ctx);
-	if (ret)
-		return trouble("%s", continuo_why(agent.ctx));
 	ret = closer_begin();
 	if (ret)
 		trouble("sessions are closed by the main loop: %s", strerror(-ret));
@@ -732,7 +806,10 @@ int main(int argc, char **argv)
 	fd = listen_at(path, group);
 	if (fd < 0)
 		return EXIT_TROUBLE;
-	arrive();
+	if (!arrive(signals)) {
+		unlink(path);
+		return ended ? EXIT_FINE : EXIT_TROUBLE;
+	}
 	record_leftover();
 	back_begin();
 	still_go_on(STILL_FILE);

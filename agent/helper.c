@@ -71,7 +71,7 @@ bool helper_begin_anew(int out)
 	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	sigset_t none;
 
-	/* It may never end: then it must not keep a session, or /dev/liveupdate. */
+	/* It may never end: then it must not keep a session, or the lock of device.c. */
 	if (nothing < 0 || dup2(out, 1) < 0 || dup2(nothing, 0) < 0 ||
 	    syscall(SYS_close_range, 3u, ~0u, 0u))
 		return false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "closer.h"
+#include "device.h"
 #include "request.h"
 #include "sessions.h"
 #include "systemd.h"
@@ -81,6 +82,15 @@ static int have(const char *name, uid_t uid, const char **why,
 	if (fd)
 		return fd;
 	fd = get(ctx, name);
+	/* The only call that says so is open(2), of the device. */
+	if (fd == -EBUSY) {
+		char what[CONTINUO_SESSION_NAME + 10];
+
+		snprintf(what, sizeof(what), "session %s", name);
+		device_busy(what);
+		return -EAGAIN;
+	}
+	device_free();
 	if (fd < 0) {
 		*why = continuo_why(ctx);
 		return fd;

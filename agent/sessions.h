@@ -29,7 +29,7 @@ void sessions_begin(struct continuo *ctx);
 /*
  * Make one, or get it from the previous kernel, and keep it. The descriptor, or a
  * negative errno with a reason in @why; -EINPROGRESS, without one, as long as one of that
- * name is being closed.
+ * name is being closed; -EAGAIN, without one, as long as somebody else has /dev/liveupdate.
  */
 int sessions_create(const char *name, uid_t uid, const char **why);
 int sessions_retrieve(const char *name, uid_t uid, const char **why);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "decide.h"
+#include "device.h"
 #include "flush.h"
 #include "helper.h"
 #include "holds.h"
@@ -161,6 +162,9 @@ static void own(void)
 	d.now_us = now_us();
 	if (fd == -EINPROGRESS)
 		why = "the agent's own session of before is still being closed; try again";
+	/* Who has it is searched for once. */
+	else if (fd == -EAGAIN && d.now_us >= d.own_until_us)
+		why = device_why("the session of the update's record");
 	decide_owned(&d, fd < 0 ? -fd : 0, why);
 }
 

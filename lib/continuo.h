@@ -88,8 +88,11 @@ int continuo_agent(struct continuo *ctx, const char *path);
  * continuo_hold() - Have /dev/liveupdate as long as the context lives
  * @ctx: The context.
  *
- * For agents: one process at a time can have it. Without this, and without an agent,
- * it is opened for each session and closed again.
+ * One process at a time can have it: meanwhile nobody else can make or retrieve a session,
+ * neither the agent, nor systemd for a unit with LUOSession=. Without this, and without an
+ * agent, it is opened for each session and closed again, which is enough: a session lives by
+ * its own descriptor. So do this to see whether it can be had, or so that nobody else makes
+ * a session meanwhile, and free the context soon.
  *
  * Return: 0; -ENOENT, -EBUSY or -EACCES as continuo_session_create().
  */
@@ -512,9 +515,10 @@ int continuo_update_running(struct continuo *ctx);
  * is closed before the jump.
  *
  * Return: a file descriptor, which is the caller's; -EEXIST if there is a session
- * of that name; -EBUSY if somebody else has /dev/liveupdate; -ENOENT if there is
- * no such device: the kernel has no live update, or was not booted with
- * liveupdate=on; -ENAMETOOLONG or -EINVAL for a name that cannot be.
+ * of that name; -EBUSY if somebody else has /dev/liveupdate: try again, as the agent and
+ * systemd have it for a moment only (an agent that is asked has tried for 5 seconds);
+ * -ENOENT if there is no such device: the kernel has no live update, or was not booted
+ * with liveupdate=on; -ENAMETOOLONG or -EINVAL for a name that cannot be.
  */
 int continuo_session_create(struct continuo *ctx, const char *name);
 

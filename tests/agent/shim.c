@@ -306,11 +306,24 @@ DIR *opendir(const char *path)
 	return REAL(opendir)(below(path, room));
 }
 
+/* Who has the file that is there in place of the device has the device. */
 ssize_t readlink(const char *path, char *to, size_t size)
 {
-	char room[512];
+	const char *root = getenv("FAKE_ROOT");
+	char room[512], target[512];
+	size_t n = root ? strlen(root) : 0;
+	ssize_t got = REAL(readlink)(below(path, room), target, sizeof(target));
 
-	return REAL(readlink)(below(path, room), to, size);
+	if (got < 0)
+		return got;
+	if (n && (size_t)got > n && !memcmp(target, root, n) && !strncmp(path, "/proc/", 6)) {
+		got -= n;
+		memmove(target, target + n, got);
+	}
+	if ((size_t)got > size)
+		got = size;
+	memcpy(to, target, got);
+	return got;
 }
 
 char *realpath(const char *path, char *to)
