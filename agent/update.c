@@ -149,6 +149,13 @@ static void count(void)
 	for (unsigned int i = 0; i < d.vms; i++)
 		names[i] = vm[i].name;
 	why = holds_count(names, files, d.vms, &other);
+	/*
+	 * Others can make sessions, too, with any name. One that the agent does not have ends with whoever
+	 * has it, so it is not what was preserved.
+	 */
+	for (unsigned int i = 0; i < d.vms; i++)
+		if (files[i] > 0 && sessions_find(names[i]) < 0)
+			files[i] = 0;
 	/* The pause until the next look begins behind this one, however long it took. */
 	d.now_us = now_us();
 	decide_counted(&d, files, other, why);

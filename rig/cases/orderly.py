@@ -214,6 +214,12 @@ def orderly(machine, begin, suite="sid"):
         machine.wait("tenant_ready", who=who, timeout_s=120)
     machine.wait("writer", stage=1, timeout_s=60)
     machine.wait("stubborn", timeout_s=60)
+    # The agent runs, below each of these systemds, and does not keep it.
+    since = len(machine.events)
+    machine.send("run /usr/bin/guest device")
+    machine.wait("ran", since=since, timeout_s=60)
+    if heard(machine, since, "device", errno=0) is None:
+        raise Failed("/dev/liveupdate cannot be opened while the agent runs")
     idle = dict.fromkeys(TENANTS, "idle")
     states(run, idle)
     run.rest(STEADY_S)

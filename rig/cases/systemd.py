@@ -71,6 +71,10 @@ def expected(jump):
     held = {"fds": 1, "names": "vm"}
     out = [
         ("sandbox", {"no_new_privs": 1, "seccomp": 2, "network": 1, "view": 0, "other_device": errno.EPERM}),
+        # Somebody else has /dev/liveupdate: who asks for a session hears so, or gets it when that one has closed it.
+        ("lent", {"errno": errno.EBUSY, "named": 1}),
+        ("agent", {"when": "held", "sessions": "vm-1"}),
+        ("free", {"errno": 0}),
         ("again", {"taken": 0}),
         ("many", {"made": MOST_SESSIONS - OWN, "errno": errno.ENOSPC, "stored": MOST_SESSIONS}),
         ("many_gone", {"gone": MOST_SESSIONS - OWN, "stored": OWN}),
@@ -79,9 +83,10 @@ def expected(jump):
         # It was killed, and another one has what it had.
         ("agent", {"when": "killed", "sessions": "vm-1", "stored": 1, "restarts": 1}),
         ("survived", {"twice": errno.EEXIST, "more": 0}),
-        # The agent has /dev/liveupdate: systemd cannot start units that want sessions of it,
-        # not even those that it has one for.
-        ("started", {**here, "agent": "runs", "early": 1, "late": 1}),
+        # The agent does not keep /dev/liveupdate. Whoever does keeps systemd from starting units that want
+        # sessions of it, even those that it has one for.
+        ("started", {**here, "agent": "runs", "early": 0, "late": 0}),
+        ("started", {**here, "agent": "held", "early": 1, "late": 1}),
         ("started", {**here, "agent": "stopped", "early": 0, "late": 0}),
         ("unit_preserve", {**here, "who": "early", "errno": 0}),
         ("unit_preserve", {**here, "who": "early", "errno": errno.EEXIST}),
@@ -96,6 +101,7 @@ def expected(jump):
         ("back", {"session": "vm-1", "errno": 0}),
         ("agent", {"when": "released", "sessions": "", "stored": 0}),
         ("unit", {**there, "who": "early", **held}),
+        ("started", {**there, "agent": "runs", "early": 0, "late": 0}),
         ("started", {**there, "agent": "stopped", "early": 0, "late": 0}),
     ]
     for who in ("early", "late"):
@@ -118,8 +124,8 @@ def said(event, ev, members):
 
 def systemd(machine, jump):
     """
-    jump: by "systemd"; "direct", without its shutdown, as continuo update does; or "held":
-    by systemd, when somebody still has /dev/liveupdate.
+    jump: by "systemd"; "direct", without its shutdown, as continuo update does, while somebody
+    has /dev/liveupdate; or "held": by systemd, when somebody still has it.
     Seen to fail: with the unit as it was before Type=notify; without each of
     FileDescriptorStoreMax=, FileDescriptorStorePreserve= and LimitNOFILE= in it; when
     systemd.c gives up what systemd has no room for (of 1022 sessions that were released,

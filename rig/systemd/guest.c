@@ -8,6 +8,7 @@
  *   guest vm NAME   a unit with LUOSession=vm, which opens no device itself
  *   guest taken     a VM that the agent has started
  *   guest hold      has /dev/liveupdate until the end, through systemd's shutdown
+ *   guest device    can /dev/liveupdate be opened?
  *   guest disks     are the file systems of both disks clean? Before they are mounted
  *   guest writer    a service that writes to its file system until it is stopped, and then "ended"
  *   guest disk      writes to the file system of a VM's disk, for ever
@@ -338,6 +339,11 @@ static void hold(void)
 		pause();
 }
 
+static void say_device(void)
+{
+	emit("device", ",\"stage\":%d,\"errno\":%d", stage(), open("/dev/liveupdate", O_RDWR | O_CLOEXEC) < 0 ? errno : 0);
+}
+
 /* --- services that an orderly update ends, or not --- */
 
 /* Linux's fs/ext4/ext4.h: where what is in the superblock, which is at 1024. */
@@ -614,6 +620,56 @@ static void again(struct continuo *ctx)
 	emit("again", ",\"late\":%d,\"taken\":%d", late, taken);
 }
 
+static int open_device(void)
+{
+	int fd = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die("/dev/liveupdate: %m");
+	return fd;
+}
+
+/*
+ * The device while the agent runs: anybody can have it. Whoever asks the agent for a session then
+ * hears at the deadline who has it, and gets the session once it is free.
+ */
+static void device(struct continuo *ctx)
+{
+	int dev = open_device(), session = continuo_session_create(ctx, "lent"), status, ends[2];
+	const char *why = continuo_why(ctx);
+	pid_t pid;
+	char byte;
+
+	emit("lent", ",\"errno\":%d,\"named\":%d", session < 0 ? -session : 0,
+	     strstr(why, "session lent: /dev/liveupdate could not be had for ") && strstr(why, " has it open"));
+	if (pipe2(ends, O_CLOEXEC))
+		die("pipe: %m");
+	pid = fork();
+	if (pid < 0)
+		die("fork: %m");
+	if (!pid) {
+		close(dev);
+		ctx = ask_agent();
+		if (write(ends[1], "", 1) != 1)
+			_exit(255);
+		session = continuo_session_create(ctx, "lent");
+		_exit(session < 0 ? -session : 0);
+	}
+	if (read(ends[0], &byte, 1) != 1)
+		die("whoever is to ask for a session has ended");
+	usleep(500000);
+	/* Others are answered meanwhile. */
+	report("held");
+	close(dev);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		die("whoever asks for a session has not ended by itself");
+	emit("free", ",\"errno\":%d", WEXITSTATUS(status));
+	if (continuo_session_release(ctx, "lent"))
+		die("release: %s", continuo_why(ctx));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* Units that have sessions of systemd's; who says whether the agent runs meanwhile. */
 static void start_units(const char *agent)
 {
@@ -626,7 +682,12 @@ static void start_units(const char *agent)
 
 static void units(void)
 {
+	int dev;
+
 	start_units("runs");
+	dev = open_device();
+	start_units("held");
+	close(dev);
 	run("systemctl stop continuo-agent.service");
 	start_units("stopped");
 	if (run("systemctl start continuo-agent.service"))
@@ -639,6 +700,8 @@ static void jump(void)
 	load();
 	emit("jump", "%s", "");
 	if (!strcmp(option("rig.jump"), "direct")) {
+		/* That somebody has it is nothing to the jump. */
+		open_device();
 		syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_KEXEC, NULL);
 		die("reboot into the next kernel: %m");
 	}
@@ -661,6 +724,7 @@ static void before(void)
 	close(make_session(ctx, SESSION));
 	/* systemd would let go of it before it jumps, and take what comes with it. */
 	emit("reserved", ",\"errno\":%d", -continuo_session_create(ctx, SYSTEMDS));
+	device(ctx);
 	again(ctx);
 	many(ctx);
 	continuo_free(ctx);
@@ -723,6 +787,8 @@ int main(int argc, char **argv)
 		vm(argv[2]);
 	else if (argc == 2 && !strcmp(argv[1], "hold"))
 		hold();
+	else if (argc == 2 && !strcmp(argv[1], "device"))
+		say_device();
 	else if (argc == 2 && !strcmp(argv[1], "disks"))
 		disks();
 	else if (argc == 2 && !strcmp(argv[1], "writer"))

@@ -108,6 +108,13 @@ static void in_child(void (*body)(void))
 	waitpid(pid, NULL, 0);
 }
 
+/* As root, beside the agent. */
+static void device(void)
+{
+	said("root", "/dev/liveupdate itself", open("/dev/liveupdate", O_RDWR) < 0 ? -errno : 0);
+	_exit(0);
+}
+
 void test_session_owners(void)
 {
 	struct continuo *ctx;
@@ -117,7 +124,7 @@ void test_session_owners(void)
 	/* A way to the socket for everybody; it is the socket that is guarded. */
 	chmod("/tmp", 0755);
 	agent_ask(ctx);
-	said("root", "/dev/liveupdate itself", open("/dev/liveupdate", O_RDWR) < 0 ? -errno : 0);
+	in_child(device);
 	in_child(first);
 	in_child(second);
 	in_child(third);
