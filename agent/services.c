@@ -52,7 +52,7 @@ void services_forget(void)
 
 /*
  * Of the service manager of the system; one that a user's service manager has is in his. "" for a
- * process that is in none. False if there is no such process.
+ * process that is in none, as all are of a kernel without cgroups. False if there is no such process.
  */
 static bool unit_of(pid_t pid, char unit[MOST_NAME])
 {
@@ -79,10 +79,12 @@ static bool unit_of(pid_t pid, char unit[MOST_NAME])
 				strcpy(unit, word);
 		}
 	}
-	if (!f)
-		return false;
-	fclose(f);
-	return true;
+	if (f) {
+		fclose(f);
+		return true;
+	}
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return !access(path, F_OK);
 }
 
 static void work(void)

@@ -5,9 +5,12 @@ agent is killed, or ends because its package was upgraded, and another one is st
 the VMs go on in the same kernel. What comes when the agent has begun to jump comes too late.
 
 A step stands still as long as the case wants it to: those in which VMs are asked something as
-long as one of them does not answer, all others because the program is held (see
-rig/guest/libcontinuo/held_program.h). Nothing here depends on how long something takes.
+long as one of them does not answer, that in which services end as long as one does not, all others
+because the program is held (see rig/guest/libcontinuo/held_program.h). Nothing here depends on how
+long something takes. Services that had ended run again each time.
 """
+
+import time
 
 from rig.cases.command import continuo, printed
 from rig.cases.library import agent_files
@@ -20,9 +23,12 @@ from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
 FRAMES_PER_S = 500
 LIMIT_S = 900
 # No step is to end by itself.
-PATIENT_UPDATE = f"{UPDATE} --timeout 3600"
+PATIENT_UPDATE = f"{UPDATE} --timeout 3600 --services-timeout 3600"
 AGENT_PATH = "/usr/sbin/continuo-agent"
 VM, OTHER = "vm-nic", "vm-audio"
+# Services of the host, in the order in which they end; see rig/guest/libcontinuo/services.h.
+SERVICES = ["web", "database"]
+TO_START = "/run/continuo/services"
 GOES_OVER = {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"}
 
 # Each step: who stands still in it, and what the VMs have been asked by then.
@@ -30,6 +36,8 @@ BOTH = ["preserve", "suspend"]
 STEPS = {
     "load": ("update", []),             # the update is prepared, and the agent has not begun
     "sync": ("agent", []),
+    "services": (SERVICES[-1], []),
+    "sync_again": ("agent", []),
     "preserve": (VM, ["preserve"]),
     "suspend": (VM, BOTH),
     "flush": ("agent", BOTH),
@@ -40,6 +48,19 @@ STEPS = {
 }
 # These are one piece: nothing is heard in between.
 ONE_PIECE = ("count", "seal", "jump")
+# Those that have ended by then, where it is not all of them.
+ENDED = {"load": [], "sync": [], "services": SERVICES[:-1]}
+
+
+def serving(run, what):
+    """All services run, and none is to be started again."""
+    machine, deadline = run.machine, time.monotonic() + 60 * run.machine.slow
+    while True:
+        states = {e["who"]: e["state"] for e in machine.events if e["ev"] == "service"}
+        if states == dict.fromkeys(SERVICES, "runs") and machine.read(TO_START) is None:
+            return
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: after it the services are {states}, and '{TO_START}' is {'not ' * (machine.read(TO_START) is None)}there")
 
 
 class Update:
@@ -71,6 +92,14 @@ class Update:
         self.machine.send(f"held {who} {place} /usr/bin/continuo --json {arguments}")
         self.wait("began", who=who)
 
+    def go_on(self):
+        """Who stands is not the agent's any more, if it is no VM."""
+        if self.who in SERVICES:
+            # It is started again, though it does not end.
+            self.wait("service", who=self.who, state="stays")
+        if self.who not in (VM, OTHER):
+            self.tell(self.who, "go")
+
     def must_end(self, who, status):
         ended = self.wait("ended", who=who)["status"]
         if ended != status:
@@ -80,6 +109,10 @@ class Update:
         """The command says so; all is as before; the VMs were asked what they had to be asked."""
         self.must_end("update", status)
         as_before(self.run, self.step)
+        serving(self.run, self.step)
+        ended = [e["who"] for e in self.machine.events[self.since:] if e["ev"] == "service" and e["state"] == "ended"]
+        if ended != ENDED.get(self.step, SERVICES):
+            raise Failed(f"{self.step}: services have ended in the order {ended}")
         for who in (VM, OTHER):
             got = [e["want"] for e in self.machine.events[self.since:] if e["ev"] == "obeyed" and e["who"] == who]
             if got != asked:
@@ -104,7 +137,8 @@ def aborted(machine, begin, iommu):
     somebody else has aborted already. Then the command is killed, and he takes the update over and
     hears its end, which is an abort. At last he comes too late: the agent counts.
     """
-    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, limit_s=LIMIT_S)
+    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, ready_s=240, quiet_s=150, limit_s=LIMIT_S)
+    serving(run, "start")
     run.rest(STEADY_S)
     tries = 0
     if printed(machine, f"{AGENT} abort")[0] != 1:
@@ -123,8 +157,7 @@ def aborted(machine, begin, iommu):
             status, data = continuo(machine, f"{AGENT} abort")
             if status or data["outcome"] != "undone":
                 raise Failed(f"{step}: abort ends with {status} and {data}")
-        if who in ("update", "agent"):
-            update.tell(who, "go")
+        update.go_on()
         update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked)
         _, report = continuo(machine, REPORT)
         if (report["outcome"], report.get("why")) != ("undone", "the update was aborted"):
@@ -146,6 +179,7 @@ def aborted(machine, begin, iommu):
     if status or data["outcome"] != "unloaded":
         raise Failed(f"load --unload after an update whose command was killed ends with {status} and {data}")
     as_before(run, "attach")
+    serving(run, "attach")
     run.rest(1)
 
     # The agent answers nobody while it stands: who aborts has to have spoken with it before.
@@ -196,7 +230,8 @@ def restarted(machine, begin, iommu):
     and told to end when it is about to jump, which is too late.
     """
     packages = versions()
-    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, limit_s=LIMIT_S, files=packages)
+    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, ready_s=240, quiet_s=150, limit_s=LIMIT_S, files=packages)
+    serving(run, "start")
     run.rest(STEADY_S)
     size, agents = len(agent_files()[AGENT_PATH]), 1
     for step, (who, asked) in STEPS.items():
@@ -206,8 +241,8 @@ def restarted(machine, begin, iommu):
         agents += 1
         if step == "undo":
             update.must_end("first", 3)
-        if who == "update":
-            update.tell(who, "go")
+        if who != "agent":
+            update.go_on()
         # Nobody has told the command how it ended.
         update.must_be_undone(asked, status=3)
 
@@ -226,8 +261,8 @@ def restarted(machine, begin, iommu):
             update.must_end("first", 0)
         another_agent(update, 0, size)
         agents += 1
-        if who == "update":
-            update.tell(who, "go")
+        if who != "agent":
+            update.go_on()
         # Before the agent has begun, nobody listens to how it ends.
         update.must_be_undone(asked + ["undo"] if asked and step != "undo" else asked, status=3 if who == "update" else 4)
     run.rest(1)
@@ -242,6 +277,7 @@ def restarted(machine, begin, iommu):
     end(run, update.since, begun)
     if sum(e["ev"] == "began" and e["who"] == "agent" for e in machine.events) != agents:
         raise Failed(f"an agent has ended by itself: there were more than {agents}")
+
 
 
 CASES = [

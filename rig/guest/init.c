@@ -23,6 +23,7 @@
 #include "devices/workload.h"
 #include "hypervisor/qemu.h"
 #include "libcontinuo/agent.h"
+#include "libcontinuo/services.h"
 #include "libcontinuo/tenants.h"
 #include "libcontinuo/vm.h"
 #include "scenarios/ats.h"
@@ -86,6 +87,11 @@ int main(int argc, char **argv)
 	long stage;
 	char *line;
 
+	if (services_is(argv[0])) {
+		opt_load_cmdline();
+		open_control();
+		return services_main(argc, argv);
+	}
 	if (getpid() != 1 && argc == 3) {
 		opt_load_cmdline();
 		open_control();

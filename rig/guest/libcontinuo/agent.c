@@ -15,6 +15,7 @@
 #include "core/options.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/held_program.h"
+#include "libcontinuo/services.h"
 
 #define PROGRAM	"/usr/sbin/continuo-agent"
 /* This program, which is not process 1 then: see libcontinuo/tenants.c. */
@@ -47,16 +48,19 @@ static void put_links(void)
 
 static void start(void)
 {
+	/* held=1: of the first kernel only. That of the next one starts programs. */
+	bool held = opt_num("held", 0) && opt_num("stage", 1) == 1;
 	char *const argv[] = {
 		PROGRAM, "--socket", AGENT_SOCKET, "--group", "vmm", "--record", RECORD,
 		"--list", "/tmp/vms", "--takeover", TAKEOVER,
 		/* health=PROGRAM: its gate for an update with a way back. */
-		(char *)(opt("health", NULL) ? "--health" : NULL), (char *)opt("health", NULL), NULL,
+		opt("health", NULL) ? "--health" : held ? "--services" : NULL,
+		(char *)opt("health", held ? SERVICES_PROGRAM : NULL), NULL,
 	};
 
 	put_links();
-	/* held=1: of the first kernel only. That of the next one starts programs. */
-	if (opt_num("held", 0) && opt_num("stage", 1) == 1) {
+	if (held) {
+		services_begin();
 		agent = hold_program("agent", "-", argv, true);
 		return;
 	}

@@ -7,13 +7,15 @@
  *	ask	the command has spoken with the agent, and is about to send it "abort" or "attach"
  *	sent	it has sent that
  *	sync	the agent has made the process that writes files back, for the first time
- *	flush	the same for the second time; of both, it is this process that stands, not the agent
+ *	sync_again	the same when services have ended
+ *	flush	the same when all VMs are suspended; of the three, it is this process that stands, not
+ *		the agent
  *	count	the agent is about to look what the sessions hold, after the flush
  *	seal	the agent is about to make its own session
  *	jump	the agent is about to call reboot(2)
  *
- * The steps in which VMs are asked something last as long as a VM does not answer: see
- * libcontinuo/tenants.c.
+ * The steps in which VMs are asked something last as long as a VM does not answer, and that in
+ * which services end as long as one of them does not: see libcontinuo/tenants.c and services.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -48,6 +50,7 @@ static struct {
 	pid_t pid;		/* 0 if it does not run */
 	char place[EAR_WORDS];	/* where it is to be held; "" for nowhere */
 	unsigned int forks;	/* since that was said */
+	unsigned int flush;	/* the fork that is the one of "flush" */
 	bool asks;		/* this call sends one of these */
 	bool stands;
 	pid_t child;		/* that stands in its place */
@@ -152,7 +155,7 @@ static bool enters(uint64_t nr, const uint64_t args[6])
 		held.asks = says(args[1], "abort") || says(args[1], "attach");
 		return held.asks && is_at("ask");
 	case SYS_openat:
-		return is_at("count") && held.forks >= 2 && says(args[1], VIEW);
+		return is_at("count") && held.forks >= held.flush && says(args[1], VIEW);
 	case SYS_ioctl:
 		return is_at("seal") && (uint32_t)args[1] == ULU_CREATE_SESSION &&
 		       says(args[2] + offsetof(struct ulu_session, name), OWN_SESSION);
@@ -186,8 +189,14 @@ static void forked(void)
 	    waitpid(child, &status, __WALL) != (pid_t)child)
 		die("%s: the process that it made: %s", held.name, strerror(errno));
 	held.forks++;
+	/* While one stands for it, it makes another one: it has services start again. */
+	if (held.child) {
+		ptrace(PTRACE_DETACH, child, 0, 0);
+		return;
+	}
 	held.child = child;
-	if ((held.forks == 1 && is_at("sync")) || (held.forks == 2 && is_at("flush")))
+	if ((held.forks == 1 && is_at("sync")) || (held.forks == held.flush - 1 && is_at("sync_again")) ||
+	    (held.forks == held.flush && is_at("flush")))
 		stand();
 	else
 		let_child_go();
@@ -274,6 +283,11 @@ pid_t hold_program(const char *name, const char *place, char *const argv[], bool
 		snprintf(held.name, sizeof(held.name), "%s", name);
 		snprintf(held.place, sizeof(held.place), "%s", strcmp(place, "-") ? place : "");
 		held.argv = argv;
+		/* With services there is one process that ends them, and one more that writes back. */
+		held.flush = 2;
+		for (unsigned int i = 0; argv[i]; i++)
+			if (!strcmp(argv[i], "--services"))
+				held.flush = 4;
 		held.again = again;
 		held.ear = ear;
 		trace();
