@@ -13,17 +13,21 @@ long something takes. Services that had ended run again each time.
 import time
 
 from rig.cases.command import continuo, printed
+from rig.cases.iommu import CHANGES
 from rig.cases.library import agent_files
 from rig.cases.operator import AGENT, EXAMPLE, REPORT, TENANTS, UPDATE, WRITTEN, arrived, as_before, start, tell
 from rig.lib.case import Case
 from rig.lib.machine import Failed
+from rig.lib.memory import Memory, shared
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
+from rig.referee import dmalog
 
 # So that the receive ring lasts for as long as a VM stays suspended, and the trace is not too large.
 FRAMES_PER_S = 500
 LIMIT_S = 900
 # No step is to end by itself.
-PATIENT_UPDATE = f"{UPDATE} --timeout 3600 --services-timeout 3600"
+PATIENT = "--timeout 3600 --services-timeout 3600"
+PATIENT_UPDATE = f"{UPDATE} {PATIENT}"
 AGENT_PATH = "/usr/sbin/continuo-agent"
 VM, OTHER = "vm-nic", "vm-audio"
 # Services of the host, in the order in which they end; see rig/guest/libcontinuo/services.h.
@@ -66,7 +70,7 @@ def serving(run, what):
 class Update:
     """One that stands still at a step."""
 
-    def __init__(self, run, step):
+    def __init__(self, run, step, arguments=PATIENT_UPDATE):
         self.run, self.machine, self.step = run, run.machine, step
         self.since = len(self.machine.events)
         self.who, self.asked = STEPS[step]
@@ -74,7 +78,7 @@ class Update:
             self.tell(self.who, f"at {step}")
         if step == "undo":
             self.tell(OTHER, "at preserve")
-        self.hold("update", step if self.who == "update" else "-", f"{PATIENT_UPDATE} update")
+        self.hold("update", step if self.who == "update" else "-", f"{arguments} update")
         if step == "undo":
             self.wait("stands", who=OTHER, at="preserve")
             self.wait("obeyed", who=VM, want="preserve")
@@ -105,10 +109,10 @@ class Update:
         if ended != status:
             raise Failed(f"{self.step}: {who} ends with {ended}, expected {status}")
 
-    def must_be_undone(self, asked, status=4):
+    def must_be_undone(self, asked, status=4, **before):
         """The command says so; all is as before; the VMs were asked what they had to be asked."""
         self.must_end("update", status)
-        as_before(self.run, self.step)
+        as_before(self.run, self.step, **before)
         serving(self.run, self.step)
         ended = [e["who"] for e in self.machine.events[self.since:] if e["ev"] == "service" and e["state"] == "ended"]
         if ended != ENDED.get(self.step, SERVICES):
@@ -280,7 +284,99 @@ def restarted(machine, begin, iommu):
 
 
 
+class Entry:
+    """The IOMMU's entry of the network device, of which a bit changes."""
+    rule = "iommu_changed"
+
+    def __init__(self, run, change):
+        self.device, self.memory = run.ready["nic"], Memory(run.machine)
+        self.said, self.address, self.value = change
+        self.before = self.memory.get(self.address)
+
+    def change(self):
+        self.memory.put(self.address, self.value)
+
+    def change_back(self):
+        self.memory.put(self.address, self.before)
+
+
+class Sleep:
+    """The audio device's VMM says that it does not use it, until it is told to undo."""
+    rule, said = "vfio_low_power", "it is in a low power state"
+
+    def __init__(self, run):
+        self.run, self.device = run, run.ready["audio"]
+
+    def change(self):
+        tell(self.run, OTHER, "sleep")
+
+    def change_back(self):
+        pass
+
+
+def refused_late(run, it, arguments=PATIENT_UPDATE, **before):
+    """The device changes when all VMs stand still, and the agent is about to jump."""
+    machine, at = run.machine, len(run.machine.console())
+    update = Update(run, "jump", arguments)
+    it.change()
+    update.tell("agent", "go")
+    # The kernel has said no before a VM is told.
+    update.wait("obeyed", who=VM, want="undo")
+    it.change_back()
+    update.must_be_undone(BOTH + ["undo"], **before)
+    _, report = continuo(machine, REPORT)
+    words = "the kernel does not jump", it.device, it.said, f"(rule {it.rule})"
+    for what, text in (("the command", machine.console()[at:]), ("the report", report.get("why", ""))):
+        if not any(all(word in line for word in words) for line in text.splitlines()):
+            raise Failed(f"{it.rule}: {what} does not name {it.device} and the rule: {text[-1500:]}")
+    if report["outcome"] != "undone":
+        raise Failed(f"{it.rule}: the report says {report['outcome']}")
+    machine.figures.setdefault("why", []).append(report["why"])
+
+
+@guarded
+def changed(machine, begin, iommu):
+    """
+    What was well when it was loaded, and when all VMs had preserved, is not any more when the
+    agent jumps: the kernel refuses a device. And before that, a VM refuses. Each time all is undone, and
+    the device and the rule, or the VM and its reason, are named. A kernel that was in place stays there,
+    and the next update begins from it and goes over.
+    """
+    run = start(begin, iommu, append="rig.held=1", rate=FRAMES_PER_S, ready_s=240, quiet_s=150, limit_s=LIMIT_S, extra=shared(machine))
+    changes = CHANGES[iommu](Memory(machine), dmalog.source_id(run.ready["nic"]))
+    serving(run, "start")
+    run.rest(STEADY_S)
+    refused_late(run, Entry(run, next(changes)))
+    refused_late(run, Sleep(run))
+
+    tell(run, VM, "refuse")
+    status, data = continuo(machine, f"{UPDATE} update")
+    tell(run, VM, "agree")
+    as_before(run, "a VM that refuses")
+    serving(run, "a VM that refuses")
+    _, report = continuo(machine, REPORT)
+    why = f"VM u1000.{VM} could not preserve: it has no disk"
+    if (status, data["outcome"], report["outcome"], report.get("why")) != (4, "undone", "undone", why):
+        raise Failed(f"with a VM that refuses the update ends with {status}, {data['outcome']}; the report says {report['outcome']}: {report.get('why')}")
+
+    status, data = continuo(machine, "--kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline load")
+    if status:
+        raise Failed(f"load ends with {status}: {data}")
+    placed = next(row["found"] for row in continuo(machine, "check")[1]["host"] if row["check"] == "kexec")
+    if not placed.startswith("/next/bzImage is in place since "):
+        raise Failed(f"after load {placed}")
+    refused_late(run, Entry(run, next(changes)), f"{AGENT} {PATIENT}", placed=placed)
+    run.rest(1)
+    since, begun = len(machine.events), wall_us()
+    machine.send(f"held update - /usr/bin/continuo --json {AGENT} {PATIENT} update")
+    machine.figures["tries"] = 4
+    machine.figures["outcome"] = "undone as a whole, the device and the rule are named, or the VM; the next update, from the kernel that stays in place, goes well"
+    end(run, since, begun)
+
+
 CASES = [
+    Case("update-changed", "a device changes when all VMs are suspended: the update is undone, and the next one goes over",
+         bind(changed, iommu="vtd-scalable"), fault="the kernel refuses the jump of an update since a device has changed, or a VM refuses"),
     Case("update-abort", "a second operator aborts the update at each of its steps",
          bind(aborted, iommu="vtd-scalable"), fault="a second operator aborts the update at each of its steps"),
     Case("update-restart", "the agent is killed, or upgraded and ended, at each step of an update",

@@ -33,10 +33,10 @@ def example_files():
     return {"/usr/bin/vmm": programs.program("examples", "vmm")}
 
 
-def start(begin, iommu, append="", files=(), **options):
+def start(begin, iommu, append="", files=(), extra=(), **options):
     """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs.
-    options: further ones of Run."""
-    run = begin(iommu=iommu, tenants=True, extra=["-device", "edu,addr=7.0"],
+    extra: more of QEMU's arguments; options: further ones of Run."""
+    run = begin(iommu=iommu, tenants=True, extra=["-device", "edu,addr=7.0", *extra],
                 files={**agent_files(), **program(), **example_files(), **dict(files)},
                 append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 vfio-pci.ids=1234:11e8 {append}".strip(), **options)
     for who in ("vm-nic", "vm-audio"):
@@ -64,8 +64,9 @@ def states(run, expected):
 IDLE = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
 
 
-def as_before(run, what):
-    """After an update that was undone: this kernel runs on with all VMs, and nothing is prepared or loaded."""
+def as_before(run, what, placed="no kernel is loaded yet"):
+    """After an update that was undone: this kernel runs on with all VMs, and nothing is prepared. placed: what
+    check says of the next kernel."""
     deadline = time.monotonic() + 60 * run.machine.slow
     while True:
         # Sessions are closed by a thread of the agent's.
@@ -76,7 +77,7 @@ def as_before(run, what):
             raise Failed(f"{what}: after it list ends with {status} and says {data}")
     _, check = continuo(run.machine, "check")
     loaded = next(row["found"] for row in check["host"] if row["check"] == "kexec")
-    if loaded != "no kernel is loaded yet":
+    if loaded != placed:
         raise Failed(f"{what}: after it {loaded}")
     if sum(e["ev"] == "boot" for e in run.machine.events) != 1:
         raise Failed(f"{what}: the machine has jumped")

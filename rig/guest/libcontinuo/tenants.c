@@ -17,6 +17,7 @@
 #include "core/options.h"
 #include "devices/hda.h"
 #include "devices/workload.h"
+#include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/ear.h"
 #include "libcontinuo/tenants.h"
@@ -95,6 +96,19 @@ static struct {
 /* It says that it cannot preserve. */
 static bool refuses;
 
+/*
+ * It says of its device that it does not use it, which the freeze refuses. The device goes on as
+ * long as it is preserved: so what is undone takes that back first.
+ */
+static bool asleep;
+
+static void sleep_or_wake(bool on)
+{
+	must(vfio_low_power(rig.audio.present ? &rig.audio.v : &rig.nic.v, on),
+	     on ? "low power entry of a preserved device" : "low power exit of a preserved device");
+	asleep = on;
+}
+
 static void answer_now(struct continuo *ctx, const char *name, int fd,
 		       const struct continuo_order *order, const char *why)
 {
@@ -137,6 +151,8 @@ static void listen_to(struct continuo *ctx, int ear, const char *name)
 		answer.on = false;
 	} else if (!strcmp(words, "refuse") || !strcmp(words, "agree")) {
 		refuses = *words == 'r';
+	} else if (!strcmp(words, "sleep")) {
+		sleep_or_wake(true);
 	} else {
 		die("%s: what is '%s'?", name, words);
 	}
@@ -156,6 +172,8 @@ static int obey(struct continuo *ctx, const char *name, uint32_t want)
 		return 0;
 	default:
 		suspended = false;
+		if (asleep)
+			sleep_or_wake(false);
 		if (rig.session >= 0)
 			close(rig.session);
 		rig.session = -1;
