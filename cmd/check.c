@@ -20,6 +20,7 @@
 #include "back.h"
 #include "commands.h"
 #include "continuo.h"
+#include "image.h"
 #include "placed.h"
 #include "record.h"
 
@@ -139,12 +140,13 @@ static void check_live_update(struct check *c)
 }
 
 /* To be freed. */
-static char *what_is_loaded(struct check *c)
+static char *what_is_loaded(struct check *c, enum placed *is)
 {
 	struct json_object *record;
 	char *why, *found = NULL;
 	enum placed placed = placed_find(c->opt, &record, &why);
 
+	*is = placed;
 	if (placed == PLACED_KNOWN)
 		add(&found, "%s is in place since %s", record_text(record, "kernel"), record_text(record, "loaded"));
 	else if (placed == PLACED_UNKNOWN)
@@ -161,18 +163,64 @@ static void check_kexec(struct check *c)
 	char *loaded = read_text(c->opt, "/sys/kernel/kexec_loaded") ?:
 		       read_text(c->opt, "/sys/kernel/kexec/loaded");
 	char *disabled = read_text(c->opt, "/proc/sys/kernel/kexec_load_disabled");
-	char *found = NULL;
+	char *limit = read_text(c->opt, "/proc/sys/kernel/kexec_load_limit_reboot");
+	enum placed placed;
+	char *found = what_is_loaded(c, &placed);
 
 	if (!loaded || !disabled)
 		say(c, "kexec", NO, "this kernel has none", "it takes CONFIG_KEXEC_FILE");
 	else if (strcmp(disabled, "0"))
 		say(c, "kexec", NO, "it was disabled (kernel.kexec_load_disabled)",
 		    "that lasts until the next reboot; find out who sets it");
+	/* An update can begin from the one that was loaded before the limit was used up. */
+	else if (limit && !strcmp(limit, "0") && placed != PLACED_KNOWN)
+		say(c, "kexec", NO, "no kernel can be loaded any more (kernel.kexec_load_limit_reboot)",
+		    "that lasts until the next reboot; find out who sets it");
 	else
-		say(c, "kexec", YES, found = what_is_loaded(c), NULL);
+		say(c, "kexec", YES, found, NULL);
 	free(found);
+	free(limit);
 	free(loaded);
 	free(disabled);
+}
+
+/*
+ * Does the kernel demand of an image that it can verify its signature? Whether it can is known when it
+ * is loaded; that it could of none is the host's property.
+ */
+static void check_signature(struct check *c)
+{
+	char *list = read_text(c->opt, "/sys/kernel/security/lockdown"), *lockdown = image_lockdown(list);
+	bool locked = strcmp(lockdown, "none"), forced = configured(c, "KEXEC_SIG_FORCE") == YES;
+	enum answer sig = configured(c, "KEXEC_SIG");
+	bool none = sig == YES && configured(c, "KEXEC_BZIMAGE_VERIFY_SIG") == NO && configured(c, "KEXEC_IMAGE_VERIFY_SIG") == NO;
+	enum placed placed;
+	char *found = NULL, *loaded = what_is_loaded(c, &placed);
+
+	if (locked)
+		add(&found, "this kernel is locked down (%s)", lockdown);
+	else
+		add(&found, "this kernel %s", forced ? "demands one (CONFIG_KEXEC_SIG_FORCE)" : "is not locked down");
+	if (locked && sig == NO)
+		add(&found, ", and looks at none (CONFIG_KEXEC_SIG is off)");
+	if ((!locked && !forced) || sig == NO) {
+		say(c, "image signature", YES, found, NULL);
+	} else if (none) {
+		add(&found, ", and can verify that of no image");
+		say(c, "image signature", NO, found,
+		    "boot a kernel with CONFIG_KEXEC_BZIMAGE_VERIFY_SIG, or for arm64 CONFIG_KEXEC_IMAGE_VERIFY_SIG");
+	} else if (placed == PLACED_KNOWN) {
+		add(&found, "; it has taken the one that is in place");
+		say(c, "image signature", YES, found, NULL);
+	} else {
+		add(&found, "; it takes only an image whose signature it can verify");
+		say(c, "image signature", UNKNOWN, found,
+		    "sign the next kernel with a key that this one trusts (docs/operators.md); 'continuo load' says at once whether it is taken");
+	}
+	free(loaded);
+	free(found);
+	free(lockdown);
+	free(list);
 }
 
 /* "Extended Capability Register" of the VT-d specification */
@@ -1027,6 +1075,7 @@ static struct json_object *look(const struct options *opt, bool begin)
 
 	check_live_update(&c);
 	check_kexec(&c);
+	check_signature(&c);
 	check_iommu(&c);
 	check_iommufd(&c);
 	check_vfio(&c);

@@ -237,7 +237,8 @@ def _cases():
             ("iommu-off", "intel_iommu=off", {"first": "intel_iommu=off"}),
             ("liveupdate-off", "liveupdate=off", {"first": "liveupdate=off"}),
             ("kho-off", "kho=off", {"first": "kho=off", "expected": ["[Dd]isabling liveupdate"]}),
-            ("kexec-off", "kexec was disabled", {"write": (("/proc/sys/kernel/kexec_load_disabled", "1"),)})):
+            ("kexec-off", "kexec was disabled", {"write": (("/proc/sys/kernel/kexec_load_disabled", "1"),)}),
+            ("kexec-limit", "no kernel can be loaded any more", {"write": (("/proc/sys/kernel/kexec_load_limit_reboot", "0"),)})):
         yield Case(f"check-agrees-{name}", f"continuo check says whether an update works: {what}", bind(host, **options))
     yield Case("check-agrees-no-agent", "continuo check says whether an update works: no agent runs", bind(host, agent=False))
     yield Case("check-agrees-host", "continuo check says whether an update works: a distribution's options",
