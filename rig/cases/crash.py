@@ -8,6 +8,8 @@ with its DMA, into that kernel's memory, until a driver of the crash kernel take
 of the crash kernel's is within its reach.
 """
 
+import re
+
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import FRAMES_PER_S_SLOW, STEADY_S, bind, guarded, must_see
@@ -22,11 +24,41 @@ NO_HANDOVER = "Disabling liveupdate because KHO is disabled"
 PARAMETERS = "nr_cpus=1 reset_devices rig.idle=1 rig.debugfs=0"
 
 
+MIB = 1 << 20
+GUESTMEM_MIB = 256
+# Of 2 GiB: what the crash kernel has itself, and what the firmware keeps.
+LEAST_MIB = 2048 - GUESTMEM_MIB - 192 - 32
+
+
+def dumped(machine):
+    """A dump has all memory but that of guestmemfs, of which it has nothing. Returns findings."""
+    since = len(machine.events)
+    machine.send("dump")
+    pieces = machine.wait("dump", since=since)["pieces"]
+    dump = [(e["start"], e["start"] + e["bytes"]) for e in machine.events[since:] if e["ev"] == "dumped"]
+    apart = [(int(at, 16), int(at, 16) + int(size) * MIB) for size, at in
+             re.findall(r"guestmemfs: (\d+) MiB at (0x[0-9a-f]+) on node", machine.console())]
+    must_see("memory of guestmemfs", sum(end - begin for begin, end in apart) >= GUESTMEM_MIB * MIB)
+    if pieces != len(dump):
+        raise Failed(f"{pieces} pieces of memory in the dump, and {len(dump)} of them are known")
+    both = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in dump for b in apart)
+    all_mib = sum(end - begin for begin, end in dump) // MIB
+    machine.figures.update(dump_mib=all_mib, dump_guestmem_mib=both // MIB)
+    if both:
+        yield f"the dump has {both // MIB} MiB of guestmemfs"
+    if all_mib < LEAST_MIB:
+        yield f"the dump has {all_mib} MiB, expected {LEAST_MIB} at least"
+
+
 @guarded
-def crash(machine, begin, iommu, incoming):
-    """incoming: after the jump, before anybody has come; else before it."""
+def crash(machine, begin, iommu, incoming, guestmem=False):
+    """
+    incoming: after the jump, before anybody has come; else before it. guestmem: the memory is a file of guestmemfs, which no
+    dump has. To see that fail: no e820__range_update() in take_out() of boot.c.
+    """
     machine.expected += [PANIC, NO_HANDOVER]
-    run = begin(iommu=iommu, append=f"rig.updates={1 + incoming} {RESERVED}", rate=FRAMES_PER_S_SLOW)
+    append = f"guestmem={GUESTMEM_MIB}M rig.guestmem=1" if guestmem else ""
+    run = begin(iommu=iommu, append=f"rig.updates={1 + incoming} {RESERVED} {append}".strip(), rate=FRAMES_PER_S_SLOW)
     run.rest(STEADY_S)
     if incoming:
         run.update(2, "idle=1", until="idle")
@@ -43,9 +75,10 @@ def crash(machine, begin, iommu, incoming):
     for sender in run.senders.values():
         sender.stop()
     end = run.steady[-1][1]
+    found = list(dumped(machine)) if guestmem else []
     machine.send("off")
     machine.finish()
-    log, found = machine.dma_log(), []
+    log = machine.dma_log()
     preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
     went_on = {name: len(log.times(sid, booted, end)) for name, sid in preserved.items()}
     faults = log.faults_of(preserved.values())
@@ -69,4 +102,7 @@ CASES = [
            bind(crash, iommu=f"vtd-{mode}", incoming=name == "incoming"),
            fault=f"the kernel crashes while devices are {name}" + (", legacy mode" if more else ""))
       for name, mode, more in (("preserved", "scalable", ""), ("incoming", "scalable", ""), ("incoming", "legacy", "-legacy"))),
+    Case("crash-guestmem", "a crash kernel is started while a file of guestmemfs is preserved, and no dump has its memory",
+         bind(crash, iommu="vtd-scalable", incoming=False, guestmem=True),
+         fault="the kernel crashes while a file of guestmemfs is preserved"),
 ]

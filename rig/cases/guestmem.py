@@ -6,7 +6,7 @@ import errno
 import re
 
 from rig.cases.adopt import adopt
-from rig.cases.uncooperative import killed
+from rig.cases.uncooperative import check_cells, fail_if, killed
 from rig.cases.update import NODES, large
 from rig.lib.case import Case
 from rig.lib.machine import Failed
@@ -199,6 +199,24 @@ def stale(machine):
     machine.finish()
 
 
+def states(machine):
+    """
+    What is answered to whoever opens a file by its name, in each state that it can be in, is what docs/states.md says.
+    To see it fail: no pins in shrink() of file.c.
+    """
+    machine.start(append="rig.devs=none rig.preserve=0 guestmem=64M")
+    machine.wait("ready")
+    look(machine, "states")
+    since = len(machine.events)
+    machine.send("update")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    look(machine, "states-after")
+    machine.send("off")
+    machine.finish()
+    machine.figures.update(lost="not judged", outcome="as the table says")
+    fail_if(check_cells(machine, "i"))
+
+
 @guarded
 def held(machine, begin, iommu):
     """
@@ -298,6 +316,8 @@ CASES = [
       for name, more, append in (("", "", ""), ("-off", ", live update off", "liveupdate=off"))),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
+    Case("guestmem-states", "what is answered in each state of a file of guestmemfs", states,
+         fault="somebody else asks for a file of guestmemfs, in each state of it"),
     Case("guestmem-held", "nothing is taken from a file that a device has", bind(held, iommu="vtd-scalable"),
          fault="a file of guestmemfs is cut, removed or replaced under the device"),
     Case("guestmem-plain", "a kexec without a live update: the file is there, and nobody writes to it", bind(plain, iommu="vtd-scalable"),

@@ -301,6 +301,68 @@ def trusted(machine, begin, iommu, name, target="nic"):
     must_see("DMA of a device that should have been refused", late)
 
 
+@guarded
+def image(machine, begin, name):
+    """
+    The memory is a file of guestmemfs, and its image or what the session says of the file is damaged: the log says which rule
+    that breaks, and the devices go on into memory that nobody else gets. Nobody repairs it, so each damage has a machine of its own.
+    """
+    damage = next(d for d in table.of_case("guestmem") if d.name == name)
+    run = begin(iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1 rig.salvage=1 rig.hwpt=each", alternate=True)
+    run.preserved = {name: dmalog.source_id(run.ready[name]) for name in ("nic", "audio")}
+    run.vf = False
+    run.rest(1)
+    bdf = run.ready["nic"]
+    since = go(run, 2, f"preserve=1 corrupt={bdf},{damage.edits}")
+    stage = Stage(run, damage, 2, since)
+    run.rest(1)
+    machine.send("files mount")
+    mounted = machine.wait("files").get("errno", 0)
+    kept = damage.meant == KEPT
+    if kept:
+        run.stop()
+    else:
+        # Nobody has the devices, nor the memory that the guest would count in.
+        for sender in run.senders.values():
+            sender.stop()
+        machine.send("off")
+        machine.finish()
+        run.clock.stop()
+        run.log = machine.dma_log()
+    said, found = look(run, stage, consoles(machine)[2], "nic")
+    if "image at" in damage.says and mounted != errno.EINVAL:
+        found.append(f"{name}: mount: {errno.errorcode.get(mounted, mounted)}, expected EINVAL")
+    if kept:
+        found += run.judge()
+    machine.figures.update(tries=1, refused={name: said}, outcome="the other copy is used, and all goes on" if kept else
+                           "the file cannot be retrieved; DMA goes on into memory that nobody else gets")
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def image_lost(machine, begin, name):
+    """
+    Nobody knows any more which memory devices write to: the next kernel stops with a panic before it uses any. To see it
+    fail: pr_err() in place of panic() in guestmemfs_carve().
+    """
+    damage = next(d for d in table.of_case("guestmem-panic") if d.name == name)
+    run = begin(iommu="vtd-scalable", append="guestmem=512M rig.guestmem=1 rig.salvage=1 rig.hwpt=each", alternate=True)
+    run.rest(1)
+    machine.expected.append(re.escape(damage.says))
+    since = len(machine.events)
+    machine.send(f"update preserve=1 corrupt={run.ready['nic']},{damage.edits}")
+    deadline = time.monotonic() + 60 * machine.slow
+    while not any(refused_line(line, damage.line("")) for _, line in list(run.clock.lines)):
+        if any(e["ev"] == "boot" for e in machine.events[since:]):
+            raise Failed("the next kernel runs")
+        if machine.ended() or time.monotonic() > deadline:
+            raise machine.gave_up(f"the log does not say '{damage.says}'")
+        time.sleep(0.02)
+    machine.figures.update(tries=1, lost="not judged", refused={name: damage.says}, outcome="the next kernel stops with a panic")
+    machine.kill()
+
+
 def untouched(run, stages, name):
     """If that device was kept in all updates, nothing of what it did may be lost, from first to last."""
     if any(s.first("resumed")[name] != KEPT for s in stages):
@@ -382,6 +444,12 @@ def _cases():
                tries("scalable", "vf", vf=True), fault="a VF's or its PF's part of the handover damaged", **JUDGED)
     yield Case("vf-damaged-all", "what is handed over of a virtual function is damaged, and with it all of the PCI list",
                tries("scalable", "vf-all", vf=True), fault="the list of PFs, or what it says of VFs, damaged", **JUDGED)
+    for group, one, what in (("guestmem", image, "the image of guestmemfs, or what a session says of its file, is damaged"),
+                             ("guestmem-panic", image_lost, "the image of guestmemfs is damaged beyond use")):
+        GROUPS.add(group)
+        for damage in table.of_case(group):
+            yield Case(f"damaged-{group.removesuffix('-panic')}-{damage.name.replace('_', '-')}", f"{what}: {damage.edits}", bind(one, name=damage.name),
+                       fault=f"{what}", **JUDGED)
     # The audio device's bridge: with one bus more the NIC's would have the other device, too.
     yield Case("damaged-bridge", "the entry of a bridge is damaged",
                tries("scalable", "bridge", target="audio", behind="port"),

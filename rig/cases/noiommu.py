@@ -57,7 +57,7 @@ def answers(machine, begin):
     run.stop()
     machine.figures["outcome"] = "refused, or granted with no effect; DMA goes on"
     # There is no group whose type could be written, nor one that is owned.
-    found = [text for text in check_cells(run, "a")
+    found = [text for text in check_cells(run.machine, "a")
              if not text.startswith(("'group type' in state", "'other driver' in state 'incoming': ENODEV"))]
     if found:
         raise Failed("; ".join(found))

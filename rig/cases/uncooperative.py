@@ -52,11 +52,11 @@ def resume(run, how="resume"):
     run.spans.append(phases.spans(run.machine.events, run.clock.lines, run.idle_since, end["host_ns"]))
 
 
-def check_cells(run, letter):
+def check_cells(machine, letter):
     """Each answer that the guest got is the one in the table, and each that the table
     says this case tests was asked for."""
     asked, found = {}, []
-    for e in run.machine.events:
+    for e in machine.events:
         if e["ev"] == "cell":
             asked.setdefault((e["event"], e["state"]), []).append(e["errno"])
     table = states.cells()
@@ -73,7 +73,7 @@ def check_cells(run, letter):
                 found.append(f"'{event}' in state '{state}': {said}, the table says {cell.answer}")
     found += [f"'{event}' in state '{state}' is not in the table" for event, state in asked
               if (event, state) not in table]
-    run.machine.figures["tries"] = sum(e["ev"] == "cell" for e in run.machine.events)
+    machine.figures["tries"] = sum(e["ev"] == "cell" for e in machine.events)
     return found
 
 
@@ -110,7 +110,7 @@ def every_answer(machine, begin, iommu):
     resume(run, "states")
     run.rest(AFTER_S)
     run.stop()
-    found = run.judge() + check_cells(run, "a")
+    found = run.judge() + check_cells(run.machine, "a")
     run.draw()
     machine.figures["outcome"] = "refused, or granted with no effect; DMA goes on"
     fail_if(found)
@@ -215,7 +215,7 @@ def late(machine, begin, iommu, append=""):
     resume(run, "resume by-closing")
     run.rest(AFTER_S)
     run.stop()
-    found = run.judge() + check_cells(run, "c")
+    found = run.judge() + check_cells(run.machine, "c")
     run.draw()
     must_go_on(run, alone, back, found)
     machine.figures["alone_s"] = round((back - alone) / 1e6, 1)
@@ -292,7 +292,7 @@ def removed(machine, begin, iommu, behind="bus", driver=""):
     run.nic = False
     found = run.judge()
     found = [text for text in found if not text.startswith("nic: ")]
-    found += check_cells(run, "f")
+    found += check_cells(run.machine, "f")
     if gone["errno"]:
         found.append(f"the removal failed: {errno_name(gone['errno'])}")
     if away["there"] or not again["there"] or again["command"] & 0x4:
@@ -376,7 +376,7 @@ def outgoing(machine, begin, iommu):
     again = ask(run, "look nic", "look")
     run.stop()
     run.senders = senders
-    found = run.judge() + check_cells(run, "h")
+    found = run.judge() + check_cells(run.machine, "h")
     if answer["errno"] != errno.EBUSY or "is being reset or unbound" not in machine.console():
         found.append(f"the jump was not refused because of the removal: {answer}")
     if gone["errno"] or not again["there"]:
@@ -401,7 +401,7 @@ def memory_lost(machine, begin, iommu, how, letter, append="", law=""):
     worked = ask(run, "work", "worked", timeout_s=60)
     run.nic = False                     # what it has received is gone with the pages
     run.stop()
-    found = run.judge() + check_cells(run, letter)
+    found = run.judge() + check_cells(run.machine, letter)
     must_see("DMA into what was thrown away", dma_after(run, "nic", alone))
     machine.figures["worked_mb"] = worked["bytes"] >> 20
     machine.figures["worked_huge_mb"] = worked["huge_bytes"] >> 20
@@ -433,7 +433,7 @@ def starved(machine, begin, iommu):
     resume(run)
     run.rest(AFTER_S)
     run.stop()
-    found = run.judge() + check_cells(run, "l")
+    found = run.judge() + check_cells(run.machine, "l")
     must_see("a file that was filled in part",
              re.search(r"cannot be retrieved: [1-9]\d* of its \d+ folios are in it", machine.console()))
     machine.figures["worked_mb"] = worked["bytes"] >> 20
@@ -458,7 +458,7 @@ def handler_missing(machine, begin, iommu):
     run.rest(1)
     run.nic = False                     # nobody looks at what it has received
     run.stop()
-    found = run.judge() + check_cells(run, "r")
+    found = run.judge() + check_cells(run.machine, "r")
     must_see("DMA of a device whose file waits", dma_after(run, "nic", alone))
     machine.figures["outcome"] = "DMA goes on, the file waits"
     fail_if(found)
@@ -487,7 +487,7 @@ def sleeps(machine, begin, iommu):
     ask(run, "sleep finished", "uncoop", what="sleep")
     run.rest(AFTER_S)
     run.stop()
-    found = run.judge() + check_cells(run, "s")
+    found = run.judge() + check_cells(run.machine, "s")
     machine.figures["outcome"] = "EBUSY until the session is undone or finished; DMA goes on"
     rule = "the machine is about to suspend or hibernate"
     if f"cannot be preserved: {rule}" not in machine.console():
@@ -507,7 +507,7 @@ def pasids(machine, begin, iommu):
     run.update(2)
     run.rest(AFTER_S)
     run.stop()
-    found = run.judge() + check_cells(run, "t")
+    found = run.judge() + check_cells(run.machine, "t")
     machine.figures["outcome"] = "EBUSY until the preserve is undone; DMA goes on"
     fail_if(found)
 
@@ -526,7 +526,7 @@ def give_up(run, letter, outcome):
     run.machine.finish()
     run.machine.figures["lost"] = "not judged"
     run.machine.figures["outcome"] = outcome
-    return before, after, check_cells(run, letter)
+    return before, after, check_cells(run.machine, letter)
 
 
 @guarded
@@ -574,7 +574,7 @@ def frozen_file(machine, begin, iommu):
     got = ask(run, "frozen", "frozen")
     run.rest(1)
     run.stop()
-    found = run.judge() + check_cells(run, "u")
+    found = run.judge() + check_cells(run.machine, "u")
     machine.figures["outcome"] = "`EPERM`, and nothing has changed; when it is undone it works again"
     free = [got[key] for key in ("before", "preserved", "after", "punched", "again")]
     machine.figures["huge_free"] = free

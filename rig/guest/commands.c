@@ -8,6 +8,7 @@
  *	resume			get back what the kernel before has preserved
  *	unplug BDF		take a device out of the kernel's view
  *	crash PARAMETER...	panic, with a crash kernel loaded that gets these parameters
+ *	dump			in that kernel: which memory a dump would have
  *	replace N		replace the HWPT N times under load
  *	attach [detached]	attach in many ways, or detach as well, and report the answers
  *	undo N			preserve and undo it N times
@@ -99,6 +100,7 @@
 #include "scenarios/attach_answers.h"
 #include "scenarios/bad_memory.h"
 #include "scenarios/container.h"
+#include "scenarios/crash_dump.h"
 #include "scenarios/damaged_handover.h"
 #include "scenarios/direct_io.h"
 #include "scenarios/freeze_race.h"
@@ -414,6 +416,11 @@ static void where(struct rig *r, char *args)
 	emit("where", ",\"phys\":%llu", (unsigned long long)bad_memory_where(r->memfd, strtoul(args, NULL, 0)));
 }
 
+static void dump(struct rig *r, char *args)
+{
+	crash_dump_memory();
+}
+
 static void stranger_bad(struct rig *r, char *args)
 {
 	bad_memory_of_stranger();
@@ -517,6 +524,7 @@ static const struct {
 	{ "jump", jump },
 	{ "unplug", unplug },
 	{ "crash", crash },
+	{ "dump", dump },
 	{ "ats", ats },
 	{ "pf", pf },
 	{ "resume", resume },

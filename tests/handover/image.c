@@ -464,6 +464,18 @@ void image_drop(enum page_name page)
 	pages[page].preserved = false;
 }
 
+/*
+ * Of guestmemfs it is seen only that the damages can be done: what its checks say is for
+ * tests/guestmemfs.
+ */
+static struct {
+	struct damage_layout layout[2];
+	struct guestmemfs_state state;
+	struct guestmemfs_inode inode[4];
+	struct guestmemfs_extent extent[4];
+	u64 file;
+} guestmem;
+
 void image_victim(struct damage_victim *v, bool vf)
 {
 	*v = (struct damage_victim) {
@@ -490,6 +502,11 @@ void image_victim(struct damage_victim *v, bool vf)
 		.runs = (void *)pages[P_HUGE_LIST].now,
 		.run = (void *)((struct hugetlb_memfd_list *)pages[P_HUGE_LIST].now)->run,
 		.pools = (void *)pages[P_POOLS].now,
+		.layout = guestmem.layout,
+		.state = &guestmem.state,
+		.inode = guestmem.inode,
+		.extent = guestmem.extent,
+		.guestmem = &guestmem.file,
 	};
 	v->other = v->device + 1;
 	v->other_domain = v->domain + 1;

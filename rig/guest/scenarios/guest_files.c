@@ -23,11 +23,13 @@
 #include "devices/dma_memory.h"
 #include "devices/igb.h"
 #include "interfaces/guestmem.h"
+#include "interfaces/iommufd.h"
 #include "interfaces/kexec.h"
 #include "interfaces/luo.h"
 #include "interfaces/memory.h"
 #include "scenarios/bad_memory.h"
 #include "scenarios/guest_files.h"
+#include "scenarios/uncooperative/requests.h"
 
 #define UNIT		(2ul << 20)
 #define LIMIT		"trusted.guestmemfs.limit"
@@ -598,6 +600,105 @@ static void unlinked(void)
 	next_owner(unlink(GUESTMEM_DIR "/rig-dma") ? errno : 0);
 }
 
+#define STATED		GUESTMEM_DIR "/stated"
+
+static int answer(int ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+/* As it was at first, if nobody keeps it from being so. */
+static void make_anew(void)
+{
+	int fd = open(STATED, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 3 * UNIT))
+		die("make " STATED ": %s", strerror(errno));
+	close(fd);
+}
+
+static int map_for_device(int fd)
+{
+	int iommufd = iommufd_open(), ret;
+
+	ret = iommufd_map_file(iommufd, iommufd_ioas_alloc(iommufd), fd, 0, UNIT, 0);
+	close(iommufd);
+	return ret;
+}
+
+/* What can be asked by whoever opens it by its name; what takes something away comes last. */
+static void each_answer(const char *state)
+{
+	static const char other[] = GUESTMEM_DIR "/other", moved[] = GUESTMEM_DIR "/moved";
+	int fd = open(STATED, O_RDWR | O_CLOEXEC), session = luo_session_create("again");
+	struct stat st;
+	void *p;
+
+	if (session < 0 || fd < 0 || fstat(fd, &st))
+		die("open " STATED ": %s", strerror(errno));
+	p = mmap(NULL, UNIT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cell(state, "map for a process", p == MAP_FAILED ? -errno : 0);
+	if (p != MAP_FAILED)
+		munmap(p, UNIT);
+	cell(state, "map for a device", map_for_device(fd));
+	cell(state, "preserve", luo_preserve(session, fd, 1));
+	close(session);
+	cell(state, "longer", answer(ftruncate(fd, st.st_size + UNIT)));
+	cell(state, "hole", answer(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, UNIT)));
+	cell(state, "rename", answer(rename(STATED, moved)));
+	if (rename(moved, STATED) && errno != ENOENT)
+		die("rename " STATED " back: %s", strerror(errno));
+	cell(state, "shorter", answer(ftruncate(fd, UNIT)));
+	close(make_of(other, UNIT));
+	cell(state, "replace", answer(rename(other, STATED)));
+	close(fd);
+	unlink(other);
+	cell(state, "remove", answer(unlink(STATED)));
+	if (access(STATED, F_OK))
+		make_anew();
+}
+
+/* Up to where it is preserved; what was opened for that stays so until the jump. */
+static void states(void)
+{
+	int iommufd, session, fd;
+
+	make_anew();
+	each_answer("free file");
+	fd = open(STATED, O_RDWR | O_CLOEXEC);
+	iommufd = iommufd_open();
+	if (iommufd_map_file(iommufd, iommufd_ioas_alloc(iommufd), fd, 0, UNIT, 0))
+		die("map " STATED ": %s", strerror(errno));
+	each_answer("mapped file");
+	close(iommufd);
+	session = luo_session_create(SESSION);
+	must(luo_preserve(session, fd, TOKEN_NAMED), "preserve " STATED);
+	each_answer("preserved file");
+	close(session);
+	close(fd);
+	each_answer("undone file");
+	fd = open(STATED, O_RDWR | O_CLOEXEC);
+	session = luo_session_create(SESSION);
+	must(luo_preserve(session, fd, TOKEN_NAMED), "preserve " STATED);
+	emit_space("files");
+}
+
+static void states_after(void)
+{
+	int session = luo_session_retrieve(SESSION), fd;
+
+	must(session, "retrieve the session");
+	each_answer("incoming file");
+	fd = luo_retrieve(session, TOKEN_NAMED);
+	must(fd, "retrieve " STATED);
+	each_answer("retrieved file");
+	must(luo_finish(session), "finish");
+	close(session);
+	each_answer("finished file");
+	close(fd);
+	emit_space("files");
+}
+
 static void jump(void)
 {
 	kexec_load_this_stage();
@@ -636,6 +737,8 @@ static const struct {
 	{ "mount", only_mount },
 	{ "rules", rules },
 	{ "stale", stale },
+	{ "states", states },
+	{ "states-after", states_after },
 	{ "still", still },
 	{ "unlinked", unlinked },
 };

@@ -8,7 +8,8 @@
  * has; keep: preserve some; kept: some of them come back; given-up: none does; stale: none
  * did before one more jump; damaged: one is; still: does nobody write to what a device had
  * before? cut: does another owner get what it writes to? jump: try to, and say why not;
- * jump-segments: the same with what kexec_load(2) has loaded.
+ * jump-segments: the same with what kexec_load(2) has loaded; states, states-after: each answer of the table in
+ * docs/states.md, in one kernel and in the next.
  */
 void guest_files(const char *what);
 

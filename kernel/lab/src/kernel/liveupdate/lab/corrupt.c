@@ -25,6 +25,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "../../../fs/guestmemfs/guestmemfs.h"
 #include "damage.h"
 
 #define MAX_SPEC	256
@@ -185,9 +186,9 @@ static void *find_flb(const char *format)
 }
 
 /* The first file of a session; with @device, the one of this device. */
-static void *find_file_of(const struct luo_session_ser *session,
-			  const char *format,
-			  const struct iommu_device_ser *device)
+static struct luo_file_ser *find_file_of(const struct luo_session_ser *session,
+					 const char *format,
+					 const struct iommu_device_ser *device)
 {
 	struct kho_block_header_ser *block;
 	u64 i, pa;
@@ -202,20 +203,21 @@ static void *find_file_of(const struct luo_session_ser *session,
 
 			if (!is_format(files[i].compatible, format))
 				continue;
+			if (!device)
+				return &files[i];
 			vfio = phys_to_virt(files[i].data);
-			if (!device || (vfio->segment == device->segment &&
-					vfio->bdf == device->bdf))
-				return vfio;
+			if (vfio->segment == device->segment && vfio->bdf == device->bdf)
+				return &files[i];
 		}
 	}
 	return NULL;
 }
 
-static void *find_file(const char *format,
-		       const struct iommu_device_ser *device)
+static struct luo_file_ser *find_entry_of(const char *format,
+					  const struct iommu_device_ser *device)
 {
 	struct kho_block_header_ser *block;
-	void *found;
+	struct luo_file_ser *found;
 	u64 i, pa;
 
 	for (pa = handover->sessions_pa; pa; pa = block->next) {
@@ -231,6 +233,35 @@ static void *find_file(const char *format,
 	}
 	return NULL;
 }
+
+static void *find_file(const char *format, const struct iommu_device_ser *device)
+{
+	const struct luo_file_ser *file = find_entry_of(format, device);
+
+	return file ? phys_to_virt(file->data) : NULL;
+}
+
+#if IS_ENABLED(CONFIG_GUESTMEMFS)
+static void find_guestmemfs(struct damage_victim *v)
+{
+	const struct guestmemfs_image *image = &guestmemfs.image;
+	struct luo_file_ser *file = find_entry_of("guestmemfs-file-", NULL);
+
+	if (file)
+		v->guestmem = (void *)&file->data;
+	if (!image->state)
+		return;
+	/* The layout that is used can be each of the two in front of it. */
+	v->layout = (void *)image->state - 2 * GUESTMEMFS_PAGE;
+	v->state = image->state;
+	v->inode = image->inodes;
+	v->extent = image->extents;
+}
+#else
+static void find_guestmemfs(struct damage_victim *v)
+{
+}
+#endif
 
 static void find_files(struct damage_victim *v)
 {
@@ -275,6 +306,7 @@ void liveupdate_corrupt(void)
 	}
 	find_pci(&v);
 	find_files(&v);
+	find_guestmemfs(&v);
 	why = damage_do(&v, corrupt_edits);
 	if (why)
 		pr_err("corrupt=%s: not done: %s\n", corrupt_spec, why);

@@ -7,6 +7,8 @@
  *	edit:	PATH = VALUE		also += -= |= ^=
  *		PATH <> PATH		swap the two
  *		PATH = gone		take a device out of the PCI list
+ *		PATH = sum		a checksum of guestmemfs: what it has to be after the
+ *					edits before this one
  *	PATH:	BASE[.FIELD][:ADDR]	BASE can be BASE[NUMBER]; :ADDR is bits 51:12
  *	VALUE:	one of these, or more of them with + between:
  *		NUMBER			0x... or decimal
@@ -82,6 +84,11 @@ static const struct base {
 	BASE(1, runs),
 	BASE(2, run),
 	BASE(1, pools),
+	BASE(2, layout),
+	BASE(1, state),
+	BASE(64, inode),
+	BASE(64, extent),
+	BASE(1, guestmem),
 };
 
 /* FIELD(BASE, STRUCT, MEMBER): what is in a base is a STRUCT. */
@@ -257,11 +264,45 @@ static const struct field {
 	FIELD(pools, hugetlb_ser, pool[0].order),
 	FIELD(pools, hugetlb_ser, pool[0].nid),
 	FIELD(pools, hugetlb_ser, pool[0].nr),
+	FIELD(layout, guestmemfs_layout, crc),
+	FIELD(layout, guestmemfs_layout, range[0].start),
+	FIELD(state, guestmemfs_state, next_id),
+	FIELD(state, guestmemfs_state, used_extents),
+	FIELD(state, guestmemfs_state, crc),
+	FIELD(state, guestmemfs_state, log),
+	FIELD(inode, guestmemfs_inode, mode),
+	FIELD(inode, guestmemfs_inode, size),
+	FIELD(inode, guestmemfs_inode, crc),
+	FIELD(extent, guestmemfs_extent, start),
+	FIELD(extent, guestmemfs_extent, crc),
+};
+
+/* SUM(BASE, TYPE, FROM, TO, SEED): the field crc of it is that of what is in between. */
+#define SUM(where, type, begin, end, inverse)	{			\
+	.base = #where,							\
+	.at = offsetof(struct type, crc),				\
+	.from = begin,							\
+	.to = end,							\
+	.of_index = inverse,						\
+}
+
+static const struct sum {
+	const char *base;
+	size_t at, from, to;
+	bool of_index;		/* begins with the inverse of its index; else of 0 */
+} sums[] = {
+	SUM(layout, guestmemfs_layout, offsetof(struct guestmemfs_layout, nr_ranges),
+	    sizeof(struct guestmemfs_layout), false),
+	SUM(state, guestmemfs_state, 0, offsetof(struct guestmemfs_state, crc), false),
+	SUM(inode, guestmemfs_inode, 0, offsetof(struct guestmemfs_inode, crc), true),
+	SUM(extent, guestmemfs_extent, 0, offsetof(struct guestmemfs_extent, crc), true),
 };
 
 /* What a path leads to */
 struct place {
 	const char *base;
+	u64 index;		/* of the base */
+	size_t offset;		/* in the base */
 	u8 *at;			/* NULL if nobody asks where that is */
 	size_t size;
 	u64 mask;		/* of what is there, which is moved by @shift */
@@ -370,6 +411,8 @@ static struct place read_path(struct reader *r)
 	if (r->why)
 		return p;
 	p.base = base->name;
+	p.index = index;
+	p.offset = field ? field->offset : 0;
 	p.size = field ? field->size : base->size;
 	if (field) {
 		p.mask = field->mask;
@@ -386,7 +429,7 @@ static struct place read_path(struct reader *r)
 	if (!p.at)
 		wrong(r, "there is nothing that a path leads to");
 	else
-		p.at += index * base->size + (field ? field->offset : 0);
+		p.at += index * base->size + p.offset;
 	return p;
 }
 
@@ -488,6 +531,37 @@ static void remove_device(struct reader *r, const struct place *p)
 	memmove(dev, dev + 1, (end - dev) * sizeof(*dev));
 }
 
+/* CRC-32 with the lowest bits first, as crc32_le() has it; not the kernel's, which is judged. */
+static u32 crc_of(u32 crc, const u8 *at, size_t len)
+{
+	unsigned int bit;
+
+	for (; len; len--) {
+		crc ^= *at++;
+		for (bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+	}
+	return crc;
+}
+
+static void put_sum(struct reader *r, const struct place *p)
+{
+	const struct sum *sum = NULL;
+	const u8 *begin;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sums); i++)
+		if (!strcmp(sums[i].base, p->base) && sums[i].at == p->offset)
+			sum = &sums[i];
+	if (!sum)
+		wrong(r, "only a checksum of guestmemfs can be a sum");
+	if (r->why || !r->write)
+		return;
+	begin = p->at - p->offset;
+	put(r, p, crc_of(~(sum->of_index ? p->index : 0), begin + sum->from,
+			 sum->to - sum->from));
+}
+
 static void read_edit(struct reader *r)
 {
 	struct place to = read_path(r);
@@ -508,6 +582,8 @@ static void read_edit(struct reader *r)
 		wrong(r, "an operator is missing");
 	else if (next_word(r, "gone"))
 		remove_device(r, &to);
+	else if (next_word(r, "sum"))
+		put_sum(r, &to);
 	else
 		assign(r, &to);
 }

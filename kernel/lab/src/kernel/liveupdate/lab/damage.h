@@ -6,6 +6,7 @@
 #define _LIVEUPDATE_LAB_DAMAGE_H
 
 #include <linux/kho/abi/amd_iommu.h>
+#include <linux/kho/abi/guestmemfs.h>
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/kho/abi/intel_iommu.h>
@@ -20,6 +21,12 @@
 /* Intel VT-d specification, "9.6 Scalable-Mode PASID Table Entry" */
 struct damage_pasid {
 	u64 words[8];
+};
+
+/* A copy of the layout of guestmemfs; the other one follows. */
+struct damage_layout {
+	struct guestmemfs_layout layout;
+	u8 rest[GUESTMEMFS_PAGE - sizeof(struct guestmemfs_layout)];
 };
 
 /**
@@ -57,6 +64,11 @@ struct damage_pasid {
  * @run:           The first two runs in there: which folio, of their size, in the
  *                 lowest 40 bits, and how many.
  * @pools:         How many huge pages come over.
+ * @layout:        The two copies of the layout of guestmemfs.
+ * @state:         Its state.
+ * @inode:         Its inodes.
+ * @extent:        Its extents.
+ * @guestmem:      What a session says of a file of guestmemfs.
  * @foreign:       Physical address of memory that is in use, and not preserved.
  *
  * A member is NULL if there is no such thing.
@@ -94,6 +106,11 @@ struct damage_victim {
 	struct hugetlb_memfd_list *runs;
 	u64 *run;
 	struct hugetlb_ser *pools;
+	struct damage_layout *layout;
+	struct guestmemfs_state *state;
+	struct guestmemfs_inode *inode;
+	struct guestmemfs_extent *extent;
+	u64 *guestmem;
 	u64 foreign;
 };
 
