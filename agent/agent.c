@@ -120,7 +120,8 @@ static bool give(struct client *c, const struct asker *who, const struct request
 	int fd;
 
 	if (req->verb == VERB_RETRIEVE && update_keeps(req->name)) {
-		fd = -EBUSY;
+		/* And nothing else says that: who passes VMs on relies on it. */
+		fd = -EALREADY;
 		why = update_keeps(req->name);
 	} else if (req->verb == VERB_RETRIEVE) {
 		fd = sessions_retrieve(req->name, who->uid, &why);

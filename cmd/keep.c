@@ -127,7 +127,7 @@ static int prepare(struct kept *k)
 	ret = continuo_agent(k->ctx, k->agent);
 	if (!ret)
 		ret = k->session = continuo_session_retrieve(k->ctx, k->name);
-	if (ret == -EBUSY)
+	if (ret == -EALREADY)
 		return -KEPT_ALREADY;
 	if (ret >= 0)
 		ret = continuo_vm_prepare(k->ctx, k->session, CONTINUO_REPLACE, &k->vm);

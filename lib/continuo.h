@@ -242,7 +242,7 @@ int continuo_register_process(struct continuo *ctx, const char *name, pid_t proc
  *
  * For who has prepared a VM that nobody else takes over, or has taken it over, to have it carried on by the
  * next update as it is ("continuo update" does that). Who asks the agent for the session is told of
- * this process (-EBUSY). In the next kernel it is the VM of the user whose name it has, not of
+ * this process (-EALREADY). In the next kernel it is the VM of the user whose name it has, not of
  * the one who has kept it. An agent that does not know of such VMs takes it for continuo_register().
  *
  * Return: as continuo_register().
@@ -528,7 +528,8 @@ int continuo_session_create(struct continuo *ctx, const char *name);
  * @name: Its name.
  *
  * Return: as continuo_session_create(); -ENOENT also if no session of that name
- * came; -EINVAL also if it was retrieved before.
+ * came; -EINVAL also if it was retrieved before; -EALREADY if it is kept for the next update
+ * (continuo_register_kept()).
  */
 int continuo_session_retrieve(struct continuo *ctx, const char *name);
 
