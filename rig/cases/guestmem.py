@@ -290,7 +290,7 @@ def cut(machine, begin, iommu, law="", after=False, how="cut"):
 CASES = [
     Case("guestmem-files", "files of guestmemfs are there after a kexec", files),
     *(Case(f"guestmem{name}", "the DMA memory is a file of guestmemfs" + more,
-           bind(large, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"))
+           bind(large, iommu=f"vtd-{mode}", updates=updates, append="guestmem=512M rig.guestmem=1"), debug=not name)
       for name, mode, updates, more in (("", "scalable", 1, ""), ("-legacy", "legacy", 1, ", legacy mode"))),
     Case("guestmem-rules", "what guestmemfs refuses, and what it makes zero", rules, debug=True),
     Case("guestmem-leaf", "files of guestmemfs are mapped in leaves of 1 GiB", leaf),
