@@ -142,6 +142,8 @@ struct uio_hwpt_adopt {
 #define UVFIO_BIND_IOMMUFD	_IO(VFIO_TYPE, VFIO_BASE + 18)
 #define UVFIO_ATTACH_PT		_IO(VFIO_TYPE, VFIO_BASE + 19)
 
+#define UVFIO_BIND_TOKEN	(1u << 0)
+
 struct uvfio_bind {
 	__u32 argsz;
 	__u32 flags;

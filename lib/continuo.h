@@ -741,10 +741,28 @@ int continuo_hwpt_adopt_sized(struct continuo *ctx, int iommufd, uint32_t restor
  *
  * Return: 0; -EBUSY if somebody else has the device, or if it is in a session that
  * it was not retrieved from; -EINVAL if it is bound already or to be bound to
- * another iommufd.
+ * another iommufd; -EACCES if the token of its PF is needed.
  */
 int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
 			 uint32_t *device);
+
+/* Bytes of the token of a physical function, as VFIO_DEVICE_FEATURE_PCI_VF_TOKEN has it. */
+#define CONTINUO_VF_TOKEN	16
+
+/**
+ * continuo_device_bind_token() - The same, of a function whose PF vfio-pci has
+ * @ctx:     The context.
+ * @cdev:    The cdev, opened or retrieved: of a VF, or of the PF itself.
+ * @iommufd: As continuo_device_bind() has it.
+ * @token:   CONTINUO_VF_TOKEN bytes, as who has the PF has set them; NULL: none, as
+ *	     continuo_device_bind().
+ * @device:  Where the id of the device is stored.
+ *
+ * Return: as continuo_device_bind(); -EACCES if it is not the token of the PF, or one is
+ * given and the device asks for none.
+ */
+int continuo_device_bind_token(struct continuo *ctx, int cdev, int iommufd,
+			       const uint8_t *token, uint32_t *device);
 
 /**
  * continuo_device_attach() - Attach a device to a HWPT
@@ -943,6 +961,20 @@ int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
  * Return: 0; -EINVAL if there is no such device or flag: nothing has changed.
  */
 int continuo_vm_device_flags(struct continuo_vm *vm, int device, uint32_t flags);
+
+/**
+ * continuo_vm_device_token() - Say with which token a device was bound
+ * @vm:     The VM.
+ * @device: Index of the device: a VF whose PF vfio-pci has, or that PF.
+ * @token:  CONTINUO_VF_TOKEN bytes, or NULL: with none.
+ *
+ * Whoever takes the VM over, or passes it on, binds the device with it. It is in the
+ * manifest, which all can read that have the session. A library before 0.2 does not take
+ * such a VM over (-EBADMSG).
+ *
+ * Return: 0; -EINVAL if there is no such device; -ENOMEM: nothing has changed.
+ */
+int continuo_vm_device_token(struct continuo_vm *vm, int device, const uint8_t *token);
 
 /**
  * continuo_vm_preserve() - Preserve all of a VM

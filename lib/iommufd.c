@@ -314,7 +314,18 @@ int continuo_destroy(struct continuo *ctx, int iommufd, uint32_t id)
 int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
 			 uint32_t *device)
 {
-	struct uvfio_bind arg = { .argsz = sizeof(arg), .iommufd = iommufd };
+	return continuo_device_bind_token(ctx, cdev, iommufd, NULL, device);
+}
+
+int continuo_device_bind_token(struct continuo *ctx, int cdev, int iommufd,
+			       const uint8_t *token, uint32_t *device)
+{
+	struct uvfio_bind arg = {
+		.argsz = sizeof(arg),
+		.flags = token ? UVFIO_BIND_TOKEN : 0,
+		.iommufd = iommufd,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
 
 	if (ioctl(cdev, UVFIO_BIND_IOMMUFD, &arg))
 		/* EPERM: a retrieved device, and not the iommufd that it came with. */
@@ -322,6 +333,8 @@ int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
 			    cdev, iommufd,
 			    errno == EBUSY ? "somebody else has it, or it is in a session: retrieve it from there" :
 			    errno == EINVAL || errno == EPERM ? "it is bound already, or belongs to another iommufd of its session" :
+			    errno == EACCES && token ? "that is not the token of its physical function, or it asks for none" :
+			    errno == EACCES ? "it asks for the token of its physical function" :
 					      strerror(errno));
 	*device = arg.out_devid;
 	return 0;

@@ -17,6 +17,7 @@ _Static_assert(sizeof(struct manifest_memory) == 48, "layout of version 1");
 _Static_assert(sizeof(struct manifest_mapping) == 40, "layout of version 1");
 _Static_assert(sizeof(struct manifest_hwpt) == 16, "layout of version 1");
 _Static_assert(sizeof(struct manifest_device) == 48, "layout of version 1");
+_Static_assert(sizeof(struct manifest_vf_token) == 24, "layout of version 1");
 
 static int __attribute__((format(printf, 2, 3)))
 bad(struct manifest_why *why, const char *fmt, ...)
@@ -36,7 +37,8 @@ static uint64_t size_of(const struct manifest_header *head)
 	       (uint64_t)head->memories * sizeof(struct manifest_memory) +
 	       (uint64_t)head->mappings * sizeof(struct manifest_mapping) +
 	       (uint64_t)head->hwpts * sizeof(struct manifest_hwpt) +
-	       (uint64_t)head->devices * sizeof(struct manifest_device);
+	       (uint64_t)head->devices * sizeof(struct manifest_device) +
+	       (uint64_t)head->vf_tokens * sizeof(struct manifest_vf_token);
 }
 
 static int check_head(const struct manifest_header *head,
@@ -51,14 +53,13 @@ static int check_head(const struct manifest_header *head,
 		{ "mappings", head->mappings, MANIFEST_MAPPINGS },
 		{ "HWPTs", head->hwpts, MANIFEST_HWPTS },
 		{ "devices", head->devices, MANIFEST_DEVICES },
+		{ "tokens of virtual functions", head->vf_tokens, MANIFEST_DEVICES },
 	};
 
 	for (size_t i = 0; i < sizeof(count) / sizeof(count[0]); i++)
 		if (count[i].n > count[i].most)
 			return bad(why, "%u %s; there are %u at most",
 				   count[i].n, count[i].what, count[i].most);
-	if (head->reserved2)
-		return bad(why, "reserved fields of the header are in use");
 	return 0;
 }
 
@@ -98,6 +99,8 @@ int manifest_read(void *buffer, size_t size, struct manifest *m,
 	m->hwpt = (void *)at;
 	at += m->head.hwpts * sizeof(*m->hwpt);
 	m->device = (void *)at;
+	at += m->head.devices * sizeof(*m->device);
+	m->vf_token = (void *)at;
 	return 0;
 }
 
@@ -279,6 +282,11 @@ static int check_records(const struct manifest *m, struct manifest_why *why)
 		if (d == m->head.devices)
 			return bad(why, "no device is on HWPT %u", i);
 	}
+	for (i = 0; i < m->head.vf_tokens; i++)
+		if (m->vf_token[i].device >= m->head.devices || m->vf_token[i].reserved ||
+		    (i && m->vf_token[i].device <= m->vf_token[i - 1].device))
+			return bad(why, "the token of a virtual function, %u, is of device %u: of none, out of order, or with its reserved field in use",
+				   i, m->vf_token[i].device);
 	return 0;
 }
 
@@ -321,5 +329,6 @@ void manifest_write(const struct manifest *m, void *buffer)
 	at = put(at, m->memory, m->head.memories * sizeof(*m->memory));
 	at = put(at, m->mapping, m->head.mappings * sizeof(*m->mapping));
 	at = put(at, m->hwpt, m->head.hwpts * sizeof(*m->hwpt));
-	put(at, m->device, m->head.devices * sizeof(*m->device));
+	at = put(at, m->device, m->head.devices * sizeof(*m->device));
+	put(at, m->vf_token, m->head.vf_tokens * sizeof(*m->vf_token));
 }

@@ -3,7 +3,7 @@
 /*
  * The manifest: what a VM consists of, as one process tells the next.
  *
- * A header and five arrays of records, little endian, in the order of the header's
+ * A header and six arrays of records, little endian, in the order of the header's
  * counts. A reader takes nothing for granted: manifest_check() decides whether all
  * of it can be used, and knows nothing of files.
  */
@@ -42,7 +42,7 @@ struct manifest_header {
 	uint32_t mappings;
 	uint32_t hwpts;
 	uint32_t devices;
-	uint32_t reserved2;
+	uint32_t vf_tokens;		/* libraries before 0.2 want 0 */
 };
 
 struct manifest_memory {
@@ -74,6 +74,13 @@ struct manifest_device {
 	char name[CONTINUO_NAME];
 };
 
+/* The token of its PF, of a device that is a VF: in the order of the devices, each once. */
+struct manifest_vf_token {
+	uint32_t device;
+	uint32_t reserved;
+	uint8_t token[CONTINUO_VF_TOKEN];
+};
+
 /* A manifest in memory: the arrays are those of a buffer, or of a VM's. */
 struct manifest {
 	struct manifest_header head;
@@ -81,6 +88,7 @@ struct manifest {
 	struct manifest_mapping *mapping;
 	struct manifest_hwpt *hwpt;
 	struct manifest_device *device;
+	struct manifest_vf_token *vf_token;
 };
 
 struct manifest_why {

@@ -119,6 +119,7 @@ void continuo_vm_free(struct continuo_vm *vm)
 	free(vm->m.mapping);
 	free(vm->m.hwpt);
 	free(vm->m.device);
+	free(vm->m.vf_token);
 	free(vm->memory);
 	free(vm->device);
 	free(vm->hwpt);
@@ -315,6 +316,52 @@ int continuo_vm_device(struct continuo_vm *vm, const char *name, int cdev,
 	return vm->m.head.devices++;
 }
 
+/* The one of a device, or where it belongs. */
+static uint32_t vf_token_at(const struct continuo_vm *vm, uint32_t device)
+{
+	uint32_t i = 0;
+
+	while (i < vm->m.head.vf_tokens && vm->m.vf_token[i].device < device)
+		i++;
+	return i;
+}
+
+static bool vf_token_is_at(const struct continuo_vm *vm, uint32_t i, uint32_t device)
+{
+	return i < vm->m.head.vf_tokens && vm->m.vf_token[i].device == device;
+}
+
+int continuo_vm_device_token(struct continuo_vm *vm, int device, const uint8_t *token)
+{
+	int ret = check_flags(vm, "device", device, vm->m.head.devices, 0, 0);
+	uint32_t n = vm->m.head.vf_tokens, i;
+	struct manifest_vf_token *at;
+	bool there;
+
+	if (ret)
+		return ret;
+	i = vf_token_at(vm, device);
+	there = vf_token_is_at(vm, i, device);
+	if (!there && !token)
+		return 0;
+	if (!there) {
+		ret = GROW(vm, vm->m.vf_token, n);
+		if (ret)
+			return ret;
+		vm->m.head.vf_tokens++;
+	}
+	at = &vm->m.vf_token[i];
+	if (!token) {
+		memmove(at, at + 1, (--vm->m.head.vf_tokens - i) * sizeof(*at));
+		return 0;
+	}
+	if (!there)
+		memmove(at + 1, at, (n - i) * sizeof(*at));
+	*at = (struct manifest_vf_token){ .device = device };
+	memcpy(at->token, token, sizeof(at->token));
+	return 0;
+}
+
 /* --- outgoing --- */
 
 /* The manifest in a memfd of its own. */
@@ -439,12 +486,13 @@ static int adopt_manifest(struct continuo_vm *vm, void *buffer, size_t size)
 	vm->m.mapping = copy(m.mapping, m.head.mappings, sizeof(*m.mapping));
 	vm->m.hwpt = copy(m.hwpt, m.head.hwpts, sizeof(*m.hwpt));
 	vm->m.device = copy(m.device, m.head.devices, sizeof(*m.device));
+	vm->m.vf_token = copy(m.vf_token, m.head.vf_tokens, sizeof(*m.vf_token));
 	vm->memory = copy(NULL, m.head.memories, sizeof(*vm->memory));
 	vm->device = copy(NULL, m.head.devices, sizeof(*vm->device));
 	vm->hwpt = copy(NULL, m.head.hwpts, sizeof(*vm->hwpt));
 	vm->ioas = copy(NULL, m.head.spaces, sizeof(*vm->ioas));
 	if (!vm->m.memory || !vm->m.mapping || !vm->m.hwpt || !vm->m.device ||
-	    !vm->memory || !vm->device || !vm->hwpt || !vm->ioas) {
+	    !vm->m.vf_token || !vm->memory || !vm->device || !vm->hwpt || !vm->ioas) {
 		vm->m.head.memories = vm->m.head.devices = 0;
 		return fail(vm->ctx, -ENOMEM, "out of memory");
 	}
@@ -504,11 +552,14 @@ static int retrieve_files(struct continuo_vm *vm, int session)
 		return vm->iommufd;
 	for (uint32_t i = 0; i < vm->m.head.devices; i++) {
 		struct vm_device *d = &vm->device[i];
+		uint32_t at = vf_token_at(vm, i);
 
 		d->cdev = continuo_retrieve(ctx, session, vm->m.device[i].token);
 		if (d->cdev < 0)
 			return d->cdev;
-		ret = continuo_device_bind(ctx, d->cdev, vm->iommufd, &d->id);
+		ret = continuo_device_bind_token(ctx, d->cdev, vm->iommufd,
+						 vf_token_is_at(vm, at, i) ? vm->m.vf_token[at].token : NULL,
+						 &d->id);
 		if (ret)
 			return ret;
 	}

@@ -248,6 +248,23 @@ def owned(machine, begin, iommu, first, updates=1, **options):
     clean_both(run, found)
 
 
+@guarded
+def by_library(machine, begin, iommu, updates=2):
+    """
+    libcontinuo has the VF, and binds it with the token that was said of it, before the PF's owner is back.
+    To see it fail: without continuo_vm_device_token() in library_preserve_vm(): "it asks for the token".
+    """
+    run = begin(iommu=iommu, sound=False, append=f"{OWNED} rig.library=replace rig.updates={updates}")
+    run.rest(STEADY_S)
+    found = []
+    for stage in range(2, updates + 2):
+        run.update(stage)
+        expect(found, "the PF is retrieved last", pf(run, "resume"), None)
+        run.rest(AFTER_S)
+    run.stop()
+    clean_both(run, found)
+
+
 def ends_refused(run, found, when, driver=None):
     """Nothing takes the VFs away. driver: that the PF has, if any."""
     for what, (path, text) in ends(run.machine).items():
@@ -449,6 +466,7 @@ CASES = [
       for mode, first in (("legacy", True), ("scalable", False))),
     Case("vf-owned-three", "a virtual function and its PF, which user space has, in three updates in a row",
          bind(owned, iommu="vtd-scalable", first=True, updates=3)),
+    Case("vf-owned-library", "libcontinuo takes over a virtual function whose PF user space has", bind(by_library, iommu="vtd-scalable")),
     Case("vf-owned-kept", "nobody takes a virtual function away, and nobody opens one without the token",
          bind(owned_kept, iommu="vtd-legacy"),
          fault="a VF, or its PF that user space has, is opened without the token of the PF; the PF is reset, or undone alone"),

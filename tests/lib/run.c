@@ -38,13 +38,14 @@
 static int failures, checks;
 static const char *corpus;
 
-/* Two memories, one of which is mapped, two address spaces, two HWPTs, three devices. */
+/* Two memories, one of which is mapped, two address spaces, two HWPTs, three devices, of which two have a token. */
 struct sample {
 	struct manifest_header head;
 	struct manifest_memory memory[2];
 	struct manifest_mapping mapping[3];
 	struct manifest_hwpt hwpt[2];
 	struct manifest_device device[3];
+	struct manifest_vf_token vf_token[2];
 	char tail[PAGE];
 };
 
@@ -59,6 +60,7 @@ static const struct sample good = {
 		.mappings = 3,
 		.hwpts = 2,
 		.devices = 3,
+		.vf_tokens = 2,
 	},
 	.memory = {
 		{ .token = 2, .size = 64 * PAGE, .name = "ram" },
@@ -74,6 +76,10 @@ static const struct sample good = {
 		{ .token = 4, .hwpt = 0, .name = "nic" },
 		{ .token = 5, .hwpt = 1, .name = "disk" },
 		{ .token = 6, .hwpt = 1, .name = "gpu" },
+	},
+	.vf_token = {
+		{ .device = 0, .token = { 1, 2, 3 } },
+		{ .device = 2, .token = { 255 } },
 	},
 };
 
@@ -146,7 +152,12 @@ static void manifests(void)
 	BAD("newer", s.head.version++; s.head.oldest = MANIFEST_VERSION, 0, "");
 	BAD("newer, for newer ones", s.head.version += 2; s.head.oldest = MANIFEST_VERSION + 1, -EPROTO, "version 3");
 	BAD("oldest", s.head.oldest = 1, -EBADMSG, "it says that it has");
-	BAD("reserved2", s.head.reserved2 = 1, -EBADMSG, "reserved fields of the header");
+	BAD("tokens-many", s.head.vf_tokens = MANIFEST_DEVICES + 1, -EBADMSG, "tokens of virtual functions; there are");
+	BAD("tokens-more", s.head.vf_tokens++, -EBADMSG, "its records take");
+	BAD("token-no-device", s.vf_token[1].device = 3, -EBADMSG, "1, is of device 3: of none");
+	BAD("token-device-twice", s.vf_token[1].device = 0, -EBADMSG, "1, is of device 0: of none, out of order");
+	BAD("token-order", s.vf_token[0].device = 2; s.vf_token[1].device = 1, -EBADMSG, "1, is of device 1: of none, out of order");
+	BAD("token-reserved", s.vf_token[0].reserved = 1, -EBADMSG, "0, is of device 0: of none, out of order, or with its reserved field in use");
 	BAD("memories-many", s.head.memories = MANIFEST_MEMORIES + 1, -EBADMSG, "memories; there are");
 	BAD("spaces-many", s.head.spaces = MANIFEST_SPACES + 1, -EBADMSG, "address spaces; there are");
 	BAD("mappings-many", s.head.mappings = MANIFEST_MAPPINGS + 1, -EBADMSG, "mappings; there are");
@@ -188,7 +199,7 @@ static void manifests(void)
 	BAD("token-twice", s.device[2].token = 2, -EBADMSG, "two files have the same token");
 	BAD("token-iommufd", s.memory[0].token = 1, -EBADMSG, "two files have the same token");
 	BAD("token-manifest", s.memory[0].token = MANIFEST_TOKEN, -EBADMSG, "two files have the same token");
-	BAD("empty", memset(&s.head.memories, 0, 5 * sizeof(uint32_t)); s.head.size = sizeof(s.head), 0, "");
+	BAD("empty", memset(&s.head.memories, 0, 6 * sizeof(uint32_t)); s.head.size = sizeof(s.head), 0, "");
 }
 
 static void written(void)
@@ -227,6 +238,9 @@ static struct {
 	uint32_t id, objects, finished, moved, adopts;
 	/* With which flags HWPTs were made since this was 0: those of the first, and of the second. */
 	uint32_t hwpts, hwpt_flags[2];
+	/* With which tokens devices were bound since this was 0. */
+	uint32_t bound;
+	struct { bool is; uint8_t byte[CONTINUO_VF_TOKEN]; } token[3];
 	/* A process has died that had adopted what has this token, and no device was on it yet. */
 	struct { uint64_t token; uint32_t restored, ioas, hwpt; bool gone; } adopted;
 } world;
@@ -236,6 +250,16 @@ static void note_flags(uint32_t flags)
 	if (world.hwpts < 2)
 		world.hwpt_flags[world.hwpts] = flags;
 	world.hwpts++;
+}
+
+static void note_token(const struct uvfio_bind *bind)
+{
+	if (world.bound < 3) {
+		world.token[world.bound].is = bind->flags == UVFIO_BIND_TOKEN;
+		if (world.token[world.bound].is)
+			memcpy(world.token[world.bound].byte, (void *)(uintptr_t)bind->token_uuid_ptr, CONTINUO_VF_TOKEN);
+	}
+	world.bound++;
 }
 
 static int world_says(unsigned long request, void *at)
@@ -258,6 +282,7 @@ static int world_says(unsigned long request, void *at)
 		world.finished++;
 	} else if (request == UVFIO_BIND_IOMMUFD) {
 		((struct uvfio_bind *)at)->out_devid = ++world.id;
+		note_token(at);
 	} else if (request == UIO_HWPT_RESTORE) {
 		((struct uio_hwpt_restore *)at)->out_hwpt_id = ++world.id;
 		if (((struct uio_hwpt_restore *)at)->hwpt_token == world.adopted.token)
@@ -573,6 +598,10 @@ static void errnos_and_marks(void)
 	call(ctx, "a token twice", continuo_hwpt_mark(ctx, null, 1, 2, 0), -EEXIST, "tokens are unique");
 	kernel_says(EPERM, 0, 0);
 	call(ctx, "another iommufd", continuo_device_bind(ctx, null, null, &id), -EINVAL, "another iommufd of its session");
+	kernel_says(EACCES, EACCES, 0);
+	call(ctx, "no token", continuo_device_bind(ctx, null, null, &id), -EACCES, "asks for the token of its physical function");
+	call(ctx, "another token", continuo_device_bind_token(ctx, null, null, good.vf_token[0].token, &id), -EACCES,
+	     "that is not the token of its physical function");
 	kernel_says(EBUSY, 0, 0);
 	call(ctx, "unmark in a session", continuo_hwpt_unmark(ctx, null, 1, 2), -EBUSY, "close the session first");
 	kernel_says(ENOENT, 0, 0);
@@ -606,6 +635,7 @@ static void errnos_and_marks(void)
 	call(ctx, "device, no flag", continuo_vm_device_flags(vm, 0, 0), 0, "");
 	call(ctx, "device, some flag", continuo_vm_device_flags(vm, 0, 1u << 31), -EINVAL, "flags=0x80000000: there is no such flag of a device");
 	call(ctx, "no such device", continuo_vm_device_flags(vm, 1, 0), -EINVAL, "no device of index 1");
+	call(ctx, "a token of no such device", continuo_vm_device_token(vm, 1, good.vf_token[0].token), -EINVAL, "no device of index 1");
 	kernel_says(0, 0, 0);
 	call(ctx, "preserve with some flag", continuo_vm_preserve_flags(vm, null, 1), -EINVAL, "flags=0x1: there is no such flag to preserve");
 	call(ctx, "take with some flag", continuo_vm_take_flags(ctx, null, CONTINUO_REPLACE, 2, &other), -EINVAL, "flags=0x2: there is no such flag to take");
@@ -1597,6 +1627,43 @@ static void flags_come_back(struct continuo *ctx)
 	close(null);
 }
 
+/* Each device is bound with the token that was said last of it, and those of which none was with none. */
+static void tokens_come_back(struct continuo *ctx)
+{
+	static const uint8_t token[][CONTINUO_VF_TOKEN] = { { 1, 2 }, { 3, 4 }, { 5, 6 } };
+	static const struct { int device; const uint8_t *token; } said[] = {
+		{ 2, token[2] }, { 1, NULL }, { 0, token[1] }, { 1, token[0] }, { 0, token[0] }, { 1, NULL },
+	};
+	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
+	struct continuo_vm *described, *vm;
+
+	if (continuo_vm_new(ctx, &described))
+		exit(2);
+	continuo_vm_iommufd(described, null);
+	continuo_vm_memory(described, "ram", ram);
+	continuo_vm_space(described);
+	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
+	continuo_vm_hwpt(described, 0, 1);
+	for (int i = 0; i < 3; i++)
+		continuo_vm_device(described, i ? i == 1 ? "disk" : "gpu" : "nic", null, 0);
+	for (unsigned int i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		call(ctx, "token", continuo_vm_device_token(described, said[i].device, said[i].token), 0, "");
+	call(ctx, "preserve", continuo_vm_preserve(described, 0), 0, "");
+	for (unsigned int i = 1; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		world.bound = 0;
+		call(ctx, ways[i].name, way(ctx, i, described, &vm), 0, "");
+		expect(world.bound == 3 && world.token[0].is && !memcmp(world.token[0].byte, token[0], CONTINUO_VF_TOKEN) && !world.token[1].is &&
+		       world.token[2].is && !memcmp(world.token[2].byte, token[2], CONTINUO_VF_TOKEN), "%s: %u devices are bound, with other tokens than was said",
+		       ways[i].name, world.bound);
+		continuo_vm_free(vm);
+	}
+	while (world.files)
+		close(world.file[--world.files].fd);
+	continuo_vm_free(described);
+	close(ram);
+	close(null);
+}
+
 /* What is added to a VM that was taken over stays the caller's; what came with it does not. */
 static void added(struct continuo *ctx, struct continuo_vm *described, unsigned int asks)
 {
@@ -1807,6 +1874,7 @@ static void sweep(void)
 	added(ctx, vm, 0);
 	added(ctx, vm, 2);
 	flags_come_back(ctx);
+	tokens_come_back(ctx);
 	adopter_died(ctx);
 	way_back(vm);
 	world.is_there = false;

@@ -100,13 +100,11 @@ int vfio_open_cdev(const char *bdf)
 	return fd;
 }
 
-#define BIND_WITH_TOKEN	(1u << 0)
-
 int vfio_bind(struct vdev *v, int iommufd)
 {
 	struct uvfio_bind arg = {
 		.argsz = sizeof(arg),
-		.flags = v->token ? BIND_WITH_TOKEN : 0,
+		.flags = v->token ? UVFIO_BIND_TOKEN : 0,
 		.iommufd = iommufd,
 		.token_uuid_ptr = (uintptr_t)v->token,
 	};

@@ -23,12 +23,14 @@
 #include "core/options.h"
 #include "devices/dma_memory.h"
 #include "devices/igb_interrupts.h"
+#include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/kexec.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
 #include "libcontinuo/vm.h"
 #include "update/names.h"
+#include "update/pf_preserve.h"
 
 static struct continuo *ctx;
 static const char *session_name = SESSION;
@@ -81,7 +83,7 @@ static void say_area(struct continuo_vm *vm, int space, int ram,
 int library_preserve_vm(struct rig *r)
 {
 	struct continuo_vm *vm;
-	int ram, space, hwpt, ret;
+	int ram, space, hwpt, nic, ret;
 
 	phase("preserve", "begin");
 	done(continuo_vm_new(ctx, &vm), "vm_new");
@@ -93,7 +95,8 @@ int library_preserve_vm(struct rig *r)
 	hwpt = -1;
 	if (r->nic.present) {
 		hwpt = done(continuo_vm_hwpt(vm, space, r->nic.hwpt), "vm_hwpt");
-		done(continuo_vm_device(vm, "nic", r->nic.v.fd, hwpt), "vm_device");
+		nic = done(continuo_vm_device(vm, "nic", r->nic.v.fd, hwpt), "vm_device");
+		done(continuo_vm_device_token(vm, nic, r->nic.v.token), "vm_device_token");
 	}
 	if (r->audio.present) {
 		if (!r->nic.present || r->audio.hwpt != r->nic.hwpt)
@@ -113,6 +116,8 @@ void library_preserve(struct rig *r)
 	phase("load", "begin");
 	kexec_load_next();
 	phase("load", "end");
+	if (pf_owner.present && pf_owner.session < 0)
+		pf_preserve();
 	done(library_preserve_vm(r), "preserve");
 }
 
