@@ -35,8 +35,10 @@
 #define OTHER_KERNEL	"/other/bzImage"
 #define LATER		"/tmp/later"
 
-/* Of linux/kexec.h, the second one ours */
+/* Of linux/kexec.h, which not each C library's headers bring along; the second one ours */
+#ifndef KEXEC_FILE_UNLOAD
 #define KEXEC_FILE_UNLOAD		0x1ul
+#endif
 #define KEXEC_FILE_LIVEUPDATE_BACK	0x40000000ul
 
 static void put(int fd, const void *data, size_t len)
