@@ -69,19 +69,37 @@ def broker(lab=False):
         return {"/usr/bin/continuo-qemu": programs.read(f"{folder}/continuo-qemu")}
 
 
+def memory_mib(kind):
+    """How much of it the VM has: a page of 1 GiB cannot be had in parts."""
+    return 1024 if kind == "gigantic" else MEMORY_MIB
+
+
 def memory_arguments(kind):
     """
-    The VM's memory, as the documentation says: in a memfd, one of huge pages, or a file of guestmemfs. "both":
-    a half of it in a memfd, the other one behind the first 2 MiB of a file.
+    The VM's memory, as the documentation says: in a memfd, one of huge pages, of 2 MiB or ("gigantic") of 1 GiB, or a file of
+    guestmemfs. "both": a half of it in a memfd, the other one behind the first 2 MiB of a file; "huge+guestmem": the same with a memfd of
+    huge pages.
     """
     half = f"size={MEMORY_MIB // 2}M,share=on"
-    if kind == "both":
-        return ["-object", f"memory-backend-memfd,id=low,{half}", "-numa", "node,nodeid=0,memdev=low",
+    huge = "memfd,hugetlb=on,hugetlbsize=2M"
+    if kind in ("both", "huge+guestmem"):
+        return ["-object", f"memory-backend-{huge if kind != 'both' else 'memfd'},id=low,{half}", "-numa", "node,nodeid=0,memdev=low",
                 "-object", f"memory-backend-file,id=high,mem-path={GUESTMEM_FILE},offset={OFFSET_MIB}M,{half}",
                 "-numa", "node,nodeid=1,memdev=high", "-machine", "q35,aux-ram-share=on"]
-    backend = {"memfd": "memfd", "huge": "memfd,hugetlb=on,hugetlbsize=2M", "guestmem": f"file,mem-path={GUESTMEM_FILE}"}[kind]
-    return ["-object", f"memory-backend-{backend},id=ram,size={MEMORY_MIB}M,share=on",
+    backend = {"memfd": "memfd", "huge": huge, "gigantic": "memfd,hugetlb=on,hugetlbsize=1G", "guestmem": f"file,mem-path={GUESTMEM_FILE}"}[kind]
+    return ["-object", f"memory-backend-{backend},id=ram,size={memory_mib(kind)}M,share=on",
             "-machine", "q35,memory-backend=ram,aux-ram-share=on"]
+
+
+def host_memory(kind):
+    """What the host's command line has for it: just enough."""
+    return " ".join({
+        "huge": [f"hugepages={MEMORY_MIB // 2}"],
+        "huge+guestmem": [f"hugepages={MEMORY_MIB // 4}", f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
+        "gigantic": ["hugepagesz=1G hugepages=1"],
+        "guestmem": [f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
+        "both": [f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
+    }.get(kind, []))
 
 
 # Where a device can be plugged in, memory can be taken away and given back, and the operator can say so,
@@ -100,7 +118,7 @@ def qemu_arguments(platform, memory="memfd", reboots=False, sound=False, more=()
     options = platform.options + " vm.sound=1 snd_hda_intel.enable_msi=0" * bool(sound)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", *["-no-reboot"] * (not reboots),
-        "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{MEMORY_MIB}M",
+        "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{memory_mib(memory)}M",
         *memory_arguments(memory),
         "-object", "iommufd,id=iommufd0",
         "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd0", *more,
@@ -131,10 +149,9 @@ class VmRun(Run):
         self.reboots, self.may_reset, self.quits = 0, reboots, "-no-shutdown" in more
         self.rate = rate
         files = files or {}
-        if memory == "huge":
-            append = f"hugepages={MEMORY_MIB // 2} {append}"
-        if memory in ("guestmem", "both"):
-            append = f"guestmem={MEMORY_MIB}M rig.guestmem=1 {append}"
+        append = f"{host_memory(memory)} {append}".strip()
+        if memory == "gigantic":
+            options["memory"] = "8G"
         # What the host goes over to is on its disk, so that it is there for any number of updates.
         disk.make(machine.path("host.img"), {
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
