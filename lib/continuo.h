@@ -758,8 +758,8 @@ int continuo_device_bind(struct continuo *ctx, int cdev, int iommufd,
  *	     continuo_device_bind().
  * @device:  Where the id of the device is stored.
  *
- * Return: as continuo_device_bind(); -EACCES if it is not the token of the PF, or one is
- * given and the device asks for none.
+ * Return: as continuo_device_bind(); -EACCES if it is not the token of the PF; -EINVAL also
+ * if the device asks for none: it is no VF of a PF that vfio-pci has, nor such a PF.
  */
 int continuo_device_bind_token(struct continuo *ctx, int cdev, int iommufd,
 			       const uint8_t *token, uint32_t *device);
@@ -968,7 +968,8 @@ int continuo_vm_device_flags(struct continuo_vm *vm, int device, uint32_t flags)
  * @device: Index of the device: a VF whose PF vfio-pci has, or that PF.
  * @token:  CONTINUO_VF_TOKEN bytes, or NULL: with none.
  *
- * Whoever takes the VM over, or passes it on, binds the device with it. It is in the
+ * Whoever takes the VM over, or passes it on, binds the device with it, or with none if the
+ * device asks for none there: its PF was refused, or has another driver. It is in the
  * manifest, which all can read that have the session. A library before 0.2 does not take
  * such a VM over (-EBADMSG).
  *

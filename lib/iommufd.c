@@ -332,8 +332,9 @@ int continuo_device_bind_token(struct continuo *ctx, int cdev, int iommufd,
 		return fail(ctx, errno == EPERM ? -EINVAL : -errno, "device %d cannot be bound to iommufd %d: %s",
 			    cdev, iommufd,
 			    errno == EBUSY ? "somebody else has it, or it is in a session: retrieve it from there" :
+			    errno == EINVAL && token ? "it asks for no token, or is bound already, or belongs to another iommufd of its session" :
 			    errno == EINVAL || errno == EPERM ? "it is bound already, or belongs to another iommufd of its session" :
-			    errno == EACCES && token ? "that is not the token of its physical function, or it asks for none" :
+			    errno == EACCES && token ? "that is not the token of its physical function" :
 			    errno == EACCES ? "it asks for the token of its physical function" :
 					      strerror(errno));
 	*device = arg.out_devid;

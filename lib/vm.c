@@ -531,6 +531,25 @@ static int read_manifest(struct continuo_vm *vm, int session)
 	return ret;
 }
 
+/*
+ * With the token that was said of it. The kernel refuses one that it does not ask for (EINVAL): nobody
+ * has to know it any more when the PF was refused in this kernel, or has another driver.
+ */
+static int bind_retrieved(struct continuo_vm *vm, uint32_t i)
+{
+	uint32_t at = vf_token_at(vm, i);
+	struct vm_device *d = &vm->device[i];
+	int ret;
+
+	if (vf_token_is_at(vm, at, i)) {
+		ret = continuo_device_bind_token(vm->ctx, d->cdev, vm->iommufd,
+						 vm->m.vf_token[at].token, &d->id);
+		if (ret != -EINVAL)
+			return ret;
+	}
+	return continuo_device_bind(vm->ctx, d->cdev, vm->iommufd, &d->id);
+}
+
 static int retrieve_files(struct continuo_vm *vm, int session)
 {
 	struct continuo *ctx = vm->ctx;
@@ -552,14 +571,11 @@ static int retrieve_files(struct continuo_vm *vm, int session)
 		return vm->iommufd;
 	for (uint32_t i = 0; i < vm->m.head.devices; i++) {
 		struct vm_device *d = &vm->device[i];
-		uint32_t at = vf_token_at(vm, i);
 
 		d->cdev = continuo_retrieve(ctx, session, vm->m.device[i].token);
 		if (d->cdev < 0)
 			return d->cdev;
-		ret = continuo_device_bind_token(ctx, d->cdev, vm->iommufd,
-						 vf_token_is_at(vm, at, i) ? vm->m.vf_token[at].token : NULL,
-						 &d->id);
+		ret = bind_retrieved(vm, i);
 		if (ret)
 			return ret;
 	}

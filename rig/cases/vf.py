@@ -10,6 +10,7 @@ own, and gets the frames that the VF gets.
 
 from rig.cases import update
 from rig.cases.devices import BUS_MASTER, pci_command
+from rig.cases.handover import edits_of
 from rig.cases.host import DEVICES, read, write
 from rig.lib.case import Case
 from rig.lib.machine import Failed
@@ -265,6 +266,23 @@ def by_library(machine, begin, iommu, updates=2):
     clean_both(run, found)
 
 
+@guarded
+def pf_refused(machine, begin, iommu):
+    """
+    The PF is refused in the next kernel, so that nobody asks for its token: libcontinuo takes the VF over all the same. Its
+    frames are not judged: they come by way of the PF, which is no bus master any more.
+    To see it fail: without the second bind in bind_retrieved() of lib/vm.c: "it asks for no token".
+    """
+    run = begin(iommu=iommu, sound=False, append=f"{OWNED} rig.library=replace")
+    run.rest(STEADY_S)
+    run.update(2, f"corrupt={pf_of(machine)},{edits_of('device_iommu')}")
+    power_off(machine, run)
+    machine.figures.update(tries=1, outcome="the VF is bound without a token, and finished")
+    must_see("the PF be refused", f"{pf_of(machine)}: liveupdate: not taken over" in machine.console())
+    must_see("the kernel be asked with the token", "VF token incorrectly provided" in machine.console())
+    must_see("the VF be finished", f"{run.ready['nic']}: liveupdate: finished" in machine.console())
+
+
 def ends_refused(run, found, when, driver=None):
     """Nothing takes the VFs away. driver: that the PF has, if any."""
     for what, (path, text) in ends(run.machine).items():
@@ -467,6 +485,8 @@ CASES = [
     Case("vf-owned-three", "a virtual function and its PF, which user space has, in three updates in a row",
          bind(owned, iommu="vtd-scalable", first=True, updates=3)),
     Case("vf-owned-library", "libcontinuo takes over a virtual function whose PF user space has", bind(by_library, iommu="vtd-scalable")),
+    Case("vf-owned-pf-refused", "libcontinuo takes over a virtual function whose PF is refused", bind(pf_refused, iommu="vtd-scalable"),
+         kernel="lab", next_kernel="rig", fault="the PF of a VF that libcontinuo has with its token is refused in the next kernel"),
     Case("vf-owned-kept", "nobody takes a virtual function away, and nobody opens one without the token",
          bind(owned_kept, iommu="vtd-legacy"),
          fault="a VF, or its PF that user space has, is opened without the token of the PF; the PF is reset, or undone alone"),

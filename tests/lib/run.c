@@ -240,6 +240,7 @@ static struct {
 	uint32_t hwpts, hwpt_flags[2];
 	/* With which tokens devices were bound since this was 0. */
 	uint32_t bound;
+	bool asks_for_none;
 	struct { bool is; uint8_t byte[CONTINUO_VF_TOKEN]; } token[3];
 	/* A process has died that had adopted what has this token, and no device was on it yet. */
 	struct { uint64_t token; uint32_t restored, ioas, hwpt; bool gone; } adopted;
@@ -281,6 +282,8 @@ static int world_says(unsigned long request, void *at)
 	} else if (request == ULU_FINISH) {
 		world.finished++;
 	} else if (request == UVFIO_BIND_IOMMUFD) {
+		if (world.asks_for_none && ((struct uvfio_bind *)at)->flags)
+			return EINVAL;
 		((struct uvfio_bind *)at)->out_devid = ++world.id;
 		note_token(at);
 	} else if (request == UIO_HWPT_RESTORE) {
@@ -598,10 +601,12 @@ static void errnos_and_marks(void)
 	call(ctx, "a token twice", continuo_hwpt_mark(ctx, null, 1, 2, 0), -EEXIST, "tokens are unique");
 	kernel_says(EPERM, 0, 0);
 	call(ctx, "another iommufd", continuo_device_bind(ctx, null, null, &id), -EINVAL, "another iommufd of its session");
-	kernel_says(EACCES, EACCES, 0);
+	kernel_says(EACCES, EACCES, EINVAL);
 	call(ctx, "no token", continuo_device_bind(ctx, null, null, &id), -EACCES, "asks for the token of its physical function");
 	call(ctx, "another token", continuo_device_bind_token(ctx, null, null, good.vf_token[0].token, &id), -EACCES,
 	     "that is not the token of its physical function");
+	call(ctx, "a token that is not asked for", continuo_device_bind_token(ctx, null, null, good.vf_token[0].token, &id), -EINVAL,
+	     "it asks for no token");
 	kernel_says(EBUSY, 0, 0);
 	call(ctx, "unmark in a session", continuo_hwpt_unmark(ctx, null, 1, 2), -EBUSY, "close the session first");
 	kernel_says(ENOENT, 0, 0);
@@ -1594,21 +1599,40 @@ static void sweep_one(struct continuo *ctx, unsigned int i, struct continuo_vm *
 	       "%s: %u calls, %u objects, finished %u times", ways[i].name, at, world.objects, world.finished);
 }
 
+/* A VM with memory, the descriptors of which are @ram and @null, and so many HWPTs; devices are for the caller. */
+static struct continuo_vm *described_vm(struct continuo *ctx, int ram, int null, int hwpts)
+{
+	struct continuo_vm *vm;
+
+	if (continuo_vm_new(ctx, &vm))
+		exit(2);
+	continuo_vm_iommufd(vm, null);
+	continuo_vm_memory(vm, "ram", ram);
+	continuo_vm_space(vm);
+	continuo_vm_map(vm, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
+	for (int i = 1; i <= hwpts; i++)
+		continuo_vm_hwpt(vm, 0, i);
+	return vm;
+}
+
+/* The session and its files are gone, and so is what was said of the VM. */
+static void forget(struct continuo_vm *described, int ram, int null)
+{
+	while (world.files)
+		close(world.file[--world.files].fd);
+	continuo_vm_free(described);
+	close(ram);
+	close(null);
+}
+
 /* The flags that HWPTs had come back with them, whether they are built anew or adopted. */
 static void flags_come_back(struct continuo *ctx)
 {
 	static const uint32_t flags[] = { CONTINUO_HWPT_DIRTY_TRACKING, CONTINUO_HWPT_DIRTY_TRACKING | CONTINUO_HWPT_PASID };
 	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
-	struct continuo_vm *described, *vm;
+	struct continuo_vm *described = described_vm(ctx, ram, null, 2), *vm;
 
-	if (continuo_vm_new(ctx, &described))
-		exit(2);
-	continuo_vm_iommufd(described, null);
-	continuo_vm_memory(described, "ram", ram);
-	continuo_vm_space(described);
-	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
 	for (int i = 0; i < 2; i++) {
-		continuo_vm_hwpt(described, 0, i + 1);
 		call(ctx, "flags", continuo_vm_hwpt_flags(described, i, flags[i]), 0, "");
 		continuo_vm_device(described, i ? "disk" : "nic", null, i);
 	}
@@ -1620,11 +1644,7 @@ static void flags_come_back(struct continuo *ctx)
 		       ways[i].name, world.hwpts, world.hwpt_flags[0], world.hwpt_flags[1], flags[0], flags[1]);
 		continuo_vm_free(vm);
 	}
-	while (world.files)
-		close(world.file[--world.files].fd);
-	continuo_vm_free(described);
-	close(ram);
-	close(null);
+	forget(described, ram, null);
 }
 
 /* Each device is bound with the token that was said last of it, and those of which none was with none. */
@@ -1635,15 +1655,8 @@ static void tokens_come_back(struct continuo *ctx)
 		{ 2, token[2] }, { 1, NULL }, { 0, token[1] }, { 1, token[0] }, { 0, token[0] }, { 1, NULL },
 	};
 	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR);
-	struct continuo_vm *described, *vm;
+	struct continuo_vm *described = described_vm(ctx, ram, null, 1), *vm;
 
-	if (continuo_vm_new(ctx, &described))
-		exit(2);
-	continuo_vm_iommufd(described, null);
-	continuo_vm_memory(described, "ram", ram);
-	continuo_vm_space(described);
-	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
-	continuo_vm_hwpt(described, 0, 1);
 	for (int i = 0; i < 3; i++)
 		continuo_vm_device(described, i ? i == 1 ? "disk" : "gpu" : "nic", null, 0);
 	for (unsigned int i = 0; i < sizeof(said) / sizeof(said[0]); i++)
@@ -1656,12 +1669,16 @@ static void tokens_come_back(struct continuo *ctx)
 		       world.token[2].is && !memcmp(world.token[2].byte, token[2], CONTINUO_VF_TOKEN), "%s: %u devices are bound, with other tokens than was said",
 		       ways[i].name, world.bound);
 		continuo_vm_free(vm);
+		/* Their PFs were refused. */
+		world.asks_for_none = true;
+		world.bound = 0;
+		call(ctx, ways[i].name, way(ctx, i, described, &vm), 0, "");
+		expect(world.bound == 3 && !world.token[0].is && !world.token[1].is && !world.token[2].is,
+		       "%s: %u devices that ask for no token are bound, and not without one", ways[i].name, world.bound);
+		continuo_vm_free(vm);
+		world.asks_for_none = false;
 	}
-	while (world.files)
-		close(world.file[--world.files].fd);
-	continuo_vm_free(described);
-	close(ram);
-	close(null);
+	forget(described, ram, null);
 }
 
 /* What is added to a VM that was taken over stays the caller's; what came with it does not. */
@@ -1704,17 +1721,9 @@ static void added(struct continuo *ctx, struct continuo_vm *described, unsigned 
 static void adopter_died(struct continuo *ctx)
 {
 	int ram = memfd(64 * PAGE), null = open("/dev/null", O_RDWR), ret;
-	struct continuo_vm *described, *vm;
+	struct continuo_vm *described = described_vm(ctx, ram, null, 2), *vm;
 	uint32_t hwpt, ioas;
 
-	if (continuo_vm_new(ctx, &described))
-		exit(2);
-	continuo_vm_iommufd(described, null);
-	continuo_vm_memory(described, "ram", ram);
-	continuo_vm_space(described);
-	continuo_vm_map(described, 0, 0, 0, 64 * PAGE, 0, CONTINUO_READ | CONTINUO_WRITE);
-	continuo_vm_hwpt(described, 0, 1);
-	continuo_vm_hwpt(described, 0, 2);
 	continuo_vm_device(described, "nic", null, 0);
 	continuo_vm_device(described, "disk", null, 1);
 	call(ctx, "preserve", continuo_vm_preserve(described, 0), 0, "");
@@ -1749,11 +1758,7 @@ static void adopter_died(struct continuo *ctx)
 	}
 	memset(&world.adopted, 0, sizeof(world.adopted));
 	world.fails_at = 0;
-	while (world.files)
-		close(world.file[--world.files].fd);
-	continuo_vm_free(described);
-	close(ram);
-	close(null);
+	forget(described, ram, null);
 }
 
 /*
