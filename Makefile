@@ -7,7 +7,7 @@
 help:
 	@echo "make demo          replace the kernel under two busy devices, and show the figures"
 	@echo "make demo-vm       the same under a KVM guest in an unmodified QEMU"
-	@echo "make quick         all that runs no kernel; before each commit"
+	@echo "make quick         what runs no kernel and takes no long time; before each commit"
 	@echo "make test          that, and each kind of proof once with its negative twin"
 	@echo "make test-all      everything; SHARD=I/N: part I of N of what make test leaves out"
 	@echo "make soak          300 updates, idle and loaded, and 10,000,000 of each fuzzer: hours"

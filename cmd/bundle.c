@@ -21,6 +21,7 @@
 #define READ_ALL	3		/* of klogctl(2) */
 #define LOG_SIZE	10
 #define MOST_LINES	500
+#define NAME_LETTERS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static bool is_in(const char *const *list, const char *word, size_t n)
 {
@@ -155,6 +156,19 @@ static char *read_log(const struct options *opt)
 	return NULL;
 }
 
+/* How long a session's name is that begins there, uUID.NAME; 0 if none does. */
+static size_t session_name(const char *line)
+{
+	size_t digits, n = 0;
+
+	if (*line != 'u')
+		return 0;
+	digits = strspn(line + 1, "0123456789");
+	if (digits && line[1 + digits] == '.')
+		n = strspn(line + digits + 2, NAME_LETTERS);
+	return n ? digits + 2 + n : 0;
+}
+
 /* A line of the log with the names in it replaced, and what is in quotes taken out. To be freed. */
 static char *clean(struct json_object *names, const char *line)
 {
@@ -165,19 +179,29 @@ static char *clean(struct json_object *names, const char *line)
 		abort();
 	while (*line) {
 		const char *as = NULL;
-		size_t most = 0;
+		size_t most = 0, length;
 
 		json_object_object_foreach(names, name, value) {
-			size_t length = strlen(name);
+			size_t all = strlen(name);
 
-			if (length > most && !strncmp(line, name, length)) {
-				most = length;
+			if (all > most && !strncmp(line, name, all)) {
+				most = all;
 				as = json_object_get_string(value);
 			}
 		}
 		if (as && strlen(as) <= 9 * most) {
 			n += sprintf(out + n, "%s", as);
 			line += most;
+			continue;
+		}
+		/* One that nobody has any more. */
+		length = n && strchr(NAME_LETTERS, out[n - 1]) ? 0 : session_name(line);
+		if (length) {
+			char *gone = strndup(line, length);
+
+			n += sprintf(out + n, "%s", alias(names, "name", gone));
+			line += length;
+			free(gone);
 			continue;
 		}
 		/* Of an apostrophe in a word the other one is not there. */

@@ -107,7 +107,8 @@ static void check_live_update(struct check *c)
 		"IOMMU_LIVEUPDATE", "VFIO_PCI_LIVEUPDATE",
 	};
 	char *missing = NULL, *kho = cmdline_value(c->cmdline, "kho"), *lu = cmdline_value(c->cmdline, "liveupdate");
-	bool there = is_there(c->opt, "/dev/liveupdate");
+	char *crash = cmdline_value(c->cmdline, "crashkernel"), *scratch = cmdline_value(c->cmdline, "kho_scratch");
+	bool there = is_there(c->opt, "/dev/liveupdate"), off;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && c->config; i++)
 		if (configured(c, options[i]) != YES)
@@ -132,8 +133,14 @@ static void check_live_update(struct check *c)
 	else
 		say(c, "liveupdate=on", there ? UNKNOWN : NO, lu ? lu : "not on the command line",
 		    "add liveupdate=on to the command line of this kernel and of the next, and reboot");
-	say(c, "/dev/liveupdate", there ? YES : NO, there ? "there" : "not there",
-	    "it appears when the three above are well");
+	/* KHO finds no room for what it needs, and switches itself off: what is set aside counts as needed. */
+	off = !there && crash && !scratch;
+	say(c, "/dev/liveupdate", there ? YES : NO,
+	    there ? "there" : off ? "not there, and crashkernel= is on the command line without kho_scratch=" : "not there",
+	    off ? "if the three above are well, and the kernel log says 'KHO: Failed to reserve scratch area', add kho_scratch= to the command line of this kernel and of the next; see 'If the kernel crashes' in handover.md" :
+		  "it appears when the three above are well; lines of the kernel log that begin with 'KHO:' say what KHO lacks");
+	free(crash);
+	free(scratch);
 	free(missing);
 	free(kho);
 	free(lu);

@@ -134,6 +134,62 @@ static char *movable_objection(const char *now, const char *next)
 		NULL;
 }
 
+/* All values of a parameter, one after another; "" if the line does not have it. To be freed. */
+static char *values(const char *line, const char *name)
+{
+	char *copy = strdup(line), *save = NULL, *word, *all = calloc(1, strlen(line) + 1);
+
+	if (!copy || !all)
+		abort();
+	for (word = strtok_r(copy, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		if (is_of(word, name)) {
+			strcat(all, word);
+			strcat(all, " ");
+		}
+	}
+	free(copy);
+	return all;
+}
+
+/* Memory that this kernel has and the next one does not, or has set aside for something else. */
+static char *memory_objection(const char *now, const char *next)
+{
+	static const char *const words[] = { "mem", "memmap", "crashkernel" };
+	char *why = NULL;
+
+	for (size_t i = 0; i < 3 && !why; i++) {
+		char *was = values(now, words[i]), *is = values(next, words[i]);
+
+		/* Without an address the kernel looks for memory that is free. */
+		if (*is && strcmp(was, is) && (i < 2 || strchr(is, '@')) &&
+		    asprintf(&why, "%s is not as on that of this kernel: the memory of VMs and devices could be in what it takes away; leave it out, or say the same",
+			     i < 2 ? (i ? "memmap=" : "mem=") : "crashkernel=SIZE@ADDRESS") < 0)
+			abort();
+		free(was);
+		free(is);
+	}
+	return why;
+}
+
+/* The last word counts. */
+static bool without_intremap(const char *line)
+{
+	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	bool without = false;
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (!strcmp(word, "nointremap"))
+			without = true;
+		if (strncmp(word, "intremap=", 9))
+			continue;
+		for (list = word + 9; (at = strsep(&list, ","));)
+			without = !strcmp(at, "off") || (without && strcmp(at, "on"));
+	}
+	free(copy);
+	return without;
+}
+
 /* Each pci= counts, and each has a list. */
 static bool without_ats(const char *line)
 {
@@ -202,7 +258,9 @@ char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 		abort();
 	if (!why && without_ats(next) && !without_ats(now))
 		why = strdup("pci=noats is on it, and not on that of this kernel: devices that use ATS would be stopped; leave it out");
-	return why ?: movable_objection(now, next);
+	if (!why && !without_iommu && without_intremap(next) && !without_intremap(now))
+		why = strdup("intremap=off, or nointremap, is on it, and not on that of this kernel: VFIO would give no VM its device back; leave it out");
+	return why ?: memory_objection(now, next) ?: movable_objection(now, next);
 }
 
 /*

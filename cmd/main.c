@@ -263,8 +263,8 @@ static void usage(FILE *to)
 	fputs("\noptions, and which commands have them:\n", to);
 	for (size_t i = 0; i < OPTIONS; i++)
 		usage_option(to, &described[i]);
-	fputs("\nexit status: 0 done, or ready; 1 not ready, or, of load --show, no update can begin from what is loaded; 2 wrong usage; 3 it could not be done;\n"
-	      "of update and attach, and of report with --wait or --expect if the update is not as expected: 4 undone, 5 partly, 6 not over yet, 7 complete\n", to);
+	fputs("\nexit status: 0 done, or ready; 1 not ready, or there is nothing to begin from, attach to, abort or confirm; 2 wrong usage; 3 it could not be done;\n"
+	      "of update, attach and abort, and of report with --wait or --expect if the update is not as expected: 4 undone, 5 partly, 6 not over yet, 7 complete\n", to);
 }
 
 /* What the manual and the completions are made from. */

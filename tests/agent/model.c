@@ -80,6 +80,8 @@ static const struct {
 	{ "orderly", false, true, { .sync_fails = 1, .silence = 1, .second = 1, .kill = 1, .end = 1, .vm_fails = 1,
 				    .stays = 1, .vm_dies = 1, .list_lost = 1 } },
 	{ "device", false, true, { .held = 2, .silence = 1, .second = 1, .end = 1 } },
+	{ "product", false, false, { .vm_dies = 1, .vm_fails = 1, .silence = 1, .cmd_dies = 1, .second = 1, .kill = 1, .sync_fails = 1,
+				     .seal_fails = 1 } },
 	{ "keeper", false, true, { .keeper_dies = 1, .busy = 1, .silence = 1, .second = 1, .end = 1 } },
 };
 
