@@ -47,10 +47,14 @@ static void mount_all(void)
 		{ "sysfs", "/sys" },
 		{ "devtmpfs", "/dev" },
 		{ "debugfs", "/sys/kernel/debug" },
+		{ "securityfs", "/sys/kernel/security" },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(fs); i++) {
 		mkdir(fs[i].dir, 0755);
+		/* Not in each kernel: sysfs has no folder for it then. */
+		if (!strcmp(fs[i].type, "securityfs") && access(fs[i].dir, F_OK))
+			continue;
 		if (mount(fs[i].type, fs[i].dir, fs[i].type, 0, NULL) &&
 		    errno != EBUSY)
 			fprintf(stderr, "rig: mount %s: %s\n", fs[i].dir,
