@@ -132,6 +132,48 @@ def after_jump(machine, begin, kind):
     name_in_log(machine, bad if kind == "memfd-large" else phys, kind)
 
 
+NOT_TOLD = 4                    # rig/guest/scenarios/bad_memory.h
+BAD_KB = 4                      # a page
+
+
+@guarded
+def in_use(machine, begin, kind):
+    """
+    Memory goes bad when the update is over and the file is in use: the process that has it mapped gets SIGBUS with the address,
+    so does who reads it later, and nobody else does; the kernel counts one page, and the pool of huge pages what it did before.
+    DMA goes on. Of memory without a struct page mm keeps no account: it is not counted, and mapped anew for who comes later.
+    To see it fail: the place before it said to be bad, or no memory at all.
+    """
+    known = kind != "guestmem"
+    run = begin(iommu="vtd-scalable", append=KINDS[kind])
+    run.rest(STEADY_S)
+    run.update(2)
+    count = ("huge", "huge_free", "huge_surplus")
+    pool = ask(run, "memory", "memory")
+    since = len(machine.events)
+    machine.send(f"among-others {PLACE}")
+    got = machine.wait("among_others", since=since, timeout_s=60)
+    pool_after = ask(run, "memory", "memory")
+    since = len(machine.events)
+    machine.send("preservable")
+    error = machine.wait("preservable", since=since)["errno"]
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, said=errno_name(got["errno"]), among_others=got,
+                           outcome="SIGBUS with the address for who has it mapped" +
+                           (", and for who reads it later; one page is counted as bad" if known else "; the log names the file"))
+    clean(run)
+    ends = {key: got[key] for key in ("told", "other", "later", "beside")}
+    if ends != {"told": 0, "other": NOT_TOLD, "later": 0 if known else NOT_TOLD, "beside": NOT_TOLD}:
+        raise Failed(f"how the processes ended: {ends}")
+    if (got["kb_before"], got["kb"]) != (0, BAD_KB * known):
+        raise Failed(f"the kernel counts {got['kb_before']} kB of bad memory, then {got['kb']}; expected 0, then {BAD_KB * known}")
+    if any(pool[key] != pool_after[key] for key in count):
+        raise Failed(f"the pool was {pool}, and is {pool_after}")
+    if error != EHWPOISON:
+        raise Failed(f"preserved again: {errno_name(error)}; expected EHWPOISON")
+
+
 @guarded
 def weak(machine, begin):
     """
@@ -236,13 +278,15 @@ CASES = [
            fault=f"memory of {what} goes bad between preserve and jump") for kind, what in (WHAT | LARGE).items()),
     *(Case(f"bad-{kind}-incoming", f"memory of {what} goes bad after the jump", bind(after_jump, kind=kind), kernel="host",
            fault=f"memory of {what} goes bad after the jump, before it is retrieved") for kind, what in (WHAT | LARGE).items()),
+    *(Case(f"bad-{kind}-in-use", f"memory of {what} goes bad after the update, while it is in use", bind(in_use, kind=kind), kernel="host",
+           fault=f"memory of {what} goes bad after the update, while it is in use") for kind, what in WHAT.items()),
     Case("bad-hugetlb-soft", "a huge page is to be replaced by another one, before preserve and after it", weak, kernel="host",
          fault="a huge page with corrected errors is to be replaced, before preserve and after it"),
     Case("bad-guestmem-told", "memory of a file of guestmemfs goes bad: who is told, and what is refused", told, kernel="host",
          fault="memory of a file of guestmemfs goes bad, and the file is to be cut, removed, replaced, preserved"),
     *(Case(f"hugetlb-limited-{group}", f"huge pages are retrieved in a cgroup that does not allow for them ({group})",
            bind(limited, group=group), kernel="host", fault=f"a cgroup ({group}) refuses huge pages that are retrieved")
-      for group in ("hugetlb", "memory")),
+      for group in ("hugetlb", "rsvd", "memory")),
     Case("guestmem-container", "VFIO's own containers do not get files of guestmemfs", container, kernel="host",
          fault="a file of guestmemfs is mapped in a container of VFIO (type 1)"),
 ]

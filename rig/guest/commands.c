@@ -421,6 +421,11 @@ static void dump(struct rig *r, char *args)
 	crash_dump_memory();
 }
 
+static void among_others(struct rig *r, char *args)
+{
+	bad_memory_among_others(r->memfd, strtoul(args, NULL, 0));
+}
+
 static void stranger_bad(struct rig *r, char *args)
 {
 	bad_memory_of_stranger();
@@ -551,6 +556,7 @@ static const struct {
 	{ "keeper", keeper },
 	{ "read", read_line },
 	{ "where", where },
+	{ "among-others", among_others },
 	{ "stranger-bad", stranger_bad },
 	{ "preservable", preservable },
 	{ "container", container },

@@ -20,4 +20,15 @@ void bad_memory_of_stranger(void);
  */
 int bad_memory_told(int memfd, unsigned long offset, int *child);
 
+/* How a process ends that was not told, and had nothing to fear. */
+#define NOT_TOLD	4
+
+/*
+ * The same beside a process that has the block before it mapped, and as eager to be told; then processes that had nothing
+ * mapped read both places. Says "among_others": errno, how each of them ended (0: SIGBUS for a memory error, with
+ * the address of the place; 3: SIGBUS with that address for want of memory; NOT_TOLD), and how much memory the kernel
+ * counts as bad, before and after.
+ */
+void bad_memory_among_others(int memfd, unsigned long offset);
+
 #endif

@@ -33,7 +33,7 @@
  *	uncoop short		a process that may not open files, and exits
  *	uncoop fed		a process retrieves what the two above could not
  *	uncoop limited GROUP	processes retrieve the memory in a cgroup that does not allow for
- *				it, and in the same one when it does; GROUP: hugetlb or memory
+ *				it, and in the same one when it does; GROUP: hugetlb, rsvd or memory
  *	uncoop give-up		as starve, with nothing preserved but memory: finish
  *	uncoop no-handler	a process retrieves what it can, and exits
  *	uncoop work		fill and read memory, as other programs would

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/array.h"
 #include "core/control.h"
 #include "core/end.h"
 #include "core/files.h"
@@ -27,6 +28,8 @@ static const struct group {
 	const char *name, *mount, *controller, *max, *now;
 } groups[] = {
 	{ "hugetlb", NULL, "+hugetlb", GROUP "/hugetlb.2MB.max", GROUP "/hugetlb.2MB.current" },
+	/* What is reserved, whether it is there or not. */
+	{ "rsvd", NULL, "+hugetlb", GROUP "/hugetlb.2MB.rsvd.max", GROUP "/hugetlb.2MB.rsvd.current" },
 	/* Huge pages are memory like others. */
 	{ "memory", "memory_hugetlb_accounting", "+memory", GROUP "/memory.max", GROUP "/memory.current" },
 };
@@ -60,11 +63,14 @@ static int retrieve(void)
 
 void uncoop_limited(struct rig *r, const char *arg)
 {
-	const struct group *g = !strcmp(arg, groups[0].name) ? &groups[0] : &groups[1];
+	const struct group *g = groups;
 	unsigned long limited, all;
 	char text[32];
 	int first, then;
 
+	while (strcmp(arg, g->name))
+		if (++g == groups + ARRAY_SIZE(groups))
+			die("there is no group '%s'", arg);
 	if (mount("cgroup", CGROUPS, "cgroup2", 0, g->mount))
 		die("mount cgroup2: %s", strerror(errno));
 	write_file(CGROUPS "/cgroup.subtree_control", g->controller);
