@@ -8,6 +8,7 @@
 
 #include "args.h"
 #include "backing.h"
+#include "files.h"
 #include "json.h"
 #include "say.h"
 
@@ -468,6 +469,43 @@ static char *any_iommufd(const struct args *a)
 	return id;
 }
 
+/* "[DOMAIN:]BUS:SLOT.FUNCTION", or a folder of sysfs */
+static bool asks_token(const struct properties *p)
+{
+	const char *host = property(p, "host"), *folder = property(p, "sysfsdev");
+	unsigned int domain, bus, slot, function;
+	char path[80];
+
+	if (folder)
+		return device_asks_token(folder);
+	if (!host)
+		return false;
+	if (sscanf(host, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4) {
+		domain = 0;
+		if (sscanf(host, "%x:%x.%x", &bus, &slot, &function) != 3)
+			return false;
+	}
+	snprintf(path, sizeof(path), PCI_DIR "/%04x:%02x:%02x.%x", domain, bus, slot, function);
+	return device_asks_token(path);
+}
+
+/* Of those with a vf-token that has been said by check_rules(). */
+static void check_tokens(const struct args *a)
+{
+	struct option_at o = { .next = 1 };
+
+	while (next_option(a, &o)) {
+		struct properties p = {};
+
+		if (strcmp(o.name, "device") || !o.value)
+			continue;
+		read_properties(&p, a->v[o.value]);
+		if (is_vfio(&p) && !property(&p, "vf-token") && asks_token(&p))
+			refuse("vfio-token", "-device %s", a->v[o.value]);
+		free_properties(&p);
+	}
+}
+
 static void need_iommufd(struct args *a, bool may_add)
 {
 	struct option_at o = { .next = 1 };
@@ -510,6 +548,7 @@ unsigned int args_check(struct args *a, bool may_add, args_listener *refused)
 	check.nr = 0;
 	check_rules(a);
 	check_backings(a);
+	check_tokens(a);
 	need_memory(a, may_add);
 	need_aux(a, may_add);
 	need_iommufd(a, may_add);

@@ -176,6 +176,25 @@ int device_bus_reset(int cdev)
 	return has_pm && !(pm[4] & PM_NO_SOFT_RESET) && !(pcie[7] & PCIE_FLR) && (af[3] & AF_FLR) != AF_FLR;
 }
 
+bool device_asks_token(const char *folder)
+{
+	char path[300];
+	int vfs = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/physfn/vfio-dev", folder);
+	if (!access(path, F_OK))
+		return true;
+	snprintf(path, sizeof(path), "%s/sriov_numvfs", folder);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%d", &vfs) != 1)
+		vfs = 0;
+	fclose(f);
+	return vfs;
+}
+
 bool device_tracks(int iommufd, uint32_t device)
 {
 	struct uio_hw_info info = { .size = sizeof(info), .dev_id = device };

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PCI_DIR	"/sys/bus/pci/devices"
+
 enum file_kind { FILE_UNKNOWN, FILE_MEMORY, FILE_IOMMUFD, FILE_DEVICE, FILE_EVENT };
 
 /* What it is, found out by what it can do and not by what somebody calls it. */
@@ -24,6 +26,11 @@ bool device_migrates(int cdev);
  * that goes through a power state. 1, 0, or -1 with why().
  */
 int device_bus_reset(int cdev);
+/*
+ * Does the device in this folder of sysfs ask who binds it for a token: is it a virtual function whose physical one VFIO
+ * has, or does it have virtual functions itself, which the next kernel asks for?
+ */
+bool device_asks_token(const char *folder);
 /* Which interrupts it has in use. */
 enum device_irq { IRQ_NONE, IRQ_INTX, IRQ_MSI, IRQ_MSIX };
 const char *irq_name(enum device_irq irq);

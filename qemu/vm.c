@@ -356,6 +356,7 @@ static int classify(const struct capture *c, enum vm_use use[CHANNEL_FDS])
 	}
 	for (unsigned int i = 0; i < c->channel.devices; i++) {
 		int at = capture_find(c, c->channel.device[i].name, 0);
+		char folder[sizeof(PCI_DIR) + CHANNEL_NAME + 1];
 
 		if (at < 0 || use[at] != USE_DEVICE)
 			return fail("VFIO device \"%s\" is in QEMU's CPR channel without a descriptor", c->channel.device[i].name);
@@ -363,6 +364,10 @@ static int classify(const struct capture *c, enum vm_use use[CHANNEL_FDS])
 			return refuse("iommufd", "VFIO device \"%s\"", c->channel.device[i].name);
 		if (device_migrates(c->fd[at]))
 			return refuse("vfio-migration", "VFIO device \"%s\"", c->channel.device[i].name);
+		/* It has the name of its folder. Since QEMU was started a PF can have been given virtual functions. */
+		snprintf(folder, sizeof(folder), PCI_DIR "/%s", c->channel.device[i].name);
+		if (device_asks_token(folder))
+			return refuse("vfio-token", "VFIO device \"%s\"", c->channel.device[i].name);
 		switch (device_bus_reset(c->fd[at])) {
 		case 1:
 			return refuse("vfio-reset", "VFIO device \"%s\"", c->channel.device[i].name);

@@ -171,6 +171,7 @@ def stray(machine, begin):
     must_see("the PF wait for its reset", f"{pf_of(machine)}: liveupdate: cannot be reset" in machine.console())
 
 
+TOKEN = b"a common secret\0"            # as rig/guest/devices/pf_owner.c has it
 # vfio-pci switches SR-IOV on only if it is told to.
 OWNED = "vfio_pci.enable_sriov=1 rig.vf=1 rig.pf=vfio"
 TOKENS = {"bind {} without a token": "EACCES", "bind {} with a wrong token": "EACCES"}

@@ -4,14 +4,18 @@
 import errno
 import functools
 import time
+import uuid
 
 from rig.cases.command import continuo, facts, printed, program
 from rig.cases.library import agent_files
+from rig.cases.vf import OWNED, TOKEN, pf_of
 from rig.cases.way_back import PANIC, came_back, until
+from rig.lib import disk
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, errno_name, must_see
-from rig.lib.vm import AGENT, BROKER, CHANGES, MEMORY_MIB, NAME, PATIENCE_S, TAKE, UPDATE, broker, guarded_vm
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, devices, errno_name, must_see
+from rig.lib.vm import (AGENT, BROKER, CHANGES, HOST_DISK_MIB, MEMORY_MIB, NAME, PATIENCE_S, PROGRAM, QEMU, TAKE, UPDATE, broker,
+                        guarded_vm)
 from rig.referee import page, summary
 
 UNDONE = 4                              # of continuo update: it failed, and everything is as before
@@ -232,6 +236,56 @@ def stopped_by_qemu(machine, begin, iommu):
     machine.figures["outcome"] = "refused by name; the VM goes on"
 
 
+def said_by(machine, program):
+    """How a program in the host ends, and all that it says."""
+    since = len(machine.events)
+    machine.send(f"remote {program}")
+    status = machine.wait("ran", since=since, timeout_s=PATIENCE_S)["status"]
+    return status, b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed").decode(errors="replace")
+
+
+def token(machine, iommu):
+    """
+    A virtual function whose physical one user space has: QEMU ends when it starts, since it binds the device without a
+    token, whatever its arguments say; continuo-qemu says so before. The physical function is refused, too; another device is not.
+    To see it fail: no check_tokens() in args_check() of qemu/args.c; continuo-qemu starts QEMU then, which says "Permission denied".
+    """
+    disk.make(machine.path("host.img"), disk.qemu_files(machine.qemu), {}, {}, HOST_DISK_MIB)
+    machine.start(iommu=iommu, nested=True, quiet_s=PATIENCE_S, files=broker(), devices=devices(machine.qemu, extra=[
+        "-drive", "if=none,id=host,file=host.img,format=raw,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=host,addr=7.0,iommu_platform=on,disable-legacy=on"]),
+        append=f"{machine.platform.early_console} rig.vm=1 {OWNED}")
+    host = machine.wait("host", timeout_s=60)
+    vf, other, pf = host["nic"], host["audio"], pf_of(machine)
+    common = f"{QEMU} -nodefaults -no-user-config -display none -M q35 -accel kvm -S"
+    device = "-object iommufd,id=i -device vfio-pci,iommufd=i,host="
+    told = f",vf-token={uuid.UUID(bytes=TOKEN)}"
+    broken = []
+
+    def expect(program, status, *words):
+        ended, said = said_by(machine, program)
+        machine.figures["tries"] = machine.figures.get("tries", 0) + 1
+        if ended != status or not all(word in said for word in words):
+            broken.append(f"{program} ends with {ended}, expected {status}, and says {said}")
+
+    for options in ("", told):
+        since = len(machine.console())
+        expect(f"{common} {device}{vf}{options}", 1, vf, "to iommufd", "Permission denied")
+        if f"{vf}: VF token required to access device" not in machine.console()[since:]:
+            broken.append(f"the kernel does not say of QEMU with '{options}' that it has to know a token")
+    run = f"{' '.join(PROGRAM)} {{}} {NAME} -- {common} {device}{{}}"
+    for command in ("check", "run"):
+        for options in ("", told):
+            expect(run.format(command, vf + options), 1, " refused vfio-token ", vf)
+    expect(run.format("check", pf), 1, " refused vfio-token ", pf)
+    expect(run.format("check", other), 0, "nothing stands against a live update")
+    machine.send("off")
+    machine.finish()
+    machine.figures["outcome"] = "QEMU cannot bind it; continuo-qemu refuses it by name"
+    if broken:
+        raise Failed("; ".join(broken))
+
+
 @guarded_vm
 def nothing_preserved(machine, begin, iommu):
     """The same jump with QEMU as it is: all that the referee judges must be seen to end."""
@@ -358,6 +412,8 @@ CASES = [
        fault="a device and an object are plugged into a VM before the update"),
     VM("vm-way-back", "the next kernel hangs while its QEMU has the VM already: it goes on in the one that was left; the next update is confirmed",
        bind(way_back, iommu="vtd-scalable"), fault="the next kernel hangs while a QEMU of it has the VM already"),
+    Case("vm-token", "a virtual function whose physical one user space has is refused by name, and cannot be QEMU's", bind(token, iommu="vtd-scalable"),
+         kernel="vm", fault="QEMU is given a VF whose PF user space has"),
     VM("vm-hugetlb", "a VM whose memory is of huge pages of 2 MiB, as many as the host has",
        bind(update, iommu="vtd-scalable", memory="huge")),
     VM("vm-gigantic", "a VM whose memory is one huge page of 1 GiB, which is all that the host has",

@@ -3,7 +3,7 @@
  * LD_PRELOAD: a session, an iommufd and a VFIO device are sockets, and the calls of a kernel
  * of ours are answered by the test at their other ends (tests/qemu/world.py). Each call is a
  * line of words; the answer is an errno and numbers. What is in the folder "guestmem" of the test is
- * said to be on guestmemfs. Everything else is the real kernel's.
+ * said to be on guestmemfs, and its folder "pci" is that of PCI devices in sysfs. Everything else is the real kernel's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -206,6 +206,30 @@ int ioctl(int fd, unsigned long request, ...)
 	}
 	errno = err;
 	return err ? -1 : 0;
+}
+
+#define PCI_DIR "/sys/bus/pci/devices"
+
+static const char *as_sysfs(const char *path, char there[512])
+{
+	if (strncmp(path, PCI_DIR "/", sizeof(PCI_DIR)))
+		return path;
+	snprintf(there, 512, "%s/pci%s", getenv("STANDIN") ?: "", path + sizeof(PCI_DIR) - 1);
+	return there;
+}
+
+int access(const char *path, int mode)
+{
+	char there[512];
+
+	return REAL(access)(as_sysfs(path, there), mode);
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+	char there[512];
+
+	return REAL(fopen)(as_sysfs(path, there), mode);
 }
 
 static int as_guestmemfs(const char *path, struct statfs *fs)

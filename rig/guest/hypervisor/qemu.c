@@ -18,6 +18,8 @@
 #include "core/end.h"
 #include "core/files.h"
 #include "core/options.h"
+#include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "hypervisor/disk.h"
 #include "hypervisor/qemu.h"
@@ -106,7 +108,9 @@ void hypervisor_begin(void)
 	if (opt_num("guestmem", 0) && (err = guestmem_mount()))
 		die("mount guestmemfs: %s", strerror(err));
 	if (opt_num("stage", 1) == 1) {
-		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the network device (igb)");
+		if (igb_pf_vfs())
+			igb_pf_start();
+		must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 0, bdf), "find the network device (igb)");
 		vfio_give(bdf);
 		if (!vfio_find(ID_INTEL, ID_HDA_ICH6, 0, sound))
 			vfio_give(sound);
