@@ -62,7 +62,9 @@ static int make_it_ours(struct kept *k)
 		return ret;
 	close(k->session);
 	k->session = -1;
-	return continuo_session_release(k->ctx, k->name);
+	ret = continuo_session_release(k->ctx, k->name);
+	/* With the order to preserve the agent lets go of what a VM has had before. */
+	return ret == -ENOENT ? 0 : ret;
 }
 
 static int preserve(struct kept *k)

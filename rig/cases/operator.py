@@ -338,12 +338,16 @@ def nobody_comes(run):
     last_update(run, True, "passes on")
 
 
+COULD_NOT = "VM u1000.vm-nic could not preserve"
+
+
 @guarded
 def passed_on(machine, begin, iommu):
     """
     Nobody comes for two VMs in the next kernel. An update is undone, and the one after that passes one of them on, whose
     user has it in the third kernel, and not a frame is lost; the other one is left, and that is its end.
-    Seen to fail: with the uid of who asks in place of request_user() in update_register().
+    Seen to fail: with the uid of who asks in place of request_user() in update_register(); and as long as who keeps the VM
+    could not preserve it the first time, since the agent had released its session already.
     """
     run = start(begin, iommu, append="rig.absent_at=2", rate=FRAMES_PER_S_SLOW)
     run.rest(STEADY_S)
@@ -363,6 +367,8 @@ def passed_on(machine, begin, iommu):
     run.stop()
     if WRITTEN in machine.console():
         raise Failed("a VM that was left has come over")
+    if COULD_NOT in machine.console():
+        raise Failed("who keeps the VM could not preserve it")
     machine.figures.update(tries=2, outcome="the next update carries it on as it is")
     clean(run)
 
