@@ -113,7 +113,7 @@ int continuo_preserve(struct continuo *ctx, int session, int fd, uint64_t token)
 		why = "another file of the session has the token; tokens are unique";
 		break;
 	case ENOENT:
-		why = "the kernel cannot preserve a file of this kind, or one that it needs is not in the session yet: memfds come first, then the iommufd, then devices";
+		why = "the kernel cannot preserve a file of this kind, or one that it needs is not in the session yet: memfds come first, then the iommufd, then devices, and of these a physical function before its virtual ones";
 		break;
 	case EBUSY:
 		why = "it is in a session already, or in use in a way that does not allow it";
