@@ -14,10 +14,11 @@ import time
 from rig.cases.command import both_ways, continuo, printed, program
 from rig.cases.library import agent_files
 from rig.cases.skew import list_at
+from rig.cases.vf import OWNED, clean_both, pf
 from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded, wall_us
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded, must_see, wall_us
 from rig.referee import phases
 
 AGENT = "--agent /tmp/agent.sock"
@@ -329,11 +330,12 @@ def last_update(run, ready, words):
         raise Failed(f"check says of the last update '{found}', and {'yes' if check['ready'] else 'no'}")
 
 
-def nobody_comes(run):
-    """Two kernels, and in the second one nobody comes for the VM with the NIC, and for the example."""
+def nobody_comes(run, others=lambda: None):
+    """Two kernels, and in the second one nobody comes for the VM with the NIC, and for the example. others: who comes besides."""
     write_later(run)
     go(run, LATER, 2, {"u1000.vm-nic": "suspended", "u1001.vm-audio": "taken over", EXAMPLE: "suspended"}, ("vm-audio",),
        outcome="arrived")
+    others()
     run.rest(AFTER_S)
     last_update(run, True, "passes on")
 
@@ -371,6 +373,43 @@ def passed_on(machine, begin, iommu):
         raise Failed("who keeps the VM could not preserve it")
     machine.figures.update(tries=2, outcome="the next update carries it on as it is")
     clean(run)
+
+
+PF_FIRST = "preserve its physical function first"
+
+
+@guarded
+def passed_on_vf(machine, begin, iommu):
+    """
+    As passed_on(), of a VM with a virtual function whose physical one user space has, who is there in each kernel. The
+    physical function cannot be preserved before the virtual one is this kernel's, nor the virtual one before that: the
+    first update is undone, and the second one carries both on. The token comes along twice.
+    Seen to fail: with vm->m.head.vf_tokens = 0 at the end of commit() in lib/vm.c; the third kernel says "VF token required".
+    """
+    def owner(what):
+        answer = pf(run, what)
+        if answer:
+            raise Failed(f"the PF's owner: {what}: {answer}")
+
+    run = start(begin, iommu, append=f"rig.absent_at=2 {OWNED}", rate=FRAMES_PER_S_SLOW)
+    run.rest(STEADY_S)
+    owner("preserve")
+    nobody_comes(run, lambda: owner("resume"))
+    answer = pf(run, "preserve")
+    if answer != "EBUSY":
+        raise Failed(f"the PF is preserved before its VF is this kernel's: {answer or 'done'}")
+    write_later(run)
+    must(run, f"{LAST} --leave {EXAMPLE} update".removeprefix(AGENT), status=4)
+    must_see("why not", COULD_NOT in machine.console() and PF_FIRST in machine.console())
+    states(run, dict.fromkeys(TENANTS, "idle"))
+    owner("preserve")
+    go(run, f"{LAST} --leave {EXAMPLE}", 3, dict.fromkeys(TENANTS, "taken over"), ("vm-nic", "vm-audio"))
+    owner("resume")
+    run.rest(AFTER_S)
+    states(run, dict.fromkeys(TENANTS, "idle"))
+    run.stop()
+    machine.figures.update(tries=2, outcome="undone by name until its PF is preserved; then the next update carries it on, with the token")
+    clean_both(run)
 
 
 NO_IMAGE = {"without-list": "it does not say which handover formats it reads", "no-image": "it is no boot image"}
@@ -571,6 +610,8 @@ CASES = [
          bind(carried, iommu="vtd-scalable"), debug=True),
     Case("pass-on", "a VM that nobody has taken over is passed on by the next update", bind(passed_on, iommu="vtd-scalable"),
          fault="nobody comes for a VM, and the host is updated again"),
+    Case("pass-on-vf", "a VM with a virtual function whose physical one user space has is passed on by the next update",
+         bind(passed_on_vf, iommu="vtd-scalable"), fault="nobody comes for a VM with a VF whose PF user space has, and the host is updated again"),
     Case("update-load", "continuo load puts the next kernel in place, and continuo update begins from it",
          bind(placed, iommu="vtd-scalable"), fault="the next kernel cannot be used: no image, no list of formats, its command line"),
     Case("update-by-hand", "continuo preserve, unpreserve, retrieve, verify and finish",

@@ -102,6 +102,21 @@ void pf_owner_poll(void)
 		igb_poll(&pf_owner.igb);
 }
 
+void pf_owner_leave(void)
+{
+	struct pf_owner *o = &pf_owner;
+
+	if (!o->present)
+		return;
+	o->present = false;
+	vfio_unmap(&o->v);
+	munmap(o->mem, OFF_NIC_END);
+	close(o->v.fd);
+	close(o->iommufd);
+	close(o->memfd);
+	o->v.fd = o->iommufd = o->memfd = -1;
+}
+
 void pf_owner_report(void)
 {
 	pf_owner_poll();

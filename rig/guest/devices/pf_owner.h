@@ -38,6 +38,8 @@ void pf_owner_receive(void);
 void pf_owner_mmap(void);
 void pf_owner_build(void);
 void pf_owner_poll(void);
+/* In a process that was forked off by who has it: that process goes on without it. */
+void pf_owner_leave(void);
 void pf_owner_report(void);
 
 #endif

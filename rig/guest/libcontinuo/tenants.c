@@ -16,6 +16,8 @@
 #include "core/end.h"
 #include "core/options.h"
 #include "devices/hda.h"
+#include "devices/igb_pf.h"
+#include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
@@ -49,6 +51,7 @@ bool tenants_wanted(void)
 
 void tenants_report(void)
 {
+	pf_owner_report();
 	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++)
 		ear_tell(tenant[i].name, "report");
 }
@@ -57,6 +60,7 @@ void tenants_stop(void)
 {
 	uint64_t end = now_us() + 20000000;
 
+	pf_owner_report();
 	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++) {
 		ear_tell(tenant[i].name, "stop");
 		while (ear_is_there(tenant[i].name)) {
@@ -258,8 +262,19 @@ static struct continuo *become(const char *name, uid_t uid)
 	return ctx;
 }
 
+/* Who has the PF is process 1, and no tenant; its VF is a tenant's. */
+static void start_pf(void)
+{
+	if (!igb_pf_vfs())
+		return;
+	igb_pf_start();
+	if (pf_owner_wanted())
+		pf_owner_receive();
+}
+
 void tenants_start(void)
 {
+	start_pf();
 	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++) {
 		pid_t pid = fork();
 
@@ -270,6 +285,7 @@ void tenants_start(void)
 		/* Who has the device opened for him is root, as the host's manager would be. */
 		opt_set(tenant[i].devices);
 		rig_start(&rig);
+		pf_owner_leave();
 		live(become(tenant[i].name, tenant[i].uid), tenant[i].name);
 	}
 }

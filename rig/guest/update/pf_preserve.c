@@ -6,7 +6,7 @@
 #include "update/names.h"
 #include "update/pf_preserve.h"
 
-void pf_preserve(void)
+int pf_try_preserve(void)
 {
 	struct pf_owner *o = &pf_owner;
 
@@ -18,5 +18,10 @@ void pf_preserve(void)
 	     "preserve the memory of the PF's owner");
 	must(luo_preserve(o->session, o->iommufd, TOKEN_IOMMUFD),
 	     "preserve the iommufd of the PF's owner");
-	must(luo_preserve(o->session, o->v.fd, TOKEN_NIC), "preserve the PF");
+	return luo_preserve(o->session, o->v.fd, TOKEN_NIC);
+}
+
+void pf_preserve(void)
+{
+	must(pf_try_preserve(), "preserve the PF");
 }

@@ -6,5 +6,7 @@
 #define PF_SESSION	"continuo-pf"
 
 void pf_preserve(void);
+/* The same; 0, or what the kernel says of the function. */
+int pf_try_preserve(void);
 
 #endif

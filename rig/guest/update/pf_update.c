@@ -158,11 +158,13 @@ static void retrieve_vf(void)
 
 void pf_do(struct rig *r, const char *what)
 {
-	int fd;
+	int fd, ret;
 
 	if (!strcmp(what, "preserve")) {
-		pf_preserve();
-		say(what, 0);
+		ret = pf_try_preserve();
+		if (ret)
+			undo();
+		say(what, ret);
 	} else if (!strcmp(what, "undo")) {
 		undo();
 		say(what, 0);
