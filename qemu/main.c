@@ -11,15 +11,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "exits.h"
+#include "files.h"
 #include "keep.h"
 #include "note.h"
 #include "say.h"
@@ -39,7 +42,7 @@
 /* A QEMU that starts has more to do than to answer. */
 #define START_TIMES	6
 
-enum option_id { OPT_AGENT, OPT_DIR, OPT_QMP, OPT_ROOM, OPT_TIMEOUT, OPT_HELP, OPT_VERSION, OPTIONS };
+enum option_id { OPT_AGENT, OPT_AGENT_FD, OPT_DIR, OPT_QMP, OPT_ROOM, OPT_TIMEOUT, OPT_HELP, OPT_VERSION, OPTIONS };
 
 static const struct described_option {
 	const char *name;
@@ -48,6 +51,7 @@ static const struct described_option {
 	const char *what;
 } described[OPTIONS] = {
 	[OPT_AGENT] = { "agent", 's', "SOCKET", "where the agent listens (default: " CONTINUO_AGENT_SOCKET ")" },
+	[OPT_AGENT_FD] = { "agent-fd", 'f', "FD", "a connection to the agent for this VM, which was handed in as descriptor FD [run attach take]" },
 	[OPT_DIR] = { "state-dir", 'd', "DIR", "where its sockets and notes are (default: " STATE_DIR "); made if it is missing" },
 	[OPT_QMP] = { "qmp", 'q', "SOCKET", "QMP of a QEMU that runs [attach check]" },
 	[OPT_ROOM] = { "room", 'r', "MIB", "room for QEMU's own state in the session (default: " XSTR(ROOM_MIB) ")" },
@@ -296,6 +300,9 @@ static int take_command(const struct options *opt, struct vm *vm)
 		if (*opt->argv[1] < '0' || *opt->argv[1] > '9' || *end)
 			return wrong("take: %s is no user's number", opt->argv[1]);
 	}
+	/* Whoever had such a connection wrote what says whose the VM is. */
+	if (vm->agent_fd >= 0 && uid == (uid_t)-1 && !geteuid())
+		return wrong("take --agent-fd %d: root says which user the VM has to be of; add UID", vm->agent_fd);
 	if (take(vm, uid, patience(vm, START_TIMES)))
 		return trouble("take");
 	if (vm_know(vm, patience(vm, 1)))
@@ -391,6 +398,51 @@ static bool is_name(const char *name)
 	return n && !name[n] && n < CONTINUO_SESSION_NAME && *name != '.' && *name != '-';
 }
 
+/* The agent's end is of the agent's kind, and somebody was there; the rest is said by the first question. */
+static int check_agent_fd(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t peer_size = sizeof(peer), size = sizeof(int);
+	int domain = 0, type = 0;
+
+	if (fcntl(fd, F_GETFD) < 0)
+		return wrong("--agent-fd %d: no such descriptor is open; whoever starts continuo-qemu has to let it inherit one", fd);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+	    domain != AF_UNIX || type != SOCK_SEQPACKET)
+		return wrong("--agent-fd %d: %s is no connection to an agent, which is a Unix socket of SOCK_SEQPACKET; hand in that of continuo_connect()",
+			     fd, file_path(fd));
+	if (getpeername(fd, (struct sockaddr *)&peer, &peer_size))
+		return wrong("--agent-fd %d: this socket is not connected to an agent (%s); hand in that of continuo_connect()",
+			     fd, strerror(errno));
+	return EXIT_FINE;
+}
+
+/* The connection that was handed in, or -1 if there is none, in @fd. */
+static int read_agent_fd(const struct options *opt, int *fd)
+{
+	const char *text = opt->given[OPT_AGENT_FD];
+	int ret;
+
+	*fd = -1;
+	if (!text)
+		return EXIT_FINE;
+	if (opt->given[OPT_AGENT])
+		return wrong("--agent and --agent-fd: there is one agent; leave one of them out");
+	*fd = number(text, 0, INT_MAX);
+	if (*fd <= STDERR_FILENO)
+		return wrong("--agent-fd %s: that is not the number of a descriptor, 3 or more", text);
+	ret = check_agent_fd(*fd);
+	/* What is started does not get it, QEMU above all. */
+	if (!ret)
+		fcntl(*fd, F_SETFD, FD_CLOEXEC);
+	return ret;
+}
+
+static bool asks_agent(const struct command *command)
+{
+	return command->run == run || command->run == attach || command->run == take_command;
+}
+
 static int begin(const struct options *opt, const struct command *command)
 {
 	static struct vm vm;
@@ -406,6 +458,9 @@ static int begin(const struct options *opt, const struct command *command)
 		return wrong("\"%s\" is no name of a VM: letters, digits, and . _ - after the first", opt->argv[0]);
 	vm.name = command->least ? opt->argv[0] : "-";
 	vm.agent = opt->given[OPT_AGENT];
+	ret = read_agent_fd(opt, &vm.agent_fd);
+	if (ret)
+		return ret;
 	vm.dir = opt->given[OPT_DIR] ?: STATE_DIR;
 	vm.room = (uint64_t)room << 20;
 	vm.patience_us = seconds * 1000000ull;
@@ -413,6 +468,11 @@ static int begin(const struct options *opt, const struct command *command)
 	vm_init(&vm);
 	if ((command->run == run || command->run == attach) && vm_make_dir(&vm, geteuid(), getegid()))
 		return trouble("start");
+	/* An agent can come later, but not at the other end of a connection. */
+	if (vm.agent_fd >= 0 && asks_agent(command) && serve_connect(&vm)) {
+		say("failed", "start --agent-fd %d: %s; have the manager make another connection", vm.agent_fd, why());
+		return EXIT_TROUBLE;
+	}
 	ret = command->run(opt, &vm);
 	vm_free(&vm);
 	continuo_free(vm.ctx);

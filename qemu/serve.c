@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,14 +43,18 @@ static void hear_signals(sigset_t *during)
 int serve_connect(struct vm *vm)
 {
 	struct continuo *ctx;
-	int ret = continuo_new(&ctx);
+	int ret;
 
+	/* There is only the one that was handed in. */
+	if (vm->agent_fd >= 0 && vm->ctx)
+		return 0;
+	ret = continuo_new(&ctx);
 	if (ret)
 		return fail("nothing to speak with the agent by: %s", strerror(-ret));
 	continuo_free(vm->ctx);
 	vm->ctx = ctx;
 	continuo_deadline(vm->ctx, vm->patience_us / 1000);
-	ret = continuo_agent(vm->ctx, vm->agent);
+	ret = vm->agent_fd >= 0 ? continuo_agent_fd(vm->ctx, vm->agent_fd) : continuo_agent(vm->ctx, vm->agent);
 	return ret ? fail("%s", continuo_why(vm->ctx)) : 0;
 }
 
@@ -70,8 +75,14 @@ static int undo_any(struct vm *vm, uint64_t until)
 	return vm->state != VM_RUNNING || vm->stopped || owes ? undo(vm, until) : 0;
 }
 
-/* The descriptor that orders come from, or -1 with why(). */
-static int join(struct vm *vm)
+/* A connection that was handed in is of no use any more, or of none for this VM; there is no other. */
+static bool is_over(const struct vm *vm, int err)
+{
+	return vm->agent_fd >= 0 && (err == -EPIPE || err == -ETIMEDOUT || err == -EPROTO || err == -EPERM);
+}
+
+/* The descriptor that orders come from, or -1 with why(). @over: it need not be tried again. */
+static int join(struct vm *vm, bool *over)
 {
 	int fd;
 
@@ -80,9 +91,14 @@ static int join(struct vm *vm)
 	if (serve_connect(vm))
 		return -1;
 	fd = continuo_register_process(vm->ctx, vm->name, vm->pid);
-	if (fd < 0)
+	if (fd < 0) {
+		*over = is_over(vm, fd);
 		return fail("%s", continuo_why(vm->ctx));
-	say("registered", "%s", vm->agent ?: CONTINUO_AGENT_SOCKET);
+	}
+	if (vm->agent_fd >= 0)
+		say("registered", "over descriptor %d", vm->agent_fd);
+	else
+		say("registered", "%s", vm->agent ?: CONTINUO_AGENT_SOCKET);
 	return fd;
 }
 
@@ -203,7 +219,7 @@ static bool goes_on(struct vm *vm, bool *ended, int *ret)
 
 int serve(struct vm *vm)
 {
-	bool said = false, ended = false;
+	bool said = false, ended = false, over = false;
 	int agent = -1, ret = EXIT_FINE;
 	sigset_t during;
 
@@ -215,15 +231,19 @@ int serve(struct vm *vm)
 
 		if (owes)
 			undo(vm, now_us() + RETRY_MS * 1000ull);
-		if (agent < 0) {
-			agent = join(vm);
-			if (agent < 0 && !said)
+		if (agent < 0 && !over) {
+			agent = join(vm, &over);
+			if (over)
+				say("failed", "register over descriptor %d: %s; the VM goes on, and no update carries it over. "
+				    "End this process with SIGHUP, and start 'continuo-qemu attach' with another connection",
+				    vm->agent_fd, why());
+			else if (agent < 0 && !said)
 				say("failed", "register %s; it is tried again and again", why());
 			said = agent < 0;
 		}
 		p[0] = (struct pollfd){ .fd = agent, .events = POLLIN };
 		p[1] = (struct pollfd){ .fd = vm->qmp.fd, .events = POLLIN };
-		if (ppoll(p, 2, agent < 0 || owes ? &retry : NULL, &during) < 0)
+		if (ppoll(p, 2, (agent < 0 && !over) || owes ? &retry : NULL, &during) < 0)
 			continue;
 		if (p[1].revents && vm->qmp.fd >= 0)
 			qmp_hear(&vm->qmp);

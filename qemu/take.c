@@ -17,6 +17,7 @@
 #include "give.h"
 #include "keep.h"
 #include "say.h"
+#include "serve.h"
 #include "state.h"
 #include "take.h"
 
@@ -298,27 +299,14 @@ static int wire(struct taking *t)
 
 /* --- all of it --- */
 
-/* Root names the sessions of all; then there is nothing for which the VM's user is not enough. */
-static int connect_agent(struct vm *vm)
-{
-	struct continuo *ctx;
-	int ret = continuo_new(&ctx);
-
-	if (ret)
-		return fail("nothing to speak with the agent by: %s", strerror(-ret));
-	continuo_free(vm->ctx);
-	vm->ctx = ctx;
-	continuo_deadline(vm->ctx, vm->patience_us / 1000);
-	return library(vm, continuo_agent(vm->ctx, vm->agent));
-}
-
 static int retrieve(struct taking *t, uid_t uid)
 {
 	char name[CONTINUO_SESSION_NAME + 16];
 
-	if (connect_agent(t->vm))
+	if (serve_connect(t->vm))
 		return -1;
-	if (uid != (uid_t)-1 && uid && !geteuid())
+	/* Root names the sessions of all. A connection that was handed in is for the one session of NAME, whoever asks. */
+	if (t->vm->agent_fd < 0 && uid != (uid_t)-1 && uid && !geteuid())
 		snprintf(name, sizeof(name), "u%u.%s", uid, t->vm->name);
 	else
 		snprintf(name, sizeof(name), "%s", t->vm->name);
@@ -339,7 +327,8 @@ static int become_user(struct taking *t, uid_t uid)
 		return -1;
 	if (geteuid() == kept)
 		return 0;
-	return keep_user(t->give.description.all) ?: connect_agent(t->vm);
+	/* From here on there is nothing for which the VM's user is not enough. */
+	return keep_user(t->give.description.all) ?: serve_connect(t->vm);
 }
 
 static int rebuild(struct taking *t)

@@ -32,6 +32,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
 
 /*
  * @agent, @dir: where the agent listens (NULL: where agents do), and where our sockets are.
+ * @agent_fd:   the connection to the agent that was handed in, in place of @agent; -1. It is @ctx's.
  * @room:       bytes for QEMU's stream.
  * @patience_us: for an answer of QEMU's.
  * @line:       QEMU's arguments, without those of ours.
@@ -50,6 +51,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
  */
 struct vm {
 	const char *name, *agent, *dir;
+	int agent_fd;
 	uint64_t room, patience_us;
 
 	struct continuo *ctx;

@@ -331,6 +331,7 @@ class World(threading.Thread):
         self.listener.bind(self.agent)
         self.listener.listen(16)
         self.clients = []
+        self.only = {}                  # connection: the VM that it was made for
         self.watch(self.listener, self.accept)
 
     def end_agent(self):
@@ -371,13 +372,27 @@ class World(threading.Thread):
         return self.objects.get(os.fstat(fd).st_ino)
 
     def accept(self):
-        client = self.listener.accept()[0]
+        self.admit(self.listener.accept()[0])
+
+    def admit(self, client):
         self.clients.append(client)
         self.watch(client, lambda: self.serve(client))
+
+    def connect(self, name):
+        """What a manager of VMs hands in: a connection for one of them."""
+        with self.lock:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.only[ours] = name
+            self.admit(ours)
+            return theirs
 
     def serve(self, client):
         text, _ = receive(client)
         verb, _, rest = text.partition(" ")
+        only = self.only.get(client)
+        if only and verb in ("create", "retrieve", "release", "register") and rest.split(" ")[0] != only:
+            send(client, f"error {errno.EPERM} this connection was made for one VM, and can name no other")
+            return
         if verb in ("create", "retrieve", "release"):
             uid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
             rest = f"u{uid}.{rest}" if uid else rest
@@ -392,6 +407,10 @@ class World(threading.Thread):
         if verb == "hello":
             send(client, "version 1 made up")
             send(client, "ok\n")
+        elif verb == "connect" and only:
+            theirs = self.connect(only)
+            send(client, "ok\n", theirs.fileno())
+            theirs.close()
         elif verb == "create":
             if rest in self.sessions:
                 send(client, f"error {errno.EEXIST} there is one")
