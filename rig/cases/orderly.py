@@ -74,11 +74,16 @@ UNITS = {
 }
 
 
+def filesystem_tool(name):
+    path = shutil.which(name, path="/usr/sbin:/sbin:/usr/bin")
+    if not path:
+        raise Skipped(f"no {name} (package e2fsprogs)")
+    return path
+
+
 def disks(machine):
     """Two of them, and QEMU's arguments for them."""
-    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin")
-    if not mkfs:
-        raise Skipped("no mkfs.ext4 (package e2fsprogs)")
+    mkfs = filesystem_tool("mkfs.ext4")
     out = []
     for slot, name in ((8, "data"), (9, "vm")):
         path = machine.path(f"{name}.img")
@@ -128,11 +133,15 @@ def must_be(machine, since, *events):
         since = at + 1
 
 
+def kernels(machine):
+    """The console's text, of each kernel."""
+    return re.split(r"^.*\] Linux version .*$", machine.console(), flags=re.M)[1:]
+
+
 def journal(machine):
     """What continuo has said in the journal of each kernel: a dict of each line."""
-    kernels = re.split(r"^.*\] Linux version .*$", machine.console(), flags=re.M)[1:]
     return [[{key: value.strip('"') for key, value in re.findall(r'(\w+)=("[^"]*"|\S*)', line)}
-             for line in re.findall(r"\bcontinuo\[\d+\]: (update=.*)", text)] for text in kernels]
+             for line in re.findall(r"\bcontinuo\[\d+\]: (update=.*)", text)] for text in kernels(machine)]
 
 
 def ended(machine, verdict):
@@ -172,6 +181,29 @@ def judge_journal(machine):
     machine.figures["lines_of_each_kernel"] = [len(early), len(rest[0])]
 
 
+def judge_unmounted(machine):
+    """
+    The file system that nobody uses any more was unmounted, once, before the jump; the VM's was not. On the disks that
+    cannot be seen: one that is frozen has the superblock of one that is unmounted.
+    """
+    gone = [re.findall(r"EXT4-fs \((\w+)\): unmounting filesystem", text) for text in kernels(machine)]
+    if gone != [["vda"], []]:
+        raise Failed(f"of each kernel's file systems these were unmounted: {gone}, expected that of vda, in the first")
+
+
+def judge_file_systems(machine):
+    """
+    The rig has switched off without unmounting: what is in the journal is written, and then nothing is to be wrong. In a
+    second step, since the first one's status is the same whether the journal is replayed or an error is mended.
+    """
+    for name in ("data", "vm"):
+        for options in (["-y", "-E", "journal_only"], ["-f", "-n"]):
+            done = subprocess.run([filesystem_tool("e2fsck"), *options, machine.path(f"{name}.img")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=False)
+            if done.returncode > ("-n" not in options):
+                raise Failed(f"e2fsck {' '.join(options)} of the disk {name} ends with {done.returncode}: {done.stdout}")
+
+
 def judge_report(report):
     """Each step follows the one before; what files take is a part of the pause, and of each VM's blackout."""
     if [p["phase"] for p in report["phase"]] != STEPS:
@@ -203,7 +235,8 @@ def orderly(machine, begin, suite="sid"):
     ended run again. Then it is left: the others end, and the VMs go over.
     Seen to fail: without the freeze (agent/still.c) the disk of the VM needs recovery; with --now
     the writer does not end; with a line, an id or a blackout taken out of what a run had said; with
-    "back" not waiting (packaging/services without After=) slow.service is said to be missing.
+    "back" not waiting (packaging/services without After=) slow.service is said to be missing;
+    with unmount() of packaging/services empty no file system is unmounted.
     """
     # Many units start beside the VMs' processes, which at 2000/s have to run every 128 ms for a ring of 256.
     run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine, suite), memory="4G", rate=500,
@@ -270,15 +303,12 @@ def orderly(machine, begin, suite="sid"):
     judge_report(report)
     judge_journal(machine)
     judge_history(machine)
+    judge_unmounted(machine)
     run.rest(AFTER_S)
     states(run, idle)
     run.stop()
     clean(run)
-    check = shutil.which("e2fsck", path="/usr/sbin:/sbin:/usr/bin")
-    for name in ("data", "vm") if check else ():
-        # The rig has switched off without unmounting: the journal may be replayed, and nothing else is to be wrong.
-        if subprocess.run([check, "-f", "-y", machine.path(f"{name}.img")], stdout=subprocess.DEVNULL, check=False).returncode > 1:
-            raise Failed(f"e2fsck finds errors on the disk {name}")
+    judge_file_systems(machine)
     for name in ("data", "vm"):
         os.unlink(machine.path(f"{name}.img"))
 
