@@ -48,6 +48,7 @@ enum { EXIT_FINE = 0, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 #define ROOT_SENDS		(1 << 20)	/* bytes, for one message of each VM */
 #define MOST_CLIENTS_PER_USER	192	/* of users other than root */
 #define MOST_FILES		8192
+#define UNIT_VARIABLE		"CONTINUO_UNIT"	/* of what --takeover starts */
 #define PAUSE_US		100000	/* without accept(2), when it cannot */
 
 /* Linux 6.16; the C library's headers can be older. */
@@ -617,8 +618,8 @@ static int listen_at(const char *path, const char *group)
 	return fd;
 }
 
-/* A VM is to come back: start what it takes. */
-static void start(const char *name, uid_t uid)
+/* A VM is to come back: start what it takes. @unit: which it was in, or "". */
+static void start(const char *name, uid_t uid, const char *unit)
 {
 	const char *own = request_own(name, uid);
 	char number[16];
@@ -633,6 +634,9 @@ static void start(const char *name, uid_t uid)
 
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		unsetenv(UNIT_VARIABLE);
+		if (*unit)
+			setenv(UNIT_VARIABLE, unit, 1);
 		execl(agent.takeover, agent.takeover, own, number, NULL);
 		_exit(trouble("%s: %m", agent.takeover));
 	}
@@ -711,7 +715,8 @@ static void usage(FILE *to)
 	      "  -s, --socket PATH   where VMMs ask (default: " CONTINUO_AGENT_SOCKET ")\n"
 	      "  -g, --group GROUP   whose members may ask, beside root (default: nobody)\n"
 	      "  -t, --takeover PROG start PROG NAME UID for each VM that a live update has\n"
-	      "                      brought here (default: they are started by others)\n"
+	      "                      brought here (default: they are started by others); " UNIT_VARIABLE "\n"
+	      "                      in its environment is the unit that the VM was in, if it is known\n"
 	      "  -r, --record FILE   of the last update (default: " RECORD_FILE ")\n"
 	      "  -l, --list FILE     of the VMs that are registered (default: " REGISTRY_FILE ")\n"
 	      "  -S, --services PROG end the host's services before a jump by PROG end, and start\n"

@@ -24,6 +24,8 @@
 
 static const char *file;
 static struct json_object *record;
+/* The one of the update before, which says what unit a VM was in before it came here. */
+static struct json_object *earlier;
 /* From this kernel's CLOCK_MONOTONIC to the axis, which is that of the first kernel. */
 static int64_t offset_us;
 
@@ -119,9 +121,9 @@ static void set_now(struct json_object *o, const char *key)
 	set(o, key, json_object_new_int64(now_us() + offset_us));
 }
 
-static struct json_object *row_of(const char *name)
+static struct json_object *row_in(struct json_object *o, const char *name)
 {
-	struct json_object *rows = get(record, "vm");
+	struct json_object *rows = get(o, "vm");
 
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
@@ -130,6 +132,19 @@ static struct json_object *row_of(const char *name)
 			return row;
 	}
 	return NULL;
+}
+
+static struct json_object *row_of(const char *name)
+{
+	return row_in(record, name);
+}
+
+/* "" if there is none, also of records of older agents. */
+static const char *unit_in(struct json_object *row)
+{
+	const char *unit = text_of(row, "unit");
+
+	return request_is_unit(unit) && *unit != '-' ? unit : "";
 }
 
 /* "" if the kernel does not say it. */
@@ -149,7 +164,8 @@ void record_begin(void)
 	struct utsname uts;
 	char boot[40];
 
-	json_object_put(record);
+	json_object_put(earlier);
+	earlier = record;
 	record = json_object_new_object();
 	offset_us = 0;
 	uname(&uts);
@@ -182,14 +198,16 @@ void record_vm_at(const char *name, const char *what)
 	save();
 }
 
-void record_vm(const char *name, uid_t uid, const char *state, const char *why)
+bool record_vm(const char *name, uid_t uid, const char *state, const char *why)
 {
 	struct json_object *row;
+	bool is_new;
 
 	if (!record)
-		return;
+		return false;
 	row = row_of(name);
-	if (!row) {
+	is_new = !row;
+	if (is_new) {
 		row = json_object_new_object();
 		set(row, "name", json_object_new_string(name));
 		set(row, "uid", json_object_new_int64(uid));
@@ -197,6 +215,28 @@ void record_vm(const char *name, uid_t uid, const char *state, const char *why)
 	}
 	set(row, "state", json_object_new_string(state));
 	set(row, "why", json_object_new_string(why));
+	save();
+	return is_new;
+}
+
+/* Is it one of packaging/takeover? In the next kernel nobody knows it. */
+static bool is_of_takeover(const char *unit, const char *name, uid_t uid)
+{
+	char its[64 + CONTINUO_SESSION_NAME];
+
+	snprintf(its, sizeof(its), "continuo-vm-%u-%s.service", (unsigned int)uid, request_own(name, uid) ?: name);
+	return !strcmp(unit, its);
+}
+
+void record_unit(const char *name, uid_t uid, const char *unit)
+{
+	struct json_object *row = record ? row_of(name) : NULL;
+
+	if (!unit || is_of_takeover(unit, name, uid))
+		unit = earlier ? unit_in(row_in(earlier, name)) : "";
+	if (!row || !*unit)
+		return;
+	set(row, "unit", json_object_new_string(unit));
 	save();
 }
 
@@ -461,7 +501,7 @@ void record_left(const char *name)
 }
 
 int record_arrive(struct continuo *ctx, int session, const char *back, const char *why,
-		  void (*each)(const char *name, uid_t uid))
+		  void (*each)(const char *name, uid_t uid, const char *unit))
 {
 	int fd = continuo_retrieve(ctx, session, TOKEN);
 	struct json_object *o, *rows;
@@ -491,7 +531,7 @@ int record_arrive(struct continuo *ctx, int session, const char *back, const cha
 		struct json_object *row = json_object_array_get_idx(rows, i);
 
 		if (!strcmp(text_of(row, "state"), "suspended"))
-			each(text_of(row, "name"), json_object_get_int64(get(row, "uid")));
+			each(text_of(row, "name"), json_object_get_int64(get(row, "uid")), unit_in(row));
 	}
 	check_complete();
 	return 0;

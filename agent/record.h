@@ -29,8 +29,13 @@ void record_begin(void);
 /* That something of the host happens now; of a VM. */
 void record_at(const char *what);
 void record_vm_at(const char *name, const char *what);
-/* A VM as it is; @why may be "". Adds it if there is none of that name. */
-void record_vm(const char *name, uid_t uid, const char *state, const char *why);
+/* A VM as it is; @why may be "". Adds it if there is none of that name: true if so. */
+bool record_vm(const char *name, uid_t uid, const char *state, const char *why);
+/*
+ * The unit of the service manager that a VM is in, which the next kernel starts it as; "": it is in none. NULL, or one
+ * that a VM is in because it came with an update: the unit that the record before has for it.
+ */
+void record_unit(const char *name, uid_t uid, const char *unit);
 /* Of an update that came from the previous kernel: its VM has come back so far. */
 void record_back(const char *name, const char *what);
 /* The same: what was to start it has failed. */
@@ -50,9 +55,9 @@ void record_outcome(const char *outcome, const char *why);
 /* Put it into the agent's own session: 0, or a negative errno with a reason in @why. */
 int record_seal(struct continuo *ctx, int session, const char **why);
 /*
- * Get it from there; @each is called for each VM that is to come back. @back, @why: as
+ * Get it from there; @each is called for each VM that is to come back, with the unit that it was in, or "". @back, @why: as
  * record_way_back(), or "" without a way back. 0; -EBADMSG if it is none that this agent reads.
  */
 int record_arrive(struct continuo *ctx, int session, const char *back, const char *why,
-		  void (*each)(const char *name, uid_t uid));
+		  void (*each)(const char *name, uid_t uid, const char *unit));
 #endif

@@ -14,10 +14,9 @@
 #include "talk.h"
 
 #define MOST_LEFT	16
-#define MOST_NAME	256
 
 static const char *program;
-static char left[MOST_LEFT][MOST_NAME];
+static char left[MOST_LEFT][SERVICES_MOST_UNIT];
 static unsigned int nr_left;
 static pid_t starting;		/* it starts them again; 0 if none does */
 static bool again;		/* once more when that has ended: there may be more by now */
@@ -39,7 +38,7 @@ bool services_can(void)
 
 bool services_leave(const char *unit)
 {
-	if (nr_left == MOST_LEFT || strlen(unit) >= MOST_NAME)
+	if (nr_left == MOST_LEFT || strlen(unit) >= SERVICES_MOST_UNIT)
 		return false;
 	strcpy(left[nr_left++], unit);
 	return true;
@@ -50,11 +49,7 @@ void services_forget(void)
 	nr_left = 0;
 }
 
-/*
- * Of the service manager of the system; one that a user's service manager has is in his. "" for a
- * process that is in none, as all are of a kernel without cgroups. False if there is no such process.
- */
-static bool unit_of(pid_t pid, char unit[MOST_NAME])
+bool services_unit_of(pid_t pid, char unit[SERVICES_MOST_UNIT])
 {
 	char path[64], line[1024], *word, *save;
 	bool found = false;
@@ -74,7 +69,7 @@ static bool unit_of(pid_t pid, char unit[MOST_NAME])
 			/* A name that could be the kernel's has one of these in front (cg_escape() of systemd). */
 			word += *word == '_';
 			n = strlen(word);
-			found = n > 6 && n < MOST_NAME && request_is_unit(word) && strcmp(word + n - 6, ".slice");
+			found = n > 6 && n < SERVICES_MOST_UNIT && request_is_unit(word) && strcmp(word + n - 6, ".slice");
 			if (found)
 				strcpy(unit, word);
 		}
@@ -95,7 +90,7 @@ static void work(void)
 }
 
 /* The arguments of the program; 0, or -ESRCH and @unknown. */
-static int arguments(unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker, char (*units)[MOST_NAME],
+static int arguments(unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker, char (*units)[SERVICES_MOST_UNIT],
 		     unsigned int *unknown)
 {
 	unsigned int words = 0;
@@ -109,7 +104,7 @@ static int arguments(unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t aske
 
 		if (!pid)
 			continue;
-		if (!unit_of(pid, units[i]) && i < n) {
+		if (!services_unit_of(pid, units[i]) && i < n) {
 			*unknown = i;
 			return -ESRCH;
 		}
@@ -132,7 +127,7 @@ static int arguments(unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t aske
 int services_end(uint32_t number, unsigned int n, pid_t (*pid_of)(unsigned int i), pid_t asker,
 		 unsigned int *unknown)
 {
-	char (*units)[MOST_NAME];
+	char (*units)[SERVICES_MOST_UNIT];
 	int ret = -ENOMEM;
 
 	/* It waits for one that still starts what an update before has ended. */

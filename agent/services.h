@@ -27,6 +27,12 @@
 void services_open(const char *program);
 /* Is there a program for it? */
 bool services_can(void);
+#define SERVICES_MOST_UNIT	256
+/*
+ * The unit of the system's service manager that process @pid is in; a user's service manager, with all that it has, is in
+ * one. "" for a process that is in none, as all are of a kernel without cgroups. False if there is no such process.
+ */
+bool services_unit_of(pid_t pid, char unit[SERVICES_MOST_UNIT]);
 /* Units that are not waited for, until services_forget(). False if there are too many. */
 bool services_leave(const char *unit);
 void services_forget(void);

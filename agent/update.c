@@ -65,6 +65,20 @@ static pid_t pid_of(unsigned int i)
 	return i < d.vms ? registry_pid(v->name) ?: -1 : registry_other(v->name);
 }
 
+/* What it is now, the next kernel is told: there its process has ended. */
+static void note_unit(const struct vm *v)
+{
+	char unit[SERVICES_MOST_UNIT] = "";
+	pid_t pid = registry_other(v->name);
+
+	if (pid <= 0)
+		pid = registry_pid(v->name);
+	if (pid > 0)
+		services_unit_of(pid, unit);
+	/* Who keeps it for the next update is not what it was. */
+	record_unit(v->name, v->uid, v->kept ? NULL : unit);
+}
+
 static bool act(void *arg, const struct action *a)
 {
 	(void)arg;
@@ -75,7 +89,8 @@ static bool act(void *arg, const struct action *a)
 		sessions_release(a->vm ? a->vm->name : OWN_SESSION);
 		break;
 	case ACT_STATE:
-		record_vm(a->vm->name, a->vm->uid, vm_state_name[a->vm->state], a->vm->why);
+		if (record_vm(a->vm->name, a->vm->uid, vm_state_name[a->vm->state], a->vm->why))
+			note_unit(a->vm);
 		break;
 	case ACT_VM_AT:
 		record_vm_at(a->vm->name, a->text);

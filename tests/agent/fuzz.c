@@ -91,16 +91,25 @@ static void comes_back(const char *name, uid_t uid)
 			abort();
 }
 
+/* The same, and it was in a unit, which becomes a word, too; or in none. */
+static void was_in_unit(const char *name, uid_t uid, const char *unit)
+{
+	if (*unit && (!request_is_unit(unit) || *unit == '-' || strchr(unit, ' ') || strchr(unit, '/')))
+		abort();
+	comes_back(name, uid);
+}
+
 static void fuzz_record(const unsigned char *data, size_t size)
 {
 	/* As that of a file. */
 	path_of_file(data, size);
-	if (!record_arrive(NULL, -1, size & 1 ? "came-back" : "armed", "the next kernel has failed", comes_back)) {
+	if (!record_arrive(NULL, -1, size & 1 ? "came-back" : "armed", "the next kernel has failed", was_in_unit)) {
 		record_not_started("vm");
 		record_back("vm", "retrieved");
 		record_back("vm", "released");
 		record_left("u1000.vm");
 		record_vm("other", 1000, "suspended", "");
+		record_unit("vm", 0, "web1.service");
 		/* As record_write() and record_seal() do. */
 		if (strlen(json_object_to_json_string_ext(record, JSON_C_TO_STRING_PRETTY)) < 2)
 			abort();
