@@ -22,6 +22,8 @@ from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, wall_us
 
 TOP = systemd.TOP
 DISK_BYTES = 64 << 20
+# Of the unit that the VMs are in. Each of them has it in the next kernel, too.
+MEMORY_MAX = 3 << 30
 EXT4_MAGIC = 0xef53
 EXT4_VALID_FS = 1
 
@@ -57,7 +59,9 @@ UNITS = {
     "vms.target": "[Unit]\n",
     "vms.service": SERVICE.format(unit="PartOf=vms.target\nRequires=bridge.service disk.service\nAfter=bridge.service disk.service continuo-agent.service\n"
                                        "RequiresMountsFor=/tmp\nSuccessAction=poweroff-immediate\nFailureAction=poweroff-immediate",
-                                  service="ExecStart=/usr/bin/init"),
+                                  service=f"ExecStart=/usr/bin/init\nSlice=tenants.slice\nMemoryMax={MEMORY_MAX}\nTasksMax=400\nNice=-1\n"
+                                          "CPUQuota=350.5%\nCPUWeight=200\nLimitMEMLOCK=2G:4G\nOOMScoreAdjust=-100\nDevicePolicy=auto\n"
+                                          "DeviceAllow=char-* rwm\nDeviceAllow=block-* rwm"),
     # In place of what the package has in /run: the rig's tenants expect it there.
     "continuo-agent.service.d/rig.conf":
         "[Unit]\nRequiresMountsFor=/tmp\n[Service]\nReadWritePaths=/tmp\nExecStart=\n"
@@ -276,9 +280,9 @@ def orderly(machine, begin, suite="sid"):
     machine.wait("boot", stage=2, since=since, timeout_s=400)
     for uid, who in ((1000, "vm-nic"), (1001, "vm-audio")):
         end = machine.wait("tenant_back", who=who, since=since, timeout_s=240)
-        unit = {"uid": uid, "no_new_privs": 0, "cgroup": f"/machine.slice/continuo-vm-{uid}-{who}.service"}
+        unit = {"uid": uid, "no_new_privs": 0, "cgroup": f"/tenants.slice/continuo-vm-{uid}-{who}.service", "memory_max": str(MEMORY_MAX)}
         if {key: end[key] for key in unit} != unit:
-            raise Failed(f"VM {who} is not a unit of its own in the next kernel: {end}")
+            raise Failed(f"VM {who} is not a unit of its own in the next kernel, with what its unit had: {end}")
     run.updates.append((start, end["host_real_ns"] // 1000))
     missing = set(re.findall(r"continuo: not started again: *(.*)", machine.console()))
     if missing != {"stubborn.service"}:

@@ -293,15 +293,21 @@ void tenants_start(void)
 /* As what has somebody started it? */
 static void say_back(const char *name)
 {
-	char cgroup[256] = "";
+	char cgroup[256] = "", path[300], memory[32] = "";
 	FILE *f = fopen("/proc/self/cgroup", "r");
 
 	if (f && fscanf(f, "0::%255s", cgroup) != 1)
 		*cgroup = 0;
 	if (f)
 		fclose(f);
-	emit("tenant_back", ",\"who\":\"%s\",\"uid\":%u,\"no_new_privs\":%d,\"cgroup\":\"%s\"", name, getuid(),
-	     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), cgroup);
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", cgroup);
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%31s", memory) != 1)
+		*memory = 0;
+	if (f)
+		fclose(f);
+	emit("tenant_back", ",\"who\":\"%s\",\"uid\":%u,\"no_new_privs\":%d,\"cgroup\":\"%s\",\"memory_max\":\"%s\"", name, getuid(),
+	     prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), cgroup, memory);
 }
 
 /* absent_at=STAGE: nobody comes for the VM with the NIC, and for the example, in the kernel of that stage. */
