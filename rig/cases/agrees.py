@@ -19,12 +19,13 @@ import time
 from rig.cases.command import continuo, printed, program
 from rig.cases.devices import ATS, BEHIND_BRIDGE, SECOND_IGB, WITH_RMRR, dmar
 from rig.cases.library import agent_files
-from rig.cases.operator import AGENT, EXAMPLE, REPORT, UPDATE, WRITTEN, example_files, vms_of
+from rig.cases.operator import AGENT, EXAMPLE, REPORT, UPDATE, WRITTEN, example_files, jump, states, vms_of
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded
 
 EDU = "0000:00:07.0"
+ROOTS = ("vm-nic", "vm-audio")          # the tenants, as root's
 RUN_AGENT = "/usr/sbin/continuo-agent --socket /tmp/agent.sock --record /tmp/update.json --list /tmp/vms --takeover /bin/init"
 RUN_VM = f"/usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EDU}"
 
@@ -121,6 +122,25 @@ def host(machine, write=(), expected=(), cpu=(), agent=True, **options):
                      f"{machine.figures.get('answer')}")
     if works and WRITTEN not in machine.console().rpartition("Linux version")[2]:
         raise Failed("the VM does not say what its device has written")
+
+
+@guarded
+def without_iommu(machine, begin):
+    """
+    A host that allows devices without an IOMMU. VMs there are root's processes, which give physical addresses to their
+    devices: examples/vmm.c gives addresses of its own to the device, and is none of these.
+    """
+    run = begin(iommu="none", tenants=True, rate=FRAMES_PER_S_SLOW, files={**agent_files(), **program()},
+                append="hugepages=120 rig.tenants=2 rig.library=replace rig.debugfs=0")
+    for who in ROOTS:
+        machine.wait("tenant_ready", who=who)
+    states(run, dict.fromkeys(ROOTS, "idle"))
+    run.rest(STEADY_S)
+    jump(run, "", dict.fromkeys(ROOTS, "taken over"))
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, check=True, works=True, against=[], outcome="check says yes, and it is so")
+    clean(run)
 
 
 def candidates(machine):
@@ -236,10 +256,15 @@ def _cases():
             ("passthrough", "iommu.passthrough=1", {"iommu": "vtd-legacy", "append": "iommu.passthrough=1"}),
             ("iommu-off", "intel_iommu=off", {"first": "intel_iommu=off"}),
             ("liveupdate-off", "liveupdate=off", {"first": "liveupdate=off"}),
+            ("no-iommu", "no IOMMU, and no devices are allowed without one", {"iommu": "none", "append": "vfio.enable_unsafe_noiommu_mode=0 rig.noiommu=0", "expected": ["probe with driver vfio-pci failed"]}),
+            ("crashkernel", "crashkernel= without kho_scratch=",
+             {"append": "crashkernel=192M", "expected": ["[Dd]isabling liveupdate", "KHO"]}),
+            ("memory", "huge pages and guestmem= are set apart", {"append": "hugepages=64 guestmem=256M"}),
             ("kho-off", "kho=off", {"first": "kho=off", "expected": ["[Dd]isabling liveupdate"]}),
             ("kexec-off", "kexec was disabled", {"write": (("/proc/sys/kernel/kexec_load_disabled", "1"),)}),
             ("kexec-limit", "no kernel can be loaded any more", {"write": (("/proc/sys/kernel/kexec_load_limit_reboot", "0"),)})):
         yield Case(f"check-agrees-{name}", f"continuo check says whether an update works: {what}", bind(host, **options))
+    yield Case("check-agrees-noiommu", "continuo check says whether an update works: devices are allowed without an IOMMU", without_iommu)
     yield Case("check-agrees-no-agent", "continuo check says whether an update works: no agent runs", bind(host, agent=False))
     yield Case("check-agrees-host", "continuo check says whether an update works: a distribution's options",
                bind(host, write=TO_VFIO), kernel="host")

@@ -54,6 +54,14 @@ def continuo(machine, arguments, timeout_s=120):
         raise Failed(f"continuo {arguments}: status {status}, and no JSON: {text[:200]}") from None
 
 
+def says_ready(machine, agent):
+    """Right before an update that has to work: continuo check must not say no. agent: the option that names the agent's socket."""
+    status, check = continuo(machine, f"{agent} check")
+    if status or not check["ready"]:
+        against = [f"{row['check']}: {row['found']}" for row in check["host"] if row["ok"] == "no"]
+        raise Failed(f"before an update that is to work, continuo check ends with {status}: {'; '.join(against)}")
+
+
 def states(view):
     return {d["bdf"]: d["state"] for d in view["device"] if d["kernel"] == "incoming"}
 

@@ -11,7 +11,7 @@ import re
 import signal
 import time
 
-from rig.cases.command import both_ways, continuo, printed, program
+from rig.cases.command import both_ways, continuo, printed, program, says_ready
 from rig.cases.library import agent_files
 from rig.cases.skew import list_at
 from rig.cases.vf import OWNED, clean_both, pf
@@ -93,7 +93,9 @@ def tell(run, who, words):
 
 def jump(run, options, expected, outcome="complete", update=UPDATE):
     """An update that succeeds: what it reports in the next kernel."""
-    machine, since, begin = run.machine, len(run.machine.events), wall_us()
+    machine = run.machine
+    says_ready(machine, AGENT)
+    since, begin = len(machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {update} {options} update".replace("  ", " "))
     return arrived(run, since, begin, expected, outcome)
 

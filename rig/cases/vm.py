@@ -6,7 +6,7 @@ import functools
 import time
 import uuid
 
-from rig.cases.command import continuo, facts, printed, program
+from rig.cases.command import continuo, facts, printed, program, says_ready
 from rig.cases.library import agent_files
 from rig.cases.vf import OWNED, TOKEN, pf_of
 from rig.cases.way_back import PANIC, came_back, until
@@ -73,6 +73,7 @@ def update(machine, begin, iommu, updates=1, show=False, before=None, user=0, **
         before(run)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
     for stage in range(2, updates + 2):
+        says_ready(machine, AGENT)
         run.update(stage)
         registered(run, user)
         run.rest(AFTER_S)

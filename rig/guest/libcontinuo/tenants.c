@@ -286,7 +286,8 @@ void tenants_start(void)
 		opt_set(tenant[i].devices);
 		rig_start(&rig);
 		pf_owner_leave();
-		live(become(tenant[i].name, tenant[i].uid), tenant[i].name);
+		/* tenants=2: they stay root's, as who gives physical addresses to a device has to be. */
+		live(become(tenant[i].name, opt_num("tenants", 0) > 1 ? 0 : tenant[i].uid), tenant[i].name);
 	}
 }
 
