@@ -182,10 +182,13 @@ static int hear(struct continuo *ctx, int agent, uint64_t ms, char text[REPLY_BY
 	}
 	if (n < 0 && errno != ECONNRESET)
 		return fail(ctx, -errno, "the agent does not answer: %s", strerror(errno));
+	*fd = n < 0 ? -1 : descriptor_of(&msg);
+	/* An empty message looks like the end, and can have a descriptor. */
+	if (n <= 0 && *fd >= 0)
+		close(*fd);
 	if (n <= 0)
 		return fail(ctx, -EPIPE, "the agent has ended; start it again, and connect again");
 	text[n] = 0;
-	*fd = descriptor_of(&msg);
 	/* The kernel drops a descriptor that there is no room for. */
 	if (*fd < 0 && msg.msg_flags & MSG_CTRUNC)
 		return fail(ctx, -EMFILE, "the agent's descriptor has no room: this process has too many files open (RLIMIT_NOFILE)");
@@ -201,7 +204,8 @@ static int refusal(struct continuo *ctx, const char *text)
 	if (strncmp(text, "error ", 6))
 		return not_of_protocol(ctx);
 	err = strtol(text + 6, &why, 10);
-	if (err <= 0 || err > 4095 || *why != ' ')
+	/* Without a sentence, nobody could say why. */
+	if (err <= 0 || err > 4095 || *why != ' ' || !why[1])
 		return not_of_protocol(ctx);
 	return fail(ctx, -(int)err, "%s", why + 1);
 }
@@ -296,6 +300,14 @@ static bool is_last(const char *text)
 	return !n || text[n] != ' ' || !strncmp(text, "error ", 6);
 }
 
+/* One that no int can be is none that we know. */
+static unsigned int version_in(const char *text)
+{
+	unsigned long version = strtoul(text, NULL, 10);
+
+	return version > INT_MAX ? INT_MAX : version;
+}
+
 /* @ms: as hear(). */
 static int answer_within(struct continuo *ctx, int agent, uint64_t ms, int *fdp,
 			 continuo_listener *listener, void *arg)
@@ -312,7 +324,7 @@ static int answer_within(struct continuo *ctx, int agent, uint64_t ms, int *fdp,
 		if (!strncmp(text, "step ", 5))
 			pass_on_step(text + 5, listener, arg);
 		else if (!strncmp(text, "version ", 8))
-			ctx->version = strtoul(text + 8, NULL, 10);
+			ctx->version = version_in(text + 8);
 		else if (!strncmp(text, "vm ", 3))
 			ret = pass_on(ctx, text + 3, listener, arg);
 		/* What else comes in between is of a newer agent. */
