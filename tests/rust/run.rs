@@ -35,7 +35,7 @@ fn main() {
         assert_eq!(continuo::continuo_vm_new(ctx, &mut vm), 0);
         assert_eq!(continuo::continuo_vm_memory(vm, ram.as_ptr(), fds[0]), -EINVAL);
         let said = why(ctx);
-        assert!(said.contains("\"ram\"") && said.contains("no memfd"), "{}", said);
+        assert!(said.contains("\"ram\"") && said.contains("neither a memfd"), "{}", said);
 
         // Constants and structs are there under their own names, too.
         assert_eq!(continuo::CONTINUO_READ | continuo::CONTINUO_WRITE, 3);
