@@ -198,6 +198,18 @@ static bool next_option(const struct args *a, struct option_at *o)
 	return false;
 }
 
+/* The same, of the options of a name that have a value, with what is in that; to be freed before the next one is asked for. */
+static bool next_named(const struct args *a, struct option_at *o, const char *name, struct properties *p)
+{
+	while (next_option(a, o)) {
+		if (strcmp(o->name, name) || !o->value)
+			continue;
+		read_properties(p, a->v[o->value]);
+		return true;
+	}
+	return false;
+}
+
 /* --- what stands against it --- */
 
 static struct {
@@ -298,13 +310,9 @@ static void check_backing(const struct properties *p)
 static void check_backings(const struct args *a)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 
-	while (next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, "object") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (next_named(a, &o, "object", &p)) {
 		/* share=off has been refused, by the rule "memory". */
 		if (!strcmp(property(&p, "") ?: "", "memory-backend-file") && strcmp(property(&p, "share") ?: "", "off"))
 			check_backing(&p);
@@ -318,14 +326,10 @@ static void check_backings(const struct args *a)
 static char *find_property(const struct args *a, const char *name, const char *key)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 	char *value = NULL;
 
-	while (next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, name) || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (next_named(a, &o, name, &p)) {
 		if (property(&p, key)) {
 			free(value);
 			value = strdup(property(&p, key));
@@ -339,14 +343,10 @@ static char *find_property(const struct args *a, const char *name, const char *k
 static bool has_object(const struct args *a, const char *type, const char *id)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 	bool found = false;
 
-	while (!found && next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, "object") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (!found && next_named(a, &o, "object", &p)) {
 		found = property(&p, "") && !strcmp(property(&p, ""), type) &&
 			property(&p, "id") && !strcmp(property(&p, "id"), id);
 		free_properties(&p);
@@ -454,14 +454,10 @@ static char *with_iommufd(const char *value, const char *id)
 static char *any_iommufd(const struct args *a)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 	char *id = NULL;
 
-	while (!id && next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, "object") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (!id && next_named(a, &o, "object", &p)) {
 		if (property(&p, "") && !strcmp(property(&p, ""), "iommufd") && property(&p, "id"))
 			id = strdup(property(&p, "id"));
 		free_properties(&p);
@@ -493,13 +489,9 @@ static bool asks_token(const struct properties *p)
 static void check_tokens(const struct args *a)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 
-	while (next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, "device") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (next_named(a, &o, "device", &p)) {
 		if (is_vfio(&p) && !property(&p, "vf-token") && asks_token(&p))
 			refuse("vfio-token", "-device %s", a->v[o.value]);
 		free_properties(&p);
@@ -509,16 +501,13 @@ static void check_tokens(const struct args *a)
 static void need_iommufd(struct args *a, bool may_add)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 	char *id = any_iommufd(a), *first = NULL;
 	bool missing = false;
 
-	while (next_option(a, &o)) {
-		struct properties p = {};
+	while (next_named(a, &o, "device", &p)) {
 		const char *has;
 
-		if (strcmp(o.name, "device") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
 		has = is_vfio(&p) ? property(&p, "iommufd") : NULL;
 		if (is_vfio(&p) && !has && !may_add)
 			refuse("iommufd", "-device %s", a->v[o.value]);
@@ -558,13 +547,9 @@ unsigned int args_check(struct args *a, bool may_add, args_listener *refused)
 void args_devices(const struct args *a, void (*each)(const char *type, const char *id, void *data), void *data)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 
-	while (next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, "device") || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (next_named(a, &o, "device", &p)) {
 		each(property(&p, "") ?: "", property(&p, "id"), data);
 		free_properties(&p);
 	}
@@ -576,14 +561,10 @@ void args_devices(const struct args *a, void (*each)(const char *type, const cha
 static char *property_where(const struct args *a, const char *name, const char *key, const char *value, const char *wanted)
 {
 	struct option_at o = { .next = 1 };
+	struct properties p;
 	char *found = NULL;
 
-	while (!found && next_option(a, &o)) {
-		struct properties p = {};
-
-		if (strcmp(o.name, name) || !o.value)
-			continue;
-		read_properties(&p, a->v[o.value]);
+	while (!found && next_named(a, &o, name, &p)) {
 		if (property(&p, key) && !strcmp(property(&p, key), value) && property(&p, wanted))
 			found = strdup(property(&p, wanted));
 		free_properties(&p);
