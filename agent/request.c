@@ -46,8 +46,6 @@ static const struct {
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
 
-#define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
 static int prefix(char *to, size_t size, uid_t uid)
 {
 	return uid ? snprintf(to, size, "u%u.", (unsigned int)uid) : 0;
@@ -73,7 +71,7 @@ static int parse_number(char **at, struct request *req, const char **why)
 /* It can become a word of somebody's command line, or part of a path. */
 static bool is_name(const char *name)
 {
-	return isalnum((unsigned char)*name) && !name[strspn(name, NAME_BYTES)];
+	return isalnum((unsigned char)*name) && !name[strspn(name, CONTINUO_NAME_BYTES)];
 }
 
 static int parse_name(const char *name, bool whole, const struct peer *peer, struct request *req,

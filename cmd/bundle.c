@@ -21,7 +21,6 @@
 #define READ_ALL	3		/* of klogctl(2) */
 #define LOG_SIZE	10
 #define MOST_LINES	500
-#define NAME_LETTERS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static bool is_in(const char *const *list, const char *word, size_t n)
 {
@@ -165,7 +164,7 @@ static size_t session_name(const char *line)
 		return 0;
 	digits = strspn(line + 1, "0123456789");
 	if (digits && line[1 + digits] == '.')
-		n = strspn(line + digits + 2, NAME_LETTERS);
+		n = strspn(line + digits + 2, CONTINUO_NAME_BYTES);
 	return n ? digits + 2 + n : 0;
 }
 
@@ -195,7 +194,7 @@ static char *clean(struct json_object *names, const char *line)
 			continue;
 		}
 		/* One that nobody has any more. */
-		length = n && strchr(NAME_LETTERS, out[n - 1]) ? 0 : session_name(line);
+		length = n && strchr(CONTINUO_NAME_BYTES, out[n - 1]) ? 0 : session_name(line);
 		if (length) {
 			char *gone = strndup(line, length);
 

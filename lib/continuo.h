@@ -37,6 +37,8 @@ extern "C" {
 
 /* Longest names, with the NUL at the end. */
 #define CONTINUO_SESSION_NAME	64
+/* What the agent's names of VMs and sessions are made of; the first one is a letter or a digit. */
+#define CONTINUO_NAME_BYTES	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define CONTINUO_NAME		32
 
 struct continuo;

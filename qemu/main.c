@@ -8,6 +8,7 @@
  * and what QEMU said.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -393,9 +394,9 @@ static unsigned long number(const char *text, unsigned long otherwise, unsigned 
 
 static bool is_name(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	size_t n = strspn(name, CONTINUO_NAME_BYTES);
 
-	return n && !name[n] && n < CONTINUO_SESSION_NAME && *name != '.' && *name != '-';
+	return isalnum((unsigned char)*name) && !name[n] && n < CONTINUO_SESSION_NAME;
 }
 
 /* The agent's end is of the agent's kind, and somebody was there; the rest is said by the first question. */
