@@ -172,6 +172,7 @@ def in_use(machine, begin, kind):
         raise Failed(f"the pool was {pool}, and is {pool_after}")
     if error != EHWPOISON:
         raise Failed(f"preserved again: {errno_name(error)}; expected EHWPOISON")
+    name_in_log(machine, got["phys"], kind)
 
 
 @guarded

@@ -386,7 +386,7 @@ def passed_on_vf(machine, begin, iommu):
     As passed_on(), of a VM with a virtual function whose physical one user space has, who is there in each kernel. The
     physical function cannot be preserved before the virtual one is this kernel's, nor the virtual one before that: the
     first update is undone, and the second one carries both on. The token comes along twice.
-    Seen to fail: with vm->m.head.vf_tokens = 0 at the end of commit() in lib/vm.c; the third kernel says "VF token required".
+    Seen to fail: with vm->m.head.vf_tokens = 0 at the end of commit() in lib/vm.c; in the third kernel the library says "it asks for the token".
     """
     def owner(what):
         answer = pf(run, what)
