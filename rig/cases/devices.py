@@ -12,8 +12,8 @@ import struct
 import time
 
 from rig.lib.case import Case
-from rig.lib.machine import Failed, Splat
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see
+from rig.lib.machine import Failed
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see, until
 from rig.referee import dmalog
 
 PAGE = 4096
@@ -149,14 +149,7 @@ def none_of_two(machine, begin, iommu):
     machine.expected.append("")         # What becomes of that kernel is not the point.
     machine.send("update")
     machine.wait("jump")
-    deadline = time.monotonic() + 60 * machine.slow
-    while not any("adopted, translation stayed on" in line for _, line in run.clock.lines) \
-            and time.monotonic() < deadline:
-        try:
-            machine.check()
-        except (Failed, Splat):
-            break
-        time.sleep(0.05)
+    until(run, lambda: any("adopted, translation stayed on" in line for _, line in run.clock.lines))
     begun = jumped_us(run)
     machine.kill()
     run.log = machine.dma_log()

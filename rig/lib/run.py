@@ -10,7 +10,7 @@ import os
 import time
 
 from rig.lib.iommu import NAMED
-from rig.lib.machine import Failed, errno_name
+from rig.lib.machine import Failed, Splat, errno_name
 from rig.referee import audio, dmalog, frames, phases, summary, timeline
 
 FRAMES_PER_S = 2000
@@ -328,6 +328,17 @@ def clean(run):
 def must_see(what, condition):
     if not condition:
         raise Failed(f"the referee did not see {what}, which this case causes on purpose")
+
+
+def until(run, done, timeout_s=60):
+    """Wait for something that the machine may not survive; no longer than it is there."""
+    deadline = time.monotonic() + timeout_s * run.machine.slow
+    while not (done() or run.machine.ended()) and time.monotonic() < deadline:
+        try:
+            run.machine.check()
+        except (Failed, Splat):
+            break
+        time.sleep(0.05)
 
 
 def guarded(body, kind=Run):
