@@ -32,7 +32,7 @@ RUN_VM = f"/usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EDU}"
 
 def comes(machine, what, condition, since):
     """Wait for it, or until one of the programs has ended that were begun after so many events."""
-    deadline = time.monotonic() + 60 * machine.slow
+    deadline = time.monotonic() + machine.bound(60)
     while not condition():
         ended = {e["who"]: e["status"] for e in machine.events[since:] if e["ev"] == "ended"}
         if ended:

@@ -210,7 +210,7 @@ def unused(machine, begin, iommu, options, why):
     masters = [pci_command(machine, bdf) & BUS_MASTER for bdf in bdfs]
     machine.send(f"update idle=1 next={options}")
     machine.wait("jump", timeout_s=60)
-    deadline = time.monotonic() + 60 * machine.slow
+    deadline = time.monotonic() + machine.bound(60)
     while sum("Run /init" in line for _, line in run.clock.lines) < 2 and time.monotonic() < deadline:
         machine.check()
         time.sleep(0.1)

@@ -77,7 +77,7 @@ class DiskRun(Run):
         self.machine.qmp("block_set_io_throttle", id="ns", bps=int(on), **limits)
 
     def until(self, what, condition, seconds=PATIENCE_S):
-        end = time.monotonic() + seconds * self.machine.slow
+        end = time.monotonic() + self.machine.bound(seconds)
         while not condition():
             self.machine.check()
             if time.monotonic() > end:

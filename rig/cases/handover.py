@@ -64,7 +64,7 @@ def edits_of(name):
 def go(run, number, options):
     since = len(run.machine.events)
     run.machine.send("update " + options)
-    deadline = time.monotonic() + 90 * run.machine.slow
+    deadline = time.monotonic() + run.machine.bound(90)
     while not any(e["ev"] == "resumed" for e in run.machine.events[since:]):
         run.machine.check()
         # A device whose requests are refused tries its whole ring, for ever.
@@ -352,7 +352,7 @@ def image_lost(machine, begin, name):
     machine.expected.append(re.escape(damage.says))
     since = len(machine.events)
     machine.send(f"update preserve=1 corrupt={run.ready['nic']},{damage.edits}")
-    deadline = time.monotonic() + 60 * machine.slow
+    deadline = time.monotonic() + machine.bound(60)
     while not any(refused_line(line, damage.line("")) for _, line in list(run.clock.lines)):
         if any(e["ev"] == "boot" for e in machine.events[since:]):
             raise Failed("the next kernel runs")

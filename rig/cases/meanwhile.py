@@ -58,7 +58,7 @@ ENDED = {"load": [], "sync": [], "services": SERVICES[:-1]}
 
 def serving(run, what):
     """All services run, and none is to be started again."""
-    machine, deadline = run.machine, time.monotonic() + 60 * run.machine.slow
+    machine, deadline = run.machine, time.monotonic() + run.machine.bound(60)
     while True:
         states = {e["who"]: e["state"] for e in machine.events if e["ev"] == "service"}
         if states == dict.fromkeys(SERVICES, "runs") and machine.read(TO_START) is None:

@@ -53,7 +53,7 @@ def vms_of(data):
 
 def states(run, expected):
     """Wait until the agent says so: what a process is about to do, nobody announces."""
-    deadline = time.monotonic() + 40 * run.machine.slow
+    deadline = time.monotonic() + run.machine.bound(40)
     while True:
         status, data = continuo(run.machine, f"{AGENT} list")
         if not status and vms_of(data) == expected:
@@ -68,7 +68,7 @@ IDLE = {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"}
 def as_before(run, what, placed="no kernel is loaded yet"):
     """After an update that was undone: this kernel runs on with all VMs, and nothing is prepared. placed: what
     check says of the next kernel."""
-    deadline = time.monotonic() + 60 * run.machine.slow
+    deadline = time.monotonic() + run.machine.bound(60)
     while True:
         # Sessions are closed by a thread of the agent's.
         status, data = continuo(run.machine, f"{AGENT} list")
@@ -149,7 +149,7 @@ def numbers_of(machine, what):
 
 def goes_on(machine, after):
     """The virtual CPU says one number more than it had said before."""
-    deadline = time.monotonic() + 60 * machine.slow
+    deadline = time.monotonic() + machine.bound(60)
     while after + 1 not in numbers_of(machine, "the device has brought back"):
         machine.check()
         if time.monotonic() > deadline:

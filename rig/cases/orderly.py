@@ -150,7 +150,7 @@ def journal(machine):
 
 def ended(machine, verdict):
     """Wait until the journal has it."""
-    deadline = time.monotonic() + 60 * machine.slow
+    deadline = time.monotonic() + machine.bound(60)
     while not any(line.get("ended") == verdict for kernel in journal(machine) for line in kernel):
         if time.monotonic() > deadline:
             raise Failed(f"the journal has no update that has ended as {verdict}: {journal(machine)}")

@@ -34,7 +34,7 @@ USER = 1000
 def registered(run, user=0):
     """Wait until the agent knows the VM, and that it can be carried over. user: whose it is."""
     name = f"u{user}.{NAME}" if user else NAME
-    deadline = time.monotonic() + PATIENCE_S * run.machine.slow
+    deadline = time.monotonic() + run.machine.bound(PATIENCE_S)
     while True:
         status, data = continuo(run.machine, f"{AGENT} list")
         states = {row["vm"]: row["state"] for row in data["vm"]}

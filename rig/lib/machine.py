@@ -44,6 +44,7 @@ from .iommu import NAMED
 from .platform import Q35
 
 QMP_S = 10              # so long the autopsy waits for an answer of QEMU's
+ROOM, ROOM_S = 4, 600   # how much longer a bound is than a wait takes where nothing else runs, up to so many seconds
 
 # What a kernel writes only if something is wrong with it.
 SPLAT = re.compile(
@@ -202,8 +203,8 @@ class Machine:
         for name in ("control.sock", "qmp.sock"):
             if os.path.exists(self.path(name)):
                 os.unlink(self.path(name))
-        self._quiet_s = quiet_s * self.slow
-        self._limit = time.monotonic() + limit_s * self.slow
+        self._quiet_s = self.bound(quiet_s)
+        self._limit = time.monotonic() + self.bound(limit_s)
         self._heard = time.monotonic()
         with open(self.path("qemu.log"), "wb") as log:
             self._process = subprocess.Popen(
@@ -289,7 +290,7 @@ class Machine:
         with self._autopsy_lock:
             if self._found is None and self._process.poll() is None:
                 # QEMU itself may hang.
-                self._qmp_socket.settimeout(QMP_S * self.slow)
+                self._qmp_socket.settimeout(self.bound(QMP_S))
                 self._found = self._autopsy()
                 self._qmp_socket.settimeout(None)
         return Failed(f"{why} ({self._found})" if self._found else why)
@@ -324,6 +325,13 @@ class Machine:
                 return Splat(line.strip())
         return None
 
+    def bound(self, seconds):
+        """
+        When a wait is given up, in seconds, that is over in so many where nothing else runs. It is not how long something
+        has to take: a case that looks at what does not happen in a time multiplies that by slow alone.
+        """
+        return max(seconds, min(seconds * ROOM, ROOM_S)) * self.slow
+
     # -- talking ----------------------------------------------------------
 
     def check(self):
@@ -347,7 +355,7 @@ class Machine:
         """The first event of that name, or of one of several (and with those members), after
         the first `since` events; raises when the machine ends or time is up."""
         names = (name,) if isinstance(name, str) else name
-        deadline = time.monotonic() + timeout_s * self.slow
+        deadline = time.monotonic() + self.bound(timeout_s)
         with self._cond:
             while True:
                 for event in self.events[since:]:
@@ -359,7 +367,7 @@ class Machine:
                     break
                 self._cond.wait(min(left, 1))
             last = self.events[-1]["ev"] if self.events else "nothing"
-            reason = "the machine ended" if self._ended else f"{timeout_s * self.slow:.0f} s are over"
+            reason = "the machine ended" if self._ended else f"{self.bound(timeout_s):.0f} s are over"
         raise self.gave_up(f"waited for '{' or '.join(names)}' of the guest, but {reason}; the last it said was '{last}'")
 
     def ended(self):
@@ -441,7 +449,7 @@ class Machine:
 
     def finish(self, timeout_s=30):
         """The guest powers off by itself; raise if it does not."""
-        deadline = time.monotonic() + timeout_s * self.slow
+        deadline = time.monotonic() + self.bound(timeout_s)
         with self._cond:
             while not self._ended and time.monotonic() < deadline:
                 self.check()
@@ -451,7 +459,7 @@ class Machine:
 
     def await_end(self, timeout_s=30):
         """A guest that gave up powers off; after that all that it wrote is on file."""
-        deadline = time.monotonic() + timeout_s * self.slow
+        deadline = time.monotonic() + self.bound(timeout_s)
         with self._cond:
             while not self._ended and time.monotonic() < deadline:
                 self._cond.wait(0.5)
@@ -459,7 +467,7 @@ class Machine:
 
     def _powered_off(self, timeout_s):
         if not self._ended:
-            raise self.gave_up(f"the guest did not power off within {timeout_s * self.slow:.0f} s")
+            raise self.gave_up(f"the guest did not power off within {self.bound(timeout_s):.0f} s")
 
     def kill(self):
         if self._process and self._process.poll() is None:

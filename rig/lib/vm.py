@@ -202,7 +202,7 @@ class VmRun(Run):
 
     def hear(self, what, condition, timeout_s=PATIENCE_S):
         """Wait until the wire's status is so; returns it."""
-        deadline = time.monotonic() + timeout_s * self.machine.slow
+        deadline = time.monotonic() + self.machine.bound(timeout_s)
         while True:
             self.machine.check_runs()
             ended = next((e for e in self.machine.events if e["ev"] == "vm_ended"), None)
@@ -214,7 +214,7 @@ class VmRun(Run):
             if self._was_reset():
                 raise Failed(f"waited for {what}, but the VM has reset itself")
             if time.monotonic() > deadline:
-                raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s; the VM said {status}")
+                raise self.machine.gave_up(f"waited for {what} for {self.machine.bound(timeout_s):.0f} s; the VM said {status}")
             time.sleep(0.02)
 
     def reboot(self):
@@ -238,10 +238,10 @@ class VmRun(Run):
 
     def qmp_until(self, what, condition, command, **arguments):
         """Ask until the answer is so."""
-        deadline = time.monotonic() + PATIENCE_S * self.machine.slow
+        deadline = time.monotonic() + self.machine.bound(PATIENCE_S)
         while not condition(answer := self.qmp(command, **arguments)):
             if time.monotonic() > deadline:
-                raise self.machine.gave_up(f"waited for {what} for {PATIENCE_S * self.machine.slow} s; QEMU says {answer}")
+                raise self.machine.gave_up(f"waited for {what} for {self.machine.bound(PATIENCE_S):.0f} s; QEMU says {answer}")
             time.sleep(0.2)
 
     def update(self, stage, options="", whole=True, meanwhile=None):
@@ -265,7 +265,7 @@ class VmRun(Run):
 
     def _jump(self, stage, since):
         """The next kernel's first word; a command that comes back says why there is none."""
-        machine, deadline = self.machine, time.monotonic() + PATIENCE_S * self.machine.slow
+        machine, deadline = self.machine, time.monotonic() + self.machine.bound(PATIENCE_S)
         while True:
             machine.check_runs()
             news = machine.events[since:]
@@ -276,7 +276,7 @@ class VmRun(Run):
                     said = b"".join(bytes.fromhex(e["hex"]) for e in news if e["ev"] == "printed").decode(errors="replace")
                     raise Failed(f"continuo update ends with {event['status']}: {said.strip()[-1500:]}")
             if time.monotonic() > deadline:
-                raise machine.gave_up(f"waited for the jump for {PATIENCE_S * machine.slow} s")
+                raise machine.gave_up(f"waited for the jump for {machine.bound(PATIENCE_S):.0f} s")
             time.sleep(0.02)
 
     def lose(self, stage):
@@ -315,11 +315,11 @@ class VmRun(Run):
 
     def read(self, what, condition, timeout_s=PATIENCE_S):
         """Wait for a line on the host's console: condition(when in ns, line)."""
-        deadline = time.monotonic() + timeout_s * self.machine.slow
+        deadline = time.monotonic() + self.machine.bound(timeout_s)
         while not any(condition(*line) for line in list(self.clock.lines)):
             self.machine.check_runs()
             if time.monotonic() > deadline:
-                raise self.machine.gave_up(f"waited for {what} for {timeout_s * self.machine.slow} s")
+                raise self.machine.gave_up(f"waited for {what} for {self.machine.bound(timeout_s):.0f} s")
             time.sleep(0.02)
 
     def stop(self):

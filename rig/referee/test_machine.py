@@ -57,6 +57,9 @@ class Machines(unittest.TestCase):
         self.assertEqual(self.first.wait(("ran", "boot"), since=2)["ev"], "ran")
         self.assertEqual(self.first.wait("boot", stage=2)["stage"], 2)
 
+    def test_a_bound_has_room_but_not_for_hours(self):
+        self.assertEqual([self.first.bound(s) for s in (30, 400, 2400)], [600, 3000, 12000])
+
     def test_says_what_it_waited_for(self):
         self.first.gave_up = lib.Failed
         self.first._ended = True
