@@ -13,7 +13,7 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see, until
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, must_see, past, until
 from rig.referee import dmalog
 
 PAGE = 4096
@@ -240,6 +240,8 @@ def given_back(machine, begin, iommu, law="", in_use=False):
     since = len(machine.events)
     machine.send("shrink in-use" if in_use else "shrink")
     done = machine.wait("shrunk", since=since)
+    if not in_use:
+        past(machine, done)
     run.rest(AFTER_S)
     run.stop()
     page = (IOVA_BASE + done["hole"]) & ~(PAGE - 1)

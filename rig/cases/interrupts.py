@@ -12,7 +12,7 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
+from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded, noticed
 
 NOTICED_S = 20                  # in which a frame that has landed must be noticed
 MISSED_S = 5                    # after which it counts as not noticed
@@ -33,19 +33,6 @@ def all_through(machine, begin, iommu):
     machine.figures["interrupts"] = counts
     if not counts or counts[-1] < 100:
         raise Failed(f"only {counts} interrupts were counted: something else made the guest look")
-
-
-def _noticed(machine, sent, seconds):
-    """Has the guest noticed so many frames, in that time?"""
-    end = time.monotonic() + seconds * machine.slow
-    while time.monotonic() < end:
-        since = len(machine.events)
-        machine.send("report")
-        seen = machine.wait("nic", since=since)
-        if seen["next"] >= sent:
-            return seen
-        time.sleep(0.2)
-    return None
 
 
 @guarded
@@ -73,7 +60,7 @@ def last(machine, begin, iommu, lost=False, late=False):
     if late:
         machine.send("wire")
         machine.wait("wired", since=since)
-    seen = _noticed(machine, sent, MISSED_S if lost else NOTICED_S)
+    seen = noticed(machine, sent, MISSED_S if lost else NOTICED_S)
     machine.send("off")
     machine.finish()
     run.clock.stop()

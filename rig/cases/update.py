@@ -13,7 +13,7 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, guarded, must_see
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, guarded, must_see, past
 from rig.referee import dmalog, page, phases, summary
 
 REPLACES_AFTER_UPDATE = 500
@@ -309,7 +309,9 @@ def hole(machine, begin, iommu):
     """One mapped page left out of the rebuilt IOAS: faults there after the replace, nowhere else."""
     run = begin(iommu=iommu)
     run.rest(STEADY_S)
-    offset = run.update(2, "hole=1")["hole"]
+    resumed = run.update(2, "hole=1")
+    offset = resumed["hole"]
+    past(machine, resumed)
     run.rest(AFTER_S)
     run.stop()
     run.judge()

@@ -22,6 +22,7 @@ SHOWN_STEADY_S = 3
 
 TRACE_LIMIT_BYTES = 1 << 30
 SHORT_S = 0.25                  # less sound than this was lost
+PATIENCE_S = 60                 # for what takes some seconds
 STILL_US = 1_000_000            # a device that does no DMA for longer stands still
 PCI_ON = 0x2 | 0x4              # memory space and bus master
 
@@ -323,6 +324,27 @@ def clean(run):
     run.draw()
     if found:
         raise Failed("; ".join(found))
+
+
+def noticed(machine, slots, seconds):
+    """Has the guest noticed that so many slots of the ring are filled, in that time? Its report then, or None."""
+    end = time.monotonic() + seconds * machine.slow
+    while time.monotonic() < end:
+        since = len(machine.events)
+        machine.send("report")
+        seen = machine.wait("nic", since=since)
+        if seen["next"] >= slots:
+            return seen
+        time.sleep(0.2)
+    return None
+
+
+def past(machine, event):
+    """Wait until the network device was to write to the page that is missing since that event."""
+    if event["at"] > event["hole_begin"]:
+        raise Failed("the network device was past the page before that was missing: nothing was shown")
+    if not noticed(machine, event["hole_end"], PATIENCE_S):
+        raise Failed("the network device does not come to the page that is missing")
 
 
 def must_see(what, condition):

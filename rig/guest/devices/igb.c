@@ -19,6 +19,7 @@
  * "Programming Interface".
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,6 +106,9 @@ struct frame {
 #define ETHERTYPE_BE	0xb588u
 
 #define POST_BATCH	64u
+
+/* So many slots further a place is that the device comes to some seconds later. */
+#define AHEAD		6000u
 
 /*
  * In the remappable format this means entry 32641, which no kernel here comes to
@@ -251,6 +255,31 @@ void igb_mac(struct igb *nic, uint8_t mac[6])
 unsigned int igb_head(struct igb *nic)
 {
 	return rd32(nic->dev, igb_rx(nic, RDH)) % NIC_SLOTS;
+}
+
+uint64_t igb_at(struct igb *nic)
+{
+	uint64_t next = nic->st->next;
+
+	return next + (igb_head(nic) + NIC_SLOTS - next % NIC_SLOTS) % NIC_SLOTS;
+}
+
+struct igb_place igb_ahead(struct igb *nic)
+{
+	uint64_t slot = igb_at(nic) + AHEAD, around = PAGE / NIC_PITCH + 1;
+
+	return (struct igb_place){
+		.offset = OFF_NIC_BUF + slot % NIC_SLOTS * NIC_PITCH,
+		.begin = slot - around,
+		.end = slot + around + 1,
+	};
+}
+
+void igb_place_text(struct igb *nic, const struct igb_place *place, char text[static IGB_PLACE_TEXT])
+{
+	snprintf(text, IGB_PLACE_TEXT, ",\"hole\":%llu,\"hole_begin\":%llu,\"hole_end\":%llu,\"at\":%llu",
+		 (unsigned long long)place->offset, (unsigned long long)place->begin,
+		 (unsigned long long)place->end, (unsigned long long)igb_at(nic));
 }
 
 void igb_flush(struct igb *nic)

@@ -38,6 +38,17 @@ unsigned int igb_poll(struct igb *nic);
 /* Ends the run in progress so that the referee has heard of every frame. */
 void igb_flush(struct igb *nic);
 unsigned int igb_head(struct igb *nic);
+/* The slot that the device fills next; never wraps. */
+uint64_t igb_at(struct igb *nic);
+/* A buffer that it comes to some seconds later, and the slots whose buffers are on the same page. */
+struct igb_place {
+	uint64_t offset;		/* in the memory */
+	uint64_t begin, end;
+};
+struct igb_place igb_ahead(struct igb *nic);
+/* The members of an event that say of a page that is missing where it is, and where the device is. */
+#define IGB_PLACE_TEXT	160
+void igb_place_text(struct igb *nic, const struct igb_place *place, char text[static IGB_PLACE_TEXT]);
 /* When the latest of the frames that are in the memory was sent, in the sender's ns; 0: there is none. */
 uint64_t igb_latest(struct igb *nic);
 

@@ -53,13 +53,20 @@ void replace_hwpts(struct rig *r, unsigned long n)
  */
 void replace_without_page(struct rig *r, bool in_use)
 {
-	uint64_t hole = in_use ? OFF_HDA_POS : OFF_NIC_BUF +
-		(uint64_t)((igb_head(&r->igb) + 600) % NIC_SLOTS) * NIC_PITCH;
+	struct igb_place hole = { .offset = OFF_HDA_POS };
+	char where[IGB_PLACE_TEXT];
 
-	build_ioas(r, hole);
+	if (!in_use)
+		hole = igb_ahead(&r->igb);
+	build_ioas(r, hole.offset);
 	if (r->nic.present)
 		attach_new(r, &r->nic);
 	if (r->audio.present)
 		attach_new(r, &r->audio);
-	emit("shrunk", ",\"hole\":%llu", (unsigned long long)hole);
+	if (in_use) {
+		emit("shrunk", ",\"hole\":%llu", (unsigned long long)hole.offset);
+		return;
+	}
+	igb_place_text(&r->igb, &hole, where);
+	emit("shrunk", "%s", where);
 }

@@ -43,9 +43,6 @@
 
 void (*rig_reached)(struct rig *r, const char *step);
 
-/* How far ahead of the receive ring's head the page left out is. */
-#define HOLE_AHEAD	600u
-
 static void reached(struct rig *r, const char *step)
 {
 	back_reached(step);
@@ -157,14 +154,13 @@ static void resume_device(struct rig *r, struct device *d, uint64_t token,
 	reached(r, bound);
 }
 
-static uint64_t choose_hole(struct rig *r)
+static struct igb_place choose_hole(struct rig *r)
 {
 	if (!opt_num("hole", 0))
-		return 0;
+		return (struct igb_place){};
 	if (r->nic.present)
-		return OFF_NIC_BUF + (uint64_t)((igb_head(&r->igb) + HOLE_AHEAD) %
-						NIC_SLOTS) * NIC_PITCH;
-	return OFF_HDA_PCM + PCM_BYTES / 2;
+		return igb_ahead(&r->igb);
+	return (struct igb_place){ .offset = OFF_HDA_PCM + PCM_BYTES / 2 };
 }
 
 /* As attach_all(), but for what there is to sweep, and to reach. */
@@ -188,8 +184,12 @@ static void replace_all(struct rig *r, int nic, int audio, int disk)
 	}
 }
 
-static void rig_finish(struct rig *r, uint64_t hole)
+static void rig_finish(struct rig *r, const struct igb_place *hole)
 {
+	char where[IGB_PLACE_TEXT] = "";
+
+	if (r->nic.present && hole->offset)
+		igb_place_text(&r->igb, hole, where);
 	phase("finish", "begin");
 	/* Closing it may have finished it already. */
 	if (r->session >= 0)
@@ -202,8 +202,7 @@ static void rig_finish(struct rig *r, uint64_t hole)
 	phase("finish", "end");
 
 	r->st->updates_done++;
-	emit("resumed", ",\"updates_done\":%u,\"hole\":%llu",
-	     r->st->updates_done, (unsigned long long)hole);
+	emit("resumed", ",\"updates_done\":%u%s", r->st->updates_done, where);
 }
 
 static void verify(struct rig *r, const char *what, int restored, int hwpt)
@@ -238,7 +237,7 @@ static void verify_all(struct rig *r, int nic, int audio, int old_nic,
 void rig_resume(struct rig *r)
 {
 	int nic, audio, disk = -1, old_nic = -1, old_audio = -1, old_disk = -1;
-	uint64_t hole;
+	struct igb_place hole = {};
 
 	r->session = -1;
 	if (opt_num("sweep", 0) && !faults_on())
@@ -263,7 +262,7 @@ void rig_resume(struct rig *r)
 	rig_mark_end(r, false);
 	if (preserve_level() < LEVEL_ALL) {
 		phase("retrieve", "end");
-		rig_finish(r, 0);
+		rig_finish(r, &hole);
 		return;
 	}
 	rig_wire(r);
@@ -308,11 +307,11 @@ void rig_resume(struct rig *r)
 	phase("rebuild", "begin");
 	hole = choose_hole(r);
 	if (adopt_wanted()) {
-		adopt_tables(r, hole, old_nic, old_audio, &nic, &audio);
+		adopt_tables(r, hole.offset, old_nic, old_audio, &nic, &audio);
 		reached(r, "ioas");
 		reached(r, "hwpt");
 	} else {
-		build_ioas(r, hole);
+		build_ioas(r, hole.offset);
 		reached(r, "ioas");
 		build_hwpts(r, &nic, &audio);
 		reached(r, "hwpt");
@@ -342,7 +341,7 @@ void rig_resume(struct rig *r)
 		must(rig_probe(r), "map and unmap in the IOAS that has adopted");
 	view_step("destroyed");
 	reached(r, "destroy");
-	rig_finish(r, hole);
+	rig_finish(r, &hole);
 }
 
 void wire_late(struct rig *r)
