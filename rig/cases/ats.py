@@ -31,7 +31,7 @@ DEVICES = [argument for i, port in enumerate(PORTS, 1) for argument in (
 
 INVALIDATION = "vtd_inv_desc"           # with its kind
 KIND = re.compile(r"invalidate desc type (\S+)")
-FRAMES_PER_S, FRAMES_PER_S_SLOW = 100, 30       # 1024 buffers have to last for an update
+FRAMES_PER_S = 30                       # 1024 buffers have to last for an update
 SOME = 40                               # frames before and after
 
 
@@ -47,7 +47,7 @@ def with_device(run):
     """run(machine, backend), with the process there from before QEMU is started until it has ended."""
     @functools.wraps(run)
     def wrapped(machine, **arguments):
-        backend = vhost.Backend(machine.folder, FRAMES_PER_S_SLOW if machine.slow != 1 else FRAMES_PER_S)
+        backend = vhost.Backend(machine.folder, FRAMES_PER_S)
         try:
             run(machine, backend, **arguments)
         finally:

@@ -10,7 +10,7 @@ from rig.cases.uncooperative import check_cells, fail_if, killed
 from rig.cases.update import NODES, large
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded, must_see
 
 MAY_BE_LOST = "/sys/module/guestmemfs/parameters/may_be_lost"
 
@@ -272,7 +272,8 @@ def cut(machine, begin, iommu, law="", after=False, how="cut"):
     what the device writes. after: in the next kernel, before anybody has come for it. To see it fail: with
     another law broken, so that it is EBUSY.
     """
-    run = begin(iommu=iommu, sound=False, append=f"guestmem=256M rig.guestmem=1 liveupdate.break={law}")
+    # DMA ends when the ring is full, and must not before the memory is the next owner's.
+    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=f"guestmem=256M rig.guestmem=1 liveupdate.break={law}")
     run.rest(STEADY_S)
     if after:
         run.update(2, "next=rig.idle=1", until="idle")

@@ -6,7 +6,7 @@ import errno
 from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded
 
 UPDATES = 2
 # Session, four files, two binds, a HWPT, IOAS and three mappings, HWPT, two attaches, and so on
@@ -84,7 +84,8 @@ def killed(machine, begin, iommu, how):
     Seen to fail: adopting, without find_adopted() in rebuild() of vm.c; and if a HWPT
     that somebody has destroyed already is an error.
     """
-    run = begin(iommu=iommu, append=f"rig.library={how} rig.kills=1 rig.hwpt=each")
+    # The ring has to last for all of them.
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW, append=f"rig.library={how} rig.kills=1 rig.hwpt=each")
     run.rest(STEADY_S)
     run.update(2)
     run.rest(AFTER_S)

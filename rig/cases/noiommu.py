@@ -16,7 +16,7 @@ from rig.cases.update import REPLACES_AFTER_UPDATE, refusals, undo
 from rig.lib.case import Case
 from rig.lib.iommu import NoIommu
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see
+from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded, must_see
 from rig.referee import noiommu
 
 NONE = "none"
@@ -107,7 +107,8 @@ def rebuilt_elsewhere(machine, begin, law=""):
     A process maps other pages in place of those that the device writes to, and attaches it: that
     is refused, and the pages stay nobody else's. law: what is broken, so that others get them.
     """
-    run = begin(iommu=NONE, sound=False, append=f"liveupdate.break={law}" if law else "")
+    # DMA ends when the ring is full, and must not before the memory is somebody else's.
+    run = begin(iommu=NONE, sound=False, rate=FRAMES_PER_S_SLOW, append=f"liveupdate.break={law}" if law else "")
     run.rest(STEADY_S)
     idle_update(run, 2)
     answer = ask(run, "elsewhere", "elsewhere")

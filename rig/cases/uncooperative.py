@@ -123,7 +123,7 @@ def killed(machine, begin, iommu, append=""):
     Seen to fail: without the line in luo_session_release() nobody gets the session
     after the first one; without vfio_liveupdate_rebind() nobody gets on after 'bind-nic'.
     """
-    run = begin(iommu=iommu, append=f"rig.updates=2 {append}".strip())
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW, append=f"rig.updates=2 {append}".strip())
     before = ask(run, "memory", "memory")
     run.rest(STEADY_S)
     idle_update(run, 2)
@@ -393,7 +393,7 @@ def memory_lost(machine, begin, iommu, how, letter, append="", law=""):
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
     process that gets the pages next. law: what is broken.
     """
-    run = begin(iommu=iommu, sound=False, append=f"{append} liveupdate.break={law}" if law else append)
+    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=f"{append} liveupdate.break={law}" if law else append)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, how, "uncoop", what=how)
@@ -618,7 +618,7 @@ def punched_after(machine, begin, iommu, append=""):
 
     To see it fail: verify_differs() of iommu_pt_verify.h finds nothing.
     """
-    run = begin(iommu=iommu, sound=False, append=append)
+    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=append)
     run.rest(STEADY_S)
     idle_update(run, 2)
     answer = ask(run, "verify-elsewhere", "elsewhere")
