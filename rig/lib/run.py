@@ -98,10 +98,19 @@ class Run:
         if bystander:
             self.bystander = machine.wait("bystander")
             if bystander is True:
-                self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4)
+                self.senders["bystander"] = frames.Sender(machine.folder, "bystander", self.bystander["mac"], self.rate // 4, turn=self._turn)
         if nic:
-            self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate, messages)
+            self.senders["nic"] = frames.Sender(machine.folder, "nic", self.ready["mac"], self.rate, messages, self._turn)
             machine.figures["frames_per_s"] = self.rate
+
+    def _turn(self):
+        """QEMU's main loop has gone round: it answers in one round what it reads in another."""
+        try:
+            for _ in range(3):
+                self.machine.qmp("query-status")
+        except Failed:
+            # It has ended, or is about to: nobody takes anything any more.
+            pass
 
     def rest(self, seconds):
         """DMA goes on and nobody does anything: what steady state is measured from."""

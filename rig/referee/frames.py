@@ -5,7 +5,8 @@ Frames for the network device under test, and the judgement of what became of th
 A Sender is a process of its own, for steady timing. It is the wire: a frame is
 put on it at its time, whether or not anybody takes it. What the socket to QEMU
 cannot take (its buffer holds about half a second; QEMU stops reading when the
-device cannot receive) is dropped and counts as sent, as it would on a cable.
+device cannot receive) is dropped and counts as sent, as it would on a cable. Who has
+it stop waits until QEMU has taken what is in the buffer.
 The sender logs each frame's checksum, from which the judge recomputes what the
 guest says that it has read.
 
@@ -15,12 +16,14 @@ of the request. The frame's checksum is of what is in the buffer.
 """
 
 import array
+import fcntl
 import json
 import os
 import socket
 import struct
 import subprocess
 import sys
+import termios
 import time
 import zlib
 
@@ -88,6 +91,11 @@ def _send(sock, frame):
     return True
 
 
+def _waiting(sock):
+    """Bytes that nobody has read, and what the host's kernel needs to keep them."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0)))[0]
+
+
 def _sender(path, mac, rate, log, messages):
     sock = socket.socket(socket.AF_UNIX)
     sock.setsockopt(socket.SOL_SOCKET, 32, BUFFER_BYTES)     # SO_SNDBUFFORCE
@@ -100,7 +108,7 @@ def _sender(path, mac, rate, log, messages):
     maker = Maker(mac, messages)
     os.set_blocking(0, False)
     times, crcs, flags = array.array("Q"), array.array("L"), array.array("B")
-    start, seq, late_ns, stopping = time.monotonic_ns(), 0, 0, False
+    start, seq, late_ns = time.monotonic_ns(), 0, 0
     print(json.dumps({"started_ns": start}), flush=True)
     while True:
         due = start + seq * 1_000_000_000 // rate
@@ -111,11 +119,10 @@ def _sender(path, mac, rate, log, messages):
         late_ns = max(late_ns, now - due)
         if seq % 16 == 0:
             try:
-                stopping = os.read(0, 16) is not None
+                asked = os.read(0, 16)
+                break
             except BlockingIOError:
                 pass
-            if stopping:
-                break
         frame, crc = maker.make(seq, now)
         times.append(now)
         crcs.append(crc)
@@ -124,6 +131,11 @@ def _sender(path, mac, rate, log, messages):
         except (BrokenPipeError, ConnectionResetError):
             flags.append(DROPPED)
         seq += 1
+    # Each time that somebody asks: what is on the wire that QEMU has not taken?
+    os.set_blocking(0, True)
+    while asked:
+        print(json.dumps({"waiting": _waiting(sock)}), flush=True)
+        asked = os.read(0, 16)
     with open(log, "wb") as f:
         for column in (times, crcs, flags):
             column.tofile(f)
@@ -144,7 +156,9 @@ class Log:
 class Sender:
     """Sends from start to stop(); then .sent, .dropped and .log are there."""
 
-    def __init__(self, folder, name, mac, rate, messages=False):
+    def __init__(self, folder, name, mac, rate, messages=False, turn=None):
+        """turn: returns when QEMU has looked at all of its sockets since; for stop()."""
+        self._turn = turn
         self._log = os.path.join(folder, f"frames-{name}.bin")
         # The socket's name is relative: its length is limited.
         self._process = subprocess.Popen(
@@ -156,8 +170,20 @@ class Sender:
             raise RuntimeError(f"the frame sender for {name} did not start")
         self.started_ns = json.loads(first)["started_ns"]
 
+    def _wait(self):
+        """What is on the wire is QEMU's, unless it does not take any more, however late it is."""
+        left = None
+        while True:
+            self._process.stdin.write("stop\n")
+            self._process.stdin.flush()
+            now = json.loads(self._process.stdout.readline())["waiting"]
+            if not now or now == left or not self._turn:
+                return
+            left = now
+            self._turn()
+
     def stop(self):
-        self._process.stdin.write("stop\n")
+        self._wait()
         self._process.stdin.close()
         end = json.loads(self._process.stdout.readline())
         self._process.wait()
