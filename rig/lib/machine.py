@@ -258,6 +258,9 @@ class Machine:
                 self._heard = time.monotonic()
                 self.events.append(event)
                 self._cond.notify_all()
+            if event.get("waits"):
+                # The guest does not go on before the time of the event is known.
+                self.send("noted")
 
     def _watch(self):
         """Look at the console, at the clock and at QEMU, ten times a second."""

@@ -14,6 +14,7 @@
 #include "core/control.h"
 
 #define LINE_MAX_LEN	1024
+#define NOTED_MS	1000
 
 static int ctl = -1;
 
@@ -70,19 +71,17 @@ static void put_kept(void)
 	kept.len = 0;
 }
 
-void emit(const char *ev, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 0)))
+vemit(const char *ev, const char *fmt, va_list ap)
 {
 	uint64_t tsc = cycle();
 	char line[4096];
 	size_t len;
-	va_list ap;
 
 	len = snprintf(line, sizeof(line),
 		       "{\"ev\":\"%s\",\"t_us\":%llu,\"tsc\":%llu", ev,
 		       (unsigned long long)now_us(), (unsigned long long)tsc);
-	va_start(ap, fmt);
 	len += vsnprintf(line + len, sizeof(line) - len, fmt, ap);
-	va_end(ap);
 	if (len > sizeof(line) - 3)
 		len = sizeof(line) - 3;
 	memcpy(line + len, "}\n", 3);
@@ -95,6 +94,29 @@ void emit(const char *ev, const char *fmt, ...)
 	}
 	put_kept();
 	put(line, len);
+}
+
+void emit(const char *ev, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vemit(ev, fmt, ap);
+	va_end(ap);
+}
+
+void emit_noted(const char *ev, const char *fmt, ...)
+{
+	char more[512], *line;
+	va_list ap;
+
+	snprintf(more, sizeof(more), "%s,\"waits\":1", fmt);
+	va_start(ap, fmt);
+	vemit(ev, more, ap);
+	va_end(ap);
+	do
+		line = ctl_line(NOTED_MS);
+	while (!line || strcmp(line, "noted"));
 }
 
 void phase(const char *name, const char *edge)

@@ -9,6 +9,9 @@ int ctl_fd(void);
 /* @fmt gives the members after "ev", "t_us" and "tsc", with a leading comma, or "". */
 void emit(const char *ev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* As emit(), and waits until the referee has taken down when that was. */
+void emit_noted(const char *ev, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Phases are said together with the next event that is none, so that saying them takes no time. */
 void ctl_keep_phases(void);
 /* Says "phase": @edge is "begin" or "end". */

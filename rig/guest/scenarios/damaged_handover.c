@@ -103,8 +103,7 @@ static void regain(struct rig *r, struct device *d, uint64_t token,
 /* Up to here nobody has touched it. What follows is seen after this is. */
 static void fresh(const char *name)
 {
-	emit("fresh", ",\"what\":\"%s\"", name);
-	usleep(100000);
+	emit_noted("fresh", ",\"what\":\"%s\"", name);
 }
 
 static void begin(struct rig *r, struct device *d, const char *name)
