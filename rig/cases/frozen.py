@@ -45,7 +45,7 @@ def racing(machine, begin, what, updates, iommu="vtd-scalable"):
     """A process does it all the time; the device's DMA is judged as ever."""
     # The ring has to last for an update of a machine that is busy with this.
     run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates}", rate=FRAMES_PER_S // 4,
-                limit_s=60 + 15 * updates)
+                limit_s=60 + 60 * updates)
     run.rest(STEADY_S)
     machine.trace(config.EVENT)
     for stage in range(2, updates + 2):
@@ -80,7 +80,7 @@ def resetting(machine, begin, updates, what="reset", slot=False, iommu="vtd-scal
     vfio_pci_ioctl_pci_hot_reset(). With only one of them gone the others answer: the look under
     the locks alone is for a window of microseconds, which these cases do not hit for certain.
     """
-    run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 20 * updates, **options)
+    run = begin(iommu=iommu, sound=False, append=f"rig.updates={updates} rig.patient=1", limit_s=60 + 60 * updates, **options)
     if slot:
         must_see("a slot of the kernel's own below the port", f"{PORT}: pciehp: Slot #" in machine.console())
     machine.trace(config.EVENT)
@@ -126,7 +126,7 @@ def once(machine, begin, what, answer, append="", iommu="vtd-scalable"):
     for the lock, and the machine stands still. vfs without pci_liveupdate_held() in
     sriov_numvfs_store(): it is done, and the device stops.
     """
-    run = begin(iommu=iommu, sound=False, append=f"rig.updates={ONCE} {append}".strip(), limit_s=60 + 20 * ONCE)
+    run = begin(iommu=iommu, sound=False, append=f"rig.updates={ONCE} {append}".strip(), limit_s=60 + 60 * ONCE)
     run.rest(STEADY_S)
     for stage in range(2, ONCE + 2):
         since = len(machine.events)

@@ -41,7 +41,17 @@
 /* Between two looks at a process. */
 #define WATCH_US	200u
 
+/* So often it has been done when the referee hears of it. */
+#define ROUNDS		8u
+
 static pid_t racer;
+static const char *race;
+
+/* In the process that does it: it is under way, not only about to begin. */
+static void under_way(void)
+{
+	emit("racing", ",\"what\":\"%s\"", race);
+}
 
 static void interrupts(struct vdev *v)
 {
@@ -63,9 +73,11 @@ static void interrupts(struct vdev *v)
 
 	for (unsigned int i = 0; i < VECTORS; i++)
 		on.fd[i] = eventfd(0, EFD_CLOEXEC);
-	for (;;) {
+	for (unsigned int i = 1;; i++) {
 		ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &on);
 		ioctl(v->fd, VFIO_DEVICE_SET_IRQS, &off);
+		if (i == ROUNDS)
+			under_way();
 	}
 }
 
@@ -96,11 +108,13 @@ static void config(struct vdev *v)
 	uint16_t cmd = vfio_config_read16(v, PCI_COMMAND) & ~PCI_COMMAND_INTX_DISABLE;
 	uint16_t flags = vfio_config_read16(v, msi);
 
-	for (;;) {
+	for (unsigned int i = 1;; i++) {
 		put16(v, PCI_COMMAND, cmd | PCI_COMMAND_INTX_DISABLE);
 		put16(v, msi, flags | PCI_MSI_FLAGS_ENABLE);
 		put16(v, PCI_COMMAND, cmd);
 		put16(v, msi, flags & ~PCI_MSI_FLAGS_ENABLE);
+		if (i == ROUNDS)
+			under_way();
 	}
 }
 
@@ -108,6 +122,8 @@ static void reset(struct vdev *v)
 {
 	for (unsigned int i = 0;; i++) {
 		ioctl(v->fd, VFIO_DEVICE_RESET);
+		if (!i)
+			under_way();
 		usleep(i * 1000 % PAUSE_US);
 	}
 }
@@ -118,6 +134,8 @@ static void hot_reset(struct vdev *v)
 
 	for (unsigned int i = 0;; i++) {
 		ioctl(v->fd, VFIO_DEVICE_PCI_HOT_RESET, &arg);
+		if (!i)
+			under_way();
 		usleep(i * 1000 % PAUSE_US);
 	}
 }
@@ -136,6 +154,8 @@ static void bus_reset(struct vdev *v)
 	for (unsigned int i = 0;; i++) {
 		bool refused = pwrite(fd, "1", 1, 0) != 1;
 
+		if (!i)
+			under_way();
 		usleep(refused ? PAUSE_US : i * 1000 % PAUSE_US);
 	}
 }
@@ -153,6 +173,7 @@ static void watch(pid_t asking, const char *what)
 {
 	char path[32], text[256];
 
+	under_way();
 	snprintf(path, sizeof(path), "/proc/%d/syscall", asking);
 	/* The number of a call, if it sleeps in one; else a word, or -1. */
 	while (read_file(path, text, sizeof(text)) > 0) {
@@ -179,7 +200,9 @@ static void once_frozen(struct vdev *v, const char *what, const char *path,
 		die("fork: %s", strerror(errno));
 	if (!pid)
 		watch(self, what);
-	/* Not by write(2), which the other process looks for. */
+	/* The other process says so: this one does nothing by write(2), which that one looks for. */
+	if (!waits)
+		under_way();
 	while (pwrite(v->fd, &cmd, 2, v->config_off + PCI_COMMAND) == 2)
 		;
 	in_log(what, write(fd, text, strlen(text)) < 0 ? strerror(errno) : "done");
@@ -225,12 +248,12 @@ void freeze_race_begin(struct vdev *v, const char *what)
 	/* One that was retrieved came as a file. */
 	if (!v->bdf[0] && vfio_find(ID_INTEL, ID_IGB, 0, v->bdf))
 		die("the network device is not there");
+	race = what;
 	racer = fork();
 	if (racer < 0)
 		die("fork: %s", strerror(errno));
 	if (!racer)
 		run(v);
-	emit("racing", ",\"what\":\"%s\"", what);
 }
 
 void freeze_race_end(void)
