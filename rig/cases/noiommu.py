@@ -11,7 +11,7 @@ import re
 from rig.cases.devices import jumped_us, pci_command, BUS_MASTER
 from rig.cases.discovery import steps
 from rig.cases.handover import KEPT
-from rig.cases.uncooperative import ask, check_cells, idle_update, killed, removed, resume
+from rig.cases.uncooperative import WORKING, ask, check_cells, idle_update, killed, removed, resume, work
 from rig.cases.update import REPLACES_AFTER_UPDATE, refusals, undo
 from rig.lib.case import Case
 from rig.lib.iommu import NoIommu
@@ -108,11 +108,11 @@ def rebuilt_elsewhere(machine, begin, law=""):
     is refused, and the pages stay nobody else's. law: what is broken, so that others get them.
     """
     # DMA ends when the ring is full, and must not before the memory is somebody else's.
-    run = begin(iommu=NONE, sound=False, rate=FRAMES_PER_S_SLOW, append=f"liveupdate.break={law}" if law else "")
+    run = begin(iommu=NONE, sound=False, rate=FRAMES_PER_S_SLOW, append=f"liveupdate.break={law}" if law else "", **WORKING)
     run.rest(STEADY_S)
     idle_update(run, 2)
     answer = ask(run, "elsewhere", "elsewhere")
-    worked = ask(run, "work", "worked", timeout_s=60)
+    worked = work(run)
     until = worked["host_real_ns"] // 1000
     run.nic = False                     # what it receives is not in the file any more
     run.stop()

@@ -45,6 +45,14 @@ def ask(run, command, event, timeout_s=30, **match):
     return run.machine.wait(event, since=since, timeout_s=timeout_s, **match)
 
 
+# Of a machine in which other work needs all the memory: writing to it takes a minute on a busy host, without a word.
+WORKING = {"quiet_s": 150, "limit_s": 400}
+
+
+def work(run):
+    return ask(run, "work", "worked", timeout_s=150)
+
+
 def resume(run, how="resume"):
     """The update ends: what happened since idle_update() is judged as one update."""
     end = ask(run, how, "resumed", timeout_s=60)
@@ -204,12 +212,12 @@ def late(machine, begin, iommu, append=""):
     Seen to fail: without the line in luo_session_release(), since the session is gone
     after the first of them.
     """
-    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2, append=append)
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2, append=append, **WORKING)
     run.rest(STEADY_S)
     idle_update(run, 2)
     alone = wall_us()
     ask(run, "order", "uncoop", what="order")
-    worked = ask(run, "work", "worked")
+    worked = work(run)
     run.rest(max(0, LATE_S - (wall_us() - alone) / 1e6))
     back = wall_us()
     resume(run, "resume by-closing")
@@ -393,12 +401,12 @@ def memory_lost(machine, begin, iommu, how, letter, append="", law=""):
     Seen to fail: without memfd_liveupdate_hold() the device writes into the memory of the
     process that gets the pages next. law: what is broken.
     """
-    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=f"{append} liveupdate.break={law}" if law else append)
+    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=f"{append} liveupdate.break={law}" if law else append, **WORKING)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, how, "uncoop", what=how)
     alone = wall_us()
-    worked = ask(run, "work", "worked", timeout_s=60)
+    worked = work(run)
     run.nic = False                     # what it has received is gone with the pages
     run.stop()
     found = run.judge() + check_cells(run.machine, letter)
@@ -423,11 +431,11 @@ def starved(machine, begin, iommu):
     To see it fail: without `retry` in luo_retrieve_file() the second retrieve gives ENOSPC as the
     first one did, and the session can never be finished.
     """
-    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2)
+    run = begin(iommu=iommu, rate=FRAMES_PER_S_SLOW // 2, **WORKING)
     run.rest(STEADY_S)
     idle_update(run, 2)
     ask(run, "starve", "uncoop", what="starve")
-    worked = ask(run, "work", "worked", timeout_s=60)
+    worked = work(run)
     ask(run, "short", "uncoop", what="short")
     ask(run, "fed", "uncoop", what="fed")
     resume(run)
@@ -618,12 +626,12 @@ def punched_after(machine, begin, iommu, append=""):
 
     To see it fail: verify_differs() of iommu_pt_verify.h finds nothing.
     """
-    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=append)
+    run = begin(iommu=iommu, sound=False, rate=FRAMES_PER_S_SLOW, append=append, **WORKING)
     run.rest(STEADY_S)
     idle_update(run, 2)
     answer = ask(run, "verify-elsewhere", "elsewhere")
     alone = wall_us()
-    worked = ask(run, "work", "worked", timeout_s=60)
+    worked = work(run)
     run.nic = False                     # what it has received is gone with the pages
     run.stop()
     found = run.judge()
