@@ -16,6 +16,7 @@
 #include "core/crc32.h"
 #include "end.h"
 #include "journal.h"
+#include "memory.h"
 #include "sound.h"
 #include "wire.h"
 
@@ -55,6 +56,7 @@ int main(void)
 	/* It makes its table when it is asked first, and two threads will ask. */
 	crc32_rig(0, "", 0);
 	say_file("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+	memory_fill();
 	cpus = clocks_watch();
 	journal_start();
 	sound_play();
@@ -62,6 +64,7 @@ int main(void)
 	say("%u CPUs", cpus);
 	end = wire_serve();
 	journal_stop();
+	memory_check();
 	if (end == WIRE_REBOOT)
 		boot_again();
 	wire_close();

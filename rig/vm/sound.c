@@ -18,6 +18,7 @@
 
 #include "core/pattern.h"
 #include "end.h"
+#include "options.h"
 #include "sound.h"
 
 #define DEVICE		"/dev/snd/pcmC0D0p"
@@ -28,18 +29,6 @@
 #define PROBE_S		60	/* the driver looks for the codec when it has time */
 
 static bool playing;
-
-static bool wanted(void)
-{
-	char line[4096] = "";
-	FILE *f = fopen("/proc/cmdline", "re");
-
-	if (f && !fgets(line, sizeof(line), f))
-		*line = 0;
-	if (f)
-		fclose(f);
-	return strstr(line, "vm.sound=1");
-}
 
 static int open_device(void)
 {
@@ -112,7 +101,7 @@ void sound_play(void)
 	void *ring;
 	int fd;
 
-	if (!wanted())
+	if (!option_given("vm.sound=1"))
 		return;
 	fd = open_device();
 	set_hardware(fd);

@@ -24,7 +24,10 @@ struct word {
 	uint32_t sounds;		/* interrupts of the audio device; only in WORD_STATUS and WORD_END */
 } __attribute__((packed));
 
-/* Brings the network device up. */
+/*
+ * Brings the network device up, and waits until frames can go out. With vm.plug=1 it may go away afterwards,
+ * and is waited for until it is there again.
+ */
 void wire_open(unsigned int cpus);
 /* What the frame says that ends wire_serve(): as in rig/referee/wire.py. */
 enum wire_end { WIRE_GOES_ON, WIRE_LAST, WIRE_REBOOT };
