@@ -51,7 +51,7 @@
  *	hold WHAT		answer no INTx; see devices/hda_interrupts.h
  *	race WHAT		do that to the igb all the time; see scenarios/freeze_race.c
  *	restart			set the network device up anew after that
- *	vm			start the VM in QEMU
+ *	vm [FILE]		start the VM in QEMU, as that file (command) says
  *	qmp COMMAND		have QEMU do it; see hypervisor/monitor.h
  *	direct			write from its memory to the disk; see scenarios/direct_io.h
  *	ats WHAT		with ats=1, the next step; see scenarios/ats.h
@@ -174,6 +174,8 @@ static void preserve(struct rig *r, char *args)
 
 static void jump(struct rig *r, char *args)
 {
+	if (hypervisor_wanted())
+		hypervisor_jump();
 	rig_poll(r);
 	emit_audio(r);
 	emit("jump", ",\"next\":%llu",
@@ -217,7 +219,7 @@ static void direct(struct rig *r, char *args)
 
 static void start_vm(struct rig *r, char *args)
 {
-	hypervisor_start();
+	hypervisor_start(args[0] ? args : "command");
 }
 
 static void qmp(struct rig *r, char *args)

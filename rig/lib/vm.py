@@ -105,23 +105,32 @@ def host_memory(kind):
 # Where a device can be plugged in, memory can be taken away and given back, and the operator can say so,
 # who also ends QEMU.
 MONITOR = "/run/own.qmp"                # as rig/guest/hypervisor/monitor.c has it
-CHANGES = ("-device", "pcie-root-port,id=slot1,chassis=1,slot=1", "-device", "virtio-balloon-pci,id=balloon",
-           "-qmp", f"unix:{MONITOR},server=on,wait=off", "-no-shutdown")
+PORT = ("-device", "pcie-root-port,id=slot1,chassis=1,slot=1")
+OPERATOR = ("-qmp", f"unix:{MONITOR},server=on,wait=off")
+CHANGES = (*PORT, "-device", "virtio-balloon-pci,id=balloon", *OPERATOR, "-no-shutdown")
+PASSED_NIC = {"driver": "vfio-pci", "id": "nic", "host": NIC, "iommufd": "iommufd0"}
 
 
-def qemu_arguments(platform, memory="memfd", reboots=False, sound=False, more=()):
+def device(properties):
+    """As an argument, what device_add gets from QEMU's operator."""
+    return ",".join([properties["driver"], *(f"{key}={value}" for key, value in properties.items() if key != "driver")])
+
+
+def qemu_arguments(platform, memory="memfd", reboots=False, sound=False, more=(), nic=True, tenant=""):
     """The VM, as the documentation says that one is started that is to be carried over. memory: see
     memory_arguments(); reboots: it may boot again, which otherwise ends it; sound: it has the HD audio device, too (see devices()), and
-    no message interrupts of it; more: arguments."""
+    no message interrupts of it; more: arguments; nic: it has the host's network device, directly on its root bus; tenant: what its kernel's command line says more."""
+    if nic:
+        more = ("-device", device(PASSED_NIC), *more)
     if sound:
         more = (*more, "-device", f"vfio-pci,id=sound,host={SOUND[sound]},iommufd=iommufd0")
-    options = platform.options + " vm.sound=1 snd_hda_intel.enable_msi=0" * bool(sound)
+    options = f"{platform.options} {tenant}".strip() + " vm.sound=1 snd_hda_intel.enable_msi=0" * bool(sound)
     return [
         QEMU, "-nodefaults", "-no-user-config", "-display", "none", *["-no-reboot"] * (not reboots),
         "-accel", "kvm", "-cpu", "host", "-smp", str(CPUS), "-m", f"{memory_mib(memory)}M",
         *memory_arguments(memory),
         "-object", "iommufd,id=iommufd0",
-        "-device", f"vfio-pci,id=nic,host={NIC},iommufd=iommufd0", *more,
+        *more,
         "-blockdev", "driver=file,node-name=file,filename=/host/vm/disk.img",
         "-blockdev", "driver=raw,node-name=disk,file=file",
         "-device", "virtio-blk-pci,drive=disk",
@@ -136,16 +145,17 @@ class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
     def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", reboots=False,
-                 sound=False, more=(), **options):
+                 sound=False, more=(), nic=True, tenant="", vm_files=None, disk_mib=HOST_DISK_MIB, **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
         guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
         the VM's is in (see memory_arguments()), of which the host has just enough; reboots: the VM will boot again;
-        sound: it has the audio device, too; more: arguments of QEMU's; options: further ones of machine.start()."""
+        sound: it has the audio device, too; more, nic, tenant: see qemu_arguments(); vm_files: beside what QEMU has of the VM;
+        disk_mib: of the host's disk; options: further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, sound, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
         self.windows = []                       # updates by the host's monotonic clock, in ns
-        self.senders = {}
+        self.senders, self.ended_before = {}, 0
         self.reboots, self.may_reset, self.quits = 0, reboots, "-no-shutdown" in more
         self.rate = rate
         files = files or {}
@@ -157,8 +167,9 @@ class VmRun(Run):
             **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
             "vm/initramfs": guest(), "vm/lab": lab.encode(),
-            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots, sound, more)]).encode(),
-        }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, HOST_DISK_MIB)
+            "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots, sound, more, nic, tenant)]).encode(),
+            **{f"vm/{name}": data for name, data in (vm_files or {}).items()},
+        }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, disk_mib)
         machine.start(
             iommu=iommu, nested=True, quiet_s=PATIENCE_S, limit_s=1800, files=files,
             devices=devices(machine.qemu, sound=sound, extra=[
@@ -205,7 +216,7 @@ class VmRun(Run):
         deadline = time.monotonic() + self.machine.bound(timeout_s)
         while True:
             self.machine.check_runs()
-            ended = next((e for e in self.machine.events if e["ev"] == "vm_ended"), None)
+            ended = next((e for e in self.machine.events[self.ended_before:] if e["ev"] == "vm_ended"), None)
             status = self.wire.status()
             if condition(status):
                 return status
@@ -236,13 +247,13 @@ class VmRun(Run):
             raise Failed(f"QEMU says to {command}: {answer}")
         return answer["return"]
 
-    def qmp_until(self, what, condition, command, **arguments):
+    def qmp_until(self, what, condition, command, every_s=0.2, **arguments):
         """Ask until the answer is so."""
         deadline = time.monotonic() + self.machine.bound(PATIENCE_S)
         while not condition(answer := self.qmp(command, **arguments)):
             if time.monotonic() > deadline:
                 raise self.machine.gave_up(f"waited for {what} for {self.machine.bound(PATIENCE_S):.0f} s; QEMU says {answer}")
-            time.sleep(0.2)
+            time.sleep(every_s)
 
     def update(self, stage, options="", whole=True, meanwhile=None):
         """By continuo update, until the VM speaks again, and continuo-qemu says that it has finished.
@@ -329,13 +340,16 @@ class VmRun(Run):
         if self.quits:
             self.qmp_until("the VM to shut down", lambda s: s["status"] == "shutdown", "query-status")
             self.qmp("quit")
+        self._see_qemu_end()
+        self.wire.close()
+        self._power_off()
+
+    def _see_qemu_end(self):
         if self.windows:
             # Its parent is the agent, so that the guest's program does not see it.
             self.read("the end of QEMU", lambda when, line: when > self.windows[-1][1] and "qemu-ended" in line)
         else:
             self.machine.wait("vm_ended", timeout_s=PATIENCE_S)
-        self.wire.close()
-        self._power_off()
 
     def _power_off(self):
         machine = self.machine
@@ -382,11 +396,15 @@ class VmRun(Run):
         words, done = self.wire.words, next(e for e in self.machine.events if e["ev"] == "done")
         return (self.began_ns, done["host_ns"]), (words[0].heard_real_ns, words[-1].heard_real_ns)
 
+    def _stood(self, i):
+        """When the virtual CPUs stood still in an update: from when to when the VM was not heard of."""
+        return wire.silence(self.wire.words, *self.windows[i])
+
     def _pauses(self):
-        """For how long the VM was not heard of, and which phases of the update that was."""
+        """For how long they stood still, and which phases of the update that was."""
         figures = self.machine.figures
-        for i, (window, spans) in enumerate(zip(self.windows, self.spans)):
-            begin, end = wire.silence(self.wire.words, *window)
+        for i, spans in enumerate(self.spans):
+            begin, end = self._stood(i)
             suffix = f"_{i + 1}" if i else ""
             figures[f"pause{suffix}_ms"] = round((end - begin) / 1e6, 1)
             figures[f"pause{suffix}_phases_ms"] = phases.phases_ms(
@@ -397,7 +415,7 @@ class VmRun(Run):
             figures["guest_wall_offset_after_ms"] = wire.wall_offset_ms([w for w in self.wire.words if w.heard_ns > last])
 
     def _dark(self, offset):
-        return [tuple((t + offset) // 1000 for t in wire.silence(self.wire.words, *window)) for window in self.windows]
+        return [tuple((t + offset) // 1000 for t in self._stood(i)) for i in range(len(self.windows))]
 
     def _notes(self):
         figures = self.machine.figures

@@ -6,11 +6,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/control.h"
 #include "core/end.h"
 #include "hypervisor/monitor.h"
 
-#define MONITOR	"/run/own.qmp"		/* as rig/lib/vm.py has it */
+#define MONITOR		"/run/own.qmp"		/* as rig/lib/vm.py has it */
+#define PATIENCE_US	120000000ull
 
 /* The next line that is no event; the last one has no newline. */
 static const char *answer(FILE *from)
@@ -36,10 +38,17 @@ void monitor_tell(const char *command)
 {
 	const struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = MONITOR };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t end = now_us() + PATIENCE_US;
 	FILE *from;
 
-	if (fd < 0 || connect(fd, (const void *)&at, sizeof(at)))
-		die("connect to " MONITOR ": %s", strerror(errno));
+	if (fd < 0)
+		die("socket: %s", strerror(errno));
+	/* A QEMU that has just been started makes it first. */
+	while (connect(fd, (const void *)&at, sizeof(at))) {
+		if ((errno != ENOENT && errno != ECONNREFUSED) || now_us() > end)
+			die("connect to " MONITOR ": %s", strerror(errno));
+		usleep(10000);
+	}
 	from = fdopen(fd, "r");
 	if (!from)
 		die("fdopen: %s", strerror(errno));

@@ -24,10 +24,12 @@
 #include "hypervisor/disk.h"
 #include "hypervisor/qemu.h"
 #include "interfaces/guestmem.h"
+#include "interfaces/kexec.h"
 #include "interfaces/vfio.h"
 #include "libcontinuo/agent.h"
+#include "update/preserve.h"
 
-#define COMMAND		HOST "/vm/command"
+#define FOLDER		HOST "/vm/"
 #define CONSOLE		HOST "/vm/console.log"
 #define PIECE		1024
 #define EVERY_US	200000
@@ -107,7 +109,8 @@ void hypervisor_begin(void)
 	mkdir("/run", 0755);
 	if (opt_num("guestmem", 0) && (err = guestmem_mount()))
 		die("mount guestmemfs: %s", strerror(err));
-	if (opt_num("stage", 1) == 1) {
+	/* Else the kernel before has left them to the VM. */
+	if (opt_num("stage", 1) == 1 || !preserve_wanted()) {
 		if (igb_pf_vfs())
 			igb_pf_start();
 		must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 0, bdf), "find the network device (igb)");
@@ -149,11 +152,13 @@ static void become(char *lines)
 	_exit(127);
 }
 
-void hypervisor_start(void)
+void hypervisor_start(const char *name)
 {
 	static char lines[16384];
+	char path[64];
 
-	must(read_file(COMMAND, lines, sizeof(lines)), "read " COMMAND);
+	snprintf(path, sizeof(path), FOLDER "%s", name);
+	must(read_file(path, lines, sizeof(lines)), "read the VM's command line");
 	vm = fork();
 	if (vm < 0)
 		die("fork: %s", strerror(errno));
@@ -201,6 +206,13 @@ void hypervisor_poll(void)
 	pass_console_on();
 	emit("vm_ended", ",\"status\":%d",
 	     WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+void hypervisor_jump(void)
+{
+	disk_umount();
+	emit("jump", "");
+	kexec_jump();
 }
 
 void hypervisor_stop(void)
