@@ -418,8 +418,13 @@ static int check_agent_fd(int fd)
 	return EXIT_FINE;
 }
 
+static bool asks_agent(const struct command *command)
+{
+	return command->run == run || command->run == attach || command->run == take_command;
+}
+
 /* The connection that was handed in, or -1 if there is none, in @fd. */
-static int read_agent_fd(const struct options *opt, int *fd)
+static int read_agent_fd(const struct options *opt, const struct command *command, int *fd)
 {
 	const char *text = opt->given[OPT_AGENT_FD];
 	int ret;
@@ -427,6 +432,8 @@ static int read_agent_fd(const struct options *opt, int *fd)
 	*fd = -1;
 	if (!text)
 		return EXIT_FINE;
+	if (!asks_agent(command))
+		return wrong("%s has no option --agent-fd: it asks no agent", command->name);
 	if (opt->given[OPT_AGENT])
 		return wrong("--agent and --agent-fd: there is one agent; leave one of them out");
 	*fd = number(text, 0, INT_MAX);
@@ -437,11 +444,6 @@ static int read_agent_fd(const struct options *opt, int *fd)
 	if (!ret)
 		fcntl(*fd, F_SETFD, FD_CLOEXEC);
 	return ret;
-}
-
-static bool asks_agent(const struct command *command)
-{
-	return command->run == run || command->run == attach || command->run == take_command;
 }
 
 static int begin(const struct options *opt, const struct command *command)
@@ -459,7 +461,7 @@ static int begin(const struct options *opt, const struct command *command)
 		return wrong("\"%s\" is no name of a VM: letters, digits, and . _ - after the first", opt->argv[0]);
 	vm.name = command->least ? opt->argv[0] : "-";
 	vm.agent = opt->given[OPT_AGENT];
-	ret = read_agent_fd(opt, &vm.agent_fd);
+	ret = read_agent_fd(opt, command, &vm.agent_fd);
 	if (ret)
 		return ret;
 	vm.dir = opt->given[OPT_DIR] ?: STATE_DIR;
@@ -470,7 +472,7 @@ static int begin(const struct options *opt, const struct command *command)
 	if ((command->run == run || command->run == attach) && vm_make_dir(&vm, geteuid(), getegid()))
 		return trouble("start");
 	/* An agent can come later, but not at the other end of a connection. */
-	if (vm.agent_fd >= 0 && asks_agent(command) && serve_connect(&vm)) {
+	if (vm.agent_fd >= 0 && serve_connect(&vm)) {
 		say("failed", "start --agent-fd %d: %s; have the manager make another connection", vm.agent_fd, why());
 		return EXIT_TROUBLE;
 	}
