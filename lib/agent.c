@@ -210,6 +210,11 @@ static int refusal(struct continuo *ctx, const char *text)
 	return fail(ctx, -(int)err, "%s", why + 1);
 }
 
+static int is_behind(struct continuo *ctx)
+{
+	return fail(ctx, -EPIPE, "an answer of the agent's was not waited for, and can still come over this connection; connect again");
+}
+
 static int __attribute__((format(printf, 3, 4)))
 tell(struct continuo *ctx, int agent, const char *fmt, ...)
 {
@@ -219,6 +224,8 @@ tell(struct continuo *ctx, int agent, const char *fmt, ...)
 	ssize_t n;
 	int fd, err, ret;
 
+	if (ctx->behind && agent == ctx->agent)
+		return is_behind(ctx);
 	if (ctx->started && agent == ctx->agent)
 		return fail(ctx, -EBUSY, "an update was started on this connection; continuo_update_hear() until it ends, or connect again");
 	va_start(args, fmt);
@@ -308,6 +315,12 @@ static unsigned int version_in(const char *text)
 	return version > INT_MAX ? INT_MAX : version;
 }
 
+/* What is heard next would be taken for the answer to another request. */
+static void not_to_its_end(struct continuo *ctx, int agent)
+{
+	ctx->behind = ctx->behind || agent == ctx->agent;
+}
+
 /* @ms: as hear(). */
 static int answer_within(struct continuo *ctx, int agent, uint64_t ms, int *fdp,
 			 continuo_listener *listener, void *arg)
@@ -317,6 +330,8 @@ static int answer_within(struct continuo *ctx, int agent, uint64_t ms, int *fdp,
 
 	for (;;) {
 		ret = hear(ctx, agent, ms, text, &fd);
+		if (ret == -ETIMEDOUT || ret == -EINTR)
+			not_to_its_end(ctx, agent);
 		if (ret)
 			return ret;
 		if (fd >= 0 || is_last(text))
@@ -393,7 +408,7 @@ static int use(struct continuo *ctx, int fd)
 	if (ctx->agent >= 0)
 		close(ctx->agent);
 	ctx->agent = fd;
-	ctx->started = false;
+	ctx->started = ctx->behind = false;
 	return 0;
 }
 
@@ -434,6 +449,8 @@ int continuo_agent_version(struct continuo *ctx)
 {
 	int ret = need_agent(ctx);
 
+	if (!ret && ctx->behind)
+		ret = is_behind(ctx);
 	return ret ? ret : (int)ctx->version;
 }
 

@@ -16,8 +16,8 @@
  *
  * Each call that asks the agent waits for its answer. Besides what its own page names, it
  * returns -ETIMEDOUT after continuo_deadline(), -EINTR after continuo_cancel(), -EPIPE if
- * the agent has ended, and -EPROTO if its answer is not of the protocol. The other calls
- * wait for nothing but the kernel.
+ * the agent has ended, or a call over the same connection has returned one of these two, and
+ * -EPROTO if its answer is not of the protocol. The other calls wait for nothing but the kernel.
  */
 #ifndef CONTINUO_H
 #define CONTINUO_H
@@ -114,7 +114,8 @@ unsigned int continuo_version(void);
  * continuo_agent_version() - The version of the protocol that the agent speaks
  * @ctx: The context, after continuo_agent().
  *
- * Return: 1 or more; 0 of an agent of 0.1, which does not say it; -ENOTCONN.
+ * Return: 1 or more; 0 of an agent of 0.1, which does not say it; -EPIPE if the connection is
+ * of no use any more (see continuo_deadline()); -ENOTCONN.
  */
 int continuo_agent_version(struct continuo *ctx);
 
@@ -153,8 +154,9 @@ int continuo_connect(struct continuo *ctx, const char *name);
  * @timeout_ms: From now on each call that asks the agent ends with -ETIMEDOUT if nothing
  *		is heard for that long; 0: it waits as long as it takes, as at first.
  *
- * After -ETIMEDOUT the connection is of no use any more: an answer can still come. Connect
- * again.
+ * After -ETIMEDOUT the connection is of no use any more: an answer can still come, and would be
+ * taken for that to the next request. So each call that asks over it fails with -EPIPE, as
+ * continuo_agent_version() does, which asks nobody. Connect again.
  *
  * Return: 0.
  */

@@ -15,6 +15,7 @@
  * @version: Of the protocol that the agent speaks; 0 if it does not say it.
  * @timeout_ms: How long the agent is waited for; 0: as long as it takes.
  * @started: An update runs whose messages continuo_update_hear() reads.
+ * @behind: An answer of @agent was not waited for, so that the next one can be that one.
  * @cancel: An eventfd(2), which continuo_cancel() makes readable.
  */
 struct continuo {
@@ -26,6 +27,7 @@ struct continuo {
 	uint32_t timeout_ms;
 	int cancel;
 	bool started;
+	bool behind;
 };
 
 /* Keep the reason of a failure; returns @err, which is negative. */

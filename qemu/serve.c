@@ -192,7 +192,7 @@ static int end(struct vm *vm, int sig)
 	return ret;
 }
 
-/* The agent has ended: nothing jumps, so the VM goes on as before. */
+/* The agent has ended, or nobody can ask it: no jump takes the VM along, so it goes on as before. */
 static void leave(struct vm *vm, int *fd)
 {
 	close(*fd);
@@ -247,7 +247,8 @@ int serve(struct vm *vm)
 			continue;
 		if (p[1].revents && vm->qmp.fd >= 0)
 			qmp_hear(&vm->qmp);
-		if (p[0].revents && !obey(vm, agent))
+		/* Over a connection whose answer has not come in time nothing can be asked any more. */
+		if (p[0].revents && (!obey(vm, agent) || continuo_agent_version(vm->ctx) == -EPIPE))
 			leave(vm, &agent);
 	}
 	if (told)

@@ -856,6 +856,14 @@ static int resume(struct vm *vm, uint64_t until)
 	return vm->stopped ? qmp_do(&vm->qmp, until, "cont", NULL) : 0;
 }
 
+/* After an answer that has not come in time nothing can be asked over the same connection. */
+static void let_go_of_session(struct vm *vm)
+{
+	if (continuo_agent_version(vm->ctx) == -EPIPE && vm->agent_fd < 0)
+		continuo_agent(vm->ctx, vm->agent);
+	continuo_session_release(vm->ctx, vm->name);
+}
+
 /* Of what was preserved nothing is left then but the devices' place. */
 static int release(struct vm *vm)
 {
@@ -863,7 +871,7 @@ static int release(struct vm *vm)
 
 	close_one(&vm->session);
 	/* The agent has one, too, if it came so far. */
-	continuo_session_release(vm->ctx, vm->name);
+	let_go_of_session(vm);
 	if (vm->described)
 		ret = library(vm, continuo_vm_unpreserve(vm->described));
 	continuo_vm_free(vm->described);

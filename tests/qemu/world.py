@@ -316,6 +316,7 @@ class World(threading.Thread):
         self.poll = selectors.DefaultSelector()
         self.objects, self.sessions, self.devices = {}, {}, []
         self.faults = {}
+        self.late, self.held = None, []     # the verb that is answered late, and who asked it
         self.calls = []
         self.lock = threading.RLock()
         self.vm = None                  # the connection that gets orders
@@ -386,8 +387,22 @@ class World(threading.Thread):
             self.admit(ours)
             return theirs
 
+    def catch_up(self):
+        """What was asked is answered now, as far as somebody is there to hear it."""
+        with self.lock:
+            self.late, held, self.held = None, self.held, []
+            for client, text in held:
+                if client in self.clients:
+                    self.asked(client, text)
+
     def serve(self, client):
         text, _ = receive(client)
+        if text and text.startswith(f"{self.late} "):
+            self.held.append((client, text))
+        else:
+            self.asked(client, text)
+
+    def asked(self, client, text):
         verb, _, rest = text.partition(" ")
         only = self.only.get(client)
         if only and verb in ("create", "retrieve", "release", "register") and rest.split(" ")[0] != only:
