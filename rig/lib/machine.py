@@ -44,7 +44,7 @@ from .iommu import NAMED
 from .platform import Q35
 
 QMP_S = 10              # so long the autopsy waits for an answer of QEMU's
-ROOM, ROOM_S = 4, 600   # how much longer a bound is than a wait takes where nothing else runs, up to so many seconds
+ROOM, ROOM_S = 4, 600   # a wait may take so many times as long as where nothing else runs, up to so many seconds
 
 # What a kernel writes only if something is wrong with it.
 SPLAT = re.compile(
@@ -330,8 +330,8 @@ class Machine:
 
     def bound(self, seconds):
         """
-        When a wait is given up, in seconds, that is over in so many where nothing else runs. It is not how long something
-        has to take: a case that looks at what does not happen in a time multiplies that by slow alone.
+        How long to wait for what takes no longer than so many seconds where nothing else runs, before it is given up. For
+        what must not happen in a time there is no such room: a case multiplies that time by slow alone.
         """
         return max(seconds, min(seconds * ROOM, ROOM_S)) * self.slow
 
