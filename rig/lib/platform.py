@@ -19,6 +19,7 @@ class Q35:
     guest = "guest"                 # folder of the guest's programs, below build/
     make = ()                       # what make builds them with
     setup = ()                      # parts of scripts/setup that only this platform needs
+    libraries = None                # option of scripts/setup that says where those are that programs are linked with
     iommu = "vtd-scalable"          # if a case names none
     console = "console=ttyS0"
     early_console = "earlyprintk=ttyS0"
@@ -75,6 +76,7 @@ class Virt:
     setup = ("arm",)
     make = ("CC=aarch64-linux-gnu-gcc", "AR=aarch64-linux-gnu-ar", "LD=aarch64-linux-gnu-ld",
             "OBJCOPY=aarch64-linux-gnu-objcopy")
+    libraries, triplet = "--libraries-arm", "aarch64-linux-gnu"
     iommu = "smmuv3"
     console = "console=ttyAMA0"
     early_console = "earlycon"

@@ -7,6 +7,7 @@ import os
 import subprocess
 
 from rig.lib.machine import Failed
+from rig.lib.platform import Q35
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -29,11 +30,19 @@ def make(source, out, *flags):
         raise Failed(f"{' '.join(command)}: {made.stdout}")
 
 
-def program(source, name):
-    """Its bytes."""
-    with folder(f"{source}-static") as out:
-        make(source, out, "STATIC=1")
+def program(source, name, platform=Q35):
+    """Its bytes, for machines of that platform."""
+    with folder(f"{source}-static{platform.guest.removeprefix('guest')}") as out:
+        make(source, out, "STATIC=1", *platform.make, *libraries(platform), f"{out}/{name}")
         return read(f"{out}/{name}")
+
+
+def libraries(platform):
+    """What make is told of the libraries for that platform, which are not among the machine's own."""
+    if not platform.libraries:
+        return ()
+    found = subprocess.run([f"{TOP}/scripts/setup", platform.libraries], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return f"CPPFLAGS=-I{found}/usr/include", f"LDFLAGS=-L{found}/usr/lib/{platform.triplet}"
 
 
 def read(path):
