@@ -95,7 +95,7 @@ def host(machine, write=(), expected=(), cpu=(), agent=True, **options):
     """write: (path, text) that makes it what it is; expected: what its kernel may say of itself;
     cpu: arguments of QEMU's; agent: does one run?"""
     machine.expected += expected
-    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0", *cpu], files={**agent_files(), **program(), **example_files()},
+    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0", *cpu], files={**agent_files(machine.platform), **program(machine.platform), **example_files(machine.platform)},
                   append=f"rig.devs=none rig.idle=1 rig.debugfs=0 vfio-pci.ids=1234:11e8 {options.pop('append', '')}".strip(),
                   quiet_s=150, limit_s=400, **options)
     machine.wait("ready", timeout_s=60)
@@ -270,6 +270,12 @@ def _cases():
                bind(host, write=TO_VFIO), kernel="host")
     yield Case("check-agrees-stock", "continuo check says whether an update works: a kernel without our changes", host,
                kernel="stock-selftest")
+    for name, what, options in (
+            ("", "an SMMUv3", {}),
+            ("-passthrough", "an SMMUv3, and iommu.passthrough=1", {"append": "iommu.passthrough=1"}),
+            ("-liveupdate-off", "an SMMUv3, and liveupdate=off", {"first": "liveupdate=off"})):
+        yield Case(f"check-agrees-arm{name}", f"continuo check says whether an update works: {what}",
+                   bind(host, iommu="smmuv3", **options), kernel="arm")
     for name, what, options in (
             ("port", "behind a root port", {"extra": BEHIND_PORT, "tries": ["8086:10c9 1"]}),
             ("switch", "behind a switch without ACS", {"extra": BEHIND_SWITCH, "tries": ["8086:10c9 1"]}),

@@ -6,11 +6,12 @@ import json
 from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
+from rig.lib.platform import Q35
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, guarded
 
 
-def program():
-    return {"/usr/bin/continuo": programs.program("cmd", "continuo")}
+def program(platform=Q35):
+    return {"/usr/bin/continuo": programs.program("cmd", "continuo", platform)}
 
 
 def printed(machine, arguments, timeout_s=120):

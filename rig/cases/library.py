@@ -6,6 +6,7 @@ import errno
 from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
+from rig.lib.platform import Q35
 from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded
 
 UPDATES = 2
@@ -29,9 +30,9 @@ def library(machine, begin, iommu, how, **options):
     clean(run)
 
 
-def agent_files():
+def agent_files(platform=Q35):
     """The agent, and the group whose members may ask it."""
-    return {"/usr/sbin/continuo-agent": programs.program("agent", "continuo-agent"), "/etc/group": b"root:x:0:\nvmm:x:100:\n"}
+    return {"/usr/sbin/continuo-agent": programs.program("agent", "continuo-agent", platform), "/etc/group": b"root:x:0:\nvmm:x:100:\n"}
 
 
 # who: {what: what it has to be answered}

@@ -18,6 +18,7 @@ from rig.cases.vf import OWNED, clean_both, pf
 from rig.lib import programs
 from rig.lib.case import Case
 from rig.lib.machine import Failed
+from rig.lib.platform import Q35
 from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded, must_see, wall_us
 from rig.referee import phases
 
@@ -29,9 +30,9 @@ EXAMPLE = "vm-edu"
 WRITTEN = "written by the device while no kernel was there"
 
 
-def example_files():
+def example_files(platform=Q35):
     """examples/vmm.c."""
-    return {"/usr/bin/vmm": programs.program("examples", "vmm")}
+    return {"/usr/bin/vmm": programs.program("examples", "vmm", platform)}
 
 
 def start(begin, iommu, append="", files=(), extra=(), **options):
