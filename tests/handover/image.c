@@ -5,6 +5,7 @@
 
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
+#include <linux/kho/abi/igb.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommu_v1.h>
 #include <linux/kho/abi/iommufd.h>
@@ -17,6 +18,7 @@
 #include "../../kernel/src/drivers/iommu/amd/liveupdate_check.h"
 #include "../../kernel/src/drivers/iommu/arm/arm-smmu-v3/liveupdate_check.h"
 #include "../../kernel/src/drivers/iommu/intel/liveupdate_check.h"
+#include "../../kernel/src/drivers/net/ethernet/intel/igb/igb_liveupdate_check.h"
 #include "image.h"
 
 const char *const page_names[P_NR] = {
@@ -39,6 +41,7 @@ const char *const page_names[P_NR] = {
 	[P_HUGE_LIST] = "huge-list", [P_HUGE0] = "huge0",
 	[P_HUGE1] = "huge1",	[P_POOLS] = "pools",
 	[P_PCI_VFS] = "pci-vfs", [P_PFS] = "pfs",
+	[P_PF_DRIVER] = "pf-driver",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -239,6 +242,7 @@ static void good_pfs(u8 *page)
 		.page_size = 1,
 		.bar = { 0x0000000c, 0x40, 0, 0xe0010004, 0, 0 },
 		.bar_size_lg2 = { 34, 0, 0, 14, 0, 0 },
+		.driver_pa = PAGE_PA(P_PF_DRIVER),
 	};
 	/* 32-bit ones, the last one up to 4 GiB; and one VF needs no stride */
 	list->pfs[1] = (struct pci_sriov_ser) {
@@ -247,6 +251,28 @@ static void good_pfs(u8 *page)
 		.bar = { 0xe0100000, 0, 0, 0, 0, 0xfffff000 },
 		.bar_size_lg2 = { 14, 0, 0, 0, 0, 12 },
 	};
+}
+
+static void good_pf_driver(u8 *page)
+{
+	struct pci_pf_driver_ser *driver = (struct pci_pf_driver_ser *)page;
+	struct igb_pf_ser *igb = (struct igb_pf_ser *)driver->data;
+
+	strcpy(driver->compatible, IGB_LIVEUPDATE_COMPATIBLE);
+	driver->size = sizeof(*igb);
+	*igb = (struct igb_pf_ser) {
+		.version = IGB_PF_SER_VERSION, .nr_vfs = 4, .rate_link_speed = 1000,
+	};
+	/* The first one has all there is, the second one more multicast addresses than are kept. */
+	igb->vfs[0] = (struct igb_vf_ser) {
+		.mac = { 0x52, 0x54, 0, 0, 0, 1 }, .nr_mc_hashes = 2,
+		.flags = IGB_VF_SER_PF_SET_MAC | IGB_VF_SER_TRUSTED | IGB_VF_SER_SPOOFCHK |
+			 IGB_VF_SER_CLEAR_TO_SEND,
+		.vlan = 4095, .qos = 7, .tx_rate = 1000, .mc_hashes = { 0xfff, 0x123 },
+	};
+	igb->vfs[1].nr_mc_hashes = IGB_SER_MAX_MC_HASHES;
+	for (unsigned int i = 0; i < IGB_SER_MC_HASHES; i++)
+		igb->vfs[1].mc_hashes[i] = i;
 }
 
 /* What was written and is read is what it was. */
@@ -392,6 +418,7 @@ static void good_image(u8 **to, bool scalable)
 	good_pci(to[P_PCI]);
 	good_pci_vfs(to[P_PCI_VFS]);
 	good_pfs(to[P_PFS]);
+	good_pf_driver(to[P_PF_DRIVER]);
 	fd->version = IOMMUFD_SER_VERSION;
 	fd->nr_hwpts = 2;
 	for (u32 i = 0; i < 2; i++) {
@@ -515,6 +542,8 @@ void image_victim(struct damage_victim *v, bool vf)
 	if (vf) {
 		v->pf = &v->pci->devices[1];
 		v->sriov = &v->pfs->pfs[0];
+		v->driver = (void *)pages[P_PF_DRIVER].now;
+		v->igb = (void *)v->driver->data;
 	}
 	if (mode) {
 		v->dir = (void *)pages[P_DIR0].now;
@@ -816,6 +845,16 @@ static void judge_iommu(const struct vtd_unit *units)
 	judge_smmu(&view);
 }
 
+/* A driver is asked only for what has the name and the size of its format. */
+static void judge_driver(u64 pa)
+{
+	const struct pci_pf_driver_ser *driver = mem_get(&memory, pa, 0);
+
+	if (!strcmp(driver->compatible, IGB_LIVEUPDATE_COMPATIBLE) &&
+	    driver->size == sizeof(struct igb_pf_ser))
+		refuse("igb", ~0u, igb_pf_ser_check((const struct igb_pf_ser *)driver->data));
+}
+
 static void judge_pci(const char *what, enum page_name page)
 {
 	const struct pci_sriov_list_ser *pfs = NULL;
@@ -832,6 +871,8 @@ static void judge_pci(const char *what, enum page_name page)
 		sriov = pci_ser_find_sriov(pfs, entry->segment, entry->bdf);
 		if (!!sriov != !!(entry->flags & PCI_DEV_SER_PF))
 			abort();
+		if (sriov && sriov->driver_pa)
+			judge_driver(sriov->driver_pa);
 	}
 }
 

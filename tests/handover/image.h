@@ -51,6 +51,7 @@ enum page_name {
 	P_POOLS,	/* struct hugetlb_ser */
 	P_PCI_VFS,	/* struct pci_ser of another machine, which has virtual functions */
 	P_PFS,		/* struct pci_sriov_list_ser */
+	P_PF_DRIVER,	/* struct pci_pf_driver_ser of the first PF, which igb drives */
 	P_NR,
 };
 

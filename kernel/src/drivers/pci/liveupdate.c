@@ -364,9 +364,11 @@ static u32 pci_liveupdate_version(const struct pci_ser *ser)
 
 	if (!pci_liveupdate.out_pfs)
 		return PCI_SER_VERSION_1;
+	if (pci_liveupdate_iov_has_drivers(pci_liveupdate.out_pfs))
+		return PCI_SER_VERSION;
 	for (i = 0; i < ser->nr_devices; i++)
 		if (pci_liveupdate_is_running_pf(&ser->devices[i]))
-			return PCI_SER_VERSION;
+			return PCI_SER_VERSION_3;
 	return PCI_SER_VERSION_2;
 }
 
@@ -375,6 +377,7 @@ static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *arg
 	static const char *const names[] = {
 		[PCI_SER_VERSION_1]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
 		[PCI_SER_VERSION_2]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V2,
+		[PCI_SER_VERSION_3]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V3,
 		[PCI_SER_VERSION]	= PCI_LIVEUPDATE_FLB_COMPATIBLE,
 	};
 	struct pci_ser *ser = args->obj;
@@ -384,8 +387,10 @@ static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *arg
 	pfs = pci_liveupdate.out_pfs;
 	ser->version = pci_liveupdate_version(ser);
 	ser->sriov_pa = pfs ? virt_to_phys(pfs) : 0;
-	return luo_format_ask(names[ser->version]) ? ERR_PTR(-ENOEXEC) :
-						     names[ser->version];
+	if (luo_format_ask(names[ser->version]) ||
+	    pci_liveupdate_iov_ask_drivers(pfs))
+		return ERR_PTR(-ENOEXEC);
+	return names[ser->version];
 }
 
 /* Who wants to take its driver from a PF waits here until no VF needs it. */
@@ -411,14 +416,15 @@ static struct pci_dev_ser *pci_liveupdate_insert(struct pci_ser *ser,
 }
 
 /* @dev is a PF, and there for its VFs, of which there is none yet. */
-static struct pci_dev_ser *pci_liveupdate_insert_pf(struct pci_ser *ser,
-						    struct pci_dev *dev)
+static struct pci_dev_ser *
+pci_liveupdate_insert_pf(struct pci_ser *ser, struct pci_dev *dev,
+			 struct pci_pf_driver_ser *driver)
 {
 	struct pci_dev_ser *entry = pci_liveupdate_insert(ser, dev);
 
 	entry->flags |= PCI_DEV_SER_PF | PCI_DEV_SER_FOR_VFS;
 	entry->users = 0;
-	pci_liveupdate_iov_insert(pci_liveupdate.out_pfs, dev);
+	pci_liveupdate_iov_insert(pci_liveupdate.out_pfs, dev, driver);
 	return entry;
 }
 
@@ -432,7 +438,7 @@ static void pci_liveupdate_insert_endpoint(struct pci_ser *ser,
 		/* For its VFs it is held active already. */
 		pm_runtime_put(&dev->dev);
 	} else if (pci_num_vf(dev)) {
-		entry = pci_liveupdate_insert_pf(ser, dev);
+		entry = pci_liveupdate_insert_pf(ser, dev, NULL);
 	} else {
 		pci_liveupdate_insert(ser, dev);
 		return;
@@ -487,12 +493,14 @@ static int pci_liveupdate_check_bridge(struct pci_dev *dev,
 
 /*
  * Can the driver have a PF whose VFs go on? One that does more than switching them on
- * and off keeps things about them that do not come along.
+ * and off keeps things about them, which it has to hand over.
  */
 static bool pci_liveupdate_takes_pf(const struct pci_driver *drv)
 {
-	return drv->liveupdate_takeover && IS_ENABLED(CONFIG_PCI_IOV) &&
-	       drv->sriov_configure == pci_sriov_configure_simple;
+	return IS_ENABLED(CONFIG_PCI_IOV) &&
+	       (drv->liveupdate_pf ||
+		(drv->liveupdate_takeover &&
+		 drv->sriov_configure == pci_sriov_configure_simple));
 }
 
 /* SR-IOV of @pf can be kept: for @dev, which is one of its VFs, or the PF itself. */
@@ -587,10 +595,12 @@ static int pci_liveupdate_make_room(struct pci_dev *dev, struct pci_dev *pf)
 
 /*
  * A PF that is on the list already keeps its VFs, unless these were switched on
- * after it was preserved itself. A new one stays active from here on.
+ * after it was preserved itself. A new one stays active from here on, and what is in @driver
+ * is for its driver.
  */
 static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
-				     struct pci_dev *pf)
+				     struct pci_dev *pf,
+				     struct pci_pf_driver_ser **driver)
 {
 	struct pci_dev_ser *entry = pci_liveupdate_find(ser, pf);
 	bool active;
@@ -604,7 +614,12 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
 	active = pci_liveupdate_get_active(pf);
 	ret = liveupdate_require(active, &rule_pci_pf_d0, "%s of %s",
 				 pci_name(dev), pci_name(pf)) ?:
+	      pci_liveupdate_iov_alloc_driver(pf, driver) ?:
 	      pci_liveupdate_make_room(dev, pf);
+	if (ret && *driver) {
+		kho_unpreserve_free(*driver);
+		*driver = NULL;
+	}
 	if (ret && active)
 		pm_runtime_put(&pf->dev);
 	return ret;
@@ -629,6 +644,7 @@ static int pci_liveupdate_prepare_pf(struct pci_ser *ser, struct pci_dev *dev,
  */
 int pci_liveupdate_preserve(struct pci_dev *dev)
 {
+	struct pci_pf_driver_ser *driver = NULL;
 	struct pci_dev_ser *entry;
 	struct pci_dev *above;
 	struct pci_ser *ser;
@@ -668,7 +684,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	ret = liveupdate_require(count <= pci_liveupdate.max_out - ser->nr_devices,
 				 &rule_pci_full, "%s", pci_name(dev));
 	if (!ret && dev->is_virtfn)
-		ret = pci_liveupdate_prepare_pf(ser, dev, pci_physfn(dev));
+		ret = pci_liveupdate_prepare_pf(ser, dev, pci_physfn(dev), &driver);
 	else if (!ret && !entry && pci_num_vf(dev))
 		ret = pci_liveupdate_make_room(dev, dev);
 	if (ret)
@@ -681,7 +697,7 @@ int pci_liveupdate_preserve(struct pci_dev *dev)
 	     above = pci_liveupdate_above(above)) {
 		entry = pci_liveupdate_find(ser, above);
 		if (!entry && dev->is_virtfn && above == pci_physfn(dev)) {
-			entry = pci_liveupdate_insert_pf(ser, above);
+			entry = pci_liveupdate_insert_pf(ser, above, driver);
 		} else if (!entry) {
 			/* Is active, and stays so, because the device below is. */
 			pm_runtime_get_noresume(&above->dev);
@@ -781,7 +797,8 @@ static int pci_liveupdate_unchanged(struct pci_dev *dev)
 	rule = pci_liveupdate_differs(dev, entry) ?:
 	       pci_liveupdate_iov_differs(dev, entry, pci_liveupdate.out_pfs);
 	return liveupdate_require(!rule, rule ?: &rule_pci_id, "%s",
-				  pci_name(dev));
+				  pci_name(dev)) ?:
+	       pci_liveupdate_iov_fill(pci_liveupdate.out_pfs, dev);
 }
 
 /* What was preserved for the list, to be asked of what the next kernel will ask */
@@ -789,7 +806,9 @@ static const void *pci_liveupdate_out_get(struct liveupdate_mem *mem, u64 pa,
 					  unsigned int order)
 {
 	void *p = pa == virt_to_phys(pci_liveupdate.out) ?
-		  (void *)pci_liveupdate.out : pci_liveupdate.out_pfs;
+		  (void *)pci_liveupdate.out :
+		  pci_liveupdate_iov_driver_at(pci_liveupdate.out_pfs, pa) ?:
+		  pci_liveupdate.out_pfs;
 
 	return p && pa == virt_to_phys(p) &&
 	       folio_order(virt_to_folio(p)) == order ? p : NULL;
@@ -917,6 +936,8 @@ bool pci_liveupdate_shutdown(struct pci_dev *dev)
 		return false;
 	}
 
+	pci_liveupdate_iov_stop(pci_liveupdate.out_pfs, dev);
+
 	pci_read_config_word(dev, PCI_COMMAND, &val);
 	if (!(val & PCI_COMMAND_INTX_DISABLE))
 		pci_write_config_word(dev, PCI_COMMAND,
@@ -1019,11 +1040,12 @@ static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 	kvfree(ser);
 	kho_restore_free(phys_to_virt(pci_liveupdate.in_pa));
 	if (pfs)
-		kho_restore_free((void *)pfs);
+		pci_liveupdate_iov_free(pfs);
 }
 
 static const char *const pci_liveupdate_flb_older[] = {
-	PCI_LIVEUPDATE_FLB_COMPATIBLE_V2, PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V3, PCI_LIVEUPDATE_FLB_COMPATIBLE_V2,
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
 };
 
 static const struct liveupdate_flb_versions pci_liveupdate_flb_versions = {
@@ -1274,8 +1296,10 @@ static const char *pci_liveupdate_take(struct pci_dev *dev,
 	if (reason)
 		return reason;
 
-	if (entry->flags & PCI_DEV_SER_FOR_VFS)
+	if (entry->flags & PCI_DEV_SER_FOR_VFS) {
 		set_bit(PCI_LIVEUPDATE_FOR_VFS, &dev->liveupdate);
+		pci_liveupdate_iov_take(dev, pci_liveupdate.in_pfs);
+	}
 	set_bit(PCI_LIVEUPDATE_INCOMING, &dev->liveupdate);
 	set_bit(PCI_LIVEUPDATE_LOST_IRQS, &dev->liveupdate);
 	pci_liveupdate_fix_bars(dev);
@@ -1485,6 +1509,25 @@ static bool pci_liveupdate_waits_for_pf(struct pci_dev *dev)
 	       !device_is_bound(&pci_physfn(dev)->dev);
 }
 
+/*
+ * A PF whose VFs go on gets a driver that takes it over with what was handed over for it, or
+ * one that does not touch it; also after its VFs are finished, as long as they are in use.
+ */
+static bool pci_liveupdate_takes_over(const struct pci_driver *drv,
+				      struct pci_dev *dev)
+{
+	bool pf = pci_liveupdate_takes_pf(drv);
+
+	if (pci_liveupdate_running(dev))
+		return drv->liveupdate_takeover && !pf;
+	if (pci_liveupdate_blocked(dev) || pci_liveupdate_keeps_vfs(dev) ||
+	    (pci_liveupdate_iov_hands_over(dev, NULL) &&
+	     pci_liveupdate_iov_in_use(dev)))
+		return pf && (!drv->liveupdate_pf ||
+			      pci_liveupdate_iov_hands_over(dev, drv));
+	return !pci_liveupdate_incoming(dev) || drv->liveupdate_takeover;
+}
+
 /**
  * pci_liveupdate_probe() - May this driver have this device?
  * @drv: The driver.
@@ -1494,22 +1537,26 @@ static bool pci_liveupdate_waits_for_pf(struct pci_dev *dev)
  *
  * Return: 0 if it may. -ENODEV if the device is incoming and the driver cannot
  * take it over, or if the device was refused and cannot be reset. -EPROBE_DEFER
- * if the bridge above it is in use, so that it cannot be reset now, or if it is a
- * virtual function of an incoming device that has no driver yet.
+ * if the bridge above it is in use, so that it cannot be reset now, if it is a
+ * virtual function of an incoming device that has no driver yet, or if the machine is about to
+ * jump.
  */
 int pci_liveupdate_probe(const struct pci_driver *drv, struct pci_dev *dev)
 {
 	int ret = pci_liveupdate_try_reset(dev);
 
+	if (pci_liveupdate_frozen(dev))
+		return -EPROBE_DEFER;
 	if (ret)
 		return ret == -EAGAIN ? -EPROBE_DEFER : -ENODEV;
 	if (pci_liveupdate_waits_for_pf(dev))
 		return -EPROBE_DEFER;
-
-	if (!pci_liveupdate_incoming(dev) ||
-	    (drv->liveupdate_takeover &&
-	     pci_liveupdate_blocked(dev) == pci_liveupdate_takes_pf(drv)))
+	if (pci_liveupdate_takes_over(drv, dev)) {
+		/* Another driver may switch its VFs off, and others on. */
+		if (!pci_liveupdate_iov_hands_over(dev, drv))
+			pci_liveupdate_iov_forget(dev);
 		return 0;
+	}
 
 	dev_warn_ratelimited(&dev->dev,
 			     "liveupdate: driver %s cannot take over a running device\n",
@@ -1580,6 +1627,7 @@ static void __pci_liveupdate_refuse(struct pci_dev *dev, const char *reason)
 	}
 	/* Its VFs are the affair of others; they do not need its bus mastering. */
 	if (!pci_liveupdate_running(dev)) {
+		pci_liveupdate_iov_forget(dev);
 		set_bit(PCI_LIVEUPDATE_STOP, &dev->liveupdate);
 		pci_liveupdate_clear_master(dev);
 		return;
@@ -1642,6 +1690,7 @@ void pci_liveupdate_remove(struct pci_dev *dev)
 {
 	guard(mutex)(&pci_liveupdate.lock);
 	__pci_liveupdate_refuse(dev, "it was removed");
+	pci_liveupdate_iov_forget(dev);
 	/* A bridge; what was below it is gone. */
 	if (pci_liveupdate_incoming(dev))
 		pci_liveupdate_release(dev);

@@ -219,7 +219,7 @@ static const char *check_sriov(const struct pci_ser *ser,
 {
 	const struct pci_dev_ser *pf = find_device(ser, sriov->segment, sriov->bdf);
 
-	if (sriov->reserved || sriov->reserved2 || sriov->reserved3)
+	if (sriov->reserved || sriov->reserved2)
 		return "reserved field of a PF";
 	if (!pf || !(pf->flags & PCI_DEV_SER_PF))
 		return "SR-IOV of a device that is no PF";
@@ -232,6 +232,50 @@ static const char *check_sriov(const struct pci_ser *ser,
 	if (vf_bdf(sriov, sriov->num_vfs - 1u) > 0xffff)
 		return "a VF is beyond the last bus";
 	return check_bars(sriov);
+}
+
+/* Does something before it have the same memory? Each is given back once. */
+static bool is_taken(const struct pci_ser *ser, u64 pa,
+		     const struct pci_sriov_list_ser *list,
+		     const struct pci_sriov_ser *sriov)
+{
+	const struct pci_sriov_ser *it;
+
+	for (it = list->pfs; it < sriov; it++)
+		if (it->driver_pa == sriov->driver_pa)
+			return true;
+	return sriov->driver_pa == pa || sriov->driver_pa == ser->sriov_pa;
+}
+
+static const char *check_driver(struct liveupdate_mem *mem,
+				const struct pci_ser *ser,
+				const struct pci_sriov_ser *sriov)
+{
+	const struct pci_dev_ser *pf = find_device(ser, sriov->segment, sriov->bdf);
+	const struct pci_pf_driver_ser *driver;
+	size_t size;
+	unsigned int i;
+
+	if (ser->version < PCI_SER_VERSION)
+		return "a PF's driver in a version of the list that has none";
+	if (!(pf->flags & PCI_DEV_SER_FOR_VFS))
+		return "a driver of a PF that user space drives";
+	driver = liveupdate_check_sized(mem, sriov->driver_pa, &size);
+	if (!driver || size < sizeof(*driver))
+		return "memory of a PF's driver was not preserved";
+	for (i = 0; i < sizeof(driver->compatible) && driver->compatible[i]; i++)
+		;
+	if (!i || i == sizeof(driver->compatible))
+		return "format of a PF's driver has no name";
+	for (; i < sizeof(driver->compatible); i++)
+		if (driver->compatible[i])
+			return "something behind the name of a PF's driver's format";
+	if (driver->reserved)
+		return "reserved field of a PF's driver";
+	if (!driver->size || driver->size > PCI_PF_DRIVER_MAX_SIZE ||
+	    driver->size > size - sizeof(*driver))
+		return "what a PF's driver hands over is empty or too long";
+	return NULL;
 }
 
 static const char *check_vf(const struct pci_sriov_list_ser *list,
@@ -298,12 +342,13 @@ static const char *check_sriov_list(struct liveupdate_mem *mem, u64 pa,
 				    const struct pci_sriov_list_ser **listp)
 {
 	const struct pci_sriov_list_ser *list;
+	const struct pci_sriov_ser *pf;
 	const char *why;
 	u64 key, last = 0;
 	size_t size;
 	u32 i;
 
-	list = liveupdate_check_sized(mem, pa, &size);
+	list = liveupdate_check_sized(mem, ser->sriov_pa, &size);
 	if (!list)
 		return "memory of the list of PFs was not preserved";
 	if (list->reserved)
@@ -312,11 +357,16 @@ static const char *check_sriov_list(struct liveupdate_mem *mem, u64 pa,
 	    list->nr_pfs > (size - sizeof(*list)) / sizeof(list->pfs[0]))
 		return "list of PFs is empty or longer than its memory";
 	for (i = 0; i < list->nr_pfs; i++) {
-		key = pci_ser_key(list->pfs[i].segment, list->pfs[i].bdf);
-		if (list->pfs[i].segment > 0xffff || (i && key <= last))
+		pf = &list->pfs[i];
+		key = pci_ser_key(pf->segment, pf->bdf);
+		if (pf->segment > 0xffff || (i && key <= last))
 			return "PFs are out of order or twice in the list";
 		last = key;
-		why = check_sriov(ser, &list->pfs[i]);
+		why = check_sriov(ser, pf);
+		if (!why && pf->driver_pa)
+			why = is_taken(ser, pa, list, pf) ?
+			      "memory of a PF's driver is something else's" :
+			      check_driver(mem, ser, pf);
 		if (why)
 			return why;
 	}
@@ -368,7 +418,7 @@ const char *pci_ser_check(struct liveupdate_mem *mem, u64 pa, u32 max,
 			return why;
 	}
 	if (ser->sriov_pa) {
-		why = check_sriov_list(mem, ser->sriov_pa, ser, &list);
+		why = check_sriov_list(mem, pa, ser, &list);
 		if (why)
 			return why;
 	}

@@ -32,8 +32,16 @@
  *
  * 4. A VF that is in the list is incoming, as any device. One that is not is an ordinary
  *    device, with bus mastering off. Until the last VF is finished only pci-pf-stub may
- *    have the PF, whose own DMA begins with an empty domain. So does that of a PF which
- *    user space had: it is no less a bus master when nobody has it any more.
+ *    have the PF, or the driver that has handed something over for it. Its own DMA begins with
+ *    an empty domain. So does that of a PF which user space had: it is no less a bus master
+ *    when nobody has it any more.
+ *
+ * A driver that does more for its VFs than switching them on and off (&struct
+ * pci_liveupdate_pf_ops) knows things that no register says: which addresses a tenant
+ * may use, for one. It writes them into the handover. In the shutdown it stops the PF's own DMA
+ * and leaves alone what its VFs need. In the next kernel it finds the device as it was, asks
+ * pci_liveupdate_pf_handover(), and does not reset it. What was handed over is kept until
+ * then, also when all VFs are finished: the tenants are using them.
  *
  * Unhappy paths:
  *
@@ -48,6 +56,10 @@
  * - *The PF was refused, and a driver has a VF*: the PF is not reset and gets no driver
  *   until no driver has a VF.
  * - *Nobody comes for the PF*: it needs nobody. Without a driver it stays as it is.
+ * - *The next kernel has no driver that reads what is handed over*: reboot(2) says so, and
+ *   nothing has happened.
+ * - *The PF's driver finds a fault with it*: its probe fails, and the PF stays as it is,
+ *   without a driver.
  * - *The PF is taken out of its slot*: pciehp removes what is on the bus of the slot last
  *   first, so VFs before their PF. Each waits for who has its file, as any device of
  *   VFIO's. Where the PF is the first, as with ACPI's hotplug or for VFs on another bus,
@@ -62,16 +74,21 @@
 #define pr_fmt(fmt) "liveupdate: " fmt
 
 #include <linux/bitops.h>
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/init.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/pci.h>
+#include <linux/list.h>
 #include <linux/liveupdate_check.h>
+#include <linux/liveupdate_formats.h>
 #include <linux/liveupdate_rule.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "liveupdate_iov.h"
@@ -201,13 +218,100 @@ static u32 list_index(const struct pci_sriov_list_ser *list, struct pci_dev *pf)
 	return i;
 }
 
+/* What @pf's driver has to say goes here. */
+static struct pci_pf_driver_ser *driver_of(const struct pci_sriov_list_ser *list,
+					   struct pci_dev *pf)
+{
+	const struct pci_sriov_ser *ser;
+
+	ser = pci_ser_find_sriov(list, pci_domain_nr(pf->bus), pci_dev_id(pf));
+	return ser && ser->driver_pa ? phys_to_virt(ser->driver_pa) : NULL;
+}
+
+/**
+ * struct came - What a driver has handed over for a PF
+ * @list: In came_list.
+ * @pf: The PF.
+ * @driver: A copy, which stays when the handover is given back.
+ */
+struct came {
+	struct list_head list;
+	struct pci_dev *pf;
+	struct pci_pf_driver_ser driver;
+};
+
+static LIST_HEAD(came_list);
+static DEFINE_MUTEX(came_lock);	/* Protects came_list; nests inside that of liveupdate.c */
+
+static struct came *find_came(struct pci_dev *pf)
+{
+	struct came *came;
+
+	lockdep_assert_held(&came_lock);
+	list_for_each_entry(came, &came_list, list)
+		if (came->pf == pf)
+			return came;
+	return NULL;
+}
+
+static const struct pci_liveupdate_pf_ops *ops_of(struct pci_dev *pf)
+{
+	const struct pci_driver *drv = READ_ONCE(pf->driver);
+
+	return drv ? drv->liveupdate_pf : NULL;
+}
+
+static struct pci_pf_driver_ser *alloc_driver(const char *compatible, u32 size)
+{
+	struct pci_pf_driver_ser *driver;
+
+	driver = kho_alloc_preserve(struct_size(driver, data, size));
+	if (IS_ERR(driver))
+		return NULL;
+	strscpy_pad(driver->compatible, compatible);
+	driver->size = size;
+	return driver;
+}
+
+/**
+ * pci_liveupdate_iov_alloc_driver() - Make room for what the driver of a PF hands over
+ * @pf: The PF.
+ * @driver: On success, the room; NULL if there is nothing to be handed over. If something came
+ *	for the PF and no driver has taken it over, that is in it, and is handed on.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int pci_liveupdate_iov_alloc_driver(struct pci_dev *pf,
+				    struct pci_pf_driver_ser **driver)
+{
+	const struct pci_liveupdate_pf_ops *ops = ops_of(pf);
+	struct came *came;
+
+	*driver = NULL;
+	if (ops) {
+		*driver = alloc_driver(ops->compatible, ops->size);
+		return *driver ? 0 : -ENOMEM;
+	}
+	guard(mutex)(&came_lock);
+	came = find_came(pf);
+	if (!came)
+		return 0;
+	*driver = alloc_driver(came->driver.compatible, came->driver.size);
+	if (!*driver)
+		return -ENOMEM;
+	memcpy((*driver)->data, came->driver.data, came->driver.size);
+	return 0;
+}
+
 /**
  * pci_liveupdate_iov_insert() - Describe the SR-IOV capability of a PF
  * @list: Where to; it has room, and does not have the PF.
  * @pf: The PF; SR-IOV is on.
+ * @driver: Room for what its driver hands over, or NULL. Goes with pci_liveupdate_iov_remove().
  */
 void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
-			       struct pci_dev *pf)
+			       struct pci_dev *pf,
+			       struct pci_pf_driver_ser *driver)
 {
 	u32 at = list_index(list, pf);
 	struct pci_sriov_ser *ser = &list->pfs[at];
@@ -218,6 +322,8 @@ void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
 	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
 		if (pf->sriov->barsz[i])
 			ser->bar_size_lg2[i] = ilog2(pf->sriov->barsz[i]);
+	if (driver)
+		ser->driver_pa = virt_to_phys(driver);
 	list->nr_pfs++;
 }
 
@@ -234,12 +340,252 @@ u32 pci_liveupdate_iov_remove(struct pci_sriov_list_ser *list,
 	u32 at = list_index(list, pf);
 	struct pci_sriov_ser *ser = &list->pfs[at];
 
+	if (ser->driver_pa)
+		kho_unpreserve_free(phys_to_virt(ser->driver_pa));
 	list->nr_pfs--;
 	memmove(ser, ser + 1, sizeof(*ser) * (list->nr_pfs - at));
 	/* Nothing that is no longer true is handed over. */
 	memset(&list->pfs[list->nr_pfs], 0, sizeof(*ser));
 	return list->nr_pfs;
 }
+
+/**
+ * pci_liveupdate_iov_has_drivers() - Does a driver of a PF hand something over?
+ * @list: The PFs.
+ *
+ * Return: true if one does.
+ */
+bool pci_liveupdate_iov_has_drivers(const struct pci_sriov_list_ser *list)
+{
+	u32 i;
+
+	for (i = 0; i < list->nr_pfs; i++)
+		if (list->pfs[i].driver_pa)
+			return true;
+	return false;
+}
+
+/**
+ * pci_liveupdate_iov_ask_drivers() - Does the loaded kernel read what drivers hand over?
+ * @list: The PFs; NULL if there are none.
+ *
+ * Return: 0, or -ENOEXEC; the reason is in the log.
+ */
+int pci_liveupdate_iov_ask_drivers(const struct pci_sriov_list_ser *list)
+{
+	const struct pci_pf_driver_ser *driver;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; list && i < list->nr_pfs && !ret; i++) {
+		if (!list->pfs[i].driver_pa)
+			continue;
+		driver = phys_to_virt(list->pfs[i].driver_pa);
+		ret = luo_format_ask(driver->compatible);
+	}
+	return ret;
+}
+
+/**
+ * pci_liveupdate_iov_driver_at() - Is this what a driver of a PF hands over?
+ * @list: The PFs; NULL if there are none.
+ * @pa: A physical address.
+ *
+ * Return: that, or NULL.
+ */
+void *pci_liveupdate_iov_driver_at(const struct pci_sriov_list_ser *list, u64 pa)
+{
+	u32 i;
+
+	for (i = 0; list && i < list->nr_pfs; i++)
+		if (pa && list->pfs[i].driver_pa == pa)
+			return phys_to_virt(pa);
+	return NULL;
+}
+
+static void fill(struct pci_dev *pf, const struct pci_liveupdate_pf_ops *ops,
+		 struct pci_pf_driver_ser *driver)
+{
+	memset(driver->data, 0, driver->size);
+	ops->fill(pf, driver->data);
+}
+
+/**
+ * pci_liveupdate_iov_fill() - Have the driver of a PF write down what it hands over
+ * @list: The PFs; NULL if there are none.
+ * @pf: Any device that is in the list of devices.
+ *
+ * The PF does not lose its driver as long as it is in the list.
+ *
+ * Return: 0, or -EBUSY if the next kernel would refuse it, or if the driver came after the
+ * first VF had been preserved; the reason is in the log.
+ */
+int pci_liveupdate_iov_fill(const struct pci_sriov_list_ser *list,
+			    struct pci_dev *pf)
+{
+	const struct pci_liveupdate_pf_ops *ops = ops_of(pf);
+	struct pci_pf_driver_ser *driver = driver_of(list, pf);
+	const char *why;
+
+	if (!ops || !pci_liveupdate_keeps_vfs(pf))
+		return 0;
+	if (driver && !strcmp(driver->compatible, ops->compatible)) {
+		fill(pf, ops, driver);
+		why = ops->check(pf, driver->data);
+	} else {
+		why = "its driver is a later one";
+	}
+	return liveupdate_require(!why, &rule_pci_pf_handover, "%s (%s)",
+				  pci_name(pf), why ?: "no fault");
+}
+
+/**
+ * pci_liveupdate_iov_stop() - The last that the driver of a PF does
+ * @list: The PFs; NULL if there are none.
+ * @pf: Any device.
+ *
+ * It stops the PF's own DMA, and writes down what it hands over once more: since it did so last,
+ * user space and tenants may have changed something.
+ *
+ * Context: After the freeze, when the list does not change any more, so that this needs no lock;
+ * the driver takes what it takes to have its interface down.
+ */
+void pci_liveupdate_iov_stop(const struct pci_sriov_list_ser *list,
+			     struct pci_dev *pf)
+{
+	const struct pci_liveupdate_pf_ops *ops = ops_of(pf);
+	struct pci_pf_driver_ser *driver = driver_of(list, pf);
+
+	if (!ops || !driver)
+		return;
+	ops->stop(pf);
+	fill(pf, ops, driver);
+}
+
+/**
+ * pci_liveupdate_iov_free() - Give back the list of PFs that came
+ * @list: The list.
+ */
+void pci_liveupdate_iov_free(const struct pci_sriov_list_ser *list)
+{
+	u32 i;
+
+	for (i = 0; i < list->nr_pfs; i++)
+		if (list->pfs[i].driver_pa)
+			kho_restore_free(phys_to_virt(list->pfs[i].driver_pa));
+	kho_restore_free((void *)list);
+}
+
+/**
+ * pci_liveupdate_iov_take() - Keep what was handed over for a PF until its driver asks
+ * @pf: The PF, which is taken over for its VFs.
+ * @list: The PFs.
+ */
+void pci_liveupdate_iov_take(struct pci_dev *pf,
+			     const struct pci_sriov_list_ser *list)
+{
+	const struct pci_pf_driver_ser *driver = driver_of(list, pf);
+	struct came *came;
+
+	if (!driver)
+		return;
+	/* Once, at boot: there is no second try, and VFs would be reset. */
+	came = kvmalloc(struct_size(came, driver.data, driver->size),
+			GFP_KERNEL | __GFP_NOFAIL);
+	came->pf = pf;
+	memcpy(&came->driver, driver, struct_size(driver, data, driver->size));
+	guard(mutex)(&came_lock);
+	list_add(&came->list, &came_list);
+}
+
+/**
+ * pci_liveupdate_iov_forget() - Nobody takes a PF over any more
+ * @pf: Any device.
+ */
+void pci_liveupdate_iov_forget(struct pci_dev *pf)
+{
+	struct came *came;
+
+	guard(mutex)(&came_lock);
+	came = find_came(pf);
+	if (!came)
+		return;
+	list_del(&came->list);
+	kvfree(came);
+}
+
+/* Nothing of it is used before it was checked. */
+static bool is_good(const struct came *came, const struct pci_liveupdate_pf_ops *ops)
+{
+	const char *why;
+
+	if (strcmp(came->driver.compatible, ops->compatible) ||
+	    came->driver.size != ops->size)
+		return false;
+	why = ops->check(came->pf, came->driver.data);
+	if (why)
+		pci_err(came->pf, "liveupdate: handover of its driver (%s) cannot be used: %s\n",
+			ops->compatible, why);
+	return !why;
+}
+
+/**
+ * pci_liveupdate_iov_hands_over() - Was something handed over that this driver reads?
+ * @pf: A PF.
+ * @drv: The driver; NULL: any.
+ *
+ * Return: true if there was, and nobody has taken the PF over yet.
+ */
+bool pci_liveupdate_iov_hands_over(struct pci_dev *pf, const struct pci_driver *drv)
+{
+	struct came *came;
+
+	guard(mutex)(&came_lock);
+	came = find_came(pf);
+	if (!came || !drv)
+		return came;
+	return drv->liveupdate_pf && is_good(came, drv->liveupdate_pf);
+}
+
+/**
+ * pci_liveupdate_pf_handover() - What was handed over for a PF
+ * @pf: The PF.
+ * @ops: Of the driver that is being bound to it.
+ * @data: On success, the &struct pci_liveupdate_pf_ops.size bytes that the driver of the previous
+ *	kernel has written; @ops' own check has found no fault with them.
+ *
+ * A driver that gets something must not reset the PF, nor do anything else that its VFs would
+ * notice.
+ *
+ * Context: In the probe of the driver.
+ * Return: true if something was handed over, VFs are on, and pci_liveupdate_pf_taken() was
+ * not called since.
+ */
+bool pci_liveupdate_pf_handover(struct pci_dev *pf,
+				const struct pci_liveupdate_pf_ops *ops, void *data)
+{
+	struct came *came;
+
+	guard(mutex)(&came_lock);
+	came = find_came(pf);
+	if (!came || !pci_num_vf(pf) || !is_good(came, ops))
+		return false;
+	memcpy(data, came->driver.data, came->driver.size);
+	return true;
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_pf_handover);
+
+/**
+ * pci_liveupdate_pf_taken() - A driver has taken a PF over
+ * @pf: The PF.
+ *
+ * From here on it is the driver's own affair what its VFs notice, as soon as these are finished.
+ */
+void pci_liveupdate_pf_taken(struct pci_dev *pf)
+{
+	pci_liveupdate_iov_forget(pf);
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_pf_taken);
 
 /**
  * pci_liveupdate_iov_differs() - Is the SR-IOV capability as it was described?

@@ -11,15 +11,35 @@
 
 struct pci_dev;
 
-/* All but pci_liveupdate_iov_in_use() and ..._add() are called under the lock of liveupdate.c. */
+struct pci_driver;
+
+/*
+ * All but pci_liveupdate_iov_in_use(), ..._add(), ..._stop(), ..._hands_over() and ..._forget() are
+ * called under the lock of liveupdate.c.
+ */
 #ifdef CONFIG_PCI_LIVEUPDATE_IOV
 bool pci_liveupdate_iov_alone(struct pci_dev *pf);
 bool pci_liveupdate_iov_addressed(struct pci_dev *pf);
 bool pci_liveupdate_iov_in_use(struct pci_dev *dev);
 struct pci_sriov_list_ser *pci_liveupdate_iov_alloc(void);
 bool pci_liveupdate_iov_room(const struct pci_sriov_list_ser *list);
+int pci_liveupdate_iov_alloc_driver(struct pci_dev *pf,
+				    struct pci_pf_driver_ser **driver);
 void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
-			       struct pci_dev *pf);
+			       struct pci_dev *pf,
+			       struct pci_pf_driver_ser *driver);
+bool pci_liveupdate_iov_has_drivers(const struct pci_sriov_list_ser *list);
+int pci_liveupdate_iov_ask_drivers(const struct pci_sriov_list_ser *list);
+void *pci_liveupdate_iov_driver_at(const struct pci_sriov_list_ser *list, u64 pa);
+int pci_liveupdate_iov_fill(const struct pci_sriov_list_ser *list,
+			    struct pci_dev *pf);
+void pci_liveupdate_iov_stop(const struct pci_sriov_list_ser *list,
+			     struct pci_dev *pf);
+void pci_liveupdate_iov_free(const struct pci_sriov_list_ser *list);
+void pci_liveupdate_iov_take(struct pci_dev *pf,
+			     const struct pci_sriov_list_ser *list);
+void pci_liveupdate_iov_forget(struct pci_dev *pf);
+bool pci_liveupdate_iov_hands_over(struct pci_dev *pf, const struct pci_driver *drv);
 u32 pci_liveupdate_iov_remove(struct pci_sriov_list_ser *list,
 			      struct pci_dev *pf);
 const struct liveupdate_rule *
@@ -56,9 +76,65 @@ pci_liveupdate_iov_room(const struct pci_sriov_list_ser *list)
 	return false;
 }
 
-static inline void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
-					     struct pci_dev *pf)
+static inline int
+pci_liveupdate_iov_alloc_driver(struct pci_dev *pf,
+				struct pci_pf_driver_ser **driver)
 {
+	return 0;
+}
+
+static inline void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
+					     struct pci_dev *pf,
+					     struct pci_pf_driver_ser *driver)
+{
+}
+
+static inline bool
+pci_liveupdate_iov_has_drivers(const struct pci_sriov_list_ser *list)
+{
+	return false;
+}
+
+static inline int
+pci_liveupdate_iov_ask_drivers(const struct pci_sriov_list_ser *list)
+{
+	return 0;
+}
+
+static inline void *
+pci_liveupdate_iov_driver_at(const struct pci_sriov_list_ser *list, u64 pa)
+{
+	return NULL;
+}
+
+static inline int pci_liveupdate_iov_fill(const struct pci_sriov_list_ser *list,
+					  struct pci_dev *pf)
+{
+	return 0;
+}
+
+static inline void pci_liveupdate_iov_stop(const struct pci_sriov_list_ser *list,
+					   struct pci_dev *pf)
+{
+}
+
+static inline void pci_liveupdate_iov_free(const struct pci_sriov_list_ser *list)
+{
+}
+
+static inline void pci_liveupdate_iov_take(struct pci_dev *pf,
+					   const struct pci_sriov_list_ser *list)
+{
+}
+
+static inline void pci_liveupdate_iov_forget(struct pci_dev *pf)
+{
+}
+
+static inline bool pci_liveupdate_iov_hands_over(struct pci_dev *pf,
+						 const struct pci_driver *drv)
+{
+	return false;
 }
 
 static inline u32 pci_liveupdate_iov_remove(struct pci_sriov_list_ser *list,

@@ -14,7 +14,9 @@ LIVEUPDATE_RULE(pci_pf_late, EOPNOTSUPP,
 LIVEUPDATE_RULE(pci_pf_first, ENOENT,
 		"preserve its physical function first, which user space drives; in any session");
 LIVEUPDATE_RULE(pci_pf_driver, EOPNOTSUPP,
-		"the driver of its physical function cannot take that over; pci-pf-stub can, and so does none");
+		"the driver of its physical function cannot take that over; igb and pci-pf-stub can, and so does none");
+LIVEUPDATE_RULE(pci_pf_handover, EBUSY,
+		"the next kernel would refuse what the driver of the physical function hands over");
 LIVEUPDATE_RULE(pci_pf_bars, EOPNOTSUPP,
 		"a VF BAR of its physical function has no address in its register");
 LIVEUPDATE_RULE(pci_pf_link, EOPNOTSUPP, "its physical function depends on another one");

@@ -11,6 +11,31 @@
 struct liveupdate_file_handler;
 
 /**
+ * struct pci_liveupdate_pf_ops - The driver of a physical function hands over
+ * @compatible: Version string of what it hands over, shorter than
+ *	%PCI_PF_DRIVER_COMPATIBLE_LEN. It is in kernel/liveupdate/luo_formats_list.h.
+ * @size: Length in bytes of that, 1 to %PCI_PF_DRIVER_MAX_SIZE.
+ * @fill: Write it to the buffer, which is zeroed and has @size bytes. In reboot(2), once for
+ *	each virtual function, and once more after @stop.
+ * @check: Is what was handed over for a physical function good? NULL, or the rule that it
+ *	breaks, a constant string. Asked after @fill, and of the next kernel's driver before
+ *	its probe.
+ * @stop: In the shutdown: end the physical function's own DMA and its interrupts. Its virtual
+ *	functions notice nothing.
+ *
+ * Of a driver that does more for its virtual functions than switching them on and off. As long as
+ * pci_liveupdate_keeps_vfs() says so, it does nothing that they would notice, whoever asks for it.
+ * The probe of the next kernel's driver asks pci_liveupdate_pf_handover().
+ */
+struct pci_liveupdate_pf_ops {
+	const char *compatible;
+	size_t size;
+	void (*fill)(struct pci_dev *pf, void *data);
+	const char *(*check)(struct pci_dev *pf, const void *data);
+	void (*stop)(struct pci_dev *pf);
+};
+
+/**
  * enum pci_liveupdate_bit - Bits of &struct pci_dev.liveupdate.
  * @PCI_LIVEUPDATE_OUTGOING: Will be handed over to the next kernel.
  * @PCI_LIVEUPDATE_FROZEN: Outgoing, and reboot(2) is under way.
@@ -223,6 +248,12 @@ static inline void pci_liveupdate_back_stop(u16 segment, u16 bdf)
 void pci_liveupdate_finish(struct pci_dev *dev);
 void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
 void pci_liveupdate_refuse_all(const char *reason);
+
+#ifdef CONFIG_PCI_LIVEUPDATE_IOV
+bool pci_liveupdate_pf_handover(struct pci_dev *pf,
+				const struct pci_liveupdate_pf_ops *ops, void *data);
+void pci_liveupdate_pf_taken(struct pci_dev *pf);
+#endif
 
 /* Called by the PCI core */
 void pci_liveupdate_setup(struct pci_dev *dev);

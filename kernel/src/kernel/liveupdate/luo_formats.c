@@ -53,6 +53,7 @@
 #include <linux/kho/abi/guestmemfs.h>
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
+#include <linux/kho/abi/igb.h>
 #include <linux/kho/abi/intel_iommu.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommu_v1.h>

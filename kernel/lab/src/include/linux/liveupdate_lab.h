@@ -55,6 +55,9 @@ struct luo_ser;
  *	down as any device: its bus mastering is switched off.
  * @LIVEUPDATE_LAW_SRIOV: "sriov": the next kernel sets SR-IOV up as ever, and so
  *	switches it off.
+ * @LIVEUPDATE_LAW_PORT: "port": igb does not care whether virtual functions go on: it
+ *	resets its device as ever.
+ * @LIVEUPDATE_LAW_QUEUES: "queues": igb does not stop its own queues when it hands over.
  * @LIVEUPDATE_LAW_TOKEN: "token": vfio-pci does not know that a physical function which
  *	it takes over has virtual ones, and so asks nobody for a token.
  * @LIVEUPDATE_LAW_RESET: "reset": a device that came with a live update is reset
@@ -95,6 +98,8 @@ enum liveupdate_law {
 	LIVEUPDATE_LAW_IMAGE,
 	LIVEUPDATE_LAW_PF,
 	LIVEUPDATE_LAW_SRIOV,
+	LIVEUPDATE_LAW_PORT,
+	LIVEUPDATE_LAW_QUEUES,
 	LIVEUPDATE_LAW_TOKEN,
 	LIVEUPDATE_LAW_RESET,
 	LIVEUPDATE_LAW_PAGES,

@@ -145,6 +145,11 @@ static void find_pf(struct damage_victim *v)
 		if (s->segment == v->pci_dev->segment && s->bdf == v->pci_dev->pf)
 			v->sriov = s;
 	}
+	if (!v->sriov || !v->sriov->driver_pa)
+		return;
+	v->driver = phys_to_virt(v->sriov->driver_pa);
+	if (!strcmp(v->driver->compatible, IGB_LIVEUPDATE_COMPATIBLE))
+		v->igb = (void *)v->driver->data;
 }
 
 static void find_pci(struct damage_victim *v)

@@ -10,6 +10,7 @@
 #include <linux/kho/abi/hugetlb.h>
 #include <linux/kho/abi/hugetlb_memfd.h>
 #include <linux/kho/abi/intel_iommu.h>
+#include <linux/kho/abi/igb.h>
 #include <linux/kho/abi/iommu.h>
 #include <linux/kho/abi/iommufd.h>
 #include <linux/kho/abi/memfd.h>
@@ -54,6 +55,8 @@ struct damage_layout {
  * @pf:            The entry of the physical function of the device.
  * @sriov:         What is said of the SR-IOV of @pf.
  * @pfs:           The list that @sriov is in.
+ * @driver:        What the driver of @pf hands over.
+ * @igb:           The same, if that driver is igb.
  * @iommufd:       An iommufd.
  * @vfio:          The VFIO file of the device.
  * @memfd:         A memfd with more than one folio.
@@ -97,6 +100,8 @@ struct damage_victim {
 	struct pci_dev_ser *pf;
 	struct pci_sriov_ser *sriov;
 	struct pci_sriov_list_ser *pfs;
+	struct pci_pf_driver_ser *driver;
+	struct igb_pf_ser *igb;
 	struct iommufd_ser *iommufd;
 	struct vfio_pci_ser *vfio;
 	struct memfd_luo_ser *memfd;

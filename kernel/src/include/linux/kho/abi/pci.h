@@ -19,7 +19,7 @@
  * above a preserved device are in the list, too, and so is the physical function
  * (PF) of a virtual one (VF).
  *
- * There are three versions, of one layout. What an older one can hold is the same in
+ * There are four versions, of one layout. What an older one can hold is the same in
  * all, byte for byte, except for &struct pci_ser.version, and is written as that one:
  *
  * - "pci-v1" has no virtual functions: @sriov_pa, @pf and the flags from
@@ -27,17 +27,20 @@
  * - "pci-v2" has PFs for their virtual functions alone: %PCI_DEV_SER_PF only with
  *   %PCI_DEV_SER_FOR_VFS.
  * - "pci-v3" has PFs whose own DMA goes on, too.
+ * - "pci-v4" has what the driver of a PF hands over: @driver_pa is 0 in the others.
  *
  * This interface is a contract. A change of the layout, or of what a field
  * means, needs another version in %PCI_LIVEUPDATE_FLB_COMPATIBLE and in
  * %PCI_SER_VERSION.
  */
 
-#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v3"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v4"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE_V3 "pci-v3"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V2 "pci-v2"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V1 "pci-v1"
 
-#define PCI_SER_VERSION			3
+#define PCI_SER_VERSION			4
+#define PCI_SER_VERSION_3		3
 #define PCI_SER_VERSION_2		2
 #define PCI_SER_VERSION_1		1
 
@@ -117,7 +120,8 @@ struct pci_dev_ser {
  * @bar_size_lg2: Size in bytes of each VF's part, as exponent, at the index of the
  *	lower register of the BAR; 0 where no BAR begins.
  * @reserved2: 0.
- * @reserved3: 0.
+ * @driver_pa: Physical address of a &struct pci_pf_driver_ser in one preserved folio, of
+ *	any order; 0 if the PF had no driver that has something to hand over.
  */
 struct pci_sriov_ser {
 	u32 segment;
@@ -133,7 +137,28 @@ struct pci_sriov_ser {
 	u32 bar[PCI_SRIOV_SER_BARS];
 	u8 bar_size_lg2[PCI_SRIOV_SER_BARS];
 	u16 reserved2;
-	u64 reserved3;
+	u64 driver_pa;
+} __packed;
+
+/* With the NUL at its end */
+#define PCI_PF_DRIVER_COMPATIBLE_LEN	48
+
+/* Bytes that a driver can hand over */
+#define PCI_PF_DRIVER_MAX_SIZE		0x10000
+
+/**
+ * struct pci_pf_driver_ser - What the driver of a PF hands over.
+ * @compatible: The version string of what is in @data, which is a contract of that
+ *	driver's; padded with NULs, of which there is one at least.
+ * @size: Length in bytes of @data, 1 to %PCI_PF_DRIVER_MAX_SIZE.
+ * @reserved: 0.
+ * @data: For the driver.
+ */
+struct pci_pf_driver_ser {
+	char compatible[PCI_PF_DRIVER_COMPATIBLE_LEN];
+	u32 size;
+	u32 reserved;
+	u8 data[];
 } __packed;
 
 /**
