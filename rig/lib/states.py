@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "states.md")
 
-_CELL = re.compile(r"^(?P<answer>.*?)(?: \[(?P<letters>[a-z]+)\])?$")
-_CASE = re.compile(r"^- ([a-z]): `([a-z0-9-]+)`", re.M)
+_CELL = re.compile(r"^(?P<answer>.*?)(?: \[(?P<letters>[a-zA-Z]+)\])?$")
+_CASE = re.compile(r"^- ([a-zA-Z]): `([a-z0-9-]+)`", re.M)
 
 
 @dataclass
