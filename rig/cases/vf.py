@@ -5,7 +5,8 @@ has. QEMU's igb delivers to a VF only as long as its PF has SR-IOV on and is a b
 what becomes of the PF shows at the VF.
 
 In the cases vf-owned the PF is user space's as well, that of another owner with a session of its
-own, and gets the frames that the VF gets.
+own, and gets the frames that the VF gets. In the cases vf-driven it is the host's own, with the
+kernel's driver, and gets them, too.
 """
 
 from rig.cases import update
@@ -459,13 +460,13 @@ def owned_unread(machine, begin, iommu):
 
 
 @guarded
-def stands_still(machine, begin, law, iommu="vtd-scalable"):
+def stands_still(machine, begin, law, iommu="vtd-scalable", append="rig.vf=1"):
     """
     Negative: the PF is not left as it is, and the referee sees no DMA of the VF in the next kernel.
 
     Seen to fail: with no law broken the VF goes on.
     """
-    run = begin(iommu=iommu, sound=False, append=f"rig.vf=1 liveupdate.break={law}")
+    run = begin(iommu=iommu, sound=False, append=f"{append} liveupdate.break={law}")
     run.rest(STEADY_S)
     run.update(2, "idle=1", until="idle")
     booted = next(e for e in machine.events if e["ev"] == "boot" and e["stage"] == 2)["host_real_ns"] // 1000
@@ -478,7 +479,204 @@ def stands_still(machine, begin, law, iommu="vtd-scalable"):
         raise Failed(f"{len(landed)} DMAs of the VF in the next kernel: it did not need what was taken away")
 
 
+PORT = "rig.vf=2 rig.pf=igb"
+
+
+def port(run, what):
+    """That to the interface of the PF, which the kernel's igb has; what was said."""
+    since = len(run.machine.events)
+    run.machine.send(f"port {what}")
+    done = run.machine.wait("port", since=since)
+    if done["errno"]:
+        raise Failed(f"port {what}: {errno_name(done['errno'])}")
+    return [e for e in run.machine.events[since:] if e["ev"] in ("setting", "register")]
+
+
+def what_vfs_have(run):
+    """What was set for them, and the registers that all functions share"""
+    settings = [{key: e[key] for key in ("vf", "mac", "vlan", "qos", "rate", "spoofchk", "trusted")} for e in port(run, "settings")]
+    return settings, {e["name"]: e["values"] for e in port(run, "registers")}
+
+
+def differences(before, after, when):
+    found = [f"{when}: VF {a['vf']} has {b}, had {a}" for a, b in zip(before[0], after[0]) if a != b]
+    found += [f"{when}: {name} is {after[1][name]}, was {value}" for name, value in before[1].items() if after[1][name] != value]
+    return found
+
+
+def dmas_of_pf(run, since_us, until_us=None):
+    return len(run.log.times(dmalog.source_id(pf_of(run.machine)), since_us, until_us))
+
+
+@guarded
+def driven(machine, begin, iommu, updates=1, **options):
+    """
+    The host's own igb has the PF, in both kernels, and gets the frames of the first VF as well. The next
+    kernel's takes the PF over, and its interface goes up there. No frame to the VF is lost; what was set for VFs, and
+    every register that functions share, is as it was.
+    """
+    found = []
+    run = begin(iommu=iommu, sound=False, append=f"{PORT} rig.updates={updates}", **options)
+    port(run, f"ask {run.ready['mac']}")
+    run.rest(STEADY_S)
+    had = what_vfs_have(run)
+    up = wall_us()
+    for stage in range(2, updates + 2):
+        run.update(stage)
+        run.rest(AFTER_S)
+        port(run, "up")
+        port(run, f"ask {run.ready['mac']}")
+        up = wall_us()
+        run.rest(AFTER_S)
+        found += differences(had, what_vfs_have(run), f"kernel {stage}")
+    run.stop()
+    begun, _ = run.updates[0]
+    machine.figures.update(tries=updates, pf_dmas_before=dmas_of_pf(run, None, begun), pf_dmas_after=dmas_of_pf(run, up),
+                           outcome="the VF goes on; the PF receives again, and what was set for VFs is as it was")
+    must_see("the PF receive before the update", machine.figures["pf_dmas_before"] > 100)
+    must_see("the PF receive after it", machine.figures["pf_dmas_after"] > 100)
+    faults = run.log.faults_of([dmalog.source_id(pf_of(machine))])
+    if faults:
+        found.append(f"DMA of the PF was refused: {dmalog.fault_kinds(faults)}")
+    try:
+        clean(run)
+    except Failed as error:
+        found.append(str(error))
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def driven_kept(machine, begin, iommu):
+    """
+    The interface of the PF goes down and up, before the jump and after it: the VF gets each frame all the same. Nothing
+    takes it away.
+
+    To see it fail: without igb_liveupdate_keeps() where igb_down() ends reception, in igb_power_up_link(), or where queue 0
+    is switched off; without igb_liveupdate_not_reset() in igb_reset().
+    """
+    found = []
+
+    def down_and_up(when):
+        ends_refused(run, found, when, "igb")
+        port(run, "down")
+        run.rest(STEADY_S)
+        port(run, "up")
+        run.rest(STEADY_S)
+
+    run = begin(iommu=iommu, sound=False, append=PORT)
+    run.rest(STEADY_S)
+    had = what_vfs_have(run)
+    machine.send("preserve idle=1")
+    machine.wait("preserved")
+    down_and_up("preserved")
+    found += differences(had, what_vfs_have(run), "preserved")
+    run.update(2, command="jump", until="idle")
+    port(run, "up")
+    down_and_up("incoming")
+    found += differences(had, what_vfs_have(run), "incoming")
+    since = len(machine.events)
+    machine.send("resume")
+    machine.wait("resumed", since=since, timeout_s=60)
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=2 * (len(ends(machine)) + 1), outcome="EBUSY for each; the VF gets all frames while the interface is down")
+    try:
+        clean(run)
+    except Failed as error:
+        found.append(str(error))
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def driven_unread(machine, begin, iommu, names):
+    """The loaded kernel does not read what is handed over for the PF: reboot(2) says so, and all goes on."""
+    found = []
+    run = begin(iommu=iommu, sound=False, append=PORT)
+    run.rest(STEADY_S)
+    machine.send("preserve")
+    machine.wait("preserved")
+    since = len(machine.events)
+    machine.send("jump")
+    expect(found, "jump", errno_name(machine.wait("stays", since=since)["errno"]), "ENOEXEC")
+    port(run, "down")
+    port(run, "up")
+    run.rest(AFTER_S)
+    run.stop()
+    must_see("the format in the log", f'does not read the handover format "{names}"' in machine.console())
+    machine.figures.update(tries=1, outcome="reboot(2): ENOEXEC, the log names the format; the VF goes on")
+    try:
+        clean(run)
+    except Failed as error:
+        found.append(str(error))
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def driven_damaged(machine, begin, iommu):
+    """
+    What igb has handed over is damaged: the next kernel's igb does not get the PF, not even when the VF is finished, because
+    it would reset it. The VF goes on.
+
+    To see it fail: without is_good() in pci_liveupdate_iov_hands_over() or in pci_liveupdate_pf_handover().
+    """
+    run = begin(iommu=iommu, sound=False, append=PORT)
+    run.rest(STEADY_S)
+    run.update(2, f"corrupt={run.ready['nic']},igb.version=2")
+    run.rest(AFTER_S)
+    found = []
+    expect(found, "finished: igb binds", write(run, "/sys/bus/pci/drivers/igb/bind", pf_of(machine)), "ENODEV")
+    run.rest(AFTER_S)
+    run.stop()
+    machine.figures.update(tries=1, outcome="igb does not get the PF, and the log says why; the VF goes on")
+    must_see("the reason in the log", "handover of its driver (igb-pf-v1) cannot be used: version of what igb hands over is not known"
+             in machine.console())
+    try:
+        clean(run)
+    except Failed as error:
+        found.append(str(error))
+    if found:
+        raise Failed("; ".join(found))
+
+
+@guarded
+def driven_queues(machine, begin, iommu):
+    """
+    Negative: igb does not stop its own queues when it hands over, and the referee sees that the PF's DMA is refused.
+
+    Seen to fail: with no law broken nothing is refused (vf-driven-scalable).
+    """
+    run = begin(iommu=iommu, sound=False, append=f"{PORT} liveupdate.break=queues")
+    port(run, f"ask {run.ready['mac']}")
+    run.rest(STEADY_S)
+    run.update(2, "idle=1", until="idle")
+    run.rest(AFTER_S)
+    faults = power_off(machine, run).faults_of([dmalog.source_id(pf_of(machine))])
+    machine.figures.update(tries=1, outcome=f"found: {sum(faults.values())} IOMMU faults of the PF")
+    must_see("DMA of the PF be refused", faults)
+
+
 CASES = [
+    *(Case(f"vf-driven-{mode}", f"a virtual function whose PF the host's own driver has; {mode} mode",
+           bind(driven, iommu=f"vtd-{mode}"), kernel="vm") for mode in ("legacy", "scalable")),
+    Case("vf-driven-three", "the same in three updates in a row", bind(driven, iommu="vtd-scalable", updates=3), kernel="vm"),
+    Case("vf-driven-debug", "the same on the debug kernel", bind(driven, iommu="vtd-scalable"), kernel="vm-debug"),
+    Case("vf-driven-kept", "the interface of such a PF goes down and up, and nobody takes the virtual function away",
+         bind(driven_kept, iommu="vtd-scalable"), kernel="vm",
+         fault="the interface of a PF goes down while a VF of it is preserved or incoming; SR-IOV is switched off, or the PF reset, removed or unbound"),
+    *(Case(f"vf-driven-{name}", f"a virtual function whose PF igb has, and {what}: refused before the jump",
+           bind(driven_unread, iommu="vtd-scalable", names=names), kernel="vm", next_kernel=kernel,
+           fault=f"a VF is preserved whose PF igb has, and {what} is loaded")
+      for name, what, kernel, names in (("unread", "a kernel without igb", "rig", "igb-pf-v1"),
+                                        ("prev", "an older kernel", "prev", "pci-v4"))),
+    Case("vf-driven-damaged", "what igb hands over for the PF of a virtual function was damaged", bind(driven_damaged, iommu="vtd-scalable"),
+         kernel="vm-lab", next_kernel="vm", fault="what igb hands over for the PF of a VF is damaged"),
+    Case("vf-driven-reset", "negative: igb resets the PF whatever goes on",
+         bind(stands_still, law="port", append=PORT), kernel="vm-lab", fault="igb resets the PF of a preserved VF at the jump"),
+    Case("vf-driven-queues", "negative: igb does not stop its own queues at the jump",
+         bind(driven_queues, iommu="vtd-scalable"), kernel="vm-lab", fault="igb goes on receiving for itself at the jump"),
     *(Case(f"vf-owned-{mode}", f"a virtual function and its PF, which user space has; {mode} mode",
            bind(owned, iommu=f"vtd-{mode}", first=first), debug=mode == "scalable",
            fault=f"who has the PF of a VF comes back {'before' if first else 'after'} who has the VF")

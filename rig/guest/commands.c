@@ -56,6 +56,7 @@
  *	direct			write from its memory to the disk; see scenarios/direct_io.h
  *	ats WHAT		with ats=1, the next step; see scenarios/ats.h
  *	pf WHAT			with pf=vfio: of its owner; see update/pf_update.h
+ *	port WHAT		with pf=igb: of its network interface; see devices/igb_port.h
  *	stop			stop the audio, take what is left, power off
  *	off			power off as it is
  */
@@ -77,6 +78,7 @@
 #include "devices/hda.h"
 #include "devices/hda_interrupts.h"
 #include "devices/igb.h"
+#include "devices/igb_port.h"
 #include "devices/nvme.h"
 #include "devices/workload.h"
 #include "hypervisor/monitor.h"
@@ -210,6 +212,11 @@ static void ats(struct rig *r, char *args)
 static void pf(struct rig *r, char *args)
 {
 	pf_do(r, args);
+}
+
+static void port(struct rig *r, char *args)
+{
+	igb_port_command(args);
 }
 
 static void direct(struct rig *r, char *args)
@@ -534,6 +541,7 @@ static const struct {
 	{ "dump", dump },
 	{ "ats", ats },
 	{ "pf", pf },
+	{ "port", port },
 	{ "resume", resume },
 	{ "replace", replace },
 	{ "undo", undo },

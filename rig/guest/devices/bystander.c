@@ -74,7 +74,7 @@ void bystander_start(void)
 	}
 	vfio_enable_dma(&bystander_dev);
 	if (bystander.vf)
-		igb_pf_share();
+		igb_pf_share(&bystander_dev);
 	igb_start(&bystander);
 	igb_mac(&bystander, mac);
 	emit("bystander",

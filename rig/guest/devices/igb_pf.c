@@ -21,6 +21,7 @@
 #include "core/options.h"
 #include "devices/igb.h"
 #include "devices/igb_pf.h"
+#include "devices/igb_port.h"
 #include "devices/pf_owner.h"
 #include "interfaces/vfio.h"
 
@@ -139,6 +140,10 @@ void igb_pf_start(void)
 		return;
 	started = true;
 	find(&pf);
+	if (igb_port_wanted()) {
+		igb_port_start(pf.bdf, igb_pf_vfs());
+		return;
+	}
 	if (pf_owner_wanted()) {
 		find(&pf_owner.v);
 		pf_owner_start();
@@ -154,10 +159,14 @@ void igb_pf_start(void)
 	write_file(path, text);
 }
 
-void igb_pf_share(void)
+void igb_pf_share(struct vdev *vf)
 {
 	struct vdev pf = { .fd = -1 };
 
+	if (igb_port_wanted()) {
+		igb_port_begin_vf(vf);
+		return;
+	}
 	if (pf_owner_wanted()) {
 		share(&pf_owner.v, igb_pf_vfs());
 		pf_owner_receive();

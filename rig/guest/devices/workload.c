@@ -322,7 +322,7 @@ void rig_start(struct rig *r)
 		vfio_enable_dma(&r->nic.v);
 		igb_irq_wire(&r->nic.v);
 		if (r->igb.vf)
-			igb_pf_share();
+			igb_pf_share(&r->nic.v);
 		igb_start(&r->igb);
 		igb_irq_program(&r->nic.v);
 		igb_mac(&r->igb, mac);

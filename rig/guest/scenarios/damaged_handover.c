@@ -114,7 +114,7 @@ static void begin(struct rig *r, struct device *d, const char *name)
 	must(vfio_map(&d->v), "map a device's BAR");
 	vfio_enable_dma(&d->v);
 	if (d == &r->nic && r->igb.vf)
-		igb_pf_share();
+		igb_pf_share(&d->v);
 	if (d == &r->nic)
 		igb_start(&r->igb);
 	else
