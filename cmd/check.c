@@ -846,6 +846,12 @@ static bool may_use_pri(struct check *c, const char *bdf, const struct config *c
 	       extended(&above, 0x000f, 8) && extended(&above, 0x0013, 8);
 }
 
+/* Can the next kernel's driver take a physical function over while its virtual ones go on? */
+static bool takes_pf(const char *driver)
+{
+	return !strcmp(driver, "igb") || !strcmp(driver, "pci-pf-stub");
+}
+
 /* What is above a virtual function stays as it is, if who drives it can take it over. */
 static void check_pf(struct check *c, const char *bdf, struct objections *o)
 {
@@ -858,9 +864,9 @@ static void check_pf(struct check *c, const char *bdf, struct objections *o)
 		against(o, why_iommu_vf, "turn VT-d on in the firmware, and boot with intel_iommu=on; or turn AMD-Vi on");
 	driver = link_name(c, pf, "driver");
 	if (driver && !strcmp(driver, "vfio-pci"))
-		against(o, why_pci_pf_first, "who has that one has to do so; or give it to pci-pf-stub (driver_override)");
-	else if (driver && strcmp(driver, "pci-pf-stub"))
-		against(o, why_pci_pf_driver, "give its physical function to pci-pf-stub (driver_override)");
+		against(o, why_pci_pf_first, "who has that one has to do so; or give it to igb, if that is its driver, or to pci-pf-stub (driver_override)");
+	else if (driver && !takes_pf(driver))
+		against(o, why_pci_pf_driver, "give its physical function to pci-pf-stub (driver_override); of the drivers of network cards only igb can stay");
 	read_config(c, pf, &cfg);
 	if (depends_on_another(&cfg, pf))
 		against(o, why_pci_pf_link, "these cannot be carried over yet");

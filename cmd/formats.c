@@ -2,7 +2,8 @@
 /*
  * The kernel decides at the jump, for what is preserved then. Here it is asked hours before
  * whether VMs could go over at all: of each kind of format the loaded kernel has to read a
- * version that this one writes. An older version does, as long as nothing newer is used.
+ * version that this one writes. An older version does, as long as nothing newer is used. What the
+ * driver of a physical function hands over is asked for only if it has virtual functions.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -59,7 +60,24 @@ static bool is_covered(struct json_object *formats, const char *format)
 	return false;
 }
 
-char *formats_objection(struct json_object *view)
+/* "igb-pf-v1" is the driver igb's. Is it of a driver that has nothing to hand over? */
+static bool is_unused(const char *format, formats_has_vfs *has_vfs, const void *arg)
+{
+	size_t n = kind_of(format), suffix = strlen("-pf");
+	bool unused = false;
+	char *driver;
+
+	if (n <= suffix || strncmp(format + n - suffix, "-pf", suffix))
+		return false;
+	driver = strndup(format, n - suffix);
+	if (!driver)
+		abort();
+	unused = !has_vfs(arg, driver);
+	free(driver);
+	return unused;
+}
+
+char *formats_objection(struct json_object *view, formats_has_vfs *has_vfs, const void *arg)
 {
 	struct json_object *formats = record_get(view, "format"), *images = record_get(view, "image");
 	const char *state = length_of(images) ? record_text(row_of(images, 0), "state") : "";
@@ -74,7 +92,7 @@ char *formats_objection(struct json_object *view)
 	for (size_t i = 0; i < length_of(formats); i++) {
 		const char *format = record_text(row_of(formats, i), "compatible");
 
-		if (is_covered(formats, format))
+		if (is_covered(formats, format) || is_unused(format, has_vfs, arg))
 			continue;
 		if (asprintf(&why, "it does not read the handover format \"%s\", nor another version of it that this kernel writes; load a kernel that does ('continuo show format' lists them)",
 			     format) < 0)

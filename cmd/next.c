@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kexec.h>
@@ -184,12 +185,31 @@ static int say_refused(struct next *next, const char *name, int err)
 	return EXIT_TROUBLE;
 }
 
+static bool has_vfs(const void *arg, const char *driver)
+{
+	const struct options *opt = arg;
+	bool found = false;
+	struct dirent *e;
+	char *path;
+	DIR *dir;
+
+	if (asprintf(&path, "%s/sys/bus/pci/drivers/%s", opt->root, driver) < 0)
+		abort();
+	dir = opendir(path);
+	free(path);
+	while (dir && !found && (e = readdir(dir)))
+		found = is_there(opt, "/sys/bus/pci/drivers/%s/%s/virtfn0", driver, e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 /* The running kernel has looked into the image when it loaded it. @record: NULL if it is not kept. */
 static int check_formats(struct next *next, const char *name, struct json_object *record)
 {
 	struct json_object *view = model_new("image");
 	int ret = view_image(next->opt, view);
-	char *why = ret ? NULL : formats_objection(view), *line = formats_line(view);
+	char *why = ret ? NULL : formats_objection(view, has_vfs, next->opt), *line = formats_line(view);
 
 	if (why)
 		ret = trouble("%s: %s", name, why);

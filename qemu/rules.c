@@ -34,7 +34,7 @@ const struct rule rules[] = {
 	  .instead = "a device with FLR, or one that is alone behind its port" },
 	{ "vfio-token", "a virtual function whose physical one vfio-pci has, or a physical one with virtual ones: QEMU binds them without a token (vf-token)",
 	  .options = "device:vf-token=*",
-	  .instead = "a virtual function whose physical one has no driver or pci-pf-stub, and no vf-token" },
+	  .instead = "a virtual function whose physical one has no driver, igb or pci-pf-stub, and no vf-token" },
 	{ "vfio-fault", "a device with page faults or PASIDs (PRI, SVA)",
 	  .options = "device:x-vpasid-cap-offset=*",
 	  .instead = "leave that off" },
