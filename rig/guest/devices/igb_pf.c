@@ -78,7 +78,7 @@ static void enable(const char *bdf)
 	close(fd);
 }
 
-static void map_bar(struct vdev *pf)
+void igb_pf_map(struct vdev *pf)
 {
 	char path[128];
 	int fd;
@@ -141,22 +141,22 @@ void igb_pf_start(void)
 	started = true;
 	find(&pf);
 	if (igb_port_wanted()) {
-		igb_port_start(pf.bdf, igb_pf_vfs());
-		return;
-	}
-	if (pf_owner_wanted()) {
+		igb_port_start();
+	} else if (pf_owner_wanted()) {
 		find(&pf_owner.v);
 		pf_owner_start();
 	} else {
 		give_to_stub(pf.bdf);
 		enable(pf.bdf);
-		map_bar(&pf);
+		igb_pf_map(&pf);
 		igb_reset(&pf);
 		vfio_unmap(&pf);
 	}
 	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
 	snprintf(text, sizeof(text), "%u", igb_pf_vfs());
 	write_file(path, text);
+	if (igb_port_wanted())
+		igb_port_set_vfs();
 }
 
 void igb_pf_share(struct vdev *vf)
@@ -173,7 +173,7 @@ void igb_pf_share(struct vdev *vf)
 		return;
 	}
 	find(&pf);
-	map_bar(&pf);
+	igb_pf_map(&pf);
 	share(&pf, igb_pf_vfs());
 	vfio_unmap(&pf);
 }

@@ -3,25 +3,20 @@
  * Registers: "Intel 82576 Gigabit Ethernet Controller Datasheet", sections "Programming
  * Interface" and "Virtualization".
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/array.h"
 #include "core/control.h"
 #include "core/end.h"
-#include "core/files.h"
 #include "core/options.h"
 #include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "devices/igb_port.h"
 #include "interfaces/netlink.h"
 
-#define PCI_DIR		"/sys/bus/pci/devices"
-#define PF_BAR_SIZE	0x20000ul
 #define MAX_VFS		7u
 #define PATIENCE_MS	10000
 
@@ -87,19 +82,17 @@ static void wait_for_link(unsigned int index)
 	die("%s: the link does not come up", port_bdf);
 }
 
-void igb_port_start(const char *bdf, unsigned int vfs)
+void igb_port_start(void)
 {
-	char path[128], text[16];
-	unsigned int index;
+	must(net_set_up(port_index(), true), "have the interface of the PF up");
+}
 
-	snprintf(port_bdf, sizeof(port_bdf), "%s", bdf);
-	index = port_index();
-	must(net_set_up(index, true), "have the interface of the PF up");
-	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", bdf);
-	snprintf(text, sizeof(text), "%u", vfs);
-	write_file(path, text);
+void igb_port_set_vfs(void)
+{
+	unsigned int index = port_index();
+
 	wait_for_link(index);
-	for (unsigned int i = 0; i < vfs; i++) {
+	for (unsigned int i = 0; i < igb_pf_vfs(); i++) {
 		struct net_vf vf = wanted(i);
 
 		must(net_set_vf(index, i, &vf), "set up a virtual function");
@@ -141,7 +134,7 @@ void igb_port_begin_vf(struct vdev *vf)
 static void settings(void)
 {
 	struct net_vf vfs[MAX_VFS];
-	unsigned int n = opt_num("vf", 0);
+	unsigned int n = igb_pf_vfs();
 
 	must(net_get_vfs(port_index(), vfs, MAX_VFS), "read what is set for virtual functions");
 	for (unsigned int i = 0; i < n; i++)
@@ -170,27 +163,21 @@ static const struct {
 
 static void registers(void)
 {
-	volatile uint8_t *bar;
-	char path[128];
-	int fd;
+	struct vdev pf = { .fd = -1 };
 
 	port_index();
-	snprintf(path, sizeof(path), PCI_DIR "/%s/resource0", port_bdf);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	bar = fd < 0 ? MAP_FAILED : mmap(NULL, PF_BAR_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	if (bar == MAP_FAILED)
-		die("map the PF's BAR: %s", strerror(errno));
+	snprintf(pf.bdf, sizeof(pf.bdf), "%s", port_bdf);
+	igb_pf_map(&pf);
 	for (unsigned int i = 0; i < ARRAY_SIZE(shared); i++) {
 		char text[128 * 9 + 1] = "";
 		size_t at = 0;
 
 		for (unsigned int k = 0; k < shared[i].n; k++)
 			at += snprintf(text + at, sizeof(text) - at, "%s%08x", k ? " " : "",
-				       *(volatile uint32_t *)(bar + shared[i].first + k * shared[i].step));
+				       rd32(&pf, shared[i].first + k * shared[i].step));
 		emit("register", ",\"name\":\"%s\",\"values\":\"%s\"", shared[i].name, text);
 	}
-	munmap((void *)bar, PF_BAR_SIZE);
-	close(fd);
+	vfio_unmap(&pf);
 }
 
 void igb_port_command(const char *args)

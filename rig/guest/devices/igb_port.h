@@ -11,8 +11,10 @@
 #include "interfaces/vfio.h"
 
 bool igb_port_wanted(void);
-/* Its interface goes up, and gets as many virtual functions; each of these has its address. */
-void igb_port_start(const char *bdf, unsigned int vfs);
+/* Its interface goes up. */
+void igb_port_start(void);
+/* Each virtual function that it has now gets its address, and other settings. */
+void igb_port_set_vfs(void);
 /* Tell the driver, by the mailbox of a virtual function that was opened just now, that it begins. */
 void igb_port_begin_vf(struct vdev *vf);
 /*
