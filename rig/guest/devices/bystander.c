@@ -27,9 +27,9 @@ void bystander_start(void)
 	int memfd, iommufd, ioas;
 	uint8_t *mem, mac[6];
 
-	if (igb_pf_vfs())
+	if (igb_vfs())
 		igb_pf_start();
-	must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 1,
+	must(vfio_find(ID_INTEL, igb_vfs() ? ID_IGBVF : ID_IGB, 1,
 		       bystander_dev.bdf),
 	     "find the bystander (a second igb)");
 	if (without_iommu()) {
@@ -64,7 +64,7 @@ void bystander_start(void)
 		.name = "bystander",
 		.mem = mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
-		.vf = igb_pf_vfs() ? 2 : 0,
+		.vf = igb_vfs() ? 2 : 0,
 	};
 	if (without_iommu()) {
 		must(find_pieces(iommufd, ioas, bystander_state.phys),

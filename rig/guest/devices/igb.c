@@ -230,6 +230,11 @@ void igb_stop(struct igb *nic)
 	wr32(nic->dev, igb_rx(nic, RXDCTL), 0);
 }
 
+unsigned int igb_vfs(void)
+{
+	return opt_num("vf", 0);
+}
+
 void igb_vf_mac(unsigned int nth, uint8_t mac[6])
 {
 	const uint8_t first[6] = { 0x52, 0x54, 0x00, 0xc0, 0x01, 0x00 };

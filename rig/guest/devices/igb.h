@@ -23,6 +23,8 @@ struct igb {
 	const uint64_t *phys;	/* of each piece of the memory; NULL: iova holds for all */
 };
 
+/* How many virtual functions there are to be; 0: the PF itself is used. */
+unsigned int igb_vfs(void);
 /* Of a PF: take it from reset to a link; switch reception on. */
 void igb_reset(struct vdev *pf);
 void igb_receive(struct vdev *pf);

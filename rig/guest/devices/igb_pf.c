@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/end.h"
@@ -26,7 +25,6 @@
 #include "interfaces/vfio.h"
 
 #define PCI_DIR		"/sys/bus/pci/devices"
-#define PF_BAR_SIZE	0x20000ul
 #define PCI_COMMAND	4
 #define MEMORY_MASTER	6
 
@@ -46,11 +44,6 @@ enum {
 #define VMOLR_UNTAGGED		(1u << 24)
 #define VMOLR_LONG		(1u << 16)
 #define VMOLR_LENGTH		2048u
-
-unsigned int igb_pf_vfs(void)
-{
-	return opt_num("vf", 0);
-}
 
 static void give_to_stub(const char *bdf)
 {
@@ -75,21 +68,6 @@ static void enable(const char *bdf)
 	cmd |= MEMORY_MASTER;
 	if (pwrite(fd, &cmd, 2, PCI_COMMAND) != 2)
 		die("write the configuration of the PF: %s", strerror(errno));
-	close(fd);
-}
-
-void igb_pf_map(struct vdev *pf)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), PCI_DIR "/%s/resource0", pf->bdf);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	pf->bar0 = fd < 0 ? MAP_FAILED :
-		   mmap(NULL, PF_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (pf->bar0 == MAP_FAILED)
-		die("map the PF's BAR: %s", strerror(errno));
-	pf->bar0_len = PF_BAR_SIZE;
 	close(fd);
 }
 
@@ -148,12 +126,12 @@ void igb_pf_start(void)
 	} else {
 		give_to_stub(pf.bdf);
 		enable(pf.bdf);
-		igb_pf_map(&pf);
+		must(vfio_map_sysfs(&pf), "map the PF's BAR");
 		igb_reset(&pf);
 		vfio_unmap(&pf);
 	}
 	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
-	snprintf(text, sizeof(text), "%u", igb_pf_vfs());
+	snprintf(text, sizeof(text), "%u", igb_vfs());
 	write_file(path, text);
 	if (igb_port_wanted())
 		igb_port_set_vfs();
@@ -168,12 +146,12 @@ void igb_pf_share(struct vdev *vf)
 		return;
 	}
 	if (pf_owner_wanted()) {
-		share(&pf_owner.v, igb_pf_vfs());
+		share(&pf_owner.v, igb_vfs());
 		pf_owner_receive();
 		return;
 	}
 	find(&pf);
-	igb_pf_map(&pf);
-	share(&pf, igb_pf_vfs());
+	must(vfio_map_sysfs(&pf), "map the PF's BAR");
+	share(&pf, igb_vfs());
 	vfio_unmap(&pf);
 }

@@ -11,10 +11,6 @@
 
 #include "interfaces/vfio.h"
 
-/* How many virtual functions there are to be; 0: the PF itself is used. */
-unsigned int igb_pf_vfs(void);
-/* Its BAR, by way of sysfs; vfio_unmap() ends it. */
-void igb_pf_map(struct vdev *pf);
 /* The first time: gives the PF to pci-pf-stub or vfio-pci, which switches SR-IOV on. */
 void igb_pf_start(void);
 /* Has the PF share what comes in. Opening a VF resets it: @vf, which was opened just now, gets no frames before this. */

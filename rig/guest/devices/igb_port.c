@@ -13,7 +13,6 @@
 #include "core/end.h"
 #include "core/options.h"
 #include "devices/igb.h"
-#include "devices/igb_pf.h"
 #include "devices/igb_port.h"
 #include "interfaces/netlink.h"
 
@@ -92,7 +91,7 @@ void igb_port_set_vfs(void)
 	unsigned int index = port_index();
 
 	wait_for_link(index);
-	for (unsigned int i = 0; i < igb_pf_vfs(); i++) {
+	for (unsigned int i = 0; i < igb_vfs(); i++) {
 		struct net_vf vf = wanted(i);
 
 		must(net_set_vf(index, i, &vf), "set up a virtual function");
@@ -134,7 +133,7 @@ void igb_port_begin_vf(struct vdev *vf)
 static void settings(void)
 {
 	struct net_vf vfs[MAX_VFS];
-	unsigned int n = igb_pf_vfs();
+	unsigned int n = igb_vfs();
 
 	must(net_get_vfs(port_index(), vfs, MAX_VFS), "read what is set for virtual functions");
 	for (unsigned int i = 0; i < n; i++)
@@ -167,7 +166,7 @@ static void registers(void)
 
 	port_index();
 	snprintf(pf.bdf, sizeof(pf.bdf), "%s", port_bdf);
-	igb_pf_map(&pf);
+	must(vfio_map_sysfs(&pf), "map the PF's BAR");
 	for (unsigned int i = 0; i < ARRAY_SIZE(shared); i++) {
 		char text[128 * 9 + 1] = "";
 		size_t at = 0;

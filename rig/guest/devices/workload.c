@@ -43,7 +43,7 @@ void rig_wire(struct rig *r)
 		.name = "nic",
 		.mem = r->mem + OFF_NIC_RING,
 		.iova = IOVA_BASE + OFF_NIC_RING,
-		.vf = igb_pf_vfs() ? 1 : 0,
+		.vf = igb_vfs() ? 1 : 0,
 		.phys = without_iommu() ? r->st->phys : NULL,
 	};
 	r->hda = (struct hda){
@@ -234,7 +234,7 @@ void find_devices(struct rig *r)
 	const char *devs = opt("devs", "nic,audio");
 
 	if (strstr(devs, "nic"))
-		must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 0,
+		must(vfio_find(ID_INTEL, igb_vfs() ? ID_IGBVF : ID_IGB, 0,
 			       r->nic.v.bdf),
 		     "find the network device (igb)");
 	if (strstr(devs, "audio") &&
@@ -286,7 +286,7 @@ void rig_start(struct rig *r)
 	int nic, audio;
 
 	r->session = -1;
-	if (igb_pf_vfs())
+	if (igb_vfs())
 		igb_pf_start();
 	find_devices(r);
 	r->memfd = make_memory(MEM_SIZE);

@@ -111,9 +111,9 @@ void hypervisor_begin(void)
 		die("mount guestmemfs: %s", strerror(err));
 	/* Else the kernel before has left them to the VM. */
 	if (opt_num("stage", 1) == 1 || !preserve_wanted()) {
-		if (igb_pf_vfs())
+		if (igb_vfs())
 			igb_pf_start();
-		must(vfio_find(ID_INTEL, igb_pf_vfs() ? ID_IGBVF : ID_IGB, 0, bdf), "find the network device (igb)");
+		must(vfio_find(ID_INTEL, igb_vfs() ? ID_IGBVF : ID_IGB, 0, bdf), "find the network device (igb)");
 		vfio_give(bdf);
 		if (!vfio_find(ID_INTEL, ID_HDA_ICH6, 0, sound))
 			vfio_give(sound);

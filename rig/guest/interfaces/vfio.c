@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <linux/vfio.h>
 
@@ -238,6 +239,28 @@ int vfio_map(struct vdev *v)
 		return -errno;
 	v->bar0 = p;
 	v->bar0_len = info.size;
+	return 0;
+}
+
+int vfio_map_sysfs(struct vdev *v)
+{
+	struct stat st;
+	char path[128];
+	void *p;
+	int fd, ret;
+
+	snprintf(path, sizeof(path), PCI_DIR "/%s/resource0", v->bdf);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	p = fstat(fd, &st) ? MAP_FAILED :
+	    mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ret = p == MAP_FAILED ? -errno : 0;
+	close(fd);
+	if (ret)
+		return ret;
+	v->bar0 = p;
+	v->bar0_len = st.st_size;
 	return 0;
 }
 

@@ -44,6 +44,8 @@ int vfio_map_config(struct vdev *v);
 volatile uint8_t *vfio_map_bar(struct vdev *v, unsigned int n);
 /* Finds BAR 0 and config space of a device that is bound. */
 int vfio_map(struct vdev *v);
+/* BAR 0 of a device that VFIO does not have, by way of sysfs. */
+int vfio_map_sysfs(struct vdev *v);
 /* The BAR is not used any more. */
 void vfio_unmap(struct vdev *v);
 uint16_t vfio_config_read16(struct vdev *v, unsigned int off);

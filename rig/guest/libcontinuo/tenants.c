@@ -265,7 +265,7 @@ static struct continuo *become(const char *name, uid_t uid)
 /* Who has the PF is process 1, and no tenant; its VF is a tenant's. */
 static void start_pf(void)
 {
-	if (!igb_pf_vfs())
+	if (!igb_vfs())
 		return;
 	igb_pf_start();
 	if (pf_owner_wanted())

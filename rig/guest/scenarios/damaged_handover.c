@@ -197,7 +197,7 @@ static void find_all(struct rig *r)
 {
 	char bdf[BDF_LEN];
 
-	if (igb_pf_vfs() && vfio_find(ID_INTEL, ID_IGBVF, 0, bdf)) {
+	if (igb_vfs() && vfio_find(ID_INTEL, ID_IGBVF, 0, bdf)) {
 		must(vfio_find(ID_INTEL, ID_IGB, 0, bdf), "find the physical function (igb)");
 		found(bdf, "nic");
 		igb_pf_start();
