@@ -107,27 +107,20 @@ static void say_refusal(const char *line, char *text, size_t size)
 
 bool holds_refusal(int err, char *text, size_t size)
 {
-	char *view = read_view(), *line, *save = NULL, number[16], one[280], found[280] = "";
-	bool new = false;
+	char *view = read_view(), *line, *save = NULL, number[16];
+	bool found = false;
 
 	snprintf(number, sizeof(number), "%d", err);
+	/* The first one that is new: the kernel stops there, and what follows can be others'. */
 	for (line = view ? strtok_r(view, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
-		unsigned long n = number_of(line);
-
-		if (!n || !is(line, "errno", number) || (new && n <= refusals))
+		if (number_of(line) <= refusals || !is(line, "errno", number))
 			continue;
-		say_refusal(line, one, sizeof(one));
-		/* The first one that is new: the kernel stops there, and what follows can be others'. */
-		if (!new)
-			strcpy(found, one);
-		new |= n > refusals;
+		say_refusal(line, text, size);
+		found = true;
+		break;
 	}
 	free(view);
-	/* One that is repeated has its first number. */
-	if (!*found || (!new && err != EBUSY))
-		return false;
-	snprintf(text, size, "%s%s", new ? "" : "it may be this once more (see the kernel log): ", found);
-	return true;
+	return found;
 }
 
 struct wanted {

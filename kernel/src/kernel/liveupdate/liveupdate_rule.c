@@ -22,7 +22,6 @@
 #include <linux/liveupdate_rule.h>
 #include <linux/liveupdate_show.h>
 #include <linux/lockdep.h>
-#include <linux/minmax.h>
 #include <linux/printk.h>
 #include <linux/spinlock.h>
 #include <linux/stdarg.h>
@@ -33,12 +32,14 @@
 
 /**
  * struct refusal - What was said of an object that may not be preserved
+ * @number: Counts refusals; that of the last time. 0: there is none here.
  * @err:    What the call that was refused has returned.
  * @rule:   Name of the rule that it breaks; copied, since a module can go.
  * @object: What it is.
  * @why:    What stands against it.
  */
 struct refusal {
+	u64 number;
 	int err;
 	char rule[24];
 	char object[96];
@@ -47,19 +48,23 @@ struct refusal {
 
 static DEFINE_SPINLOCK(refusals_lock);
 static struct refusal refusals[REFUSALS];
-static unsigned int refusals_nr;	/* ever */
+static u64 refusals_nr;		/* ever */
 
-/* The same refusal, again and again, does not drive the others out. */
-static bool refusal_known(const struct refusal *refusal)
+/* The same refusal, again and again, does not drive the others out: the oldest one goes. */
+static struct refusal *refusal_place(const struct refusal *refusal)
 {
+	struct refusal *place = &refusals[0];
 	unsigned int i;
 
 	lockdep_assert_held(&refusals_lock);
-	for (i = 0; i < min(refusals_nr, REFUSALS); i++)
+	for (i = 0; i < REFUSALS; i++) {
 		if (!strcmp(refusals[i].rule, refusal->rule) &&
 		    !strcmp(refusals[i].object, refusal->object))
-			return true;
-	return false;
+			return &refusals[i];
+		if (refusals[i].number < place->number)
+			place = &refusals[i];
+	}
+	return place;
 }
 
 /**
@@ -91,8 +96,8 @@ int liveupdate_require(bool ok, const struct liveupdate_rule *rule,
 	vsnprintf(r.object, sizeof(r.object), object, args);
 	va_end(args);
 	scoped_guard(spinlock_irqsave, &refusals_lock) {
-		if (!refusal_known(&r))
-			refusals[refusals_nr++ % REFUSALS] = r;
+		r.number = ++refusals_nr;
+		*refusal_place(&r) = r;
 	}
 	pr_warn_ratelimited("%s: cannot be preserved: %s\n", r.object,
 			    rule->why);
@@ -101,20 +106,37 @@ int liveupdate_require(bool ok, const struct liveupdate_rule *rule,
 EXPORT_SYMBOL_GPL(liveupdate_require);
 ALLOW_ERROR_INJECTION(liveupdate_require, ERRNO);
 
+/* The first one after number @after. */
+static bool next_refusal(u64 after, struct refusal *next)
+{
+	bool found = false;
+	unsigned int i;
+
+	guard(spinlock_irqsave)(&refusals_lock);
+	for (i = 0; i < REFUSALS; i++) {
+		if (refusals[i].number <= after ||
+		    (found && refusals[i].number > next->number))
+			continue;
+		*next = refusals[i];
+		found = true;
+	}
+	return found;
+}
+
 /**
  * liveupdate_show_refusals() - Show what could not be preserved of late
  * @v: The view.
+ *
+ * What was refused again has the number, and the place, of the last time.
  */
 void liveupdate_show_refusals(struct liveupdate_view *v)
 {
-	unsigned int i, nr = READ_ONCE(refusals_nr);
+	u64 shown, last = READ_ONCE(refusals_nr);
 	struct refusal r;
 
-	for (i = nr - min(nr, REFUSALS); i < nr; i++) {
-		scoped_guard(spinlock_irqsave, &refusals_lock)
-			r = refusals[i % REFUSALS];
+	for (shown = 0; next_refusal(shown, &r) && r.number <= last; shown = r.number) {
 		liveupdate_show_record(v, "refusal");
-		liveupdate_show_num(v, "number", i + 1);
+		liveupdate_show_num(v, "number", r.number);
 		liveupdate_show_text(v, "object", r.object);
 		liveupdate_show_word(v, "state", "refused");
 		liveupdate_show_text(v, "rule", r.rule);
