@@ -263,22 +263,25 @@ static bool __init is_free(phys_addr_t start, u64 size)
 
 static const char * __init carve_again(void)
 {
-	const struct guestmemfs_layout *layout;
-	const char *why = NULL;
+	const struct guestmemfs_layout *layout = NULL, *it;
+	const char *why, *first_why = NULL;
 	unsigned int i, copy;
 
 	if (!PAGE_ALIGNED(image_phys) || image_bytes < 3 * GUESTMEMFS_PAGE ||
 	    image_phys + image_bytes < image_phys || !is_free(image_phys, image_bytes))
 		return "the image is not in free memory";
+	/* Also the one that is not used: it is the last that there is when the other one goes. */
 	for (copy = 0; copy < 2; copy++) {
-		layout = phys_to_virt(image_phys + copy * GUESTMEMFS_PAGE);
-		why = guestmemfs_layout_check(layout, image_phys, image_bytes);
-		if (!why)
-			break;
-		pr_err("copy %u of the layout refused: %s\n", copy + 1, why);
+		it = phys_to_virt(image_phys + copy * GUESTMEMFS_PAGE);
+		why = guestmemfs_layout_check(it, image_phys, image_bytes);
+		if (why)
+			pr_err("copy %u of the layout refused: %s\n", copy + 1, why);
+		else if (!layout)
+			layout = it;
+		first_why = first_why ?: why;
 	}
-	if (why)
-		return why;
+	if (!layout)
+		return first_why;
 	for (i = 0; i < layout->nr_ranges; i++) {
 		if (!is_free(layout->range[i].start << GUESTMEMFS_UNIT_SHIFT,
 			     layout->range[i].units << GUESTMEMFS_UNIT_SHIFT))

@@ -114,8 +114,10 @@ static int guestmemfs_retrieve(struct liveupdate_file_op_args *args)
 	u32 index;
 	int err;
 
-	if (mode < 0)
+	if (mode < 0) {
+		pr_err("file %llu cannot be retrieved: it is open for nothing\n", id);
 		return -EINVAL;
+	}
 	scoped_guard(mutex, &guestmemfs.lock) {
 		err = find_preserved(id, &index);
 		inode = err ? ERR_PTR(err) : guestmemfs_iget(index);
