@@ -169,6 +169,12 @@ static int check_not_bad(struct folio *folio, loff_t at)
 				  HUGE_PAGE, at, PFN_PHYS(folio_pfn(folio)));
 }
 
+static int check_not_cma(struct folio *folio, loff_t at)
+{
+	return liveupdate_require(!folio_test_hugetlb_cma(folio), &rule_hugetlb_cma,
+				  HUGE_PAGE, at, PFN_PHYS(folio_pfn(folio)));
+}
+
 /* Can the folio at this offset of the file be handed over? */
 static int check_folio(struct folio *folio, loff_t at)
 {
@@ -178,10 +184,27 @@ static int check_folio(struct folio *folio, loff_t at)
 	err = liveupdate_require(!folio_test_hugetlb_vmemmap_optimized(folio),
 				 &rule_hugetlb_vmemmap, HUGE_PAGE, at, pa);
 	if (!err)
-		err = liveupdate_require(!folio_test_hugetlb_cma(folio),
-					 &rule_hugetlb_cma, HUGE_PAGE, at, pa);
+		err = check_not_cma(folio, at);
 	if (!err)
 		err = check_not_bad(folio, at);
+	return err;
+}
+
+/*
+ * A folio of a CMA area is not pinned for long: it is moved, and if there is nowhere to move it to
+ * that is all that the caller is told.
+ */
+static int not_pinned(struct file *file, loff_t at, int err)
+{
+	struct hstate *h = hstate_file(file);
+	struct folio *folio;
+
+	folio = filemap_lock_hugetlb_folio(h, file->f_mapping, at >> huge_page_shift(h));
+	if (IS_ERR(folio))
+		return err;
+	err = check_not_cma(folio, at) ?: err;
+	folio_unlock(folio);
+	folio_put(folio);
 	return err;
 }
 
@@ -196,7 +219,7 @@ static int preserve_folio(struct file *file, loff_t at, struct writer *writer)
 
 	nr = memfd_pin_folios(file, at, at + size - 1, &folio, 1, &offset);
 	if (nr != 1)
-		return nr < 0 ? nr : -EIO;
+		return not_pinned(file, at, nr < 0 ? nr : -EIO);
 	err = check_folio(folio, at);
 	if (err)
 		goto unpin;
