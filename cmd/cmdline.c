@@ -207,6 +207,24 @@ static bool without_ats(const char *line)
 	return without;
 }
 
+/* Each clearcpuid= counts, and each has a list: names of flags as in /proc/cpuinfo, or their numbers. */
+static bool without_gib_pages(const char *line)
+{
+	char *copy = strdup(line), *save = NULL, *word, *list, *at;
+	bool without = false;
+
+	for (word = strtok_r(copy, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
+		if (strncmp(word, "clearcpuid=", 11))
+			continue;
+		/* Word 1, bit 26 of arch/x86/include/asm/cpufeatures.h */
+		for (list = word + 11; (at = strsep(&list, ","));)
+			without |= !strcmp(at, "pdpe1gb") || !strcmp(at, "58");
+	}
+	free(copy);
+	return without;
+}
+
 /* Is AMD-Vi switched off by the line, or are its HWPTs guest page tables? The last word counts. */
 static const char *amd_without(const char *line)
 {
@@ -260,6 +278,8 @@ char *cmdline_objection(const char *now, const char *next, bool without_iommu)
 		why = strdup("pci=noats is on it, and not on that of this kernel: devices that use ATS would be stopped; leave it out");
 	if (!why && !without_iommu && without_intremap(next) && !without_intremap(now))
 		why = strdup("intremap=off, or nointremap, is on it, and not on that of this kernel: VFIO would give no VM its device back; leave it out");
+	if (!why && without_gib_pages(next) && !without_gib_pages(now))
+		why = strdup("clearcpuid=pdpe1gb is on it, and not on that of this kernel: memory of VMs in huge pages of 1 GiB could not be taken up again; leave it out");
 	return why ?: memory_objection(now, next) ?: movable_objection(now, next);
 }
 

@@ -34,7 +34,8 @@
  *	uncoop fed		a process retrieves what the two above could not
  *	uncoop limited GROUP	processes retrieve the memory in a cgroup that does not allow for
  *				it, and in the same one when it does; GROUP: hugetlb, rsvd or memory
- *	uncoop give-up		as starve, with nothing preserved but memory: finish
+ *	uncoop give-up [size]	as starve, with nothing preserved but memory: finish; size: this
+ *				kernel has no huge pages of the memory's size
  *	uncoop no-handler	a process retrieves what it can, and exits
  *	uncoop work		fill and read memory, as other programs would
  *	uncoop memory		say what the kernel's memory is used for

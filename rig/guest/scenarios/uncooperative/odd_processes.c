@@ -317,9 +317,16 @@ static void starve_free(struct rig *own)
 	cell(event, "finish", luo_finish(own->session));
 }
 
+/* This kernel has no huge pages of the size that the memory has. */
+static void lacks_size(struct rig *own)
+{
+	cell("no such size", "retrieve memfd", luo_retrieve(own->session, TOKEN_MEMFD));
+	cell("no such size", "finish", luo_finish(own->session));
+}
+
 void uncoop_give_up(struct rig *r, const char *arg)
 {
-	in_child(starve_free);
+	in_child(!strcmp(arg, "size") ? lacks_size : starve_free);
 	emit("uncoop", ",\"what\":\"give-up\"");
 }
 
