@@ -30,8 +30,8 @@ GUESTMEM_MIB = 256
 LEAST_MIB = 2048 - GUESTMEM_MIB - 192 - 32
 
 
-def dumped(machine):
-    """A dump has all memory but that of guestmemfs, of which it has nothing. Returns findings."""
+def dumped(machine, asked):
+    """A dump has all memory, and that of guestmemfs only if it is asked to. Returns findings."""
     since = len(machine.events)
     machine.send("dump")
     pieces = machine.wait("dump", since=since)["pieces"]
@@ -44,20 +44,24 @@ def dumped(machine):
     both = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in dump for b in apart)
     all_mib = sum(end - begin for begin, end in dump) // MIB
     machine.figures.update(dump_mib=all_mib, dump_guestmem_mib=both // MIB)
-    if both:
-        yield f"the dump has {both // MIB} MiB of guestmemfs"
-    if all_mib < LEAST_MIB:
-        yield f"the dump has {all_mib} MiB, expected {LEAST_MIB} at least"
+    expected = sum(end - begin for begin, end in apart) if asked else 0
+    if both != expected:
+        yield f"the dump has {both // MIB} MiB of guestmemfs, expected {expected // MIB}"
+    if all_mib - both // MIB < LEAST_MIB:
+        yield f"the dump has {all_mib} MiB, {both // MIB} of them of guestmemfs, expected {LEAST_MIB} of others at least"
 
 
 @guarded
-def crash(machine, begin, iommu, incoming, guestmem=False):
+def crash(machine, begin, iommu, incoming, guestmem=False, asked=False):
     """
     incoming: after the jump, before anybody has come; else before it. guestmem: the memory is a file of guestmemfs, which no
-    dump has. To see that fail: no e820__range_update() in take_out() of boot.c.
+    dump has unless it is asked to. To see that fail: no e820__range_update() in take_out() of boot.c; asked: no sort() in
+    guestmemfs_dump().
     """
     machine.expected += [PANIC, NO_HANDOVER]
     append = f"guestmem={GUESTMEM_MIB}M rig.guestmem=1" if guestmem else ""
+    if asked:
+        append += " guestmemfs.dump=1"
     run = begin(iommu=iommu, append=f"rig.updates={1 + incoming} {RESERVED} {append}".strip(), rate=FRAMES_PER_S_SLOW)
     run.rest(STEADY_S)
     if incoming:
@@ -75,7 +79,7 @@ def crash(machine, begin, iommu, incoming, guestmem=False):
     for sender in run.senders.values():
         sender.stop()
     end = run.steady[-1][1]
-    found = list(dumped(machine)) if guestmem else []
+    found = list(dumped(machine, asked)) if guestmem else []
     machine.send("off")
     machine.finish()
     log = machine.dma_log()
@@ -105,4 +109,7 @@ CASES = [
     Case("crash-guestmem", "a crash kernel is started while a file of guestmemfs is preserved, and no dump has its memory",
          bind(crash, iommu="vtd-scalable", incoming=False, guestmem=True),
          fault="the kernel crashes while a file of guestmemfs is preserved"),
+    Case("crash-guestmem-asked", "the same, and the dump is asked to have its memory",
+         bind(crash, iommu="vtd-scalable", incoming=False, guestmem=True, asked=True),
+         fault="the kernel crashes while a file of guestmemfs is preserved, and a dump is to have it"),
 ]

@@ -10,15 +10,19 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <linux/cache.h>
+#include <linux/crash_core.h>
 #include <linux/crash_dump.h>
 #include <linux/init.h>
 #include <linux/ioport.h>
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
+#include <linux/moduleparam.h>
 #include <linux/nodemask.h>
 #include <linux/numa.h>
 #include <linux/panic.h>
+#include <linux/range.h>
 #include <linux/sizes.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include <asm/e820/api.h>
@@ -68,7 +72,7 @@ early_param("guestmem", parse_guestmem);
 
 /* For /proc/iomem and /dev/mem, and so that nobody adds it as memory. */
 static struct resource resources[GUESTMEMFS_RANGES + 1];
-static unsigned int nr_resources __initdata;
+static unsigned int nr_resources;
 
 /* No allocator gets it, and nothing counts it as RAM but KVM, which asks firmware's table. */
 static void __init take_out(phys_addr_t start, u64 size)
@@ -382,3 +386,38 @@ void * __init guestmemfs_found(phys_addr_t *phys, u64 *bytes)
 	pr_err("the memory is kept, but cannot be used: %pe\n", ERR_PTR(err));
 	return ERR_PTR(err);
 }
+
+#ifdef CONFIG_CRASH_DUMP
+
+/* A crash kernel is told when it is loaded, so that it is no use to change it later. */
+static bool in_dump;
+module_param_named(dump, in_dump, bool, 0444);
+MODULE_PARM_DESC(dump, "a crash dump has the memory of the files, too");
+
+static int by_start(const void *a, const void *b)
+{
+	return cmp_int(((const struct range *)a)->start, ((const struct range *)b)->start);
+}
+
+/**
+ * guestmemfs_dump() - What a crash dump is to have of the memory set apart
+ * @dump: What a dump has, with room for these; stays in the order of the addresses, without
+ *        which nothing can be excluded from it. NULL: how many are there?
+ *
+ * Return: the number of pieces; 0 unless guestmemfs.dump=1. With @dump: 0.
+ */
+unsigned int guestmemfs_dump(struct crash_mem *dump)
+{
+	unsigned int i;
+
+	if (!in_dump)
+		return 0;
+	if (!dump)
+		return nr_resources;
+	for (i = 0; i < nr_resources; i++)
+		dump->ranges[dump->nr_ranges++] =
+			(struct range){ resources[i].start, resources[i].end };
+	sort(dump->ranges, dump->nr_ranges, sizeof(*dump->ranges), by_start, NULL);
+	return 0;
+}
+#endif

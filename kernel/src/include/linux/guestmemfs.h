@@ -7,12 +7,15 @@
 #include <linux/errno.h>
 #include <linux/types.h>
 
+struct crash_mem;
 struct file;
 struct vm_area_struct;
 
 #ifdef CONFIG_GUESTMEMFS
 void guestmemfs_carve(void);
 int guestmemfs_kexec(void);
+/* Only with CONFIG_CRASH_DUMP. */
+unsigned int guestmemfs_dump(struct crash_mem *dump);
 
 bool guestmemfs_file(const struct file *file);
 bool guestmemfs_vma(const struct vm_area_struct *vma);
@@ -23,6 +26,11 @@ phys_addr_t guestmemfs_phys(const struct file *file, u64 offset, u64 *len);
 static inline void guestmemfs_carve(void) {}
 
 static inline int guestmemfs_kexec(void)
+{
+	return 0;
+}
+
+static inline unsigned int guestmemfs_dump(struct crash_mem *dump)
 {
 	return 0;
 }
