@@ -190,10 +190,10 @@ def drive(machine, bdf, driver):
 
 
 @guarded
-def virtual_functions(machine, begin, iommu):
+def virtual_functions(machine, begin, iommu, drivers=("pci-pf-stub",)):
     """
     A device that has virtual functions, as long as it has them; and such a function, whose physical
-    one is vfio-pci's or pci-pf-stub's.
+    one is vfio-pci's, or that of one of these drivers.
     """
     run = begin(iommu=iommu, sound=False, files=program(), extra=SECOND_IGB, append="vfio_pci.enable_sriov=1")
     run.rest(STEADY_S)
@@ -221,10 +221,11 @@ def virtual_functions(machine, begin, iommu):
         if vfs:
             set_vfs(machine, pf, 0)
     compare("a virtual function of vfio-pci's", "8086:10c9 1 vf=8086:10ca")
-    drive(machine, pf, "pci-pf-stub")
-    set_vfs(machine, pf, 1)
-    compare("a virtual function of pci-pf-stub's", "8086:10ca")
-    set_vfs(machine, pf, 0)
+    for driver in drivers:
+        drive(machine, pf, driver)
+        set_vfs(machine, pf, 1)
+        compare(f"a virtual function of {driver}'s", "8086:10ca")
+        set_vfs(machine, pf, 0)
     run.update(2)
     run.rest(AFTER_S)
     run.stop()
@@ -292,6 +293,8 @@ def _cases():
         yield Case(f"check-agrees-{name}", f"continuo check says whether a device can be preserved: {what}", bind(devices, **options))
     yield Case("check-agrees-sriov", "continuo check says whether a device can be preserved: with virtual functions",
                bind(virtual_functions, iommu="vtd-scalable"))
+    yield Case("check-agrees-sriov-igb", "continuo check says whether a device can be preserved: the kernel's igb has virtual functions",
+               bind(virtual_functions, iommu="vtd-scalable", drivers=("pci-pf-stub", "igb")), kernel="vm")
     yield Case("check-agrees-none-sriov", "continuo check says whether a device can be preserved: virtual functions without an IOMMU",
                bind(virtual_functions, iommu="none"))
 
