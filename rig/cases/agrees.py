@@ -24,6 +24,14 @@ from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded
 
+# Which case asks check of a host with this kernel, before an update that works or does not; or the kernel whose host is the
+# same to check. The runner's self-test fails if there is a kernel that is not here.
+ASKED = {
+    "rig": "check-agrees-scalable", "host": "check-agrees-host", "vm": "vm-update", "systemd": "systemd-orderly",
+    "arm": "check-agrees-arm", "stock-selftest": "check-agrees-stock",
+    **dict.fromkeys(("debug", "lab", "prev", "next", "selftest", "bench", "kunit"), "rig"),
+    "vm-debug": "vm", "vm-lab": "vm", "arm-debug": "arm", "arm-lab": "arm", "stock-vm": "stock-selftest", "stock-kunit": "stock-selftest",
+}
 EDU = "0000:00:07.0"
 ROOTS = ("vm-nic", "vm-audio")          # the tenants, as root's
 RUN_AGENT = "/usr/sbin/continuo-agent --socket /tmp/agent.sock --record /tmp/update.json --list /tmp/vms --takeover /bin/init"

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from rig.cases import systemd
-from rig.cases.command import both_ways, continuo, program
+from rig.cases.command import both_ways, continuo, program, says_ready
 from rig.cases.library import agent_files
 from rig.cases.operator import TENANTS, states, vms_of
 from rig.lib import initramfs
@@ -275,6 +275,7 @@ def orderly(machine, begin, suite="sid"):
     states(run, idle)
     ended(machine, "undone")
 
+    says_ready(machine, AGENT)
     since, start = len(machine.events), wall_us()
     machine.send(f"run /usr/bin/continuo --json {UPDATE} --timeout 60 --services-timeout 240 --leave stubborn.service update")
     machine.wait("boot", stage=2, since=since, timeout_s=400)
