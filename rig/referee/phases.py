@@ -36,7 +36,9 @@ VM_PHASES = (
     ("retrieve", "qemu:take", "qemu:retrieved"),
     ("rebuild", "qemu:retrieved", "qemu:rebuilt"),
     ("wire", "qemu:rebuilt", "qemu:wired"),
-    ("give", "qemu:wired", "qemu:accepted"),
+    # What is left of the new QEMU's own start, which began when the session had been retrieved.
+    ("start", "qemu:wired", "qemu:given"),
+    ("give", "qemu:given", "qemu:accepted"),
     ("run", "qemu:accepted", "qemu:running"),
     ("finish", "qemu:running", "qemu:finished"),
 )

@@ -18,6 +18,7 @@ STEPS = [
     (1850, "continuo-qemu vm 2.150000 retrieved session vm"),
     (1900, "continuo-qemu vm 2.200000 rebuilt 1 devices"),
     (1910, "continuo-qemu vm 2.210000 wired nic: 5 interrupts, MSI-X"),
+    (2000, "continuo-qemu vm 2.300000 given 687 bytes, 21 descriptors"),
     (2100, "continuo-qemu vm 2.400000 accepted 123 bytes"),
     (2150, "continuo-qemu vm 2.450000 running process 60"),
     (2160, "continuo-qemu vm 2.460000 finished"),
@@ -32,7 +33,7 @@ class OfAVm(unittest.TestCase):
         self.assertEqual(self.spans(STEPS), [
             ("preserve", 100, 200), ("suspend", 300, 400), ("freeze", 400, 500), ("jump", 500, 700), ("kernel boot", 700, 1700),
             ("user space", 1700, 1800), ("retrieve", 1800, 1850), ("rebuild", 1850, 1900), ("wire", 1900, 1910),
-            ("give", 1910, 2100), ("run", 2100, 2150), ("finish", 2150, 2160)])
+            ("start", 1910, 2000), ("give", 2000, 2100), ("run", 2100, 2150), ("finish", 2150, 2160)])
 
     def test_of_the_second_update(self):
         again = [(t + 10000, line) for t, line in STEPS]

@@ -13,7 +13,7 @@ COLOURS = {
     "load": "#9aa5b1", "preserve": "#4c78a8", "freeze": "#e45756", "jump": "#b279a2",
     "kernel boot": "#f58518", "user space": "#d9b200", "retrieve": "#54a24b",
     "rebuild": "#3f9a94", "verify": "#7a6fb0", "replace": "#2f6f4e", "finish": "#9d755d",
-    "suspend": "#c97b84", "wire": "#7a6fb0", "give": "#2f6f4e", "run": "#4f8a3c",
+    "suspend": "#c97b84", "wire": "#7a6fb0", "start": "#b0a090", "give": "#2f6f4e", "run": "#4f8a3c",
 }
 DARK, EDGE = "#333", "#ffb000"
 # Letters stay readable on the lines of the scale.
