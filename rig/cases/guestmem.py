@@ -24,6 +24,11 @@ def look(machine, what):
     return {key: said[key] for key in ("units", "free", "inodes", "inodes_free")}
 
 
+def without_open(space):
+    """What there is of it in the next kernel: 'files begin' leaves a file open that it has removed, of one unit."""
+    return {**space, "free": space["free"] + 1, "inodes_free": space["inodes_free"] + 1}
+
+
 def files(machine, append="", iommu="vtd-scalable"):
     """
     Files are made, and there after each of two jumps: names, owners, sizes, limits and every
@@ -42,7 +47,7 @@ def files(machine, append="", iommu="vtd-scalable"):
         machine.wait("boot", stage=stage, since=since, timeout_s=60)
         machine.wait("nothing", since=since)
         after = look(machine, "check")
-        if after != {**before, "free": before["free"] + 1, "inodes_free": before["inodes_free"] + 1}:
+        if after != without_open(before):
             raise Failed(f"before {before}, after {after}: not only the file that nobody has any more is gone")
     machine.figures["space"] = after
     aside = machine.wait("aside")
@@ -141,6 +146,36 @@ def stays(machine, said, append="", how="jump", lost=True):
     machine.finish()
     if said not in machine.console():
         raise Failed(f"the log does not say {said!r}")
+
+
+def next_off(machine):
+    """
+    The next kernel has kho=off: the files are there, whatever its command line says, but KHO hands nothing on, so
+    that no further jump is made. To see it fail: guestmemfs.may_be_lost=1.
+    """
+    machine.expected.append("Disabling liveupdate because KHO is disabled")
+    machine.start(append="rig.devs=none rig.preserve=0 rig.updates=2 guestmem=512M")
+    machine.wait("ready")
+    before = look(machine, "begin")
+    since = len(machine.events)
+    machine.send("update next=kho=off")
+    machine.wait("boot", stage=2, since=since, timeout_s=60)
+    machine.wait("nothing", since=since)
+    after = look(machine, "check")
+    if after != without_open(before):
+        raise Failed(f"before {before}, after {after}: not only the file that nobody has any more is gone")
+    since = len(machine.events)
+    machine.send("files jump")
+    code = machine.wait("stays", since=since)["errno"]
+    if code != errno.ENOEXEC:
+        raise Failed(f"the further jump: {errno_name(code)}; expected ENOEXEC")
+    if look(machine, "check") != after:
+        raise Failed("the files are not as before")
+    machine.send("off")
+    machine.finish()
+    if "without kho=on nothing is handed over" not in machine.console():
+        raise Failed("the log does not say that nothing is handed over")
+    machine.figures["outcome"] = "the files are there; no further jump is made (`ENOEXEC`), and they are as before"
 
 
 def kept(machine, how):
@@ -315,6 +350,8 @@ CASES = [
            bind(stays, said="was loaded by kexec_load(2), which hands nothing over", append=append, how="jump-segments", lost=False),
            fault=f"the next kernel would not get the files of guestmemfs: kexec_load(2){more}")
       for name, more, append in (("", "", ""), ("-off", ", live update off", "liveupdate=off"))),
+    Case("guestmem-next-off", "the next kernel has kho=off: the files are there, and no further jump is made", next_off,
+         fault="the next kernel has kho=off, and there are files of guestmemfs"),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
     Case("guestmem-states", "what is answered in each state of a file of guestmemfs", states,
