@@ -83,21 +83,22 @@ def large(machine, begin, iommu, **options):
 def pools(machine, begin, iommu, size, pages, first="", surplus=0, **options):
     """
     The same with memory of huge pages of that size; pages: so many each kernel's pool has; surplus: so
-    many of the last one's are freed with their files (of the default size, whatever size is).
+    many of the last one's are freed with their files.
 
     To see it fail: no surplus in await() of hugetlb_liveupdate_pool.c.
     """
+    kb, used = {"2.00 MiB": (2 << 10, HUGE_PAGES), "1.00 GiB": (1 << 20, 1)}[size]
+
     def look(run):
-        in_large_leaves(run, 1 << 30 if size == "1.00 GiB" else 2 << 20)
-        since = len(machine.events)
-        machine.send("uncoop memory")
-        machine.figures["pool_surplus"] = machine.wait("memory", since=since)["huge_surplus"]
+        in_large_leaves(run, kb << 10)
+        machine.figures["pool"] = pool_of(machine, kb)
 
     if first:
         options["first"] = first
     carry(machine, begin, iommu, look=look, **options)
-    if machine.figures["pool_surplus"] != surplus:
-        raise Failed(f"{machine.figures['pool_surplus']} huge pages are surplus, expected {surplus}")
+    expected = {"nr": pages[-1], "free": pages[-1] - used, "resv": 0, "surplus": surplus}
+    if machine.figures["pool"] != expected:
+        raise Failed(f"the pool of huge pages has {machine.figures['pool']}, expected {expected}")
     found = [int(n) for n in re.findall(rf"HugeTLB: registered {size} page size, pre-allocated (\d+) pages", machine.console())]
     machine.figures["pool_pages"] = found
     if found != pages:
