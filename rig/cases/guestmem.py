@@ -148,12 +148,33 @@ def stays(machine, said, append="", how="jump", lost=True):
         raise Failed(f"the log does not say {said!r}")
 
 
+KHO_IS_OFF = "Disabling liveupdate because KHO is disabled"
+
+
+def goes_nowhere(machine, what):
+    """This kernel has kho=off: no jump is made, and what 'files WHAT' sees is as before. Then it is switched off."""
+    before = look(machine, what)
+    since = len(machine.events)
+    machine.send("files jump")
+    code = machine.wait("stays", since=since)["errno"]
+    if code != errno.ENOEXEC:
+        raise Failed(f"the further jump: {errno_name(code)}; expected ENOEXEC")
+    after = look(machine, what)
+    if after != before:
+        raise Failed(f"before the jump that was refused {before}, after it {after}")
+    machine.send("off")
+    machine.finish()
+    if "without kho=on nothing is handed over" not in machine.console():
+        raise Failed("the log does not say that nothing is handed over")
+    return before
+
+
 def next_off(machine):
     """
     The next kernel has kho=off: the files are there, whatever its command line says, but KHO hands nothing on, so
     that no further jump is made. To see it fail: guestmemfs.may_be_lost=1.
     """
-    machine.expected.append("Disabling liveupdate because KHO is disabled")
+    machine.expected.append(KHO_IS_OFF)
     machine.start(append="rig.devs=none rig.preserve=0 rig.updates=2 guestmem=512M")
     machine.wait("ready")
     before = look(machine, "begin")
@@ -161,21 +182,28 @@ def next_off(machine):
     machine.send("update next=kho=off")
     machine.wait("boot", stage=2, since=since, timeout_s=60)
     machine.wait("nothing", since=since)
-    after = look(machine, "check")
+    after = goes_nowhere(machine, "check")
     if after != without_open(before):
         raise Failed(f"before {before}, after {after}: not only the file that nobody has any more is gone")
-    since = len(machine.events)
-    machine.send("files jump")
-    code = machine.wait("stays", since=since)["errno"]
-    if code != errno.ENOEXEC:
-        raise Failed(f"the further jump: {errno_name(code)}; expected ENOEXEC")
-    if look(machine, "check") != after:
-        raise Failed("the files are not as before")
-    machine.send("off")
-    machine.finish()
-    if "without kho=on nothing is handed over" not in machine.console():
-        raise Failed("the log does not say that nothing is handed over")
     machine.figures["outcome"] = "the files are there; no further jump is made (`ENOEXEC`), and they are as before"
+
+
+@guarded
+def next_off_held(machine, begin, iommu):
+    """
+    The same with a live update: the devices are stopped, since this kernel has no sessions, and so nobody can
+    take anything from the file that was preserved for one. To see it fail: as above.
+    """
+    machine.expected.append(KHO_IS_OFF)
+    run = begin(iommu=iommu, append="guestmem=512M rig.guestmem=1 rig.updates=2")
+    run.update(2, "idle=1 next=kho=off", until="idle")
+    for sender in run.senders.values():
+        sender.stop()
+    goes_nowhere(machine, "held")
+    for device in run.ready["nic"], run.ready["audio"]:
+        if f"{device}: liveupdate: not taken over, bus mastering is off: Live Update is switched off" not in machine.console():
+            raise Failed(f"the log does not say that {device} was stopped")
+    machine.figures["outcome"] = "the devices are stopped by name; the file is kept (`EBUSY`); no further jump is made (`ENOEXEC`)"
 
 
 def kept(machine, how):
@@ -352,6 +380,8 @@ CASES = [
       for name, more, append in (("", "", ""), ("-off", ", live update off", "liveupdate=off"))),
     Case("guestmem-next-off", "the next kernel has kho=off: the files are there, and no further jump is made", next_off,
          fault="the next kernel has kho=off, and there are files of guestmemfs"),
+    Case("guestmem-next-off-held", "the same in a live update: devices are stopped, and the file is kept", bind(next_off_held, iommu="vtd-scalable"),
+         fault="the next kernel has kho=off, and a device has a file of guestmemfs"),
     Case("guestmem-unread", "no jump into a kernel that does not know guestmemfs", bind(stays, said='does not read the handover format "guestmemfs-v1"'),
          next_kernel="prev", fault="the next kernel does not know guestmemfs"),
     Case("guestmem-states", "what is answered in each state of a file of guestmemfs", states,
