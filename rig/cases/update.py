@@ -537,6 +537,15 @@ def _cases():
         yield Case(name, "the DMA memory is of a huge page of 1 GiB",
                    bind(pools, iommu=f"vtd-{mode}", append="hugepagesz=1G hugepages=2 rig.hugetlb=30", size="1.00 GiB",
                     pages=[2, 2], memory="8G"))
+    # A pool of gigantic pages that the command line names is made before anything but KHO can be asked, another one later on.
+    for name, what, append, first in (("surplus", "to have none", "hugepagesz=1G ", "hugepages=2"),
+                                      ("unnamed", "not told of that size", "", "hugepagesz=1G hugepages=2")):
+        yield Case(f"hugetlb-gigantic-{name}", f"a huge page of 1 GiB comes, and the next kernel is {what}",
+                   bind(pools, iommu="vtd-scalable", append=f"{append}rig.hugetlb=30", first=first, size="1.00 GiB",
+                        pages=[2, 1], surplus=1, memory="8G"))
+    yield Case("hugetlb-gigantic-node", "huge pages of 1 GiB of a node that the command line names",
+               bind(pools, iommu="vtd-scalable", append="hugepagesz=1G hugepages=0:2 rig.hugetlb=30", size="1.00 GiB",
+                    pages=[2, 2], memory="8G"))
     yield Case("hugetlb-nodes", "huge pages stay on their node", bind(on_node, iommu="vtd-scalable"), kernel="host")
     yield Case("hugetlb-hvo", "huge pages without their struct pages are refused",
                bind(refused, iommu="vtd-scalable", append="hugetlb_free_vmemmap=on hugepages=64 rig.hugetlb=21", what="memfd",
