@@ -70,37 +70,41 @@ def broker(lab=False):
         return {"/usr/bin/continuo-qemu": programs.read(f"{folder}/continuo-qemu")}
 
 
+GIGANTIC_MIB = 1024                     # a page of that size cannot be had in parts
+
+
 def memory_mib(kind):
-    """How much of it the VM has: a page of 1 GiB cannot be had in parts."""
-    return 1024 if kind == "gigantic" else MEMORY_MIB
+    """How much of it the VM has."""
+    return {"gigantic": GIGANTIC_MIB, "huge+gigantic": MEMORY_MIB // 2 + GIGANTIC_MIB}.get(kind, MEMORY_MIB)
 
 
 def memory_arguments(kind):
     """
     The VM's memory, as the documentation says: in a memfd, one of huge pages, of 2 MiB or ("gigantic") of 1 GiB, or a file of
-    guestmemfs. "both": a half of it in a memfd, the other one behind the first 2 MiB of a file; "huge+guestmem": the same with a memfd of
-    huge pages.
+    guestmemfs. With two kinds a half of it is in the first one, the other one, of a file behind its first 2 MiB, in the second one;
+    "gigantic" is a page of it besides a half of the first one.
     """
     half = f"size={MEMORY_MIB // 2}M,share=on"
-    huge = "memfd,hugetlb=on,hugetlbsize=2M"
-    if kind in ("both", "huge+guestmem"):
-        return ["-object", f"memory-backend-{huge if kind != 'both' else 'memfd'},id=low,{half}", "-numa", "node,nodeid=0,memdev=low",
-                "-object", f"memory-backend-file,id=high,mem-path={GUESTMEM_FILE},offset={OFFSET_MIB}M,{half}",
+    backends = {"memfd": "memfd", "huge": "memfd,hugetlb=on,hugetlbsize=2M", "gigantic": "memfd,hugetlb=on,hugetlbsize=1G",
+                "guestmem": f"file,mem-path={GUESTMEM_FILE}"}
+    low, _, high = kind.partition("+")
+    if high:
+        second = {"gigantic": f"size={GIGANTIC_MIB}M,share=on", "guestmem": f"offset={OFFSET_MIB}M,{half}"}.get(high, half)
+        return ["-object", f"memory-backend-{backends[low]},id=low,{half}", "-numa", "node,nodeid=0,memdev=low",
+                "-object", f"memory-backend-{backends[high]},id=high,{second}",
                 "-numa", "node,nodeid=1,memdev=high", "-machine", "q35,aux-ram-share=on"]
-    backend = {"memfd": "memfd", "huge": huge, "gigantic": "memfd,hugetlb=on,hugetlbsize=1G", "guestmem": f"file,mem-path={GUESTMEM_FILE}"}[kind]
-    return ["-object", f"memory-backend-{backend},id=ram,size={memory_mib(kind)}M,share=on",
+    return ["-object", f"memory-backend-{backends[kind]},id=ram,size={memory_mib(kind)}M,share=on",
             "-machine", "q35,memory-backend=ram,aux-ram-share=on"]
 
 
 def host_memory(kind):
     """What the host's command line has for it: just enough."""
-    return " ".join({
-        "huge": [f"hugepages={MEMORY_MIB // 2}"],
-        "huge+guestmem": [f"hugepages={MEMORY_MIB // 4}", f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
-        "gigantic": ["hugepagesz=1G hugepages=1"],
-        "guestmem": [f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
-        "both": [f"guestmem={MEMORY_MIB}M rig.guestmem=1"],
-    }.get(kind, []))
+    parts = kind.split("+")
+    share = MEMORY_MIB // len(parts)
+    return " ".join(words for part, words in (
+        ("huge", f"hugepages={share // 2}"),
+        ("gigantic", "hugepagesz=1G hugepages=1"),
+        ("guestmem", f"guestmem={MEMORY_MIB}M rig.guestmem=1")) if part in parts)
 
 
 # Where a device can be plugged in, memory can be taken away and given back, and the operator can say so,
@@ -161,7 +165,7 @@ class VmRun(Run):
         self.rate = rate
         files = files or {}
         append = f"{host_memory(memory)} {append}".strip()
-        if memory == "gigantic":
+        if "gigantic" in memory:
             options["memory"] = "8G"
         # What the host goes over to is on its disk, so that it is there for any number of updates.
         disk.make(machine.path("host.img"), {
