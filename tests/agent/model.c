@@ -9,17 +9,19 @@
  * end, or do not; who has file systems stand still is killed; somebody else has the device; the seal fails; the
  * kernel does not jump.
  *
- * The law: never a jump in which a VM is lost that has undone, or has not preserved, and
- * was not left behind on purpose. The end of a VM's process is the VM's own, but not that of one
- * which is kept for the next update, and does not run. Others, which show what leads there: a step begins when
- * all VMs have truly done the one before; whatever has begun has a deadline, and what is
- * due is done; a VM has not failed because its session was busy for a moment, nor an update
- * because somebody else had the device for one; no VM is asked, and no service ends, before the agent has the
- * session for its record; when an update has ended, nothing of it is left. Where services are to end, they do so only after files
- * could be written back, and before the VMs preserve; the jump finds them ended and file
- * systems standing still, and nobody else does: no VM goes on while its file system stands
- * still, and services run again when there was no jump. In the record, a step that has begun
- * is over before the next one begins, and a jump comes after all.
+ * The law: never a jump in which a VM is lost that has undone, or has not preserved, and was
+ * not left behind on purpose. The end of a VM's process is the VM's own, but not that of one
+ * which is kept for the next update, and does not run. Others, which show what leads there: a
+ * step begins when all VMs have truly done the one before; whatever has begun has a deadline,
+ * and what is due is done; a VM has not failed because its session was busy for a moment, nor
+ * an update because somebody else had the device for one; no VM is asked, and no service ends,
+ * before the agent has the session for its record; when an update has ended, nothing of it is
+ * left; an agent that is to end does not jump any more, and ends as soon as no update is
+ * running. Where services are to end, they do so only after files could be written back, and
+ * before the VMs preserve; the jump finds them ended and file systems standing still, and
+ * nobody else does: no VM goes on while its file system stands still, and services run again
+ * when there was no jump. In the record, a step that has begun is over before the next one
+ * begins, and a jump comes after all.
  *
  *   model WORLD|all   which world, see worlds[]; ends with 1 if a law is broken
  */
@@ -30,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "decide.h"
 
@@ -82,6 +85,8 @@ static const struct {
 	{ "device", false, true, { .held = 2, .silence = 1, .second = 1, .end = 1 } },
 	{ "product", false, false, { .vm_dies = 1, .vm_fails = 1, .silence = 1, .cmd_dies = 1, .second = 1, .kill = 1, .sync_fails = 1,
 				     .seal_fails = 1 } },
+	{ "upgraded", false, false, { .vm_dies = 1, .vm_fails = 1, .silence = 1, .cmd_dies = 1, .second = 1, .end = 1, .list_lost = 1,
+				      .sync_fails = 1 } },
 	{ "keeper", false, true, { .keeper_dies = 1, .busy = 1, .silence = 1, .second = 1, .end = 1 } },
 };
 
@@ -364,6 +369,8 @@ static void check_quiet(struct world *w)
 		broken("an update is nobody's, and does not end");
 	if (w->d.updating)
 		return;
+	if (w->d.ending)
+		broken("the agent was to end, the update has ended, and it goes on");
 	if (w->still)
 		broken("an update has ended, and file systems stand still");
 	if (w->services != SERVE)
@@ -383,6 +390,8 @@ static void check_quiet(struct world *w)
 static void jump(struct world *w)
 {
 	jumps++;
+	if (w->d.ending)
+		broken("a jump, and the agent was to end");
 	if (w->orderly && w->services != STOPPED)
 		broken("a jump, and services have not ended");
 	if (w->orderly != w->still)
@@ -960,6 +969,14 @@ static double walk(const struct world *from)
 	return orders;
 }
 
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
 int main(int argc, char **argv)
 {
 	const char *which = argv[argc - 1];
@@ -967,7 +984,7 @@ int main(int argc, char **argv)
 
 	for (unsigned int i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
 		struct world w;
-		double orders;
+		double orders, took;
 
 		if (strcmp(which, "all") && strcmp(which, worlds[i].name))
 			continue;
@@ -985,9 +1002,11 @@ int main(int argc, char **argv)
 			notice(&w, v);
 		}
 		w.d.vm = NULL;
+		took = seconds();
 		orders = walk(&w);
-		printf("%-9s %.4g orders, in %llu states and %llu steps; %llu jumps, %llu ends\n",
-		       worlds[i].name, orders, states, steps, jumps, ends);
+		took = seconds() - took;
+		printf("%-9s %.4g orders, in %llu states and %llu steps; %llu jumps, %llu ends; each second %.2g orders and %.0f states\n",
+		       worlds[i].name, orders, states, steps, jumps, ends, orders / took, states / took);
 		free(seen);
 		seen = NULL;
 	}
