@@ -182,6 +182,7 @@ static int obey(struct continuo *ctx, const char *name, uint32_t want)
 			close(rig.session);
 		rig.session = -1;
 		continuo_session_release(ctx, name);
+		library_unpreserve_vm(&rig, name);
 		return 0;
 	}
 }

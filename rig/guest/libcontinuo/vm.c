@@ -34,6 +34,10 @@
 
 static struct continuo *ctx;
 static const char *session_name = SESSION;
+static struct continuo_vm *described;	/* what was preserved */
+
+/* That the library gives to the first HWPT. If it gives another one, no mark is found. */
+#define FIRST_HWPT	0x434f4e0400000000ull
 
 void library_as(struct continuo *asker, const char *name)
 {
@@ -105,9 +109,29 @@ int library_preserve_vm(struct rig *r)
 	}
 	r->session = continuo_session_create(ctx, session_name);
 	ret = r->session < 0 ? r->session : continuo_vm_preserve(vm, r->session);
-	continuo_vm_free(vm);
+	/* Asked again after something went wrong, it is said anew. */
+	continuo_vm_free(described);
+	described = vm;
 	phase("preserve", "end");
 	return ret;
+}
+
+void library_unpreserve_vm(struct rig *r, const char *who)
+{
+	uint32_t hwpt = r->nic.present ? r->nic.hwpt : r->audio.hwpt;
+	int there, left;
+
+	if (!described)
+		return;
+	/* Nobody can only look at a mark: one that could be removed was there, and is made again. */
+	there = continuo_hwpt_unmark(ctx, r->iommufd, hwpt, FIRST_HWPT);
+	if (!there)
+		done(continuo_hwpt_mark(ctx, r->iommufd, hwpt, FIRST_HWPT, 0), "hwpt_mark");
+	continuo_vm_unpreserve(described);
+	continuo_vm_free(described);
+	described = NULL;
+	left = continuo_hwpt_unmark(ctx, r->iommufd, hwpt, FIRST_HWPT);
+	emit("marks", ",\"who\":\"%s\",\"there\":%d,\"left\":%d", who, -there, -left);
 }
 
 void library_preserve(struct rig *r)
