@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Why not libsystemd, which has all of it (sd_listen_fds_with_names(3), sd_notify(3),
- * sd_pid_notify_with_fds(3), sd_notify_barrier(3))? Debian has it as a shared library only. The
- * agent of the rig is linked statically, for hosts without libraries; so the code below would
- * have to stay, and the rig would not run what the package has. Or a static agent would not
- * speak to systemd, and the cases systemd* could not be. What is used of the protocol is a datagram
- * and three environment variables, which services may rely on.
- */
+/* CONTRIBUTING.md, "Libraries": why this is not libsystemd. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
