@@ -430,6 +430,10 @@ CASES = [
        bind(update, iommu="vtd-scalable", memory="memfd+huge")),
     VM("vm-sizes", "a VM whose memory is of huge pages of 2 MiB and one of 1 GiB, which are all that the host has",
        bind(update, iommu="vtd-scalable", memory="huge+gigantic")),
+    *(VM(f"vm-{name}-legacy", f"a VM with an igb and an HD audio device whose memory is {what}, on a host whose VT-d is in legacy mode",
+         bind(update, iommu="vtd-legacy", memory=memory, sound="port", rate=SLOW_PER_S))
+      for name, memory, what in (("hugetlb", "huge", "of huge pages of 2 MiB"), ("gigantic", "gigantic", "one huge page of 1 GiB"),
+                                 ("guestmem", "guestmem", "a file of guestmemfs"))),
     VM("vm-user", "a VM of a user who is not root, whose memory is a file of guestmemfs",
        bind(update, iommu="vtd-scalable", memory="guestmem", user=USER)),
     VM("vm-guestmem-moved", "another file has the name of the one with the VM's memory", bind(file_moved, iommu="vtd-scalable"),
