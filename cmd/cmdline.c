@@ -190,39 +190,33 @@ static bool without_intremap(const char *line)
 	return without;
 }
 
-/* Each pci= counts, and each has a list. */
-static bool without_ats(const char *line)
+/* NAME=WORD,WORD…: is @what one of them? Each counts that the line has. */
+static bool is_listed(const char *line, const char *name, const char *what)
 {
 	char *copy = strdup(line), *save = NULL, *word, *list, *at;
-	bool without = false;
+	size_t n = strlen(name);
+	bool found = false;
 
 	for (word = strtok_r(copy, " \n", &save); word;
 	     word = strtok_r(NULL, " \n", &save)) {
-		if (strncmp(word, "pci=", 4))
+		if (strncmp(word, name, n) || word[n] != '=')
 			continue;
-		for (list = word + 4; (at = strsep(&list, ","));)
-			without |= !strncmp(at, "noats", 5);
+		for (list = word + n + 1; (at = strsep(&list, ","));)
+			found |= !strcmp(at, what);
 	}
 	free(copy);
-	return without;
+	return found;
 }
 
-/* Each clearcpuid= counts, and each has a list: names of flags as in /proc/cpuinfo, or their numbers. */
+static bool without_ats(const char *line)
+{
+	return is_listed(line, "pci", "noats");
+}
+
+/* By its name in /proc/cpuinfo, or by its number: word 1, bit 26 of arch/x86/include/asm/cpufeatures.h. */
 static bool without_gib_pages(const char *line)
 {
-	char *copy = strdup(line), *save = NULL, *word, *list, *at;
-	bool without = false;
-
-	for (word = strtok_r(copy, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save)) {
-		if (strncmp(word, "clearcpuid=", 11))
-			continue;
-		/* Word 1, bit 26 of arch/x86/include/asm/cpufeatures.h */
-		for (list = word + 11; (at = strsep(&list, ","));)
-			without |= !strcmp(at, "pdpe1gb") || !strcmp(at, "58");
-	}
-	free(copy);
-	return without;
+	return is_listed(line, "clearcpuid", "pdpe1gb") || is_listed(line, "clearcpuid", "58");
 }
 
 /* Is AMD-Vi switched off by the line, or are its HWPTs guest page tables? The last word counts. */
