@@ -44,6 +44,10 @@ def dumped(machine, asked):
     both = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in dump for b in apart)
     all_mib = sum(end - begin for begin, end in dump) // MIB
     machine.figures.update(dump_mib=all_mib, dump_guestmem_mib=both // MIB)
+    # The kernel's text comes first, and then once more with the memory that it is in.
+    memory = [piece for i, piece in enumerate(dump) if i or not any(a[0] <= piece[0] and piece[1] <= a[1] for a in dump[1:])]
+    if memory != sorted(memory):
+        yield f"the pieces of the dump are not in the order of their addresses: {[hex(begin) for begin, _ in memory]}"
     expected = sum(end - begin for begin, end in apart) if asked else 0
     if both != expected:
         yield f"the dump has {both // MIB} MiB of guestmemfs, expected {expected // MIB}"
