@@ -11,7 +11,7 @@
  *	flush	the same when all VMs are suspended; of the three, it is this process that stands, not
  *		the agent
  *	count	the agent is about to look what the sessions hold, after the flush
- *	seal	the agent is about to make its own session
+ *	seal	the agent is about to preserve its record
  *	jump	the agent is about to call reboot(2)
  *
  * The steps in which VMs are asked something last as long as a VM does not answer, and that in
@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +37,6 @@
 #include "libcontinuo/ear.h"
 #include "libcontinuo/held_program.h"
 
-/* As the agent calls its own session: agent/request.h. */
-#define OWN_SESSION	"continuo-agent"
 #define VIEW		"/dev/liveupdate-view"
 
 static struct {
@@ -157,8 +154,7 @@ static bool enters(uint64_t nr, const uint64_t args[6])
 	case SYS_openat:
 		return is_at("count") && held.forks >= held.flush && says(args[1], VIEW);
 	case SYS_ioctl:
-		return is_at("seal") && (uint32_t)args[1] == ULU_CREATE_SESSION &&
-		       says(args[2] + offsetof(struct ulu_session, name), OWN_SESSION);
+		return is_at("seal") && (uint32_t)args[1] == ULU_PRESERVE_FD;
 	case SYS_reboot:
 		return is_at("jump");
 	default:
