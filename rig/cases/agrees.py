@@ -19,7 +19,8 @@ import time
 from rig.cases.command import continuo, printed, program
 from rig.cases.devices import ATS, BEHIND_BRIDGE, SECOND_IGB, WITH_RMRR, dmar
 from rig.cases.library import agent_files
-from rig.cases.operator import AGENT, EXAMPLE, REPORT, UPDATE, WRITTEN, example_files, jump, states, vms_of
+from rig.cases.operator import (AGENT, EXAMPLE, EXAMPLE_DEVICE, EXAMPLE_HARDWARE, EXAMPLE_OPTION, REPORT, UPDATE, WRITTEN, example_files,
+                                jump, states, vms_of)
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, FRAMES_PER_S_SLOW, STEADY_S, bind, clean, errno_name, guarded
@@ -32,10 +33,9 @@ ASKED = {
     **dict.fromkeys(("debug", "lab", "prev", "next", "selftest", "bench", "kunit"), "rig"),
     "vm-debug": "vm", "vm-lab": "vm", "arm-debug": "arm", "arm-lab": "arm", "stock-vm": "stock-selftest", "stock-kunit": "stock-selftest",
 }
-EDU = "0000:00:07.0"
 ROOTS = ("vm-nic", "vm-audio")          # the tenants, as root's
 RUN_AGENT = "/usr/sbin/continuo-agent --socket /tmp/agent.sock --record /tmp/update.json --list /tmp/vms --takeover /bin/init"
-RUN_VM = f"/usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EDU}"
+RUN_VM = f"/usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EXAMPLE_DEVICE}"
 
 
 def comes(machine, what, condition, since):
@@ -103,8 +103,8 @@ def host(machine, write=(), expected=(), cpu=(), agent=True, **options):
     """write: (path, text) that makes it what it is; expected: what its kernel may say of itself;
     cpu: arguments of QEMU's; agent: does one run?"""
     machine.expected += expected
-    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0", *cpu], files={**agent_files(machine.platform), **program(machine.platform), **example_files(machine.platform)},
-                  append=f"rig.devs=none rig.idle=1 rig.debugfs=0 vfio-pci.ids=1234:11e8 {options.pop('append', '')}".strip(),
+    machine.start(devices=[*EXAMPLE_HARDWARE, *cpu], files={**agent_files(machine.platform), **program(machine.platform), **example_files(machine.platform)},
+                  append=f"rig.devs=none rig.idle=1 rig.debugfs=0 {EXAMPLE_OPTION} {options.pop('append', '')}".strip(),
                   quiet_s=150, limit_s=400, **options)
     machine.wait("ready", timeout_s=60)
     for path, text in write:
@@ -250,7 +250,7 @@ BEHIND_SWITCH = ("-device", PORT, "-device", "x3130-upstream,id=up9,bus=rp9",
                  "-device", "xio3130-downstream,id=down9,bus=up9,chassis=10,slot=10", "-device", f"{IGB},bus=down9")
 DISPLAY = ("-device", "bochs-display,addr=9.0")
 # Not by vfio-pci.ids=, where it is a module.
-TO_VFIO = ((f"/sys/bus/pci/devices/{EDU}/driver_override", "vfio-pci"), ("/sys/bus/pci/drivers_probe", EDU))
+TO_VFIO = ((f"/sys/bus/pci/devices/{EXAMPLE_DEVICE}/driver_override", "vfio-pci"), ("/sys/bus/pci/drivers_probe", EXAMPLE_DEVICE))
 
 
 def _cases():

@@ -14,12 +14,17 @@ def program(platform=Q35):
     return {"/usr/bin/continuo": programs.program("cmd", "continuo", platform)}
 
 
-def printed(machine, arguments, timeout_s=120):
-    """Exit status and output of a command in the guest."""
+def output(machine, line, timeout_s=120):
+    """Exit status and output of a program in the guest."""
     since = len(machine.events)
-    machine.send(f"run /usr/bin/continuo {arguments}")
+    machine.send(f"run {line}")
     status = machine.wait("ran", since=since, timeout_s=timeout_s)["status"]
     return status, b"".join(bytes.fromhex(e["hex"]) for e in machine.events[since:] if e["ev"] == "printed")
+
+
+def printed(machine, arguments, timeout_s=120):
+    """The same of continuo."""
+    return output(machine, f"/usr/bin/continuo {arguments}", timeout_s)
 
 
 def facts(value):

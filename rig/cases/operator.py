@@ -26,7 +26,9 @@ AGENT = "--agent /tmp/agent.sock"
 UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
 REPORT = "--record /tmp/update.json report"
 TENANTS = {"u1000.vm-nic", "u1001.vm-audio"}
-EXAMPLE = "vm-edu"
+EXAMPLE, EXAMPLE_DEVICE = "vm-edu", "0000:00:07.0"
+EXAMPLE_HARDWARE = ("-device", f"edu,addr={EXAMPLE_DEVICE[8:10]}.0")
+EXAMPLE_OPTION = "vfio-pci.ids=1234:11e8"
 WRITTEN = "written by the device while no kernel was there"
 
 
@@ -38,12 +40,12 @@ def example_files(platform=Q35):
 def start(begin, iommu, append="", files=(), extra=(), **options):
     """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs.
     extra: more of QEMU's arguments; options: further ones of Run."""
-    run = begin(iommu=iommu, tenants=True, extra=["-device", "edu,addr=7.0", *extra],
+    run = begin(iommu=iommu, tenants=True, extra=[*EXAMPLE_HARDWARE, *extra],
                 files={**agent_files(), **program(), **example_files(), **dict(files)},
-                append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 vfio-pci.ids=1234:11e8 {append}".strip(), **options)
+                append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 {EXAMPLE_OPTION} {append}".strip(), **options)
     for who in ("vm-nic", "vm-audio"):
         run.machine.wait("tenant_ready", who=who)
-    run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} 0000:00:07.0")
+    run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EXAMPLE_DEVICE}")
     states(run, {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"})
     return run
 

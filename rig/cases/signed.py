@@ -12,10 +12,10 @@ import os
 import shutil
 import subprocess
 
-from rig.cases.agrees import EDU, TO_VFIO, goes_over, has_vm, vm_comes
+from rig.cases.agrees import TO_VFIO, goes_over, has_vm, vm_comes
 from rig.cases.command import continuo, printed, program
 from rig.cases.library import agent_files
-from rig.cases.operator import AGENT, FILES, UPDATE, WRITTEN, example_files
+from rig.cases.operator import AGENT, EXAMPLE_DEVICE, EXAMPLE_HARDWARE, FILES, UPDATE, WRITTEN, example_files
 from rig.lib.case import Case, kernel_release
 from rig.lib.machine import Failed, Skipped
 from rig.lib.run import bind
@@ -66,7 +66,7 @@ def locked_down(machine, mode):
     found = images(machine)
     with open(os.path.join(os.path.dirname(machine.kernel), "config"), "rb") as f:
         config = {f"/boot/config-{kernel_release(machine.kernel)}": f.read()}
-    machine.start(devices=["-device", f"edu,addr={EDU[8:10]}.0"],
+    machine.start(devices=[*EXAMPLE_HARDWARE],
                   files={**agent_files(), **program(), **example_files(), **config,
                          **{f"/load/{name}": data for name, data in found.items()}},
                   append=f"rig.devs=none rig.idle=1 rig.debugfs=0 lockdown={mode}", memory="3G", quiet_s=150, limit_s=400)
