@@ -2,19 +2,20 @@
 """
 An update below systemd as process 1 ends the services of the host in their order, and what VMs
 use stays: two file systems are clean in the next kernel, and no frame is lost. Each step has a
-line in the journal, with one id in both kernels.
+line in the journal, with one id in both kernels. One VM is the unit of docs/real-machine.md.
 """
 
 import os
 import re
 import shutil
 import subprocess
+import textwrap
 import time
 
 from rig.cases import systemd
-from rig.cases.command import both_ways, continuo, program, says_ready
+from rig.cases.command import both_ways, continuo, output, program, says_ready
 from rig.cases.library import agent_files
-from rig.cases.operator import TENANTS, states, vms_of
+from rig.cases.operator import EXAMPLE_DEVICE, EXAMPLE_HARDWARE, EXAMPLE_OPTION, TENANTS, example_files, states, vms_of
 from rig.lib import initramfs
 from rig.lib.case import Case
 from rig.lib.machine import Failed, Skipped
@@ -30,6 +31,10 @@ EXT4_VALID_FS = 1
 AGENT = "--agent /tmp/agent.sock"
 UPDATE = f"{AGENT} --kernel /next/bzImage --initrd /next/initramfs --append @/next/cmdline"
 REPORT = "--record /tmp/update.json --history /srv/vm/continuo"
+# The VM of docs/real-machine.md, its user's id, and its unit in the next kernel.
+WEB1, WEB1_UID = "web1", 1002
+WEB1_CARRIED = f"continuo-vm-{WEB1_UID}-{WEB1}.service"
+VMS = {*TENANTS, f"u{WEB1_UID}.{WEB1}"}
 # Of an update that arrives, in the order in which they come.
 STEPS = ["sync", "services", "sync again", "preserve", "suspend", "flush", "count", "seal", "jump", "kernel boot", "take over"]
 
@@ -73,9 +78,18 @@ UNITS = {
     "continuo-record.service.d/rig.conf":
         "[Unit]\nRequiresMountsFor=/tmp /srv/vm\nConditionPathExists=\nConditionPathExists=/tmp/update.json\n"
         f"[Service]\nExecStart=\nExecStart=/usr/bin/continuo {REPORT} --keep --wait report\n",
+    # Its device, which its user may open here.
+    "web1.service.d/rig.conf": f"[Service]\nExecStartPre=+/bin/sh -c 'chown {WEB1} /dev/iommu /dev/vfio/devices/*'\nExecStart=\n"
+                               f"ExecStart=/usr/bin/vmm {AGENT} {WEB1} {EXAMPLE_DEVICE}\n",
     "multi-user.target.d/rig.conf": "[Unit]\nWants=continuo-agent.service vms.target vms.service writer.service stubborn.service slow.service "
                                     "continuo-record.path continuo-record.service\n",
 }
+
+
+def guide_unit():
+    """The unit of the VM, as docs/real-machine.md has it."""
+    with open(f"{TOP}/docs/real-machine.md", encoding="utf-8") as f:
+        return textwrap.dedent(re.search(r"/etc/systemd/system/web1\.service <<'END'\n(.*?)^    END$", f.read(), re.M | re.S)[1])
 
 
 def filesystem_tool(name):
@@ -102,7 +116,7 @@ def files(machine, suite):
     """The initramfs: the root of that Debian is in it, with the rig's program as a service."""
     guest = systemd.guest()
     packaging = f"{TOP}/packaging"
-    inside = {"/usr/bin/guest": guest, "/srv/data/": b"", "/srv/vm/": b"", **agent_files(), **program()}
+    inside = {"/usr/bin/guest": guest, "/srv/data/": b"", "/srv/vm/": b"", **agent_files(), **program(), **example_files()}
     with open(f"{machine.programs}/init", "rb") as f:
         inside["/usr/bin/init"] = f.read()
     for to, source in {
@@ -117,7 +131,7 @@ def files(machine, suite):
             inside[to] = f.read()
     # What is in the journal can be read on the console.
     inside["/etc/systemd/journald.conf.d/rig.conf"] = b"[Journal]\nForwardToKMsg=yes\nMaxLevelKMsg=info\n"
-    inside |= {f"/etc/systemd/system/{name}": text.encode() for name, text in UNITS.items()}
+    inside |= {f"/etc/systemd/system/{name}": text.encode() for name, text in {**UNITS, "web1.service": guide_unit()}.items()}
     # The folders of a cpio archive are in it twice; the second one changes nothing.
     return {"/init": guest, "/root.cpio": systemd.base(suite) + initramfs.archive(inside)}
 
@@ -180,7 +194,7 @@ def judge_journal(machine):
     if "sync" not in {line.get("step") for line in early}:
         raise Failed(f"the first kernel says no more of the update than {early}")
     blackouts = {line["vm"] for line in rest[0] if line.get("step") == "blackout"}
-    if blackouts != TENANTS:
+    if blackouts != VMS:
         raise Failed(f"the journal has the blackouts of {blackouts}")
     machine.figures["lines_of_each_kernel"] = [len(early), len(rest[0])]
 
@@ -232,6 +246,28 @@ def judge_history(machine):
         raise Failed(f"the history ends with {status}, and has {data['update']}")
 
 
+def must_say(machine, text, status, *patterns):
+    """A program of the host ends so, and has these lines."""
+    ended_with, said = output(machine, text)
+    said = said.decode(errors="replace")
+    if ended_with != status or not all(re.search(pattern, said, re.M) for pattern in patterns):
+        raise Failed(f"{text} ends with {ended_with}, expected {status} and {patterns}: {said}")
+
+
+def start_web1(machine):
+    """As docs/real-machine.md has it started; its user is in no package here."""
+    must_say(machine, f"/usr/sbin/useradd --uid {WEB1_UID} --gid vmm --no-create-home {WEB1}", 0)
+    must_say(machine, "/usr/bin/systemctl daemon-reload", 0)
+    must_say(machine, "/usr/bin/systemctl start web1", 0)
+
+
+def judge_web1(machine):
+    """What docs/real-machine.md says of both units after an update."""
+    must_say(machine, f"/usr/bin/systemctl status {WEB1}", 3, r"^ *Active: inactive \(dead\)")
+    must_say(machine, f"/usr/bin/systemctl status continuo-vm-*-{WEB1}.service", 0, f"{WEB1_CARRIED} - VM {WEB1}", r"^ *Active: active \(running\)",
+             f"^ *CGroup: /machine.slice/{WEB1_CARRIED}$")
+
+
 @guarded
 def orderly(machine, begin, suite="sid"):
     """
@@ -243,8 +279,8 @@ def orderly(machine, begin, suite="sid"):
     with unmount() of packaging/services empty no file system is unmounted.
     """
     # Many units start beside the VMs' processes, which at 2000/s have to run every 128 ms for a ring of 256.
-    run = begin(iommu="vtd-scalable", tenants=True, extra=disks(machine), ready_s=240, init_files=files(machine, suite), memory="4G", rate=500,
-                append="rig.tenants=1 rig.library=replace rig.debugfs=0 rig.agent_unit=1 kho_scratch=32M,64M,512M "
+    run = begin(iommu="vtd-scalable", tenants=True, extra=[*EXAMPLE_HARDWARE, *disks(machine)], ready_s=240, init_files=files(machine, suite), memory="4G", rate=500,
+                append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 rig.agent_unit=1 {EXAMPLE_OPTION} kho_scratch=32M,64M,512M "
                        "printk.devkmsg=on systemd.log_target=kmsg systemd.show_status=0",
                 quiet_s=120, limit_s=1200)
     for who in ("vm-nic", "vm-audio"):
@@ -257,7 +293,8 @@ def orderly(machine, begin, suite="sid"):
     machine.wait("ran", since=since, timeout_s=60)
     if heard(machine, since, "device", errno=0) is None:
         raise Failed("/dev/liveupdate cannot be opened while the agent runs")
-    idle = dict.fromkeys(TENANTS, "idle")
+    start_web1(machine)
+    idle = dict.fromkeys(VMS, "idle")
     states(run, idle)
     run.rest(STEADY_S)
 
@@ -301,7 +338,7 @@ def orderly(machine, begin, suite="sid"):
     machine.wait("writer", stage=2, last="ended", timeout_s=120)
     machine.wait("vm_disk", stage=2, found=1, timeout_s=120)
     status, report = both_ways(machine, "--record /tmp/update.json report")
-    if status or report["outcome"] != "complete" or vms_of(report) != dict.fromkeys(TENANTS, "taken over"):
+    if status or report["outcome"] != "complete" or vms_of(report) != dict.fromkeys(VMS, "taken over"):
         raise Failed(f"continuo report ends with {status}: {report}")
     machine.figures["report"] = report
     ended(machine, "complete")
@@ -309,6 +346,7 @@ def orderly(machine, begin, suite="sid"):
     judge_journal(machine)
     judge_history(machine)
     judge_unmounted(machine)
+    judge_web1(machine)
     run.rest(AFTER_S)
     states(run, idle)
     run.stop()

@@ -247,14 +247,20 @@ static void __attribute__((noreturn)) live(struct continuo *ctx, const char *nam
 }
 
 /* A user, who may lock as much memory as he has. */
-static struct continuo *become(const char *name, uid_t uid)
+static void become_user(const char *name, uid_t uid)
 {
 	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-	struct continuo *ctx;
 
 	if (setrlimit(RLIMIT_MEMLOCK, &all) || setgroups(0, NULL) || setgid(AGENT_GROUP) ||
 	    setuid(uid))
 		die("%s: become user %u: %s", name, (unsigned int)uid, strerror(errno));
+}
+
+static struct continuo *become(const char *name, uid_t uid)
+{
+	struct continuo *ctx;
+
+	become_user(name, uid);
 	if (continuo_new(&ctx))
 		die("out of memory");
 	if (continuo_agent(ctx, AGENT_SOCKET))
@@ -318,6 +324,14 @@ static bool is_absent(const char *name)
 	return opt_num("absent_at", 0) == opt_num("stage", 1) && strcmp(name, "vm-audio");
 }
 
+static bool is_ours(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(tenant); i++)
+		if (!strcmp(tenant[i].name, name))
+			return true;
+	return false;
+}
+
 void tenant_take_over(const char *name, const char *uid)
 {
 	struct continuo *ctx;
@@ -327,11 +341,12 @@ void tenant_take_over(const char *name, const char *uid)
 		exit(0);
 	}
 
-	/* The one that is no tenant of ours, but the example. */
-	if (!strcmp(name, "vm-edu")) {
+	/* The example. */
+	if (!is_ours(name)) {
 		/* absent=1: nobody comes for it. absent_armed=1: nobody in a kernel that can go back. */
 		if (opt_num("absent", 0) || (opt_num("absent_armed", 0) && back_is_armed()))
 			exit(0);
+		become_user(name, strtoul(uid, NULL, 10));
 		execl("/usr/bin/vmm", "vmm", "--agent", AGENT_SOCKET, name, NULL);
 		die("/usr/bin/vmm: %s", strerror(errno));
 	}
