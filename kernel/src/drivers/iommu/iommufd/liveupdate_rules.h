@@ -8,7 +8,8 @@ LIVEUPDATE_RULE(iommufd_changed, EBUSY, "a mark was changed while it was preserv
 LIVEUPDATE_RULE(iommufd_unmarked, EINVAL,
 		"no HWPT is marked (IOMMU_HWPT_LIVEUPDATE_MARK_PRESERVE)");
 LIVEUPDATE_RULE(iommufd_hwpt, EOPNOTSUPP, "it has a fault queue or is a nesting parent");
-LIVEUPDATE_RULE(iommufd_memfd, EINVAL, "it was not mapped from a file (IOMMU_IOAS_MAP_FILE)");
+LIVEUPDATE_RULE(iommufd_memfd, EINVAL,
+		"it was not mapped from a file of memory (IOMMU_IOAS_MAP_FILE), or is a BAR (dma-buf)");
 LIVEUPDATE_RULE(iommufd_seals, EINVAL,
 		"its memfd did not have F_SEAL_SEAL, F_SEAL_GROW and F_SEAL_SHRINK when it was mapped");
 LIVEUPDATE_RULE(iommufd_file, ENOENT,

@@ -41,15 +41,16 @@
  * Unhappy paths:
  *
  * - *Cannot be preserved*: each refusal is told in the log. A group's file, a
- *   file that is not bound (-EINVAL), a display, exported BARs (dma-buf), a device
- *   in a low power state or with low power entry engaged (-EBUSY), an iommufd that is
- *   not preserved in this session (-ENOENT), and what iommufd and the PCI core refuse.
+ *   file that is not bound (-EINVAL), a display, a device in a low power state or
+ *   with low power entry engaged (-EBUSY), an iommufd that is not preserved in this
+ *   session (-ENOENT), and what iommufd and the PCI core refuse. BARs may be exported
+ *   (dma-buf): that ends with this kernel. A device that goes on cannot have them in
+ *   its HWPT, which iommufd sees to; the others are stopped.
  * - *Undone before the jump*: closing the session calls .unpreserve(); nothing
  *   is left.
- * - *Changed before the jump*: user space has put the device to sleep, exported
- *   a BAR or detached it since. .freeze() fails,
- *   reboot(2) gives the error back and nothing has changed. While reboot(2) is
- *   under way, resets and low power states give -EBUSY.
+ * - *Changed before the jump*: user space has put the device to sleep or detached
+ *   it since. .freeze() fails, reboot(2) gives the error back and nothing has
+ *   changed. While reboot(2) is under way, resets and low power states give -EBUSY.
  * - *Virtual functions, and who may open them*: see vfio_pci_liveupdate_core.c.
  * - *The handover cannot be used*: the PCI core or the IOMMU code has refused
  *   the device; it is blocked and reset. Retrieving the file gives -ENODEV. The
@@ -172,8 +173,6 @@ static int vfio_pci_liveupdate_check(struct vfio_pci_core_device *vdev,
 				  !vfio_pci_is_intel_display(pdev) &&
 				  !vdev->has_vga && !vdev->num_regions,
 				  &rule_vfio_display, "%s", pci_name(pdev)) ?:
-	       liveupdate_require(list_empty(&vdev->dmabufs),
-				  &rule_vfio_dmabuf, "%s", pci_name(pdev)) ?:
 	       liveupdate_require(!vdev->pm_runtime_engaged &&
 				  pdev->current_state == PCI_D0,
 				  &rule_vfio_low_power, "%s", pci_name(pdev));
