@@ -128,6 +128,8 @@ int describe_write(struct vm *vm, const struct capture *now)
 	json_put_number(all, "micro", vm->qmp.micro);
 	json_put_bool(all, "ran", vm->ran);
 	json_put_number(all, "stopped-ms", vm->stopped_ms);
+	if (vm->no_p2p)
+		json_put_bool(all, "no-p2p", true);
 	/* Without the sockets that continuo-qemu has added. */
 	json_object_object_add(all, "arguments", arguments(&vm->line));
 	json_object_object_add(all, "virtual-processors", pinning(vm, now_us() + vm->patience_us));
@@ -185,6 +187,7 @@ static int read_all(struct described *d)
 	d->minor = json_number(d->all, "minor", -1);
 	d->ran = json_is_true(d->all, "ran");
 	d->stopped_ms = json_number(d->all, "stopped-ms", 0);
+	d->no_p2p = json_is_true(d->all, "no-p2p");
 	d->files = json_length(files);
 	d->devices = json_length(devices);
 	if (!d->files || json_length(files) > CHANNEL_FDS || json_length(devices) > CHANNEL_DEVICES)

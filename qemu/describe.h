@@ -33,6 +33,7 @@ struct described {
 	struct json_object *all;	/* that it is read from; to be put */
 	int major, minor;
 	bool ran;
+	bool no_p2p;			/* as in struct vm */
 	int64_t stopped_ms;		/* by the wall clock; 0 if it is not known */
 	unsigned int files, devices;
 	struct described_file file[CHANNEL_FDS];

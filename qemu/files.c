@@ -31,6 +31,9 @@ struct uio_hw_info {
 	__aligned_u64 out_capabilities;
 };
 
+/* VFIO_DEVICE_FEATURE_DMA_BUF, which <linux/vfio.h> of Debian 12 does not have */
+#define FEATURE_DMA_BUF		11
+
 /* Of the PCI specification: capabilities, and where their control words have "enabled". */
 enum { CAP_POINTER = 0x34, CAP_PM = 0x01, CAP_MSI = 0x05, CAP_PCIE = 0x10, CAP_MSIX = 0x11, CAP_AF = 0x13, CAPS_FROM = 0x40 };
 /* Of byte 4 (PMCSR; PCI Power Management 1.2, 3.2.4) */
@@ -98,14 +101,24 @@ bool file_sealed(int fd)
 	return seals >= 0 && (seals & wanted) == wanted;
 }
 
-bool device_migrates(int cdev)
+static bool device_has(int cdev, uint32_t feature)
 {
 	struct vfio_device_feature probe = {
 		.argsz = sizeof(probe),
-		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION,
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | feature,
 	};
 
 	return !ioctl(cdev, VFIO_DEVICE_FEATURE, &probe);
+}
+
+bool device_migrates(int cdev)
+{
+	return device_has(cdev, VFIO_DEVICE_FEATURE_MIGRATION);
+}
+
+bool device_exports_bars(int cdev)
+{
+	return device_has(cdev, FEATURE_DMA_BUF);
 }
 
 static const char *const irq_names[] = {

@@ -21,6 +21,8 @@ bool file_sealed(int fd);
 
 /* Does the device's own driver save its state (VFIO_DEVICE_FEATURE_MIGRATION)? */
 bool device_migrates(int cdev);
+/* Does the kernel let others do DMA to its BARs (dma-buf)? */
+bool device_exports_bars(int cdev);
 /*
  * Does QEMU reset the device through its bus? As QEMU sees it: the kernel has no reset of the device alone, or only one
  * that goes through a power state. 1, 0, or -1 with why().

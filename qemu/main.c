@@ -43,7 +43,7 @@
 /* A QEMU that starts has more to do than to answer. */
 #define START_TIMES	6
 
-enum option_id { OPT_AGENT, OPT_AGENT_FD, OPT_DIR, OPT_QMP, OPT_ROOM, OPT_TIMEOUT, OPT_HELP, OPT_VERSION, OPTIONS };
+enum option_id { OPT_AGENT, OPT_AGENT_FD, OPT_DIR, OPT_NO_P2P, OPT_QMP, OPT_ROOM, OPT_TIMEOUT, OPT_HELP, OPT_VERSION, OPTIONS };
 
 static const struct described_option {
 	const char *name;
@@ -54,6 +54,7 @@ static const struct described_option {
 	[OPT_AGENT] = { "agent", 's', "SOCKET", "where the agent listens (default: " CONTINUO_AGENT_SOCKET ")" },
 	[OPT_AGENT_FD] = { "agent-fd", 'f', "FD", "a connection to the agent for this VM, which was handed in as descriptor FD [run attach take]" },
 	[OPT_DIR] = { "state-dir", 'd', "DIR", "where its sockets and notes are (default: " STATE_DIR "); made if it is missing" },
+	[OPT_NO_P2P] = { "no-p2p", 'p', NULL, "the VM's devices do no DMA to each other's BARs, which is not carried over [run attach]" },
 	[OPT_QMP] = { "qmp", 'q', "SOCKET", "QMP of a QEMU that runs [attach check]" },
 	[OPT_ROOM] = { "room", 'r', "MIB", "room for QEMU's own state in the session (default: " XSTR(ROOM_MIB) ")" },
 	[OPT_TIMEOUT] = { "timeout", 't', "SECONDS", "how long an answer of QEMU's may take (default: " XSTR(PATIENCE_S) ")" },
@@ -466,6 +467,7 @@ static int begin(const struct options *opt, const struct command *command)
 		return ret;
 	vm.dir = opt->given[OPT_DIR] ?: STATE_DIR;
 	vm.room = (uint64_t)room << 20;
+	vm.no_p2p = opt->given[OPT_NO_P2P];
 	vm.patience_us = seconds * 1000000ull;
 	say_name(vm.name);
 	vm_init(&vm);

@@ -35,6 +35,8 @@ const struct rule rules[] = {
 	{ "vfio-token", "a virtual function whose physical one vfio-pci has, or a physical one with virtual ones: QEMU binds them without a token (vf-token)",
 	  .options = "device:vf-token=*",
 	  .instead = "a virtual function whose physical one has no driver, igb or pci-pf-stub, and no vf-token" },
+	{ "vfio-p2p", "two VFIO devices or more, on a kernel that lets one do DMA to the BARs of another (CONFIG_PCI_P2PDMA): that cannot go on",
+	  .instead = "--no-p2p, if the guest's drivers do not have one device do DMA to another (those of GPUs, RDMA and NVMe may)" },
 	{ "vfio-fault", "a device with page faults or PASIDs (PRI, SVA)",
 	  .options = "device:x-vpasid-cap-offset=*",
 	  .instead = "leave that off" },

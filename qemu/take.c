@@ -398,6 +398,7 @@ int take(struct vm *vm, uid_t uid, uint64_t until)
 		t.give.backing[i] = -1;
 	say_step("take");
 	ret = take_over(&t, uid, until);
+	vm->no_p2p |= !ret && t.give.description.no_p2p;
 	stopped_ms = !ret && t.give.description.ran ? t.give.description.stopped_ms : 0;
 	if (ret)
 		give_stop(&t.give, vm);

@@ -378,6 +378,16 @@ static int classify(const struct capture *c, enum vm_use use[CHANNEL_FDS])
 	return 0;
 }
 
+/* QEMU has mapped each BAR for DMA where the kernel lets it, and an address space that goes over cannot have any. */
+static int check_p2p(const struct vm *vm)
+{
+	const struct channel *c = &vm->learned.channel;
+
+	if (c->devices < 2 || vm->no_p2p || !device_exports_bars(vm->learned.fd[capture_find(&vm->learned, c->device[0].name, 0)]))
+		return 0;
+	return refuse("vfio-p2p", "VFIO devices \"%s\" and \"%s\"", c->device[0].name, c->device[1].name);
+}
+
 static int read_map(struct vm *vm, struct map_piece *piece, uint64_t until)
 {
 	struct json_object *o;
@@ -428,6 +438,8 @@ static int learn(struct vm *vm, uint64_t until)
 	if (capture_begin(&vm->learned, &vm->qmp, vm->format, vm_path(vm, "cpr"), vm_path(vm, "main"), until))
 		return -1;
 	if (capture_cancel(&vm->learned, &vm->qmp, until) || classify(&vm->learned, vm->use))
+		return -1;
+	if (check_p2p(vm))
 		return -1;
 	n = read_map(vm, vm->piece, until);
 	if (n < 0)

@@ -33,6 +33,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
 /*
  * @agent, @dir: where the agent listens (NULL: where agents do), and where our sockets are.
  * @agent_fd:   the connection to the agent that was handed in, in place of @agent; -1. It is @ctx's.
+ * @no_p2p:     its devices do no DMA to each other's BARs, which is not carried over.
  * @room:       bytes for QEMU's stream.
  * @patience_us: for an answer of QEMU's.
  * @line:       QEMU's arguments, without those of ours.
@@ -52,6 +53,7 @@ enum vm_use { USE_MEMORY, USE_IOMMUFD, USE_DEVICE, USE_EVENT };
 struct vm {
 	const char *name, *agent, *dir;
 	int agent_fd;
+	bool no_p2p;
 	uint64_t room, patience_us;
 
 	struct continuo *ctx;

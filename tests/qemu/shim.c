@@ -167,7 +167,8 @@ int ioctl(int fd, unsigned long request, ...)
 		((struct vfio_region_info *)arg)->offset = 0;
 		return 0;
 	case VFIO_DEVICE_FEATURE:
-		strcpy(what, "feature");
+		snprintf(what, sizeof(what), "feature %u",
+			 ((struct vfio_device_feature *)arg)->flags & VFIO_DEVICE_FEATURE_MASK);
 		break;
 	case VFIO_DEVICE_SET_IRQS:
 		errno = set_irqs(fd, arg);

@@ -222,6 +222,9 @@ class Iommufd(Object):
         return errno.ENOENT
 
 
+MIGRATION, DMA_BUF = 1, 11              # VFIO_DEVICE_FEATURE_*
+
+
 class Device(Object):
     def __init__(self, world, name):
         super().__init__(world)
@@ -245,8 +248,9 @@ class Device(Object):
     def do_device(self, _fds):
         return 0, int(self.resets)
 
-    def do_feature(self, _fds):
-        return 0 if self.migrates else errno.ENOTTY
+    def do_feature(self, _fds, which):
+        has = {MIGRATION: self.migrates, DMA_BUF: self.world.exports}
+        return 0 if has.get(int(which)) else errno.ENOTTY
 
     def do_bind(self, fds):
         other = self.world.object_of(fds[0])
@@ -316,6 +320,7 @@ class World(threading.Thread):
         self.poll = selectors.DefaultSelector()
         self.objects, self.sessions, self.devices = {}, {}, []
         self.faults = {}
+        self.exports = False            # BARs, as dma-buf
         self.late, self.held = None, []     # the verb that is answered late, and who asked it
         self.calls = []
         self.lock = threading.RLock()
