@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tenant of a VM loses in a kernel update without Continuo: to be put beside demo-vm."""
+"""What the tenant of a VM loses in a kernel update without Continuo: to be put beside vm-update."""
 
 import re
 import time
@@ -19,7 +19,7 @@ LOST = (r"^\d+ of \d+ frames lost, ", r"^answer \d+ came where answer \d+ was ex
 @guarded_saved_vm
 def stock(machine, begin, iommu):
     """
-    The same machine, guest, frames and disk as in demo-vm. What has to be as it is there: memory, disk, clocks, no
+    The same machine, guest, frames and disk as in vm-update. What has to be as it is there: memory, disk, clocks, no
     complaint, no frame damaged or answered twice, and the VM has its device again.
     """
     run = begin(iommu=iommu)

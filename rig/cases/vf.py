@@ -16,6 +16,7 @@ from rig.cases.host import DEVICES, read, write
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, STEADY_S, bind, clean, errno_name, guarded, must_see, wall_us
+from rig.lib.vm import VFS
 from rig.referee import dmalog, frames
 
 OTHER = "0000:00:1f.2"
@@ -489,9 +490,6 @@ def stands_still(machine, begin, law, iommu="vtd-scalable", append="rig.vf=1"):
         raise Failed(f"{len(landed)} DMAs of the VF in the next kernel: it did not need what was taken away")
 
 
-PORT = "rig.vf=2 rig.pf=igb"
-
-
 def port(run, what):
     """That to the interface of the PF, which the kernel's igb has; what was said."""
     since = len(run.machine.events)
@@ -507,12 +505,16 @@ SET = {"vf": 1, "mac": "52:54:00:c0:01:01", "vlan": 101, "qos": 3, "rate": 101, 
 
 
 def what_vfs_have(run):
-    """What was set for them, and the registers that all functions share"""
+    """
+    What was set for them, and the registers that all functions share. Which virtual function may receive and send is compared
+    without the second one: nobody has that in the first kernel, and the next kernel's igbvf takes what is nobody's.
+    """
     settings = [{key: e[key] for key in SET} for e in port(run, "settings")]
     registers = {e["name"]: e["values"] for e in port(run, "registers")}
+    registers |= {name: f"{int(registers[name], 16) & ~2:08x}" for name in ("VFRE", "VFTE")}
     must_see("what was set for the second VF", settings[1] == SET)
     must_see("the first VF receive, and the VLAN of the second one among the filters",
-             int(registers["VFRE"], 16) & 3 == 1 and any(int(v, 16) & 0x80000fff == 0x80000000 | SET["vlan"] for v in registers["VLVF"].split()))
+             int(registers["VFRE"], 16) & 1 and any(int(v, 16) & 0x80000fff == 0x80000000 | SET["vlan"] for v in registers["VLVF"].split()))
     return settings, registers
 
 
@@ -534,7 +536,7 @@ def driven(machine, begin, iommu, updates=1, **options):
     every register that functions share, is as it was.
     """
     found = []
-    run = begin(iommu=iommu, sound=False, append=f"{PORT} rig.updates={updates}", **options)
+    run = begin(iommu=iommu, sound=False, append=f"{VFS} rig.updates={updates}", **options)
     port(run, f"ask {run.ready['mac']}")
     run.rest(STEADY_S)
     had = what_vfs_have(run)
@@ -577,7 +579,7 @@ def driven_kept(machine, begin, iommu):
         port(run, "up")
         run.rest(STEADY_S)
 
-    run = begin(iommu=iommu, sound=False, append=PORT)
+    run = begin(iommu=iommu, sound=False, append=VFS)
     run.rest(STEADY_S)
     had = what_vfs_have(run)
     machine.send("preserve idle=1")
@@ -601,7 +603,7 @@ def driven_kept(machine, begin, iommu):
 def driven_unread(machine, begin, iommu, names):
     """The loaded kernel does not read what is handed over for the PF: reboot(2) says so, and all goes on."""
     found = []
-    run = begin(iommu=iommu, sound=False, append=PORT)
+    run = begin(iommu=iommu, sound=False, append=VFS)
     run.rest(STEADY_S)
     jump_refused(run, found)
     port(run, "down")
@@ -621,7 +623,7 @@ def driven_damaged(machine, begin, iommu):
 
     To see it fail: without is_good() in pci_liveupdate_iov_hands_over() or in pci_liveupdate_pf_handover().
     """
-    run = begin(iommu=iommu, sound=False, append=PORT)
+    run = begin(iommu=iommu, sound=False, append=VFS)
     run.rest(STEADY_S)
     run.update(2, f"corrupt={run.ready['nic']},igb.version=2")
     run.rest(AFTER_S)
@@ -642,7 +644,7 @@ def driven_queues(machine, begin, iommu):
 
     Seen to fail: with no law broken nothing is refused (vf-driven-scalable).
     """
-    run = begin(iommu=iommu, sound=False, append=f"{PORT} liveupdate.break=queues")
+    run = begin(iommu=iommu, sound=False, append=f"{VFS} liveupdate.break=queues")
     port(run, f"ask {run.ready['mac']}")
     run.rest(STEADY_S)
     run.update(2, "idle=1", until="idle")
@@ -669,7 +671,7 @@ CASES = [
     Case("vf-driven-damaged", "what igb hands over for the PF of a virtual function was damaged", bind(driven_damaged, iommu="vtd-scalable"),
          kernel="vm-lab", next_kernel="vm", fault="what igb hands over for the PF of a VF is damaged"),
     Case("vf-driven-reset", "negative: igb resets the PF whatever goes on",
-         bind(stands_still, law="port", append=PORT), kernel="vm-lab", fault="igb resets the PF of a preserved VF at the jump"),
+         bind(stands_still, law="port", append=VFS), kernel="vm-lab", fault="igb resets the PF of a preserved VF at the jump"),
     Case("vf-driven-queues", "negative: igb does not stop its own queues at the jump",
          bind(driven_queues, iommu="vtd-scalable"), kernel="vm-lab", fault="igb goes on receiving for itself at the jump"),
     *(Case(f"vf-owned-{mode}", f"a virtual function and its PF, which user space has; {mode} mode",

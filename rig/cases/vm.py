@@ -8,13 +8,13 @@ import uuid
 
 from rig.cases.command import continuo, facts, printed, program, says_ready
 from rig.cases.library import agent_files
-from rig.cases.vf import OWNED, TOKEN, pf_of
+from rig.cases.vf import OWNED, TOKEN, clean_but, differences, pf_of, port, what_vfs_have
 from rig.cases.way_back import PANIC, came_back, until
 from rig.lib import disk
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, devices, errno_name, must_see
-from rig.lib.vm import (AGENT, BROKER, CHANGES, HOST_DISK_MIB, MEMORY_MIB, NAME, PATIENCE_S, PROGRAM, QEMU, TAKE, UPDATE, broker,
+from rig.lib.vm import (AGENT, BROKER, BROKER_WITHOUT_P2P, CHANGES, HOST_DISK_MIB, MEMORY_MIB, NAME, NIC, PATIENCE_S, PROGRAM, QEMU, SOUND, TAKE, UPDATE, broker,
                         guarded_vm)
 from rig.referee import page, summary
 
@@ -66,20 +66,31 @@ def no_direct_io(run):
 
 @guarded_vm
 def update(machine, begin, iommu, updates=1, show=False, before=None, user=0, **options):
-    """The VM goes on, and each thing that its tenant could notice is judged. before: what is tried before the update."""
-    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append=f"rig.agent=1 rig.vm_uid={user}", **options)
+    """
+    The VM goes on, and each thing that its tenant could notice is judged. before: what is tried before the update.
+    With nic="vf" its device is a virtual function; the interface of the physical one, which the host's igb has, goes up
+    after each update, and what was set for virtual functions is as it was.
+    """
+    found, vf = [], options.get("nic") == "vf"
+    run = begin(iommu=iommu, prefix=BROKER_WITHOUT_P2P if options.get("sound") else BROKER, files=host_files(),
+                append=f"rig.agent=1 rig.vm_uid={user}", **options)
     registered(run, user)
     if before:
         before(run)
     run.rest(SHOWN_STEADY_S if show else STEADY_S)
+    had = what_vfs_have(run) if vf else None
     for stage in range(2, updates + 2):
         says_ready(machine, AGENT)
         run.update(stage)
         registered(run, user)
         run.rest(AFTER_S)
+        if vf:
+            port(run, "up")
+            run.rest(AFTER_S)
+            found += differences(had, what_vfs_have(run), f"kernel {stage}")
     run.stop()
     try:
-        clean(run)
+        clean_but(run, found)
     finally:
         if show:
             print(summary.table(machine.figures))
@@ -91,15 +102,20 @@ def update(machine, begin, iommu, updates=1, show=False, before=None, user=0, **
 
 
 @guarded_vm
-def reboot(machine, begin, iommu):
-    """Its tenant boots the VM again after an update, and it lives through the next update as before."""
-    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", reboots=True, rate=SLOW_PER_S)
+def reboot(machine, begin, iommu, nic=True):
+    """
+    Its tenant boots the VM again after an update, and it lives through the next update as before. nic="vf": its igbvf then asks the
+    physical function's driver for what it needs, which that answers since its interface is up.
+    """
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", reboots=True, rate=SLOW_PER_S, nic=nic)
     registered(run)
     run.rest(STEADY_S)
     for stage in (2, 3):
         run.update(stage)
         registered(run)
         run.rest(AFTER_S)
+        if nic == "vf":
+            port(run, "up")
         if stage == 2:
             run.reboot()
             run.rest(AFTER_S)
@@ -233,6 +249,23 @@ def stopped_by_qemu(machine, begin, iommu):
     run.stop()
     # When its QEMU has ended, such a device goes on, without bus mastering: what is played then is nobody's.
     run.sound = False
+    clean(run)
+    machine.figures["outcome"] = "refused by name; the VM goes on"
+
+
+@guarded_vm
+def peers(machine, begin, iommu):
+    """
+    Two devices on a kernel that lets one do DMA to the other's BARs, which QEMU has had mapped: refused by name, as long as
+    its operator does not say that the guest's drivers do no such thing (vm-two-devices). To see it fail: no check_p2p() in
+    learn() of qemu/vm.c.
+    """
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", sound="port", rate=SLOW_PER_S)
+    registered(run)
+    run.rest(STEADY_S)
+    refused(run, f'VFIO devices "{SOUND["port"]}" and "{NIC[True]}"')
+    run.rest(AFTER_S)
+    run.stop()
     clean(run)
     machine.figures["outcome"] = "refused by name; the VM goes on"
 
@@ -409,6 +442,8 @@ CASES = [
        bind(update, iommu="vtd-scalable", updates=2, sound="port", rate=SLOW_PER_S)),
     VM("vm-bus-reset", "a VM with a device that QEMU would stop when it takes the VM", bind(stopped_by_qemu, iommu="vtd-scalable"),
        fault="a VM has a device that can be reset through its bus only"),
+    VM("vm-p2p", "a VM with two devices that could do DMA to each other's BARs", bind(peers, iommu="vtd-scalable"),
+       fault="the devices of a VM can do DMA to each other's BARs"),
     VM("vm-changed", "what is plugged into a VM stands against its update; its balloon does not", bind(changed, iommu="vtd-scalable"),
        fault="a device and an object are plugged into a VM before the update"),
     VM("vm-way-back", "the next kernel hangs while its QEMU has the VM already: it goes on in the one that was left; the next update is confirmed",
@@ -419,6 +454,10 @@ CASES = [
        bind(update, iommu="vtd-scalable", memory="huge")),
     VM("vm-gigantic", "a VM whose memory is one huge page of 1 GiB, which is all that the host has",
        bind(update, iommu="vtd-scalable", memory="gigantic")),
+    VM("vm-vf", "a VM with a virtual function whose PF the host's own driver has, in two updates, one after the other",
+       bind(update, iommu="vtd-scalable", updates=2, nic="vf", rate=SLOW_PER_S)),
+    VM("vm-vf-reboot", "the same boots again after an update", bind(reboot, iommu="vtd-scalable", nic="vf")),
+    VM("vm-vf-legacy", "the same in one, VT-d in legacy mode", bind(update, iommu="vtd-legacy", nic="vf")),
     VM("vm-legacy", "a VM on a host whose VT-d is in legacy mode", bind(update, iommu="vtd-legacy")),
     VM("vm-mixed", "a VM whose memory is in a memfd of huge pages and, from an offset on, in a file of guestmemfs",
        bind(update, iommu="vtd-scalable", memory="huge+guestmem")),
@@ -438,7 +477,7 @@ CASES = [
        bind(update, iommu="vtd-scalable", memory="guestmem", user=USER)),
     VM("vm-guestmem-moved", "another file has the name of the one with the VM's memory", bind(file_moved, iommu="vtd-scalable"),
        fault="another file has the name of the one with the VM's memory"),
-    VM("demo-vm", "what 'make demo-vm' shows: the same, with the picture", bind(update, iommu="vtd-scalable", show=True)),
+    VM("demo-vm", "what 'make demo-vm' shows: a VM with a virtual function, and the picture", bind(update, iommu="vtd-scalable", nic="vf", show=True)),
     VM("vm-nothing-preserved", "negative: a VM in QEMU, and a jump with nothing preserved",
        bind(nothing_preserved, iommu="vtd-scalable"), fault="nothing of a VM is preserved before the jump"),
     VM("vm-page-left-out", "negative: one page of the VM's memory left out of the rebuilt IOAS",

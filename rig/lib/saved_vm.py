@@ -11,12 +11,12 @@ import time
 
 from rig.lib.machine import Failed
 from rig.lib.run import guarded, wall_us
-from rig.lib.vm import OPERATOR, PASSED_NIC, PATIENCE_S, PORT, VmRun, device, qemu_arguments
+from rig.lib.vm import OPERATOR, PATIENCE_S, PORT, VmRun, device, passed_nic, qemu_arguments
 from rig.referee import phases
 
 STATE = "/host/vm/state"
 RESTORE = "restore"                     # the VM's command line in the next kernel, beside the first one
-NIC_IN_PORT = {**PASSED_NIC, "bus": "slot1"}
+NIC_IN_PORT = {**passed_nic(), "bus": "slot1"}
 WITHOUT_NIC = (*PORT, *OPERATOR)
 TENANT = "vm.plug=1"                    # it goes on without the device: rig/vm/wire.h
 HOST_DISK_MIB = 768                     # with all of the VM's memory on it

@@ -21,8 +21,10 @@ from rig.referee import dmalog, guestlog, journal, phases, wire
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-MAC = "52:54:00:c0:00:01"               # as devices() has it
-NIC = "0000:00:04.0"
+# As devices() has them, and rig/guest/devices/igb.c the first virtual function.
+MAC = {True: "52:54:00:c0:00:01", "vf": "52:54:00:c0:01:00"}
+NIC = {True: "0000:00:04.0", "vf": "0000:00:14.0"}
+VFS = "rig.vf=2 rig.pf=igb"             # of the network device, which the host's own driver has
 SOUND = {True: "0000:00:05.0", "port": "0000:01:00.0"}     # as devices() has it
 # A machine in a machine, both in software: the ring of 4096 frames has to last for an update,
 # which takes 20 s and more beside other machines.
@@ -40,6 +42,8 @@ UPDATE = f"{AGENT} {TIMEOUT} --kernel /host/next/bzImage --initrd /host/next/ini
 NAME = "vm"
 WRAPPED = ("ioctl", "sock_send")      # by rig/vm/lab/laws.c
 PROGRAM = ("/usr/bin/continuo-qemu", *AGENT.split(), *TIMEOUT.split(), "--state-dir", "/run/continuo-qemu")
+# With two devices, since the kernel has QEMU map BARs.
+BROKER_WITHOUT_P2P = (*PROGRAM, "--no-p2p", "run", NAME, "--")
 BROKER, TAKE = (*PROGRAM, "run", NAME, "--"), " ".join((*PROGRAM, "take", NAME, "0"))
 
 # What the VM's kernel says of the emulated machine, and not of an update.
@@ -113,7 +117,11 @@ MONITOR = "/run/own.qmp"                # as rig/guest/hypervisor/monitor.c has 
 PORT = ("-device", "pcie-root-port,id=slot1,chassis=1,slot=1")
 OPERATOR = ("-qmp", f"unix:{MONITOR},server=on,wait=off")
 CHANGES = (*PORT, "-device", "virtio-balloon-pci,id=balloon", *OPERATOR, "-no-shutdown")
-PASSED_NIC = {"driver": "vfio-pci", "id": "nic", "host": NIC, "iommufd": "iommufd0"}
+
+
+def passed_nic(nic=True):
+    """The VM's network device, as its operator gives it to QEMU. nic: see qemu_arguments()."""
+    return {"driver": "vfio-pci", "id": "nic", "host": NIC[nic], "iommufd": "iommufd0"}
 
 
 def device(properties):
@@ -124,9 +132,10 @@ def device(properties):
 def qemu_arguments(platform, memory="memfd", reboots=False, sound=False, more=(), nic=True, tenant=""):
     """The VM, as the documentation says that one is started that is to be carried over. memory: see
     memory_arguments(); reboots: it may boot again, which otherwise ends it; sound: it has the HD audio device, too (see devices()), and
-    no message interrupts of it; more: arguments; nic: it has the host's network device, directly on its root bus; tenant: what its kernel's command line says more."""
+    no message interrupts of it; more: arguments; nic: it has the host's network device, directly on its root bus, or ("vf") the device's first
+    virtual function; tenant: what its kernel's command line says more."""
     if nic:
-        more = ("-device", device(PASSED_NIC), *more)
+        more = ("-device", device(passed_nic(nic)), *more)
     if sound:
         more = (*more, "-device", f"vfio-pci,id=sound,host={SOUND[sound]},iommufd=iommufd0")
     options = f"{platform.options} {tenant}".strip() + " vm.sound=1 snd_hda_intel.enable_msi=0" * bool(sound)
@@ -164,7 +173,7 @@ class VmRun(Run):
         self.reboots, self.may_reset, self.quits = 0, reboots, "-no-shutdown" in more
         self.rate = rate
         files = files or {}
-        append = f"{host_memory(memory)} {append}".strip()
+        append = " ".join(filter(None, (host_memory(memory), VFS * (nic == "vf"), append)))
         if "gigantic" in memory:
             options["memory"] = "8G"
         # What the host goes over to is on its disk, so that it is there for any number of updates.
@@ -182,7 +191,7 @@ class VmRun(Run):
                 "-device", "virtio-blk-pci,drive=host,addr=7.0,iommu_platform=on,disable-legacy=on"]),
             append=f"{machine.platform.early_console} rig.vm=1 {append}".strip(), **options)
         self.clock = phases.ConsoleClock(machine.path("console.log"))
-        self.wire = self.senders["nic"] = wire.Wire(machine.folder, "nic", MAC, rate)
+        self.wire = self.senders["nic"] = wire.Wire(machine.folder, "nic", MAC[nic or True], rate)
         host = machine.wait("host", timeout_s=60)
         self.ready = {"nic": host["nic"], "nic_writes": None, "audio": host["audio"], "audio_writes": None}
         machine.figures["iommu"] = iommu

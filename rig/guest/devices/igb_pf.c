@@ -130,6 +130,9 @@ void igb_pf_start(void)
 		igb_reset(&pf);
 		vfio_unmap(&pf);
 	}
+	/* They are for VMs: no driver of the host's is to take them. */
+	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_drivers_autoprobe", pf.bdf);
+	write_file(path, "0");
 	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
 	snprintf(text, sizeof(text), "%u", igb_vfs());
 	write_file(path, text);
