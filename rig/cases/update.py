@@ -13,7 +13,7 @@ import time
 
 from rig.lib.case import Case
 from rig.lib.machine import Failed
-from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, guarded, must_see, past
+from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, errno_name, guarded, must_see, past
 from rig.referee import dmalog, page, phases, summary
 
 REPLACES_AFTER_UPDATE = 500
@@ -288,6 +288,30 @@ def refusals(machine, begin, iommu):
 
 
 @guarded
+def peer_bar(machine, begin, iommu):
+    """
+    A BAR of another device in what is to go over is refused by name. That the BAR is exported is no hindrance, and ends
+    with the kernel. To see it fail: a device whose BARs are exported refused in vfio_pci_liveupdate_check(), as until
+    2026-11-29; no check of the area's type in check_area() of iommufd's liveupdate.c.
+    """
+    run = begin(iommu=iommu)
+    run.rest(STEADY_S)
+    since = len(machine.events)
+    machine.send("peer")
+    answer = machine.wait("peer", since=since)
+    said = rf"IOVA {answer['iova']} of the area \S+ cannot be preserved: .* is a BAR \(dma-buf\)"
+    run.update(2)
+    run.rest(AFTER_S)
+    run.stop()
+    if answer["errno"] != errno.EINVAL:
+        raise Failed(f"the preserve of an iommufd with a BAR: {errno_name(answer['errno'])}, expected EINVAL")
+    if not re.search(said, machine.console()):
+        raise Failed(f"the kernel does not say '{said}'")
+    clean(run)
+    machine.figures.update(tries=1, outcome="EINVAL, and the log names the IOVA and the rule; unmapped, the update works")
+
+
+@guarded
 def refused(machine, begin, iommu, reason, what="network device", **options):
     """A device, or memory, that must not be preserved is refused, and the log says why."""
     run = begin(iommu=iommu, **options)
@@ -482,6 +506,8 @@ def _cases():
         yield Case(name, f"20 preserves of {what} undone under load, then an update",
                    bind(undo, iommu="vtd-scalable", append=append, count=count),
                    fault=f"everything is preserved, and the session closed again, with {what}")
+    yield Case("refused-bar", "a BAR of one device in the address space of another", bind(peer_bar, iommu="vtd-scalable"), kernel="vm",
+               fault="a BAR of one device is mapped for the DMA of another that is preserved")
     yield Case("refusals", "what the rules forbid is refused", bind(refusals, iommu="vtd-scalable"),
                fault="calls in the wrong order or with the wrong object")
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, iommu="vtd-scalable"))

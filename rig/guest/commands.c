@@ -26,6 +26,7 @@
  *	memory			say how much memory is used for what
  *	shrink [in-use]		replace the HWPTs by ones that lack a page
  *	try VENDOR:DEVICE [nth]	attach and preserve another device, undo it
+ *	peer			map the BAR of one device for another's DMA; see scenarios/peer_bar.h
  *	tenants			users who ask the agent for each other's sessions
  *	orders			VMs and updaters that do not do what they are to do
  *	keeper			an agent that is killed, and what was kept for it
@@ -110,6 +111,7 @@
 #include "scenarios/many_devices.h"
 #include "scenarios/neighbours.h"
 #include "scenarios/other_device.h"
+#include "scenarios/peer_bar.h"
 #include "scenarios/replace.h"
 #include "scenarios/uncooperative/commands.h"
 #include "scenarios/unread_formats.h"
@@ -307,6 +309,11 @@ static void undo(struct rig *r, char *args)
 static void refusals(struct rig *r, char *args)
 {
 	refusals_before_jump(r);
+}
+
+static void peer(struct rig *r, char *args)
+{
+	peer_bar(r);
 }
 
 static void view(struct rig *r, char *args)
@@ -546,6 +553,7 @@ static const struct {
 	{ "replace", replace },
 	{ "undo", undo },
 	{ "refusals", refusals },
+	{ "peer", peer },
 	{ "view", view },
 	{ "reader", reader },
 	{ "others", others },

@@ -189,6 +189,28 @@ int vfio_low_power(struct vdev *v, bool on)
 	return ioctl(v->fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
 }
 
+/* Not in <linux/vfio.h> of Debian 12 */
+#define FEATURE_DMA_BUF	11
+
+int vfio_export_bar(struct vdev *v, unsigned int n, size_t bytes)
+{
+	struct {
+		struct vfio_device_feature head;
+		uint32_t region, open_flags, flags, nr_ranges;
+		uint64_t offset, length;
+	} arg = {
+		.head.argsz = sizeof(arg),
+		.head.flags = VFIO_DEVICE_FEATURE_GET | FEATURE_DMA_BUF,
+		.region = VFIO_PCI_BAR0_REGION_INDEX + n,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr_ranges = 1,
+		.length = bytes,
+	};
+	int fd = ioctl(v->fd, VFIO_DEVICE_FEATURE, &arg);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static int vfio_region(struct vdev *v, unsigned int index,
 		       struct vfio_region_info *info)
 {

@@ -38,6 +38,8 @@ int vfio_detach_pasid(struct vdev *v, uint32_t pasid);
 int vfio_reset(struct vdev *v);
 /* User space says that it does not use the device, or that it does again. */
 int vfio_low_power(struct vdev *v, bool on);
+/* One of its BARs, from its begin on, as dma-buf: the fd, or -errno. */
+int vfio_export_bar(struct vdev *v, unsigned int n, size_t bytes);
 /* Finds the config space of a device that is bound. */
 int vfio_map_config(struct vdev *v);
 /* One of its BARs, or NULL. */
