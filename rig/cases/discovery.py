@@ -352,7 +352,7 @@ CASES = [
          bind(refused, parameter="intel_iommu=off", by="pci", why=IOMMU_OFF, domains=[("unused", ())]),
          fault="the next kernel has the IOMMU off"),
     Case("discovery-update-off", "the view says why a next kernel without live update refused all",
-         bind(refused, parameter="liveupdate=off", by="pci", why=UPDATE_OFF, lists=["pci-v4"],
+         bind(refused, parameter="liveupdate=off", by="pci", why=UPDATE_OFF, lists=["pci-v5"],
               iommus=["translation is on, but was not handed over"]),
          fault="the next kernel has live update off"),
 ]

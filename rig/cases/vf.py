@@ -55,6 +55,14 @@ def carried(machine, begin, iommu, append="", **options):
 
 
 @guarded
+def to_older(machine, begin, iommu):
+    """One update to a kernel that reads no flags of a PF: the VF goes on, and the log says what does not come over."""
+    update.carry(machine, begin, iommu, append="rig.vf=1")
+    must_see("the log say so of sriov_drivers_autoprobe",
+             f"{pf_of(machine)}: liveupdate: the loaded kernel does not know of sriov_drivers_autoprobe" in machine.console())
+
+
+@guarded
 def kept(machine, begin, iommu):
     """
     Whatever would take a VF from who has it is refused: before the jump from the preserve on,
@@ -504,14 +512,15 @@ def port(run, what):
 SET = {"vf": 1, "mac": "52:54:00:c0:01:01", "vlan": 101, "qos": 3, "rate": 101, "spoofchk": 0, "trusted": 1}
 
 
-def what_vfs_have(run):
+def what_vfs_have(run, autoprobe="0"):
     """
     What was set for them, and the registers that all functions share. Which virtual function may receive and send is compared
-    without the second one: nobody has that in the first kernel, and the next kernel's igbvf takes what is nobody's.
+    without the second one if its driver comes by itself: nobody has that in the first kernel, and the next kernel's igbvf takes it.
     """
     settings = [{key: e[key] for key in SET} for e in port(run, "settings")]
     registers = {e["name"]: e["values"] for e in port(run, "registers")}
-    registers |= {name: f"{int(registers[name], 16) & ~2:08x}" for name in ("VFRE", "VFTE")}
+    if autoprobe == "1":
+        registers |= {name: f"{int(registers[name], 16) & ~2:08x}" for name in ("VFRE", "VFTE")}
     must_see("what was set for the second VF", settings[1] == SET)
     must_see("the first VF receive, and the VLAN of the second one among the filters",
              int(registers["VFRE"], 16) & 1 and any(int(v, 16) & 0x80000fff == 0x80000000 | SET["vlan"] for v in registers["VLVF"].split()))
@@ -528,18 +537,30 @@ def dmas_of_pf(run, since_us, until_us=None):
     return len(run.log.times(dmalog.source_id(pf_of(run.machine)), since_us, until_us))
 
 
+def second_vf(run):
+    """Its driver; None: it has none."""
+    key, value = read(run, f"{DEVICES}/{run.ready['nic'][:-1]}2/uevent").split("=", 1)
+    return value if key == "DRIVER" else None
+
+
 @guarded
-def driven(machine, begin, iommu, updates=1, **options):
+def driven(machine, begin, iommu, updates=1, autoprobe="0", **options):
     """
     The host's own igb has the PF, in both kernels, and gets the frames of the first VF as well. The next
     kernel's takes the PF over, and its interface goes up there. No frame to the VF is lost; what was set for VFs, and
-    every register that functions share, is as it was.
+    every register that functions share, is as it was. The second VF, which nobody preserves, gets the host's
+    driver in the next kernel only with autoprobe.
+
+    To see it fail: without pci_liveupdate_iov_inherit() in pci_liveupdate_add().
     """
     found = []
     run = begin(iommu=iommu, sound=False, append=f"{VFS} rig.updates={updates}", **options)
+    knob = f"{DEVICES}/{pf_of(machine)}/sriov_drivers_autoprobe"
     port(run, f"ask {run.ready['mac']}")
     run.rest(STEADY_S)
-    had = what_vfs_have(run)
+    had = what_vfs_have(run, autoprobe)
+    must_see("no driver that the second VF gets by itself", read(run, knob) == "0" and second_vf(run) is None)
+    expect(found, f"{knob} is {autoprobe}", write(run, knob, autoprobe), None)
     up = wall_us()
     for stage in range(2, updates + 2):
         run.update(stage)
@@ -548,7 +569,9 @@ def driven(machine, begin, iommu, updates=1, **options):
         port(run, f"ask {run.ready['mac']}")
         up = wall_us()
         run.rest(AFTER_S)
-        found += differences(had, what_vfs_have(run), f"kernel {stage}")
+        found += differences(had, what_vfs_have(run, autoprobe), f"kernel {stage}")
+        expect(found, f"kernel {stage}: {knob}", read(run, knob), autoprobe)
+        expect(found, f"kernel {stage}: driver of the second VF", second_vf(run), "igbvf" if autoprobe == "1" else None)
     run.stop()
     begun, _ = run.updates[0]
     machine.figures.update(tries=updates, pf_dmas_before=dmas_of_pf(run, None, begun), pf_dmas_after=dmas_of_pf(run, up),
@@ -656,7 +679,7 @@ def driven_queues(machine, begin, iommu):
 
 CASES = [
     *(Case(f"vf-driven-{mode}", f"a virtual function whose PF the host's own driver has; {mode} mode",
-           bind(driven, iommu=f"vtd-{mode}"), kernel="vm") for mode in ("legacy", "scalable")),
+           bind(driven, iommu=f"vtd-{mode}", autoprobe=autoprobe), kernel="vm") for mode, autoprobe in (("legacy", "1"), ("scalable", "0"))),
     Case("vf-driven-three", "the same in three updates in a row", bind(driven, iommu="vtd-scalable", updates=3), kernel="vm"),
     # It boots for two minutes, or three on a busy host, and the ring has to last so long.
     Case("vf-driven-debug", "the same on the debug kernel", bind(driven, iommu="vtd-scalable", rate=100), kernel="vm-debug"),
@@ -700,7 +723,7 @@ CASES = [
     Case("vf-owned-prev", "a PF that user space has, and an older kernel: refused before the jump",
          bind(owned_unread, iommu="vtd-scalable"), next_kernel="prev", fault="the loaded kernel does not know of PFs that user space has"),
     Case("vf-prev", "a virtual function, whose PF pci-pf-stub has, and an older kernel",
-         bind(carried, iommu="vtd-scalable"), next_kernel="prev"),
+         bind(to_older, iommu="vtd-scalable"), next_kernel="prev"),
     *(Case(f"vf-{mode}", f"a virtual function goes on with its DMA; {mode} mode", bind(carried, iommu=f"vtd-{mode}"),
            debug=mode == "scalable")
       for mode in ("legacy", "scalable")),

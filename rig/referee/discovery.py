@@ -100,7 +100,7 @@ RECORDS = {
     "refusal": ({"number": _number, "object": _text, "state": _one_of("refused"), "rule": _text, "errno": _number,
                  "why": _text}, {}),
     "bus": ({"bus": _hex, "state": _one_of("refused")}, REFUSED),
-    "list": ({"name": _one_of("pci-v4", "iommu-v2", "iommufd-v1", "iommufd-v2", "memfd-v2"), "state": _one_of("refused")}, REFUSED),
+    "list": ({"name": _one_of("pci-v5", "iommu-v2", "iommufd-v1", "iommufd-v2", "memfd-v2"), "state": _one_of("refused")}, REFUSED),
 }
 # Of every record: incoming only; and of the device's text, which has both sides.
 COMMON = {"waits-for": _waits, "kernel": _one_of("outgoing", "incoming")}

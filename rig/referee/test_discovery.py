@@ -23,7 +23,7 @@ device bdf=0000:00:04.0 state=preserved domain=0 iommu=0xfed90000 did=3 bus-mast
 REFUSED = """format=1
 session name="continuo" state=not-read files=4 waits-for=retrieve,finish
 domain index=0 format=vtdss top=0xe81000 levels=4 iova-bits=48 devices=0 state=unused
-list name=pci-v4 state=refused by=pci why="Live Update is switched off"
+list name=pci-v5 state=refused by=pci why="Live Update is switched off"
 iommu registers=0xfed90000 state=refused by=intel why="this kernel uses another mode"
 device bdf=0000:00:04.0 state=refused by=iommu why="it says \\042no\\042" bus-master=off reset=done
 device bdf=0000:00:05.0 state=refused by=iommu why="gone" bus-master=off reset=pending waits-for=reset

@@ -159,6 +159,7 @@
  * @max_out: Number of entries that @out has room for.
  * @out_pfs: SR-IOV of the PFs in @out, NULL if there is none in it.
  * @out_checked: @out has not changed since the freeze found no fault with it.
+ * @out_frozen: Number of calls of pci_liveupdate_freeze() that were not undone.
  * @in: A copy of the incoming list, NULL if there is none, it is bad, or all is finished.
  * @in_pa: Where the list itself is, which is not written.
  * @in_pfs: SR-IOV of the PFs in @in, NULL if there are none.
@@ -172,6 +173,7 @@ struct pci_liveupdate_state {
 	u32 max_out;
 	struct pci_sriov_list_ser *out_pfs;
 	bool out_checked;
+	u32 out_frozen;
 	struct pci_ser *in;
 	phys_addr_t in_pa;
 	const struct pci_sriov_list_ser *in_pfs;
@@ -364,8 +366,10 @@ static u32 pci_liveupdate_version(const struct pci_ser *ser)
 
 	if (!pci_liveupdate.out_pfs)
 		return PCI_SER_VERSION_1;
-	if (pci_liveupdate_iov_has_drivers(pci_liveupdate.out_pfs))
+	if (pci_liveupdate_iov_has_flags(pci_liveupdate.out_pfs))
 		return PCI_SER_VERSION;
+	if (pci_liveupdate_iov_has_drivers(pci_liveupdate.out_pfs))
+		return PCI_SER_VERSION_4;
 	for (i = 0; i < ser->nr_devices; i++)
 		if (pci_liveupdate_is_running_pf(&ser->devices[i]))
 			return PCI_SER_VERSION_3;
@@ -378,6 +382,7 @@ static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *arg
 		[PCI_SER_VERSION_1]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
 		[PCI_SER_VERSION_2]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V2,
 		[PCI_SER_VERSION_3]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V3,
+		[PCI_SER_VERSION_4]	= PCI_LIVEUPDATE_FLB_COMPATIBLE_V4,
 		[PCI_SER_VERSION]	= PCI_LIVEUPDATE_FLB_COMPATIBLE,
 	};
 	struct pci_ser *ser = args->obj;
@@ -385,6 +390,12 @@ static const char *pci_liveupdate_flb_written(struct liveupdate_flb_op_args *arg
 
 	guard(mutex)(&pci_liveupdate.lock);
 	pfs = pci_liveupdate.out_pfs;
+	/*
+	 * What user space can change at any time, and no VF that goes on needs. For the first
+	 * file only: each PF is looked up among all devices.
+	 */
+	if (pfs && !pci_liveupdate.out_frozen)
+		pci_liveupdate_iov_note_flags(pfs, luo_format_reads(PCI_LIVEUPDATE_FLB_COMPATIBLE));
 	ser->version = pci_liveupdate_version(ser);
 	ser->sriov_pa = pfs ? virt_to_phys(pfs) : 0;
 	if (luo_format_ask(names[ser->version]) ||
@@ -862,6 +873,8 @@ int pci_liveupdate_freeze(struct pci_dev *dev)
 		ret = pci_liveupdate_check_list();
 	if (ret)
 		pci_liveupdate_let_go(dev);
+	else
+		pci_liveupdate.out_frozen++;
 	return ret;
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_freeze);
@@ -874,6 +887,7 @@ void pci_liveupdate_unfreeze(struct pci_dev *dev)
 {
 	guard(mutex)(&pci_liveupdate.lock);
 	pci_liveupdate_let_go(dev);
+	pci_liveupdate.out_frozen--;
 }
 EXPORT_SYMBOL_GPL(pci_liveupdate_unfreeze);
 
@@ -1044,8 +1058,9 @@ static void pci_liveupdate_flb_finish(struct liveupdate_flb_op_args *args)
 }
 
 static const char *const pci_liveupdate_flb_older[] = {
-	PCI_LIVEUPDATE_FLB_COMPATIBLE_V3, PCI_LIVEUPDATE_FLB_COMPATIBLE_V2,
-	PCI_LIVEUPDATE_FLB_COMPATIBLE_V1, NULL
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V4, PCI_LIVEUPDATE_FLB_COMPATIBLE_V3,
+	PCI_LIVEUPDATE_FLB_COMPATIBLE_V2, PCI_LIVEUPDATE_FLB_COMPATIBLE_V1,
+	NULL
 };
 
 static const struct liveupdate_flb_versions pci_liveupdate_flb_versions = {
@@ -1493,6 +1508,7 @@ void pci_liveupdate_add(struct pci_dev *dev)
 			pm_runtime_get_noresume(&dev->dev);
 			set_bit(PCI_LIVEUPDATE_PM, &dev->liveupdate);
 			pci_liveupdate_hold_reset(dev);
+			pci_liveupdate_iov_inherit(dev, pci_liveupdate.in_pfs);
 		}
 	}
 	pci_liveupdate_reset(dev);

@@ -219,8 +219,10 @@ static const char *check_sriov(const struct pci_ser *ser,
 {
 	const struct pci_dev_ser *pf = find_device(ser, sriov->segment, sriov->bdf);
 
-	if (sriov->reserved || sriov->reserved2)
+	if (sriov->reserved || (sriov->flags && ser->version < PCI_SER_VERSION))
 		return "reserved field of a PF";
+	if (sriov->flags & ~PCI_SRIOV_SER_NO_AUTOPROBE)
+		return "unknown flags of a PF";
 	if (!pf || !(pf->flags & PCI_DEV_SER_PF))
 		return "SR-IOV of a device that is no PF";
 	if (!(sriov->ctrl & PCI_SRIOV_CTRL_VFE) ||
@@ -256,7 +258,7 @@ static const char *check_driver(struct liveupdate_mem *mem,
 	size_t size;
 	unsigned int i;
 
-	if (ser->version < PCI_SER_VERSION)
+	if (ser->version < PCI_SER_VERSION_4)
 		return "a PF's driver in a version of the list that has none";
 	if (!(pf->flags & PCI_DEV_SER_FOR_VFS))
 		return "a driver of a PF that user space drives";

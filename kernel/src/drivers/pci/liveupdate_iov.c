@@ -31,7 +31,8 @@
  *    wait of a second, and VF Enable is not written.
  *
  * 4. A VF that is in the list is incoming, as any device. One that is not is an ordinary
- *    device, with bus mastering off. Until the last VF is finished only pci-pf-stub may
+ *    device, with bus mastering off, and gets a driver by itself only if VFs of that PF did in the
+ *    previous kernel (sriov_drivers_autoprobe). Until the last VF is finished only pci-pf-stub may
  *    have the PF, or the driver that has handed something over for it. Its own DMA begins with
  *    an empty domain. So does that of a PF which user space had: it is no less a bus master
  *    when nobody has it any more.
@@ -366,6 +367,51 @@ bool pci_liveupdate_iov_has_drivers(const struct pci_sriov_list_ser *list)
 }
 
 /**
+ * pci_liveupdate_iov_note_flags() - Write down what user space has set of PFs
+ * @list: The PFs.
+ * @reads: The loaded kernel knows of flags. One that does not sets all PFs up as a kernel does
+ *	by itself, which the log says: no VF that goes on notices.
+ *
+ * Context: In reboot(2), before it is decided which version of the list is written. What user
+ * space sets from then on does not come over.
+ */
+void pci_liveupdate_iov_note_flags(struct pci_sriov_list_ser *list, bool reads)
+{
+	struct pci_sriov_ser *ser;
+
+	for (ser = list->pfs; ser < list->pfs + list->nr_pfs; ser++) {
+		struct pci_dev *pf __free(pci_dev_put) =
+			pci_get_domain_bus_and_slot(ser->segment,
+						    PCI_BUS_NUM(ser->bdf),
+						    ser->bdf & 0xff);
+
+		ser->flags = 0;
+		if (!pf || !pf->is_physfn || READ_ONCE(pf->sriov->drivers_autoprobe))
+			continue;
+		if (reads)
+			ser->flags = PCI_SRIOV_SER_NO_AUTOPROBE;
+		else
+			pci_warn_once(pf, "liveupdate: the loaded kernel does not know of sriov_drivers_autoprobe: there VFs that nobody has preserved get drivers\n");
+	}
+}
+
+/**
+ * pci_liveupdate_iov_has_flags() - Is there something that only the newest version holds?
+ * @list: The PFs.
+ *
+ * Return: true if a PF has flags.
+ */
+bool pci_liveupdate_iov_has_flags(const struct pci_sriov_list_ser *list)
+{
+	u32 i;
+
+	for (i = 0; i < list->nr_pfs; i++)
+		if (list->pfs[i].flags)
+			return true;
+	return false;
+}
+
+/**
  * pci_liveupdate_iov_ask_drivers() - Does the loaded kernel read what drivers hand over?
  * @list: The PFs; NULL if there are none.
  *
@@ -684,6 +730,21 @@ void pci_liveupdate_iov_release(struct pci_dev *pf)
 	for (i = 0; i < PCI_SRIOV_NUM_BARS; i++)
 		if (test_and_clear_bit(PCI_LIVEUPDATE_VF_BAR0 + i, &pf->liveupdate))
 			pf->resource[PCI_IOV_RESOURCES + i].flags &= ~IORESOURCE_PCI_FIXED;
+}
+
+/**
+ * pci_liveupdate_iov_inherit() - What user space has set for a PF in the previous kernel
+ * @pf: Any device that is incoming; VFs of it are not found yet.
+ * @list: The PFs; NULL if there are none.
+ */
+void pci_liveupdate_iov_inherit(struct pci_dev *pf,
+				const struct pci_sriov_list_ser *list)
+{
+	const struct pci_sriov_ser *ser;
+
+	ser = pci_ser_find_sriov(list, pci_domain_nr(pf->bus), pci_dev_id(pf));
+	if (ser && ser->flags & PCI_SRIOV_SER_NO_AUTOPROBE)
+		pci_vf_drivers_autoprobe(pf, false);
 }
 
 /* The VF BARs stay where they are from now on. Are all of them claimed already? */

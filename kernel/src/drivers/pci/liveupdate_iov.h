@@ -28,6 +28,8 @@ int pci_liveupdate_iov_alloc_driver(struct pci_dev *pf,
 void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
 			       struct pci_dev *pf,
 			       struct pci_pf_driver_ser *driver);
+void pci_liveupdate_iov_note_flags(struct pci_sriov_list_ser *list, bool reads);
+bool pci_liveupdate_iov_has_flags(const struct pci_sriov_list_ser *list);
 bool pci_liveupdate_iov_has_drivers(const struct pci_sriov_list_ser *list);
 int pci_liveupdate_iov_ask_drivers(const struct pci_sriov_list_ser *list);
 void *pci_liveupdate_iov_driver_at(const struct pci_sriov_list_ser *list, u64 pa);
@@ -47,6 +49,8 @@ pci_liveupdate_iov_differs(struct pci_dev *dev, const struct pci_dev_ser *entry,
 			   const struct pci_sriov_list_ser *list);
 bool pci_liveupdate_iov_sizes(struct pci_dev *pf,
 			      const struct pci_sriov_list_ser *list, u32 *sizes);
+void pci_liveupdate_iov_inherit(struct pci_dev *pf,
+				const struct pci_sriov_list_ser *list);
 void pci_liveupdate_iov_release(struct pci_dev *pf);
 void pci_liveupdate_iov_add(struct pci_dev *pf);
 #else
@@ -87,6 +91,17 @@ static inline void pci_liveupdate_iov_insert(struct pci_sriov_list_ser *list,
 					     struct pci_dev *pf,
 					     struct pci_pf_driver_ser *driver)
 {
+}
+
+static inline void
+pci_liveupdate_iov_note_flags(struct pci_sriov_list_ser *list, bool reads)
+{
+}
+
+static inline bool
+pci_liveupdate_iov_has_flags(const struct pci_sriov_list_ser *list)
+{
+	return false;
 }
 
 static inline bool
@@ -157,6 +172,12 @@ pci_liveupdate_iov_sizes(struct pci_dev *pf,
 			 const struct pci_sriov_list_ser *list, u32 *sizes)
 {
 	return false;
+}
+
+static inline void
+pci_liveupdate_iov_inherit(struct pci_dev *pf,
+			   const struct pci_sriov_list_ser *list)
+{
 }
 
 static inline void pci_liveupdate_iov_release(struct pci_dev *pf)

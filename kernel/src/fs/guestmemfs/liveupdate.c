@@ -115,7 +115,7 @@ static int guestmemfs_retrieve(struct liveupdate_file_op_args *args)
 	int err;
 
 	if (mode < 0) {
-		pr_err("file %llu cannot be retrieved: it is open for nothing\n", id);
+		pr_err("file %llu cannot be retrieved: it was open without access\n", id);
 		return -EINVAL;
 	}
 	scoped_guard(mutex, &guestmemfs.lock) {

@@ -45,7 +45,8 @@
  *   with low power entry engaged (-EBUSY), an iommufd that is not preserved in this
  *   session (-ENOENT), and what iommufd and the PCI core refuse. BARs may be exported
  *   (dma-buf): that ends with this kernel. A device that goes on cannot have them in
- *   its HWPT, which iommufd sees to; the others are stopped.
+ *   its HWPT, which iommufd sees to; DMA of devices that are not preserved ends with this
+ *   kernel anyway.
  * - *Undone before the jump*: closing the session calls .unpreserve(); nothing
  *   is left.
  * - *Changed before the jump*: user space has put the device to sleep or detached

@@ -19,7 +19,7 @@
  * above a preserved device are in the list, too, and so is the physical function
  * (PF) of a virtual one (VF).
  *
- * There are four versions, of one layout. What an older one can hold is the same in
+ * There are five versions, of one layout. What an older one can hold is the same in
  * all, byte for byte, except for &struct pci_ser.version, and is written as that one:
  *
  * - "pci-v1" has no virtual functions: @sriov_pa, @pf and the flags from
@@ -27,19 +27,22 @@
  * - "pci-v2" has PFs for their virtual functions alone: %PCI_DEV_SER_PF only with
  *   %PCI_DEV_SER_FOR_VFS.
  * - "pci-v3" has PFs whose own DMA goes on, too.
- * - "pci-v4" has what the driver of a PF hands over: @driver_pa is 0 in the others.
+ * - "pci-v4" has what the driver of a PF hands over: @driver_pa is 0 in those before.
+ * - "pci-v5" has flags of a PF: &struct pci_sriov_ser.flags is 0 in the others.
  *
  * This interface is a contract. A change of the layout, or of what a field
  * means, needs another version in %PCI_LIVEUPDATE_FLB_COMPATIBLE and in
  * %PCI_SER_VERSION.
  */
 
-#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v4"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE	"pci-v5"
+#define PCI_LIVEUPDATE_FLB_COMPATIBLE_V4 "pci-v4"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V3 "pci-v3"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V2 "pci-v2"
 #define PCI_LIVEUPDATE_FLB_COMPATIBLE_V1 "pci-v1"
 
-#define PCI_SER_VERSION			4
+#define PCI_SER_VERSION			5
+#define PCI_SER_VERSION_4		4
 #define PCI_SER_VERSION_3		3
 #define PCI_SER_VERSION_2		2
 #define PCI_SER_VERSION_1		1
@@ -105,6 +108,15 @@ struct pci_dev_ser {
 } __packed;
 
 /**
+ * enum pci_sriov_ser_flags - Bits of &struct pci_sriov_ser.flags.
+ * @PCI_SRIOV_SER_NO_AUTOPROBE: VFs get a driver only if user space names it
+ *	(sriov_drivers_autoprobe is 0).
+ */
+enum pci_sriov_ser_flags {
+	PCI_SRIOV_SER_NO_AUTOPROBE	= BIT(0),
+};
+
+/**
  * struct pci_sriov_ser - The SR-IOV capability of a PF that keeps its VFs.
  * @segment: PCI segment (domain) number of the PF.
  * @bdf: Its bus number in bits 15:8, device and function in bits 7:0.
@@ -114,12 +126,12 @@ struct pci_dev_ser {
  * @offset: First VF Offset register.
  * @stride: VF Stride register.
  * @vf_device: VF Device ID register.
- * @reserved: 0.
+ * @flags: See &enum pci_sriov_ser_flags.
  * @page_size: System Page Size register.
  * @bar: VF BAR registers.
  * @bar_size_lg2: Size in bytes of each VF's part, as exponent, at the index of the
  *	lower register of the BAR; 0 where no BAR begins.
- * @reserved2: 0.
+ * @reserved: 0.
  * @driver_pa: Physical address of a &struct pci_pf_driver_ser in one preserved folio, of
  *	any order; 0 if the PF had no driver that has something to hand over.
  */
@@ -132,11 +144,11 @@ struct pci_sriov_ser {
 	u16 offset;
 	u16 stride;
 	u16 vf_device;
-	u16 reserved;
+	u16 flags;
 	u32 page_size;
 	u32 bar[PCI_SRIOV_SER_BARS];
 	u8 bar_size_lg2[PCI_SRIOV_SER_BARS];
-	u16 reserved2;
+	u16 reserved;
 	u64 driver_pa;
 } __packed;
 
