@@ -237,6 +237,9 @@ static int run(const struct options *opt, struct vm *vm)
 		return ret;
 	}
 	say("started", "process %d, QEMU %d.%d.%d", vm->pid, vm->qmp.major, vm->qmp.minor, vm->qmp.micro);
+	/* It runs, and that is what its operator wants first. */
+	if (vm_check_files(vm))
+		say("event", "the VM runs, and a live update will be refused as long as that is so");
 	return serve(vm);
 }
 

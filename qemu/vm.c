@@ -189,9 +189,12 @@ int vm_know(struct vm *vm, uint64_t until)
 	return -1;
 }
 
-/* What the process has open tells of devices that no argument tells of. */
-static int check_files(struct vm *vm)
+#define VFIO_DEVICES	"/dev/vfio/devices/"
+#define DMA_BUF		"/dmabuf:"
+
+int vm_check_files(const struct vm *vm)
 {
+	unsigned int devices = 0, bars = 0;
 	char path[300], to[256];
 	struct dirent *de;
 	int broken = 0;
@@ -215,8 +218,15 @@ static int check_files(struct vm *vm)
 			refuse(rule_of_file(to)->name, "QEMU has %s open", to);
 			broken++;
 		}
+		devices += !strncmp(to, VFIO_DEVICES, strlen(VFIO_DEVICES));
+		bars += !strncmp(to, DMA_BUF, strlen(DMA_BUF));
 	}
 	closedir(dir);
+	/* Each BAR that can be mapped for DMA is there as a dma-buf. */
+	if (devices > 1 && bars && !vm->no_p2p) {
+		refuse("vfio-p2p", "QEMU has %u VFIO devices open, and BARs as dma-buf", devices);
+		broken++;
+	}
 	return broken;
 }
 
@@ -294,7 +304,7 @@ int vm_check(struct vm *vm, uint64_t until)
 	if (!sum(&broken, check_parts(vm, until)) ||
 	    !sum(&broken, backings_learn(&vm->backing, &vm->qmp, vm->pid, refuse, until)))
 		return -1;
-	return broken + check_files(vm);
+	return broken + vm_check_files(vm);
 }
 
 /* --- to learn what it has --- */

@@ -105,6 +105,12 @@ int vm_know(struct vm *vm, uint64_t until);
  */
 int vm_check(struct vm *vm, uint64_t until);
 
+/*
+ * The part of it that what the process has open tells: devices that no argument tells of, and
+ * what the kernel lets devices do. Says each thing, and returns how many there were.
+ */
+int vm_check_files(const struct vm *vm);
+
 /* After a failure of these, vm_undo() has to be called. */
 int vm_preserve(struct vm *vm, uint64_t until);
 int vm_suspend(struct vm *vm, uint64_t until);

@@ -14,7 +14,7 @@ from rig.lib import disk
 from rig.lib.case import Case
 from rig.lib.machine import Failed
 from rig.lib.run import AFTER_S, SHOWN_STEADY_S, STEADY_S, bind, clean, devices, errno_name, must_see
-from rig.lib.vm import (AGENT, BROKER, BROKER_WITHOUT_P2P, CHANGES, HOST_DISK_MIB, MEMORY_MIB, NAME, NIC, PATIENCE_S, PROGRAM, QEMU, SOUND, TAKE, UPDATE, broker,
+from rig.lib.vm import (AGENT, BROKER, BROKER_WITHOUT_P2P, CHANGES, HOST_DISK_MIB, MEMORY_MIB, NAME, PATIENCE_S, PROGRAM, QEMU, TAKE, UPDATE, broker,
                         guarded_vm)
 from rig.referee import page, summary
 
@@ -256,14 +256,17 @@ def stopped_by_qemu(machine, begin, iommu):
 @guarded_vm
 def peers(machine, begin, iommu):
     """
-    Two devices on a kernel that lets one do DMA to the other's BARs, which QEMU has had mapped: refused by name, as long as
-    its operator does not say that the guest's drivers do no such thing (vm-two-devices). To see it fail: no check_p2p() in
-    learn() of qemu/vm.c.
+    Two devices on a kernel that lets one do DMA to the other's BARs, which QEMU has had mapped: said when the VM is started, and
+    its update refused by name, as long as its operator does not say that the guest's drivers do no such thing (vm-two-devices).
+    To see it fail: no look at DMA_BUF in vm_check_files() of qemu/vm.c; and without check_p2p() in learn(), too, the update is made.
     """
     run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1", sound="port", rate=SLOW_PER_S)
     registered(run)
     run.rest(STEADY_S)
-    refused(run, f'VFIO devices "{SOUND["port"]}" and "{NIC[True]}"')
+    open_ones = "QEMU has 2 VFIO devices open, and BARs as dma-buf"
+    said = [line for _, line in run.clock.lines if " refused vfio-p2p " in line or " event the VM runs, and a live update will be refused" in line]
+    must_see("continuo-qemu say at the start what will be refused", len(said) == 2 and open_ones in said[0])
+    refused(run, open_ones)
     run.rest(AFTER_S)
     run.stop()
     clean(run)
