@@ -288,13 +288,14 @@ def refusals(machine, begin, iommu):
 
 
 @guarded
-def peer_bar(machine, begin, iommu):
+def peer_bar(machine, begin, iommu, **options):
     """
     A BAR of another device in what is to go over is refused by name. That the BAR is exported is no hindrance, and ends
-    with the kernel. To see it fail: a device whose BARs are exported refused in vfio_pci_liveupdate_check(), as until
-    2026-11-29; no check of the area's type in check_area() of iommufd's liveupdate.c.
+    with the kernel; nor does it keep another process from taking over what is pinned, as QEMU does that hands its devices
+    on. To see it fail: a device whose BARs are exported refused in vfio_pci_liveupdate_check(), as until 2026-11-29; no
+    check of the area's type in check_area() of iommufd's liveupdate.c; 7.3's own condition in iommufd_ioas_change_process().
     """
-    run = begin(iommu=iommu)
+    run = begin(iommu=iommu, **options)
     run.rest(STEADY_S)
     since = len(machine.events)
     machine.send("peer")
@@ -305,6 +306,8 @@ def peer_bar(machine, begin, iommu):
     run.stop()
     if answer["errno"] != errno.EINVAL:
         raise Failed(f"the preserve of an iommufd with a BAR: {errno_name(answer['errno'])}, expected EINVAL")
+    if answer["changed"]:
+        raise Failed(f"another process takes over what is pinned: {errno_name(answer['changed'])}")
     if not re.search(said, machine.console()):
         raise Failed(f"the kernel does not say '{said}'")
     clean(run)
@@ -508,6 +511,7 @@ def _cases():
                    fault=f"everything is preserved, and the session closed again, with {what}")
     yield Case("refused-bar", "a BAR of one device in the address space of another", bind(peer_bar, iommu="vtd-scalable"), kernel="vm",
                fault="a BAR of one device is mapped for the DMA of another that is preserved")
+    yield Case("refused-bar-debug", "the same on the debug kernel", bind(peer_bar, iommu="vtd-scalable", rate=100), kernel="vm-debug")
     yield Case("refusals", "what the rules forbid is refused", bind(refusals, iommu="vtd-scalable"),
                fault="calls in the wrong order or with the wrong object")
     yield Case("memory", "the DMA memory alone is preserved, twice", bind(memory, iommu="vtd-scalable"))

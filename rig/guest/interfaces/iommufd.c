@@ -51,6 +51,16 @@ int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
 	return map_file(iommufd, ioas, fd, start, length, iova, 0);
 }
 
+int iommufd_change_process(int iommufd)
+{
+	/* As struct iommu_ioas_change_process */
+	struct {
+		uint32_t size, reserved;
+	} arg = { .size = sizeof(arg) };
+
+	return ioctl(iommufd, UIO(0x92), &arg) ? -errno : 0;
+}
+
 /* As struct iommu_ioas_noiommu_get_pa */
 struct get_pa {
 	uint32_t size, flags, ioas_id, reserved;

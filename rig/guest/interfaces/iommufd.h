@@ -14,6 +14,8 @@ int iommufd_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 /* For reading only. */
 int iommufd_map_file_ro(int iommufd, uint32_t ioas, int fd, uint64_t start,
 			uint64_t length, uint64_t iova);
+/* What is pinned is this process's from now on, and no longer of whose it was. */
+int iommufd_change_process(int iommufd);
 /* Without an IOMMU: where an IOVA is in the machine, and for how many bytes of @bytes on. */
 int iommufd_get_pa(int iommufd, uint32_t ioas, uint64_t iova, uint64_t *bytes,
 		   uint64_t *pa);
