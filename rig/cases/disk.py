@@ -22,6 +22,7 @@ import functools
 import os
 import time
 
+from rig.cases.vf import pf
 from rig.lib import gate
 from rig.lib.case import Case
 from rig.lib.machine import Failed
@@ -39,10 +40,16 @@ IMAGE = "disk.img"
 CSTS_READY = 0x1                # "Controller Status"
 
 
-def arguments(protected):
-    """QEMU's. protected: blocks have protection information."""
+# A VF with two queues and two vectors, as rig/guest/devices/nvme_pf.h has it; user space has the PF.
+WITH_VF = "subsys=subsys,sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=2"
+VF = "vfio_pci.enable_sriov=1 rig.pf=vfio rig.disk_vf=1"
+
+
+def arguments(protected, vf):
+    """QEMU's. protected: blocks have protection information. vf: the controller has a virtual function."""
     return ("-drive", f"if=none,id=disk,format=raw,file={IMAGE}",
-            "-device", "nvme,id=nvme,serial=rig,addr=7.0",
+            *(("-device", "nvme-subsys,id=subsys") if vf else ()),
+            "-device", "nvme,id=nvme,serial=rig,addr=7.0" + f",{WITH_VF}" * vf,
             "-device", "nvme-ns,id=ns,bus=nvme,drive=disk,logical_block_size=4096,physical_block_size=4096"
             + f",ms={disk.METADATA},pi=1" * protected,
             *(argument for event in disk.EVENTS for argument in ("-trace", f"enable={event}")),
@@ -52,8 +59,8 @@ def arguments(protected):
 class DiskRun(Run):
     """A Run with a disk, and maybe other devices."""
 
-    def __init__(self, machine, iommu, nic=False, sound=False, protected=True, **options):
-        self.protected = protected
+    def __init__(self, machine, iommu, nic=False, sound=False, protected=True, vf=False, append="", **options):
+        self.protected, self.vf = protected, vf
         with open(machine.path(IMAGE), "wb") as f:
             f.truncate(disk.BYTES)
         self.gate = None
@@ -62,7 +69,8 @@ class DiskRun(Run):
         machine.next_kernel = machine.path("bzImage")
         with open(machine.next_kernel, "wb") as f:
             f.write(image)
-        super().__init__(machine, iommu, nic, sound, extra=arguments(protected), disk=True, **options)
+        super().__init__(machine, iommu, nic, sound, extra=arguments(protected, vf), disk=True,
+                         append=f"{append} {VF if vf else ''}".strip(), **options)
         self.gate = gate.Gate(machine)
 
     def commands(self):
@@ -161,6 +169,8 @@ class DiskRun(Run):
             raise Failed("the next kernel did not wait at the gate")
         self.gate.open()
         machine.wait("idle", since=since, timeout_s=60)
+        if self.vf and pf(self, "resume"):
+            raise Failed("who has the physical function does not get it back")
         machine.send("resume")
         end = machine.wait("resumed", since=since, timeout_s=60)
         self.updates.append((begin, end["host_real_ns"] // 1000))
@@ -200,9 +210,9 @@ guarded_disk = functools.partial(guarded, kind=DiskRun)
 
 
 @guarded_disk
-def carried(machine, begin, iommu):
+def carried(machine, begin, iommu, **options):
     """Two updates: what is in flight completes between the kernels, then after the update."""
-    run = begin(iommu=iommu, append="rig.updates=2")
+    run = begin(iommu=iommu, append="rig.updates=2", **options)
     run.work(STEADY)
     done = run.fill()
     since = run.update_by_gate(lambda: run.complete(done))
@@ -257,6 +267,36 @@ def was_reset(machine, begin, iommu):
     machine.figures["outcome"] = f"{lost} commands never complete, and the queue stands still"
 
 
+@guarded_disk
+def taken_away(machine, begin, iommu):
+    """
+    The next kernel sets SR-IOV of the controller up as ever, which switches it off: what was in flight is never seen by
+    anybody, and the controller fetches nothing more.
+
+    Without protection, as in was_reset(). Seen to fail: with no law broken all of it completes.
+    """
+    run = begin(iommu=iommu, protected=False, vf=True, append="liveupdate.break=sriov")
+    run.work(STEADY)
+    done = run.fill()
+    since = len(machine.events)
+    machine.send("update idle=1")
+    machine.wait("jump", since=since)
+    run.gate.arrived()
+    run.must_be_in_flight(done, "between the kernels")
+    fetched, queue = len(run.commands()[0]), run.page(run.ready["disk_queue"])
+    run.gate.open()
+    machine.wait("idle", since=since, timeout_s=60)
+    run.throttle(False)
+    time.sleep(MISSED_S)
+    # Nobody resumes: there is no device for whom.
+    machine.send("off")
+    must_see("nothing new in the completion queue", run.page(run.ready["disk_queue"]) == queue)
+    must_see("no further command", len(run.commands()[0]) == fetched)
+    must_see("the function be gone", f"liveupdate: {run.ready['disk']} refused: the PCI device is gone or was refused" in machine.console())
+    machine.finish()
+    machine.figures.update(tries=1, outcome="all commands in flight are lost, and the function is gone")
+
+
 def said(machine):
     """The driver's last report."""
     return [event for event in machine.events if event["ev"] == "disk"][-1]
@@ -281,9 +321,14 @@ CASES = [
          bind(carried, iommu="vtd-scalable"), fault="commands of a disk complete while no kernel is there"),
     Case("disk-legacy", "the same with the IOMMU in legacy mode", bind(carried, iommu="vtd-legacy"),
          fault="commands of a disk complete while no kernel is there"),
+    *(Case(f"disk-vf-{mode}", f"the same with a virtual function, whose physical one user space has; {mode} mode",
+           bind(carried, iommu=f"vtd-{mode}", vf=True), fault="commands of a disk that is a virtual function complete while no kernel is there")
+      for mode in ("legacy", "scalable")),
     Case("disk-beside", "NVMe beside network and audio: commands in flight all through an update",
          bind(beside, iommu="vtd-scalable")),
     Case("disk-reset", "negative: the next kernel resets the controller", bind(was_reset, iommu="vtd-scalable"), kernel="lab"),
+    Case("disk-vf-off", "negative: the next kernel sets SR-IOV of the controller up as ever", bind(taken_away, iommu="vtd-scalable"), kernel="lab",
+         fault="the next kernel switches SR-IOV of an NVMe controller off"),
     Case("disk-lost", "negative: nothing is signalled when the disk's eventfd is connected",
          bind(not_signalled, iommu="vtd-legacy"), kernel="lab"),
 ]

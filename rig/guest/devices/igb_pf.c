@@ -121,7 +121,7 @@ void igb_pf_start(void)
 	if (igb_port_wanted()) {
 		igb_port_start();
 	} else if (pf_owner_wanted()) {
-		find(&pf_owner.v);
+		pf_owner_find();
 		pf_owner_start();
 	} else {
 		give_to_stub(pf.bdf);

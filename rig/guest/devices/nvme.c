@@ -17,7 +17,7 @@
  *
  * Registers, queues and commands: "NVM Express Base Specification", revision 1.4, sections
  * 3.1 "Register Definition", 4.1 to 4.6 (queues, entries, phase tag), 5.3 to 5.4 (creation
- * of queues), 5.15 "Identify command", 6.9 "Read command", 6.15 "Write command", 7.6.1
+ * of queues), 5.15 "Identify command", 5.22 "Virtualization Management command", 6.9 "Read command", 6.15 "Write command", 7.6.1
  * "Initialization" and 8.3 "End-to-end Data Protection".
  */
 #include <stdbool.h>
@@ -58,6 +58,7 @@ enum {
 	ADMIN_CREATE_SQ	= 0x01,
 	ADMIN_CREATE_CQ	= 0x05,
 	ADMIN_IDENTIFY	= 0x06,
+	ADMIN_VIRTUAL	= 0x1c,
 	NVM_WRITE	= 0x01,
 	NVM_READ	= 0x02,
 };
@@ -251,12 +252,11 @@ static void look_at_namespace(struct nvme *d)
 		    (unsigned long long)ns->size);
 }
 
-void nvme_start(struct nvme *d)
+void nvme_enable(struct nvme *d)
 {
 	struct vdev *v = d->dev;
 
-	memset(d->st, 0, sizeof(*d->st));
-	memset(d->mem, 0, OFF_NVME_END - OFF_NVME);
+	memset(at(d, OFF_NVME_ASQ), 0, OFF_NVME_SQ - OFF_NVME_ASQ);
 	wr32(v, NVME_CC, 0);
 	await_ready(d, 0);
 	wr32(v, NVME_AQA, (ADMIN_ENTRIES - 1) << 16 | (ADMIN_ENTRIES - 1));
@@ -267,7 +267,24 @@ void nvme_start(struct nvme *d)
 	/* Memory pages of 4 KiB, round robin, the NVM command set: all 0. */
 	wr32(v, NVME_CC, CC_IOSQES(6) | CC_IOCQES(4) | CC_EN);
 	await_ready(d, CSTS_RDY);
+}
 
+void nvme_manage(struct nvme *d, unsigned int i, enum nvme_action action,
+		 enum nvme_resource resource, uint16_t controller,
+		 uint32_t number)
+{
+	admin(d, i, (struct command){
+		.opcode = ADMIN_VIRTUAL,
+		.cdw10 = (uint32_t)controller << 16 | resource << 8 | action,
+		.cdw11 = number,
+	});
+}
+
+void nvme_start(struct nvme *d)
+{
+	memset(d->st, 0, sizeof(*d->st));
+	memset(d->mem, 0, OFF_NVME_END - OFF_NVME);
+	nvme_enable(d);
 	admin(d, 0, (struct command){
 		.opcode = ADMIN_IDENTIFY, .nsid = NSID,
 		.prp1 = iova(d, OFF_NVME_ID),

@@ -27,6 +27,19 @@ bool pf_owner_wanted(void)
 	return !strcmp(opt("pf", ""), "vfio");
 }
 
+bool pf_owner_of_disk(void)
+{
+	return opt_num("disk_vf", 0);
+}
+
+void pf_owner_find(void)
+{
+	if (pf_owner_of_disk())
+		must(vfio_find(ID_QEMU, ID_NVME, 0, pf_owner.v.bdf), "find the physical function (nvme)");
+	else
+		must(vfio_find(ID_INTEL, ID_IGB, 0, pf_owner.v.bdf), "find the physical function (igb)");
+}
+
 void pf_owner_mmap(void)
 {
 	struct pf_owner *o = &pf_owner;
@@ -37,6 +50,15 @@ void pf_owner_mmap(void)
 	if (o->mem == MAP_FAILED)
 		die("mmap the memory of the PF's owner: %s", strerror(errno));
 	st = (struct rig_state *)(o->mem + OFF_STATE);
+	if (pf_owner_of_disk()) {
+		o->nvme = (struct nvme){
+			.dev = &o->v,
+			.st = &st->nvme,
+			.mem = o->mem + OFF_NIC_RING,
+			.iova = IOVA_BASE + OFF_NIC_RING,
+		};
+		return;
+	}
 	o->igb = (struct igb){
 		.dev = &o->v,
 		.st = &st->nic,
@@ -80,7 +102,8 @@ void pf_owner_start(void)
 	must(vfio_attach(&o->v, o->hwpt), "attach the PF");
 	must(vfio_map(&o->v), "map the PF's BAR");
 	vfio_enable_dma(&o->v);
-	igb_reset(&o->v);
+	if (!pf_owner_of_disk())
+		igb_reset(&o->v);
 	o->present = true;
 }
 
@@ -98,7 +121,7 @@ void pf_owner_receive(void)
 
 void pf_owner_poll(void)
 {
-	if (pf_owner.present)
+	if (pf_owner.present && !pf_owner_of_disk())
 		igb_poll(&pf_owner.igb);
 }
 
@@ -120,6 +143,6 @@ void pf_owner_leave(void)
 void pf_owner_report(void)
 {
 	pf_owner_poll();
-	if (pf_owner.present)
+	if (pf_owner.present && !pf_owner_of_disk())
 		igb_flush(&pf_owner.igb);
 }

@@ -2,7 +2,8 @@
 /*
  * With pf=vfio: who drives the physical function of an 82576 by way of vfio-pci, and is
  * somebody else than who has its virtual functions: the memory, the iommufd and the session are
- * its own. The PF gets the frames that the first virtual function gets.
+ * its own. The PF gets the frames that the first virtual function gets. With disk_vf=1 it is that of
+ * an NVMe controller, see devices/nvme_pf.h, which stays enabled and has nothing to do.
  */
 #ifndef RIG_DEVICES_PF_OWNER_H
 #define RIG_DEVICES_PF_OWNER_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 #include "devices/igb.h"
+#include "devices/nvme.h"
 #include "interfaces/vfio.h"
 
 /* The pool, and its queue, that the PF uses; no virtual function of a case has it. */
@@ -21,7 +23,10 @@ struct pf_owner {
 	struct vdev v;
 	int memfd, iommufd, session, ioas, hwpt;
 	uint8_t *mem;
-	struct igb igb;
+	union {
+		struct igb igb;
+		struct nvme nvme;
+	};
 };
 
 extern struct pf_owner pf_owner;
@@ -30,7 +35,11 @@ extern struct pf_owner pf_owner;
 extern const uint8_t vf_token[VF_TOKEN_SIZE];
 
 bool pf_owner_wanted(void);
-/* Take the PF: from reset to where SR-IOV can be switched on. */
+/* Is it an NVMe controller? */
+bool pf_owner_of_disk(void);
+/* Where the PF is. */
+void pf_owner_find(void);
+/* Take the PF, which find has found: from reset to where SR-IOV can be switched on. */
 void pf_owner_start(void);
 /* Receive from here on. Again: does nothing. */
 void pf_owner_receive(void);

@@ -28,6 +28,7 @@
 #include "devices/igb_pf.h"
 #include "devices/nvme.h"
 #include "devices/nvme_interrupts.h"
+#include "devices/nvme_pf.h"
 #include "devices/pf_owner.h"
 #include "devices/workload.h"
 #include "interfaces/guestmem.h"
@@ -36,7 +37,7 @@
 
 void rig_wire(struct rig *r)
 {
-	r->nic.v.token = pf_owner_wanted() ? vf_token : NULL;
+	r->nic.v.token = r->disk.v.token = pf_owner_wanted() ? vf_token : NULL;
 	r->igb = (struct igb){
 		.dev = &r->nic.v,
 		.st = &r->st->nic,
@@ -242,7 +243,7 @@ void find_devices(struct rig *r)
 		must(vfio_find(ID_INTEL, ID_HDA_ICH9, 0, r->audio.v.bdf),
 		     "find the audio device (intel-hda)");
 	if (strstr(devs, "disk"))
-		must(vfio_find(ID_QEMU, ID_NVME, 0, r->disk.v.bdf),
+		must(vfio_find(ID_QEMU, ID_NVME, pf_owner_of_disk(), r->disk.v.bdf),
 		     "find the disk (nvme)");
 }
 
@@ -288,6 +289,8 @@ void rig_start(struct rig *r)
 	r->session = -1;
 	if (igb_vfs())
 		igb_pf_start();
+	if (pf_owner_of_disk())
+		nvme_pf_start();
 	find_devices(r);
 	r->memfd = make_memory(MEM_SIZE);
 	rig_mark_end(r, true);
@@ -296,7 +299,7 @@ void rig_start(struct rig *r)
 	r->st->magic = RIG_MAGIC;
 	r->st->version = RIG_VERSION;
 
-	r->nic.v.token = pf_owner_wanted() ? vf_token : NULL;
+	r->nic.v.token = r->disk.v.token = pf_owner_wanted() ? vf_token : NULL;
 	r->iommufd = iommufd_open();
 	must(r->iommufd, "open /dev/iommu");
 	if (r->nic.v.bdf[0])

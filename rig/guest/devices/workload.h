@@ -17,8 +17,6 @@
 
 #define ID_HDA_ICH6	0x2668
 #define ID_HDA_ICH9	0x293e
-#define ID_QEMU		0x1b36
-#define ID_NVME		0x0010
 
 /* A device of one kind with what belongs to it. */
 struct device {

@@ -65,7 +65,7 @@ static void resume(bool wrong)
 	o->memfd = get(o, TOKEN_MEMFD);
 	o->iommufd = get(o, TOKEN_IOMMUFD);
 	pf_owner_mmap();
-	must(vfio_find(ID_INTEL, ID_IGB, 0, o->v.bdf), "find the physical function (igb)");
+	pf_owner_find();
 	o->v.fd = luo_retrieve(o->session, TOKEN_NIC);
 	if (o->v.fd < 0) {
 		say("resume", o->v.fd);
