@@ -31,16 +31,27 @@ def _run(*command, status=(0,), folder=None):
     return ran.stdout
 
 
-def qemu_files(qemu):
-    """{path on the host: path here} of an installed QEMU, or of one that scripts/setup has unpacked."""
-    top, program = qemu.installed()
+def linked(program, top=""):
+    """{path there: path here} of what a program is linked with: that below top, or the system's."""
     loader = f"{top}/usr/{LOADER}" if top else f"/{LOADER}"
+    files = {LOADER: loader}
     command = [loader, *["--library-path", f"{top}/{LIBRARIES}"] * bool(top), "--list", program]
-    files = {"usr/bin/qemu-system-x86_64": program, LOADER: loader}
     for line in _run(*command).splitlines():
         name, _, path = line.partition(" => ")
         if path:
             files[f"{LIBRARIES}/{os.path.basename(name.strip())}"] = path.split()[0]
+    return files
+
+
+def qemu_files(qemu, firmware=None):
+    """
+    {path on the host: path here} of an installed QEMU, or of one that scripts/setup has unpacked or built. firmware: the QEMU
+    whose firmware it has, if it has none of its own.
+    """
+    top, program = qemu.installed()
+    files = {"usr/bin/qemu-system-x86_64": program, **linked(program, top)}
+    if firmware:
+        top, _ = firmware.installed()
     for folder, names in FIRMWARE.items():
         files.update((f"usr/share/{folder}/{name}", f"{top}/usr/share/{folder}/{name}") for name in names)
     return files

@@ -49,13 +49,22 @@ class Qemu:
         return f"{'x-flts' if self.old else 'fsts'}=on"
 
 
-@functools.cache
-def find(program="qemu-system-x86_64"):
-    """The one that scripts/setup names; None if there is none."""
-    option = "--qemu" if program == "qemu-system-x86_64" else "--qemu-arm"
-    path = subprocess.run([f"{TOP}/scripts/setup", option], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def _named_by(*command):
+    path = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     try:
         said = subprocess.run([path, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return Qemu(path, re.search(r"version (\d+\.[\d.]*\d)", said)[1])
+
+
+@functools.cache
+def find(program="qemu-system-x86_64"):
+    """The one that scripts/setup names; None if there is none."""
+    return _named_by(f"{TOP}/scripts/setup", "--qemu" if program == "qemu-system-x86_64" else "--qemu-arm")
+
+
+@functools.cache
+def find_older():
+    """The older one of those whose CPR channel continuo-qemu knows, for VMs; None if there is none."""
+    return _named_by(f"{TOP}/scripts/build-qemu", "--name")

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections import Counter
 
-from rig.lib import disk, initramfs, programs
+from rig.lib import disk, initramfs, programs, qemu
 from rig.lib.machine import Failed, Skipped
 from rig.lib.run import Run, devices, guarded, wall_us
 from rig.referee import dmalog, guestlog, journal, phases, wire
@@ -50,11 +50,20 @@ BROKER, TAKE = (*PROGRAM, "run", NAME, "--"), " ".join((*PROGRAM, "take", NAME, 
 HARMLESS = ()
 
 
-def guest():
+def guest_agent():
+    """QEMU's, as Debian has it: {path in the VM: program or library}."""
+    top = subprocess.run([f"{TOP}/scripts/setup", "--qemu-ga"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    if not top:
+        raise Failed("there is no guest agent; run scripts/setup qemu-ga")
+    program = f"{top}/usr/sbin/qemu-ga"
+    return {f"/{path}": programs.read(here) for path, here in {"usr/sbin/qemu-ga": program, **disk.linked(program, top)}.items()}
+
+
+def guest(agent=False):
     """The VM's initramfs."""
     with programs.folder("rig-vm") as out:
         programs.make("rig/vm", out)
-        return initramfs.archive({"/init": programs.read(f"{out}/init")})
+        return initramfs.archive({"/init": programs.read(f"{out}/init"), **(guest_agent() if agent else {})})
 
 
 def broker(lab=False):
@@ -115,6 +124,8 @@ def host_memory(kind):
 # who also ends QEMU.
 MONITOR = "/run/own.qmp"                # as rig/guest/hypervisor/monitor.c has it
 PORT = ("-device", "pcie-root-port,id=slot1,chassis=1,slot=1")
+AGENT_PORT = ("-chardev", "socket,path=/run/agent.sock,server=on,wait=off,id=qga",
+              "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=qga,name=org.qemu.guest_agent.0")
 OPERATOR = ("-qmp", f"unix:{MONITOR},server=on,wait=off")
 CHANGES = (*PORT, "-device", "virtio-balloon-pci,id=balloon", *OPERATOR, "-no-shutdown")
 
@@ -159,12 +170,12 @@ class VmRun(Run):
     """One machine with a VM in it, and what the referee has on both."""
 
     def __init__(self, machine, iommu, prefix=(), files=None, append="", rate=FRAMES_PER_S, lab="nothing", memory="memfd", reboots=False,
-                 sound=False, more=(), nic=True, tenant="", vm_files=None, disk_mib=HOST_DISK_MIB, **options):
+                 sound=False, more=(), nic=True, tenant="", vm_files=None, disk_mib=HOST_DISK_MIB, older=False, agent=False, **options):
         """prefix: what the VM's command line begins with; files: in the host beside the
         guest programs; lab: the law that the laboratory's continuo-qemu breaks; memory: what
         the VM's is in (see memory_arguments()), of which the host has just enough; reboots: the VM will boot again;
         sound: it has the audio device, too; more, nic, tenant: see qemu_arguments(); vm_files: beside what QEMU has of the VM;
-        disk_mib: of the host's disk; options: further ones of machine.start()."""
+        disk_mib: of the host's disk; older: the VM's is QEMU 10.2, see scripts/build-qemu; agent: QEMU's guest agent runs in it; options: further ones of machine.start()."""
         self.machine, self.nic, self.sound, self.messages = machine, True, sound, False
         self.traced, self.late = True, False
         self.steady, self.updates, self.spans = [], [], []
@@ -174,13 +185,18 @@ class VmRun(Run):
         self.rate = rate
         files = files or {}
         append = " ".join(filter(None, (host_memory(memory), VFS * (nic == "vf"), append)))
+        if agent:
+            more, tenant = (*more, *AGENT_PORT), f"{tenant} vm.agent=1".strip()
         if "gigantic" in memory:
             options["memory"] = "8G"
+        own = qemu.find_older() if older else machine.qemu
+        if not own:
+            raise Skipped("QEMU 10.2 cannot be had; see scripts/build-qemu")
         # What the host goes over to is on its disk, so that it is there for any number of updates.
         disk.make(machine.path("host.img"), {
-            **disk.qemu_files(machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
+            **disk.qemu_files(own, machine.qemu), "vm/bzImage": machine.kernel, "next/bzImage": machine.next_kernel}, {
             "next/initramfs": initramfs.archive({**initramfs.programs(machine.programs), **files}),
-            "vm/initramfs": guest(), "vm/lab": lab.encode(),
+            "vm/initramfs": guest(agent), "vm/lab": lab.encode(),
             "vm/command": "\n".join([*prefix, *qemu_arguments(machine.platform, memory, reboots, sound, more, nic, tenant)]).encode(),
             **{f"vm/{name}": data for name, data in (vm_files or {}).items()},
         }, {"vm/disk.img": DISK_MIB << 20, "vm/console.log": 0}, disk_mib)
@@ -196,7 +212,7 @@ class VmRun(Run):
         self.ready = {"nic": host["nic"], "nic_writes": None, "audio": host["audio"], "audio_writes": None}
         machine.figures["iommu"] = iommu
         machine.figures["uname_release"] = machine.events[0].get("kernel_release")
-        machine.figures["qemu_version"] = machine.qemu.text
+        machine.figures["qemu_version"] = own.text
         machine.figures["frames_per_s"] = rate
         self.began_ns = time.monotonic_ns()
         machine.send("vm")

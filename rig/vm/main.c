@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "clocks.h"
 #include "core/crc32.h"
 #include "end.h"
@@ -60,6 +61,7 @@ int main(void)
 	cpus = clocks_watch();
 	journal_start();
 	sound_play();
+	agent_start();
 	wire_open(cpus);
 	say("%u CPUs", cpus);
 	end = wire_serve();
