@@ -20,6 +20,7 @@ from rig.referee import page, summary, wire
 
 UNDONE = 4                              # of continuo update: it failed, and everything is as before
 BALLOON_MIB = 64
+DIMM_MIB = 128                          # of which a block of memory of x86 is one
 RIGHT_MS = 1500                         # the next kernel has its own wall clock from the RTC, which counts seconds
 BROKEN_S = 5                            # in which a law that was broken has to show
 SLOW_PER_S = 50                         # frames: the ring of 4096 has to last for two tries, or beside other work
@@ -261,6 +262,42 @@ def changed(machine, begin, iommu):
 
 
 @guarded_vm
+def plugged_after(machine, begin, iommu):
+    """
+    After an update the VM is one like any other: memory is plugged in, which its QEMU has to map for the device in the
+    address space that it was given, and which the guest takes; a device is plugged in and out. The memory stands against
+    the next update by name, since the QEMU there would be started without it.
+    """
+    def unplugged(names):
+        return "hot" not in [n["name"] for n in names]
+
+    run = begin(iommu=iommu, prefix=BROKER, files=host_files(), append="rig.agent=1",
+                more=("-m", f"{MEMORY_MIB}M,slots=1,maxmem=1G", *CHANGES), tenant="memhp_default_state=online", rate=SLOW_PER_S)
+    registered(run)
+    run.rest(STEADY_S)
+    run.update(2)
+    registered(run)
+    run.rest(AFTER_S)
+    run.qmp("object-add", **{"qom-type": "memory-backend-memfd"}, id="more", size=DIMM_MIB << 20)
+    run.qmp("device_add", driver="pc-dimm", id="dimm", memdev="more")
+    # 0 is success. "Advanced Configuration and Power Interface Specification", section "_OST (OSPM Status Indication)".
+    run.qmp_until("the guest to take the memory", lambda slots: any(s.get("device") == "dimm" and s["status"] == 0 for s in slots),
+                  "query-acpi-ospm-status")
+    run.qmp("device_add", driver="virtio-rng-pci", id="hot", bus="slot1")
+    run.rest(STEADY_S)
+    run.qmp("device_del", id="hot")
+    run.qmp_until("the device to go", unplugged, "qom-list", path="/machine/peripheral")
+    size = run.qmp("query-memory-size-summary")
+    refused(run, "object /objects/more (memory-backend-memfd) was plugged in", "device /machine/peripheral/dimm (pc-dimm) was plugged in")
+    run.rest(AFTER_S)
+    run.stop()
+    clean(run)
+    machine.figures["outcome"] = "memory and a device are plugged in after an update; the memory stands against the next one, by name"
+    if size["plugged-memory"] != DIMM_MIB << 20:
+        raise Failed(f"QEMU has {size['plugged-memory']} bytes of memory that was plugged in")
+
+
+@guarded_vm
 def stopped_by_qemu(machine, begin, iommu):
     """
     A device that can be reset through its bus only: a QEMU that takes a VM writes to its command register first,
@@ -479,6 +516,8 @@ CASES = [
        fault="the devices of a VM can do DMA to each other's BARs"),
     VM("vm-changed", "what is plugged into a VM stands against its update; its balloon does not", bind(changed, iommu="vtd-scalable"),
        fault="a device and an object are plugged into a VM before the update"),
+    VM("vm-plugged-after", "memory and a device are plugged into a VM after an update", bind(plugged_after, iommu="vtd-scalable"),
+       fault="memory is plugged into a VM after an update, and there is to be another one"),
     VM("vm-way-back", "the next kernel hangs while its QEMU has the VM already: it goes on in the one that was left; the next update is confirmed",
        bind(way_back, iommu="vtd-scalable"), fault="the next kernel hangs while a QEMU of it has the VM already"),
     Case("vm-token", "a virtual function whose physical one user space has is refused by name, and cannot be QEMU's", bind(token, iommu="vtd-scalable"),
