@@ -193,7 +193,7 @@ static int read_all(struct described *d)
 	if (!d->files || json_length(files) > CHANNEL_FDS || json_length(devices) > CHANNEL_DEVICES)
 		return fail("the description of the VM has %zu descriptors and %zu devices", json_length(files), json_length(devices));
 	if (!is_texts(json_get(d->all, "arguments"), 1) || !is_texts(json_get(d->all, "environment"), 0) ||
-	    !is_texts(json_get(d->all, "virtual-processors"), 0))
+	    !is_texts(json_get(d->all, "virtual-processors"), 0) || !is_texts(json_get(d->all, "mapped"), 0))
 		return fail("the description of the VM has no command line");
 	for (unsigned int i = 0; i < d->files; i++)
 		if (read_file(json_at(files, i), &d->file[i]))
