@@ -201,6 +201,19 @@ def ports(n):
     return out
 
 
+PFS, VFS = 8, 8                 # as many VFs as there are devices otherwise
+
+
+def igbs(n):
+    """QEMU's arguments: n idle physical functions, each behind a port, where their VFs have room for their routing ids (ARI)."""
+    out = []
+    for i in range(n):
+        out += ["-device", f"pcie-root-port,id=rp{i},io-reserve=0,hotplug=off,chassis={i + 1},slot={i + 1},addr=8.{i}"
+                           + ",multifunction=on" * (i == 0),
+                "-device", f"igb,bus=rp{i}"]
+    return out
+
+
 def phases(events):
     """Of one update, in thousands of instructions: {phase: value}."""
     begin, out = {}, {}
@@ -212,10 +225,13 @@ def phases(events):
     return out
 
 
-def update_many(machine, iommu, devices, hwpt, present=MOST):
-    """An update with some of the devices preserved: what each phase of it costs."""
-    machine.start(iommu=iommu, devices=ports(present), count=True, limit_s=1200, quiet_s=60,
-                  append=f"rig.many={devices} rig.hwpt={hwpt} {COUNTED}")
+def update_many(machine, iommu, devices, hwpt, present=MOST, vfs=0):
+    """
+    An update with some of the devices preserved: what each phase of it costs. vfs: the devices are virtual functions, so
+    many of each of eight physical ones, which pci-pf-stub has; else there are so many (present) physical ones.
+    """
+    machine.start(iommu=iommu, devices=igbs(PFS) if vfs else ports(present), count=True, limit_s=1200, quiet_s=60,
+                  append=f"rig.many={devices} rig.hwpt={hwpt} {f'rig.vfs={vfs} ' * bool(vfs)}{COUNTED}")
     machine.wait("many", timeout_s=600, devices=devices)
     since = len(machine.events)
     machine.send("update")

@@ -108,10 +108,34 @@ static void find(struct vdev *pf)
 	must(vfio_find(ID_INTEL, ID_IGB, 0, pf->bdf), "find the physical function (igb)");
 }
 
+static void switch_vfs_on(const char *bdf, unsigned int vfs)
+{
+	char path[128], text[16];
+
+	/* They are for VMs: no driver of the host's is to take them. */
+	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_drivers_autoprobe", bdf);
+	write_file(path, "0");
+	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", bdf);
+	snprintf(text, sizeof(text), "%u", vfs);
+	write_file(path, text);
+}
+
+unsigned int igb_pf_start_idle(unsigned int vfs)
+{
+	char bdf[BDF_LEN];
+	unsigned int n;
+
+	for (n = 0; !vfio_find(ID_INTEL, ID_IGB, n, bdf); n++) {
+		give_to_stub(bdf);
+		enable(bdf);
+		switch_vfs_on(bdf, vfs);
+	}
+	return n;
+}
+
 void igb_pf_start(void)
 {
 	struct vdev pf = { .fd = -1 };
-	char path[128], text[16];
 	static bool started;
 
 	if (started)
@@ -130,12 +154,7 @@ void igb_pf_start(void)
 		igb_reset(&pf);
 		vfio_unmap(&pf);
 	}
-	/* They are for VMs: no driver of the host's is to take them. */
-	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_drivers_autoprobe", pf.bdf);
-	write_file(path, "0");
-	snprintf(path, sizeof(path), PCI_DIR "/%s/sriov_numvfs", pf.bdf);
-	snprintf(text, sizeof(text), "%u", igb_vfs());
-	write_file(path, text);
+	switch_vfs_on(pf.bdf, igb_vfs());
 	if (igb_port_wanted())
 		igb_port_set_vfs();
 }

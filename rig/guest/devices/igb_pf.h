@@ -13,6 +13,8 @@
 
 /* The first time: gives the PF to pci-pf-stub or vfio-pci, which switches SR-IOV on. */
 void igb_pf_start(void);
+/* Gives each PF that there is to pci-pf-stub, and switches @vfs of each on, which do nothing. How many PFs there are. */
+unsigned int igb_pf_start_idle(unsigned int vfs);
 /* Has the PF share what comes in. Opening a VF resets it: @vf, which was opened just now, gets no frames before this. */
 void igb_pf_share(struct vdev *vf);
 

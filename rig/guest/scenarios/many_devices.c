@@ -4,7 +4,9 @@
  * for the memory that they reach.
  *
  * Options: many=N devices of those that there are, with a HWPT for each or, with
- * hwpt=shared, one for all; for the memory see make_memory(), it has 2 MiB otherwise.
+ * hwpt=shared, one for all; for the memory see make_memory(), it has 2 MiB otherwise. With
+ * vfs=M they are virtual functions: M are switched on of each PF that there is, in turn
+ * one of each PF is preserved.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -21,6 +23,8 @@
 #include "core/end.h"
 #include "core/files.h"
 #include "core/options.h"
+#include "devices/igb.h"
+#include "devices/igb_pf.h"
 #include "devices/workload.h"
 #include "interfaces/guestmem.h"
 #include "interfaces/iommufd.h"
@@ -175,9 +179,23 @@ static void attach(void)
 		     "attach a device");
 }
 
+/* The devices that are used; of the VFs of each PF, the first ones. */
+static void find_many(void)
+{
+	unsigned int vfs = opt_num("vfs", 0), pfs = vfs ? igb_pf_start_idle(vfs) : 0;
+
+	if (vfs && (!pfs || many.n > pfs * vfs))
+		die("many=%u: there are %u PFs with %u VFs each", many.n, pfs, vfs);
+	for (unsigned int i = 0; i < many.n; i++)
+		must(vfs ? vfio_find(ID_INTEL, ID_IGBVF, i % pfs * vfs + i / pfs, many.dev[i].bdf) :
+			   vfio_find(ID_REDHAT, ID_RNG, i, many.dev[i].bdf),
+		     "find a device");
+}
+
 void many_start(void)
 {
 	begin();
+	find_many();
 	mount_guestmem();
 	many.memfd = make_memory(SIZE);
 	many.size = size_of_memory();
@@ -188,7 +206,6 @@ void many_start(void)
 	for (unsigned int i = 0; i < many.n; i++) {
 		struct vdev *v = &many.dev[i];
 
-		must(vfio_find(ID_REDHAT, ID_RNG, i, v->bdf), "find a device");
 		v->fd = vfio_open_cdev(v->bdf);
 		must(v->fd, "open a cdev");
 		must(vfio_bind(v, many.iommufd), "bind a device");
