@@ -1597,6 +1597,70 @@ static void pci_liveupdate_leave_to_vfs(struct pci_dev *dev)
 	pci_liveupdate_put_above(dev);
 }
 
+/* What the Interrupt Line register holds if the firmware has not set it. */
+#define LINE_UNKNOWN	0xff
+
+/**
+ * pci_liveupdate_enable_device() - Enable a device whose user may have to wait for it
+ * @dev: The device; an endpoint.
+ *
+ * pci_enable_device() looks up where INTx goes to: ACPI's interpreter makes the whole table
+ * (_PRT) of the bridge, 128 entries long on some machines, each time. While VMs stand still
+ * that is done for no device that came running, most of which use MSI or MSI-X. Who connects
+ * INTx calls pci_liveupdate_route_intx() before.
+ *
+ * Not so if firmware has not set the Interrupt Line register. Then &struct pci_dev.irq
+ * tells whether there is INTx at all only after the lookup, and user space is told. With a
+ * line of the firmware's there is INTx whatever the lookup finds.
+ *
+ * Context: As pci_enable_device(); in the opening of the device.
+ * Return: 0, or an error of pci_enable_device().
+ */
+int pci_liveupdate_enable_device(struct pci_dev *dev)
+{
+	u8 pin = dev->pin;
+	int ret;
+
+	clear_bit(PCI_LIVEUPDATE_ROUTE, &dev->liveupdate);
+	if (!pci_liveupdate_running(dev) || !pin || dev->irq_managed ||
+	    !dev->irq || dev->irq >= LINE_UNKNOWN)
+		return pci_enable_device(dev);
+
+	/* Who has no pin has nothing to look up. No device is below that would ask for it. */
+	dev->pin = 0;
+	ret = pci_enable_device(dev);
+	dev->pin = pin;
+	if (!ret)
+		set_bit(PCI_LIVEUPDATE_ROUTE, &dev->liveupdate);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_enable_device);
+
+/**
+ * pci_liveupdate_route_intx() - INTx of a device is about to be connected
+ * @dev: The device; enabled by pci_liveupdate_enable_device().
+ *
+ * Does what was left for later there, and nothing the next time. With MSI or MSI-X on
+ * there is nothing to be done yet: INTx cannot be connected.
+ *
+ * Context: The callers for a device do not run beside each other.
+ * Return: 0, or why the interrupt cannot be had.
+ */
+int pci_liveupdate_route_intx(struct pci_dev *dev)
+{
+	int ret;
+
+	if (pci_dev_msi_enabled(dev) ||
+	    !test_bit(PCI_LIVEUPDATE_ROUTE, &dev->liveupdate))
+		return 0;
+	/* None of its BARs, only the interrupt */
+	ret = pcibios_enable_device(dev, 0);
+	if (!ret)
+		clear_bit(PCI_LIVEUPDATE_ROUTE, &dev->liveupdate);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(pci_liveupdate_route_intx);
+
 /**
  * pci_liveupdate_finish() - An incoming device becomes an ordinary one
  * @dev: The device; an endpoint.

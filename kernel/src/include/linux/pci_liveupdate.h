@@ -48,6 +48,7 @@ struct pci_liveupdate_pf_ops {
  * @PCI_LIVEUPDATE_LOST_IRQS: Its interrupts were off during a live update, and
  *	nobody has opened it anew since.
  * @PCI_LIVEUPDATE_UNMASK: INTx was to be unmasked while the device was frozen.
+ * @PCI_LIVEUPDATE_ROUTE: It is enabled, and nobody has looked up yet where INTx goes to.
  * @PCI_LIVEUPDATE_FOR_VFS: Incoming for its virtual functions alone: its own DMA
  *	does not go on, or has been finished.
  * @PCI_LIVEUPDATE_STOP: With the bit before: to be stopped and reset when no
@@ -65,6 +66,7 @@ enum pci_liveupdate_bit {
 	PCI_LIVEUPDATE_NO_BUS_RESET,
 	PCI_LIVEUPDATE_LOST_IRQS,
 	PCI_LIVEUPDATE_UNMASK,
+	PCI_LIVEUPDATE_ROUTE,
 	PCI_LIVEUPDATE_FOR_VFS,
 	PCI_LIVEUPDATE_STOP,
 	PCI_LIVEUPDATE_BAR0,
@@ -245,6 +247,9 @@ static inline void pci_liveupdate_back_stop(u16 segment, u16 bdf)
 }
 #endif
 
+int pci_liveupdate_enable_device(struct pci_dev *dev);
+int pci_liveupdate_route_intx(struct pci_dev *dev);
+
 void pci_liveupdate_finish(struct pci_dev *dev);
 void pci_liveupdate_refuse(struct pci_dev *dev, const char *reason);
 void pci_liveupdate_refuse_all(const char *reason);
@@ -363,6 +368,16 @@ static inline int pci_liveupdate_freeze(struct pci_dev *dev)
 
 static inline void pci_liveupdate_unfreeze(struct pci_dev *dev)
 {
+}
+
+static inline int pci_liveupdate_enable_device(struct pci_dev *dev)
+{
+	return pci_enable_device(dev);
+}
+
+static inline int pci_liveupdate_route_intx(struct pci_dev *dev)
+{
+	return 0;
 }
 
 static inline void pci_liveupdate_finish(struct pci_dev *dev)

@@ -29,8 +29,9 @@
  * 4. User space binds the file to the iommufd that it retrieved from the same
  *    session; any other gives -EPERM. The device is opened as it is: no reset,
  *    no bus master clear, no power transition; configuration space and BARs are
- *    those of the running device, MSI, MSI-X and INTx are off. It is attached
- *    to the restored HWPT already, so the next VFIO_DEVICE_ATTACH_IOMMUFD_PT is
+ *    those of the running device, MSI, MSI-X and INTx are off. Where INTx goes to is
+ *    looked up when it is connected, see pci_liveupdate_enable_device(). The device is
+ *    attached to the restored HWPT already, so the next VFIO_DEVICE_ATTACH_IOMMUFD_PT is
  *    a replace. User space sets up interrupts again and looks at the device
  *    once for what it would have signalled meanwhile.
  *

@@ -43,6 +43,17 @@ static inline void vfio_pci_liveupdate_enable(struct vfio_pci_core_device *vdev)
 	pci_intx(vdev->pdev, 0);
 }
 
+/* pci_enable_device(), and that for a device that is working. */
+static inline int
+vfio_pci_liveupdate_enable_device(struct vfio_pci_core_device *vdev)
+{
+	int ret = pci_liveupdate_enable_device(vdev->pdev);
+
+	if (!ret && pci_liveupdate_running(vdev->pdev))
+		vfio_pci_liveupdate_enable(vdev);
+	return ret;
+}
+
 /*
  * The shutdown has disabled INTx, which is no doing of the user's: who reads the
  * command register and writes it back must not mask INTx with that. What the

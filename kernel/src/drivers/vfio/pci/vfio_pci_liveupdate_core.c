@@ -103,7 +103,8 @@ static void assert_intx_again(struct vfio_pci_core_device *vdev)
  *
  * Context: The caller holds igate, which vfio_pci_core_liveupdate_freeze() takes
  * once. So what was begun before is over when the freeze is.
- * Return: As of vfio_pci_set_irqs_ioctl(); -EBUSY between freeze and jump.
+ * Return: As of vfio_pci_set_irqs_ioctl(); -EBUSY between freeze and jump; or why INTx
+ * cannot be routed, which opening the device has not looked up.
  */
 int vfio_pci_liveupdate_irq(struct vfio_pci_core_device *vdev, u32 flags,
 			    unsigned int index, unsigned int start,
@@ -114,6 +115,12 @@ int vfio_pci_liveupdate_irq(struct vfio_pci_core_device *vdev, u32 flags,
 	lockdep_assert_held(&vdev->igate);
 	if (pci_liveupdate_frozen(vdev->pdev))
 		return -EBUSY;
+	if (index == VFIO_PCI_INTX_IRQ_INDEX &&
+	    (flags & VFIO_IRQ_SET_DATA_EVENTFD)) {
+		ret = pci_liveupdate_route_intx(vdev->pdev);
+		if (ret)
+			return ret;
+	}
 	ret = vfio_pci_set_irqs_ioctl(vdev, flags, index, start, count, data);
 	if (!ret && index == VFIO_PCI_INTX_IRQ_INDEX &&
 	    flags == (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER) &&
