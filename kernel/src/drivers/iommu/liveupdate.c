@@ -133,7 +133,8 @@ enum {
  * kernel has preserved or adopted. @taken (outgoing) marks domains that are being
  * preserved, and are not listed yet. @v1 (outgoing) is what there is in the version
  * before, if a kernel is loaded that reads no other: then KHO does not keep the rest
- * (@dropped), which nobody would free there.
+ * (@dropped), which nobody would free there. No entry of @iommus or @devices from
+ * @end_iommus and @end_devices on was ever used (outgoing).
  */
 struct iommu_handover {
 	struct iommu_ser *ser;
@@ -144,6 +145,8 @@ struct iommu_handover {
 	struct iommu_domain_ser *domains;
 	struct iommu_device_ser *devices;
 	DECLARE_BITMAP(taken, MAX_DOMAINS);
+	u32 end_iommus;
+	u32 end_devices;
 };
 
 /**
@@ -538,6 +541,7 @@ static int preserve_iommus(struct iommu_handover *ho)
 		iommu->liveupdate_ser = &ho->iommus[used];
 		used++;
 	}
+	ho->end_iommus = used;
 	return 0;
 
 err:
@@ -780,27 +784,38 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 
 /*
  * What the loaded kernel has to read besides the format itself: the drivers' parts.
- * Each is passed to @ask, until that is not content.
+ * Each is passed to @ask, until that is not content. The freeze does this for each file, so
+ * it does as little as it can for each device: most of them need what the one before needs.
  */
 static int ask_drivers(const struct iommu_handover *ho,
 		       int (*ask)(const char *format))
 {
+	const char *format, *last = NULL;
 	int ret = 0;
 	u32 i;
 
 	lockdep_assert_held(&iommu_liveupdate_lock);
-	for (i = 0; i < MAX_IOMMUS && !ret; i++)
-		if (ho->iommus[i].flags & IOMMU_SER_USED)
-			ret = ask(ho->units[i]->ops->liveupdate->compatible);
-	for (i = 0; i < MAX_DEVICES && !ret; i++) {
+	for (i = 0; i < ho->end_iommus && !ret; i++) {
+		if (!(ho->iommus[i].flags & IOMMU_SER_USED))
+			continue;
+		format = ho->units[i]->ops->liveupdate->compatible;
+		if (format != last)
+			ret = ask(format);
+		last = format;
+	}
+	for (i = 0; i < ho->end_devices && !ret; i++) {
 		const struct iommu_device_ser *d = &ho->devices[i];
 		const struct iommu_liveupdate_ops *ops;
 
 		if (!(d->flags & IOMMU_SER_USED))
 			continue;
 		ops = ho->units[d->iommu]->ops->liveupdate;
-		if (ops->device_format)
-			ret = ask(ops->device_format(d));
+		if (!ops->device_format)
+			continue;
+		format = ops->device_format(d);
+		if (format != last)
+			ret = ask(format);
+		last = format;
 	}
 	return ret;
 }
@@ -1244,6 +1259,8 @@ int iommu_device_preserve(struct device *dev, struct iommu_domain *domain)
 		return ret;
 	}
 	ser->flags |= IOMMU_SER_USED;
+	if (outgoing->end_devices <= i)
+		outgoing->end_devices = i + 1;
 	if (dev->iommu)
 		dev->iommu->preserved = ser;
 	return 0;
