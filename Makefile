@@ -42,6 +42,7 @@ bench: setup
 	@scripts/build-kernel bench
 	@bench/run
 	@bench/rig
+	@bench/bind
 	@bench/memory
 	@bench/pause
 	@bench/agent

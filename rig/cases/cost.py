@@ -288,6 +288,7 @@ def update_memory(machine, iommu, append, memory="8G"):
 
 
 NOT_ROUTED = 600                # thousand instructions of a device's retrieve
+NOT_SQUARE = 150                # of its part in the freeze, lines on the console included
 
 
 def many(machine, iommu):
@@ -295,11 +296,18 @@ def many(machine, iommu):
     64 devices with a HWPT each go over, and all come back. What each of them costs is
     for bench/rig, but where INTx goes to is not looked up for a device that has not asked for it.
 
-    Seen to fail: with pci_enable_device() in place of pci_liveupdate_enable_device(), 1310 for each device.
+    Nor does the freeze of a device look at all the others.
+
+    Seen to fail: with pci_enable_device() in place of pci_liveupdate_enable_device(), 1310 for each device; with an
+    ask_drivers() that asks for each device, whether the one before needs the same or not, 220.
     """
     costs_of = machine.figures["thousand_instructions"] = update_many(machine, iommu, MOST, "each")
     each = costs_of["retrieve"] / MOST
     machine.figures["retrieve_thousand_instructions_per_device"] = round(each, 1)
+    freeze = costs_of["freeze"] / MOST
+    machine.figures["freeze_thousand_instructions_per_device"] = round(freeze, 1)
+    if freeze > NOT_SQUARE:
+        raise Failed(f"the freeze takes {freeze:.0f} thousand instructions for each device: does it look at all devices for each?")
     if each > NOT_ROUTED:
         raise Failed(f"the retrieve takes {each:.0f} thousand instructions for each device: is the routing of INTx looked up?")
 
