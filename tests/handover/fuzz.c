@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	ready = true;
 	if (!size)
 		return 0;
-	image_reset(data[0] & 1, data[0] & 2, data[0] & 4);
+	image_reset(data[0] & 8 ? M_PASIDS : data[0] & 1, data[0] & 2, data[0] & 4);
 	input_apply(data + 1, size - 1);
 	image_judge(out, sizeof(out));
 	return 0;

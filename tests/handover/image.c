@@ -41,7 +41,9 @@ const char *const page_names[P_NR] = {
 	[P_HUGE_LIST] = "huge-list", [P_HUGE0] = "huge0",
 	[P_HUGE1] = "huge1",	[P_POOLS] = "pools",
 	[P_PCI_VFS] = "pci-vfs", [P_PFS] = "pfs",
-	[P_PF_DRIVER] = "pf-driver",
+	[P_PF_DRIVER] = "pf-driver", [P_LIST0] = "list0",
+	[P_LIST1] = "list1",	[P_PT2] = "pt2",
+	[P_TOP2] = "top2",
 };
 
 /* What has been written since the last reset, so that it is cheap. */
@@ -49,7 +51,7 @@ const char *const page_names[P_NR] = {
 
 static struct page {
 	u8 *now;		/* what the checks read */
-	u8 *good[2];		/* by mode */
+	u8 *good[M_NR];
 	size_t touched;		/* nothing beyond was written to */
 	bool preserved;
 	bool claimed;
@@ -60,7 +62,8 @@ static struct {
 	u32 offset;
 } undo[UNDO_MAX];
 static unsigned int nr_undo;
-static bool mode, judge_v1, judge_plain, undo_all = true;
+static enum image_mode mode;
+static bool judge_v1, judge_plain, undo_all = true;
 
 unsigned int image_order(enum page_name page)
 {
@@ -148,7 +151,7 @@ static void good_device(u8 **to, unsigned int i, bool scalable)
 	*dev = (struct iommu_device_ser) {
 		.flags = IOMMU_SER_USED,
 		.type = IOMMU_SER_TYPE_INTEL,
-		.length = sizeof(*dev_part),
+		.length = INTEL_DEVICE_SER_V2_SIZE,
 		.bdf = bdf[i],
 		.domain = i,
 	};
@@ -173,6 +176,50 @@ static void good_device(u8 **to, unsigned int i, bool scalable)
 	pte = words(to, i ? P_PT1 : P_PT0);
 	pte[0] = PAGE_PA(top) | 2 << 6 | 2 << 2 | 1;
 	pte[1] = did[i];
+}
+
+/* "9.6 Scalable-Mode PASID Table Entry", of a domain that is @index */
+static void good_pasid(u8 **to, enum page_name table, u32 pasid,
+		       enum page_name list, u32 index)
+{
+	static const enum page_name tops[] = { P_TOP0, P_TOP1, P_TOP2 };
+	static const u16 did[] = { DEV0_DID, DEV1_DID, PASIDS_DID };
+	struct iommu_device_ser *dev = (struct iommu_device_ser *)to[P_DEVICES] +
+				       (list == P_LIST1);
+	struct intel_device_ser *part = (struct intel_device_ser *)dev->part;
+	struct intel_pasid_ser *listed = (struct intel_pasid_ser *)to[list];
+	u64 *pte = words(to, table) + pasid % 64 * 8;
+	struct iommu_domain_ser *dom = (struct iommu_domain_ser *)to[P_DOMAINS] + index;
+
+	dev->length = sizeof(*part);
+	part->pasids_pa = PAGE_PA(list);
+	listed[part->nr_pasids++] = (struct intel_pasid_ser) {
+		.pasid = pasid, .domain = index, .did = did[index],
+	};
+	pte[0] = PAGE_PA(tops[index]) | 2 << 6 | (dom->top_level - 1) << 2 | 1;
+	pte[1] = did[index];
+}
+
+/*
+ * The first device has PASIDs in two tables: one is in its own domain, one in that of the
+ * second device, and one in a third domain, with a PASID of the second device. The third
+ * domain has a level less, and the list is not in the order of its PASIDs.
+ */
+static void good_pasids(u8 **to)
+{
+	struct iommu_domain_ser *dom = (struct iommu_domain_ser *)to[P_DOMAINS] + 2;
+
+	*dom = dom[-1];
+	dom->top_pa = PAGE_PA(P_TOP2);
+	dom->top_level = 2;
+	dom->vasz_lg2 = 39;
+	words(to, P_CTX)[DEV0_BDF * 4] |= 8;
+	words(to, P_CTX)[DEV1_BDF * 4] |= 8;
+	words(to, P_DIR0)[1] = PAGE_PA(P_PT2) | 1;
+	good_pasid(to, P_PT2, 65, P_LIST0, 0);
+	good_pasid(to, P_PT0, 1, P_LIST0, 1);
+	good_pasid(to, P_PT0, 63, P_LIST0, 2);
+	good_pasid(to, P_PT1, 7, P_LIST1, 2);
 }
 
 static void good_pci(u8 *page)
@@ -315,6 +362,8 @@ static void good_v1(u8 **to)
 		.domains = (struct iommu_domain_ser_v1 *)to[P_V1_DOMAINS],
 		.devices = (struct iommu_device_ser_v1 *)to[P_V1_DEVICES],
 	};
+	struct iommu_device_ser *device = (struct iommu_device_ser *)to[P_DEVICES];
+	struct intel_device_ser *part = (struct intel_device_ser *)device->part;
 
 	*root = (struct iommu_ser_v1) {
 		.version = IOMMU_SER_V1_VERSION,
@@ -324,6 +373,11 @@ static void good_v1(u8 **to)
 	};
 	if (!vtd_ser_v1_ops.holds(&view))
 		abort();
+	/* Even if the PASIDs are all that the version before has no place for. */
+	part->nr_pasids = 1;
+	if (vtd_ser_v1_ops.holds(&view))
+		abort();
+	part->nr_pasids = 0;
 	vtd_ser_v1_ops.write(&view, &v1);
 	came_back(to, &v1);
 }
@@ -389,8 +443,9 @@ static void good_hugetlb(u8 **to)
 	pools->pool[1] = (struct hugetlb_pool_ser){ .order = 9, .nid = 1 };
 }
 
-static void good_image(u8 **to, bool scalable)
+static void good_image(u8 **to, enum image_mode m)
 {
+	const bool scalable = m != M_LEGACY;
 	struct iommu_ser *root = (struct iommu_ser *)to[P_ROOT];
 	struct iommu_hw_ser *hw = (struct iommu_hw_ser *)to[P_IOMMUS];
 	struct intel_hw_ser *hw_part = (struct intel_hw_ser *)hw->part;
@@ -415,6 +470,8 @@ static void good_image(u8 **to, bool scalable)
 	good_device(to, 0, scalable);
 	good_device(to, 1, scalable);
 	good_v1(to);
+	if (m == M_PASIDS)
+		good_pasids(to);
 	good_pci(to[P_PCI]);
 	good_pci_vfs(to[P_PCI_VFS]);
 	good_pfs(to[P_PFS]);
@@ -434,7 +491,7 @@ static void good_image(u8 **to, bool scalable)
 
 void image_init(void)
 {
-	for (unsigned int m = 0; m < 2; m++) {
+	for (unsigned int m = 0; m < M_NR; m++) {
 		u8 *to[P_NR];
 
 		for (unsigned int i = 0; i < P_NR; i++) {
@@ -448,23 +505,23 @@ void image_init(void)
 		pages[i].now = malloc(page_bytes(i));
 }
 
-void image_reset(bool scalable, bool v1, bool plain)
+void image_reset(enum image_mode m, bool v1, bool plain)
 {
-	bool all = undo_all || mode != scalable;
+	bool all = undo_all || mode != m;
 
 	for (unsigned int i = 0; i < P_NR; i++) {
 		if (all)
-			memcpy(pages[i].now, pages[i].good[scalable], page_bytes(i));
+			memcpy(pages[i].now, pages[i].good[m], page_bytes(i));
 		pages[i].preserved = true;
 		pages[i].claimed = false;
 		pages[i].touched = 0;
 	}
 	for (unsigned int i = 0; i < nr_undo && !all; i++)
 		memcpy(pages[undo[i].page].now + undo[i].offset,
-		       pages[undo[i].page].good[scalable] + undo[i].offset, 8);
+		       pages[undo[i].page].good[m] + undo[i].offset, 8);
 	nr_undo = 0;
 	undo_all = false;
-	mode = scalable;
+	mode = m;
 	judge_v1 = v1;
 	judge_plain = plain;
 }
@@ -513,7 +570,7 @@ void image_victim(struct damage_victim *v, bool vf)
 		.device = (void *)pages[P_DEVICES].now,
 		.devices = (void *)pages[P_DEVICES].now,
 		.root = (void *)pages[P_UNIT].now,
-		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode ? 4 : 2),
+		.ctx = (u64 *)pages[P_CTX].now + DEV0_BDF * (mode == M_LEGACY ? 2 : 4),
 		.dte = (u64 *)pages[P_UNIT].now + DEV0_BDF * AMD_DTE_WORDS,
 		.ste = (u64 *)pages[P_FOLIO].now + DEV0_BDF * SMMUV3_ENTRY_WORDS,
 		.cd = (u64 *)pages[P_DIR0].now,
@@ -545,10 +602,11 @@ void image_victim(struct damage_victim *v, bool vf)
 		v->driver = (void *)pages[P_PF_DRIVER].now;
 		v->igb = (void *)v->driver->data;
 	}
-	if (mode) {
+	if (mode != M_LEGACY) {
 		v->dir = (void *)pages[P_DIR0].now;
 		v->pasid = (void *)pages[P_PT0].now;
 		v->pasid_entry = (void *)pages[P_PT0].now;
+		v->listed = mode == M_PASIDS ? (void *)pages[P_LIST0].now : NULL;
 	} else {
 		v->stranger = v->ctx + 2 * (7 - (DEV0_BDF & 7));
 	}
@@ -584,7 +642,7 @@ static u32 entries(enum page_name page, size_t size)
 
 	if (n > page_bytes(page) / size)
 		n = page_bytes(page) / size;
-	return n > 2 ? n : 2;
+	return n > 3 ? n : 3;
 }
 
 static char *out_at, *out_end;
@@ -888,9 +946,9 @@ void image_judge(char *out, size_t len)
 {
 	const struct vtd_unit units[] = {
 		{ .scalable = false, .haw = 39, .sagaw = 6, .large_pages = 1,
-		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x10000 },
+		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x8000 },
 		{ .scalable = true, .haw = 39, .sagaw = 6, .large_pages = 1,
-		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x10000 },
+		  .device_tlb = !judge_plain, .first_did = 2, .end_did = 0x8000 },
 	};
 	static const struct hugetlb_ser_limits limits = {
 		.nodes = 3, .pages = 3072, .node_pages = node_pages,

@@ -52,6 +52,10 @@ enum page_name {
 	P_PCI_VFS,	/* struct pci_ser of another machine, which has virtual functions */
 	P_PFS,		/* struct pci_sriov_list_ser */
 	P_PF_DRIVER,	/* struct pci_pf_driver_ser of the first PF, which igb drives */
+	P_LIST0,	/* the PASIDs of the two devices besides the first one */
+	P_LIST1,
+	P_PT2,		/* of the first device: PASIDs 64 to 127 */
+	P_TOP2,		/* of a domain that only PASIDs have; nothing is mapped */
 	P_NR,
 };
 
@@ -63,6 +67,7 @@ enum page_name {
 #define DEV1_BDF	0x0028
 #define DEV0_DID	2
 #define DEV1_DID	3
+#define PASIDS_DID	4	/* of what only PASIDs have */
 
 /*
  * The machine with virtual functions: two PFs behind a bridge. Of the first one, which is
@@ -83,13 +88,20 @@ enum page_name {
 
 extern const char *const page_names[P_NR];
 
+enum image_mode {
+	M_LEGACY,
+	M_SCALABLE,
+	M_PASIDS,	/* scalable, and both devices have PASIDs besides the first one */
+	M_NR,
+};
+
 void image_init(void);
 /*
  * Good, and all preserved, again. @v1: What is judged is the IOMMU handover of the
  * version before, which the good one was written as. @plain: The unit that finds it
  * has no device-TLB support.
  */
-void image_reset(bool scalable, bool v1, bool plain);
+void image_reset(enum image_mode mode, bool v1, bool plain);
 unsigned int image_order(enum page_name page);
 /* @len bytes of @value at @offset of @page; false if that is not inside. */
 bool image_put(enum page_name page, size_t offset, unsigned int len, u64 value);

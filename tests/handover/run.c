@@ -6,7 +6,7 @@
  * A file takes the good handover of image.c, damages it, and says what has to
  * be refused then, a line each; nothing if it says nothing:
  *
- *	mode legacy|scalable|both
+ *	mode legacy|scalable|both|pasids	both is the first two
  *	v1				of the version before
  *	noiommu				of a host that has none; before any damage
  *	amd				of a host with AMD-Vi; before any damage
@@ -79,7 +79,7 @@ static u64 value_of(char *text)
 }
 
 struct damage {
-	bool modes[2];
+	bool modes[M_NR];
 	bool v1;
 	bool plain;
 	bool vf;
@@ -92,7 +92,7 @@ struct damage {
 static void begin(struct damage *d)
 {
 	memset(d, 0, sizeof(*d));
-	d->modes[0] = d->modes[1] = true;
+	d->modes[M_LEGACY] = d->modes[M_SCALABLE] = true;
 }
 
 static void expect(struct damage *d, const char *line)
@@ -135,7 +135,7 @@ static void without_iommu(struct damage *d)
 		input_put(&d->in, P_DEVICES, device + offsetof(struct iommu_device_ser, type),
 			  4, type);
 		put_zero(d, P_DEVICES, device + offsetof(struct iommu_device_ser, part),
-			 sizeof(struct intel_device_ser));
+			 INTEL_DEVICE_SER_V2_SIZE);
 	}
 }
 
@@ -162,7 +162,7 @@ static void amd_device(struct damage *d, size_t i)
 	input_put(&d->in, P_DEVICES, device + offsetof(struct iommu_device_ser, type),
 		  4, IOMMU_SER_TYPE_AMD | sizeof(struct amd_device_ser) << 16);
 	put_zero(d, P_DEVICES, device + offsetof(struct iommu_device_ser, part),
-		 sizeof(struct intel_device_ser));
+		 INTEL_DEVICE_SER_V2_SIZE);
 	put_table(d, P_UNIT, entry / 8, PAGE_PA(top) | 4 << 9 | 2);
 	input_put(&d->in, P_UNIT, entry + 8, 8, did);
 	input_put(&d->in, P_UNIT, entry + 16, 8, 1);
@@ -234,19 +234,20 @@ static void only_mode(struct damage *d, const char *which)
 {
 	if (which && !strcmp(which, "amd")) {
 		with_amd(d);
-		d->modes[1] = false;
+		d->modes[M_SCALABLE] = false;
 		return;
 	}
 	if (which && !strcmp(which, "smmuv3")) {
 		with_smmu(d, false);
-		d->modes[1] = false;
+		d->modes[M_SCALABLE] = false;
 		return;
 	}
 	if (!which || (strcmp(which, "legacy") && strcmp(which, "scalable") &&
-		       strcmp(which, "both")))
+		       strcmp(which, "both") && strcmp(which, "pasids")))
 		bad("which mode?");
-	d->modes[0] = strcmp(which, "scalable");
-	d->modes[1] = strcmp(which, "legacy");
+	d->modes[M_PASIDS] = !strcmp(which, "pasids");
+	d->modes[M_LEGACY] = !d->modes[M_PASIDS] && strcmp(which, "scalable");
+	d->modes[M_SCALABLE] = !d->modes[M_PASIDS] && strcmp(which, "legacy");
 }
 
 static void parse(FILE *f, struct damage *d)
@@ -270,7 +271,7 @@ static void parse(FILE *f, struct damage *d)
 			with_amd(d);
 		} else if (!strncmp(word, "smmuv3", 6)) {
 			with_smmu(d, !strcmp(word, "smmuv3-linear"));
-			d->modes[1] = false;
+			d->modes[M_SCALABLE] = false;
 		} else if (!strcmp(word, "no-device-tlb")) {
 			d->plain = true;
 		} else if (!strcmp(word, "vf")) {
@@ -301,14 +302,14 @@ static void parse(FILE *f, struct damage *d)
 static unsigned int judged, failed;
 static const char *corpus;
 
-static void write_input(const char *name, const struct damage *d, bool mode)
+static void write_input(const char *name, const struct damage *d, enum image_mode mode)
 {
 	char path[512];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s-%d", corpus, name, mode);
 	f = fopen(path, "wb");
-	if (!f || fputc(mode | d->v1 << 1 | d->plain << 2, f) == EOF ||
+	if (!f || fputc((mode == M_PASIDS ? 8 : mode) | d->v1 << 1 | d->plain << 2, f) == EOF ||
 	    fwrite(d->in.bytes, 1, d->in.len, f) != d->in.len || fclose(f)) {
 		perror(path);
 		exit(2);
@@ -322,8 +323,9 @@ static void note(void *data, enum page_name page, size_t offset, u64 value)
 		input_put(data, page, offset, 8, value);
 }
 
-static void judge_mode(const char *name, struct damage *d, bool mode)
+static void judge_mode(const char *name, struct damage *d, enum image_mode mode)
 {
+	static const char *const names[] = { "legacy", "scalable", "pasids" };
 	struct damage_victim v;
 	const char *why = NULL;
 	char got[4096];
@@ -346,14 +348,14 @@ static void judge_mode(const char *name, struct damage *d, bool mode)
 	if (!strcmp(got, d->expect))
 		return;
 	failed++;
-	printf("%s (%s mode): expected\n%sbut got\n%s\n", name,
-	       mode ? "scalable" : "legacy", *d->expect ? d->expect : "nothing\n",
+	printf("%s (mode %s): expected\n%sbut got\n%s\n", name,
+	       names[mode], *d->expect ? d->expect : "nothing\n",
 	       *got ? got : "nothing\n");
 }
 
 static void judge(const char *name, const struct damage *d)
 {
-	for (unsigned int mode = 0; mode < 2; mode++) {
+	for (unsigned int mode = 0; mode < M_NR; mode++) {
 		struct damage here = *d;
 
 		if (d->modes[mode])
@@ -456,7 +458,7 @@ static void judge_language(void)
 	unsigned int written;
 	const char *why;
 
-	image_reset(false, false, false);
+	image_reset(M_LEGACY, false, false);
 	image_victim(&v, false);
 	for (unsigned int i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
 		written = 0;

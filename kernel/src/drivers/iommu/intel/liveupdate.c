@@ -300,7 +300,7 @@ static int intel_preserve_device(struct device *dev,
 	if (WARN_ON(!ctx))
 		return -EINVAL;
 	table = (void *)((unsigned long)ctx & VTD_PAGE_MASK);
-	ser->length = sizeof(*part);
+	ser->length = INTEL_DEVICE_SER_V2_SIZE;
 	part->entry_pa = virt_to_phys(table);
 	part->did = domain_id_iommu(info->domain, iommu);
 
@@ -512,6 +512,8 @@ static const char *check_entry(struct intel_iommu *iommu,
 
 	if (!iommu_liveupdate_may_go_on(ser))
 		return "the PCI device is gone or was refused";
+	if (intel_device_part(ser)->nr_pasids)
+		return "it came with PASIDs, which this kernel cannot go on with";
 	why = vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
 			       &ctx->lo);
 	return why ?: check_ats(iommu, ser);
@@ -910,9 +912,12 @@ static void intel_refuse_device(struct device *dev)
 
 static const char *intel_device_format(const struct iommu_device_ser *device)
 {
-	return intel_device_part(device)->flags ?
-		       INTEL_IOMMU_LIVEUPDATE_COMPATIBLE :
-		       INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V1;
+	const struct intel_device_ser *part = intel_device_part(device);
+
+	if (part->nr_pasids)
+		return INTEL_IOMMU_LIVEUPDATE_COMPATIBLE;
+	return part->flags ? INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V2 :
+			     INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V1;
 }
 
 static void intel_show_iommu(struct liveupdate_view *v,

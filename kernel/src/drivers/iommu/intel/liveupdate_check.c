@@ -12,7 +12,9 @@
 
 #include <linux/bits.h>
 #include <linux/bitfield.h>
+#include <linux/build_bug.h>
 #include <linux/mm.h>
+#include <linux/stddef.h>
 
 #include "liveupdate_check.h"
 
@@ -32,6 +34,7 @@
 
 /* "9.4 Scalable-Mode Context-Entry"; PRE is not in use. */
 #define CTX_SM_DTE		BIT_ULL(2)
+#define CTX_SM_PASIDE		BIT_ULL(3)	/* requests with a PASID are let in */
 #define CTX_SM_PDTS		GENMASK_ULL(11, 9)
 #define CTX_SM_LO_RESERVED	GENMASK_ULL(8, 4)
 
@@ -64,6 +67,11 @@ enum {
 	/* PDTS: the directory has 2^(PDTS + 7) entries. */
 	PDTS_OFFSET = 7,
 };
+
+/* What was written without a list of PASIDs, and what one page holds of them */
+static_assert(offsetof(struct intel_device_ser, pasids_pa) ==
+	      INTEL_DEVICE_SER_V2_SIZE);
+static_assert(INTEL_DEVICE_SER_MAX_PASIDS * sizeof(struct intel_pasid_ser) == 4096);
 
 static const char *check_iommu(const struct iommu_ser_view *view, u32 i)
 {
@@ -129,13 +137,143 @@ static const char *check_pasids(const struct iommu_ser_view *view,
 	return NULL;
 }
 
+/* One of the PASIDs that a device lists. @prev: the one in front of it, or NULL. */
+static const char *check_listed(const struct iommu_ser_view *view,
+				const struct iommu_device_ser *d,
+				const struct intel_pasid_ser *p,
+				const struct intel_pasid_ser *prev)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(p->reserved); i++)
+		if (p->reserved[i])
+			return "reserved field of a listed PASID is not zero";
+	if (!p->pasid || p->pasid >= intel_device_part(d)->max_pasid)
+		return "a listed PASID is out of range";
+	if (p->domain >= IOMMU_SER_MAX_DOMAINS ||
+	    !(view->domains[p->domain].flags & IOMMU_SER_USED))
+		return "domain of a listed PASID does not exist";
+	if (view->domains[p->domain].type != d->type)
+		return "domain of a listed PASID is one of another type of IOMMU";
+	if (!prev || p->did > prev->did)
+		return NULL;
+	if (p->did < prev->did || p->pasid <= prev->pasid)
+		return "its list of PASIDs is not in order";
+	if (p->domain != prev->domain)
+		return "domain id of a listed PASID is that of another domain, too";
+	return NULL;
+}
+
+static const char *check_list(const struct iommu_ser_view *view,
+			      const struct iommu_device_ser *d)
+{
+	const struct intel_hw_ser *hw = intel_hw_part(&view->iommus[d->iommu]);
+	const struct intel_device_ser *part = intel_device_part(d);
+	const struct intel_pasid_ser *list;
+	const char *why;
+	u32 i;
+
+	if (d->length == INTEL_DEVICE_SER_V2_SIZE)
+		return NULL;
+	if (!(hw->flags & INTEL_HW_SER_SCALABLE))
+		return "list of PASIDs of a device in legacy mode";
+	if (part->reserved)
+		return "reserved field of the driver's part is not zero";
+	if (!part->nr_pasids || part->nr_pasids > INTEL_DEVICE_SER_MAX_PASIDS)
+		return "number of PASIDs in its list is impossible";
+	list = view->mem->get(view->mem, part->pasids_pa, 0);
+	if (!list)
+		return "its list of PASIDs was not preserved";
+	if (!view->mem->claim(view->mem, part->pasids_pa))
+		return "its list of PASIDs is used for something else, too";
+	for (i = 0; i < part->nr_pasids; i++) {
+		why = check_listed(view, d, &list[i], i ? &list[i - 1] : NULL);
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+/*
+ * PASIDs of a device with their domain ids: those that it lists, and the first one.
+ * What a device lists that was refused may be anything.
+ */
+struct pasids {
+	struct intel_pasid_ser first;
+	const struct intel_pasid_ser *list;
+	u32 nr;
+};
+
+static struct pasids pasids_of(const struct iommu_ser_view *view,
+			       const struct iommu_device_ser *d)
+{
+	const struct intel_device_ser *part = intel_device_part(d);
+	struct pasids pasids = {
+		.first = { .domain = d->domain, .did = part->did },
+	};
+
+	if (!part->nr_pasids || part->nr_pasids > INTEL_DEVICE_SER_MAX_PASIDS)
+		return pasids;
+	pasids.list = view->mem->get(view->mem, part->pasids_pa, 0);
+	if (pasids.list)
+		pasids.nr = part->nr_pasids;
+	return pasids;
+}
+
+/* Is one id that of two domains, in two lists that are in the order of the ids? */
+static bool clash(const struct intel_pasid_ser *a, u32 nr_a,
+		  const struct intel_pasid_ser *b, u32 nr_b)
+{
+	u32 i = 0, j = 0;
+
+	while (i < nr_a && j < nr_b) {
+		if (a[i].did == b[j].did && a[i].domain != b[j].domain)
+			return true;
+		if (a[i].did < b[j].did)
+			i++;
+		else
+			j++;
+	}
+	return false;
+}
+
+/*
+ * One domain id is that of one domain of a unit. A pair of devices takes one pass over
+ * two lists, each of one page at most.
+ */
+static const char *check_dids(const struct iommu_ser_view *view, u32 i)
+{
+	const struct iommu_device_ser *d = &view->devices[i];
+	const struct pasids mine = pasids_of(view, d);
+	u32 j;
+
+	if (clash(&mine.first, 1, mine.list, mine.nr))
+		return "domain id of a listed PASID is that of another domain, too";
+	for (j = 0; j < i; j++) {
+		const struct iommu_device_ser *o = &view->devices[j];
+		struct pasids its;
+
+		if (!(o->flags & IOMMU_SER_USED) || o->type != d->type ||
+		    o->iommu != d->iommu)
+			continue;
+		its = pasids_of(view, o);
+		if (clash(&mine.first, 1, &its.first, 1) ||
+		    clash(&mine.first, 1, its.list, its.nr))
+			return "domain id is that of another domain, too";
+		if (clash(mine.list, mine.nr, &its.first, 1) ||
+		    clash(mine.list, mine.nr, its.list, its.nr))
+			return "domain id of a listed PASID is that of another domain, too";
+	}
+	return NULL;
+}
+
 static const char *check_device(const struct iommu_ser_view *view, u32 i)
 {
 	const struct iommu_device_ser *d = &view->devices[i];
 	const struct intel_device_ser *part = intel_device_part(d);
-	u32 j;
+	const char *why;
 
-	if (d->length != sizeof(*part))
+	if (d->length != INTEL_DEVICE_SER_V2_SIZE && d->length != sizeof(*part))
 		return "driver's part has another length";
 	if (part->flags & ~(INTEL_DEVICE_SER_DEVICE_TLB | INTEL_DEVICE_SER_ATS))
 		return "unknown flags of the driver's part";
@@ -144,15 +282,11 @@ static const char *check_device(const struct iommu_ser_view *view, u32 i)
 	/* The driver uses no other, and invalidates page by page. */
 	if (part->ats_stu)
 		return "its translation unit of ATS is not 4 KiB";
-	for (j = 0; j < i; j++) {
-		const struct iommu_device_ser *o = &view->devices[j];
-
-		if ((o->flags & IOMMU_SER_USED) && o->type == d->type &&
-		    o->iommu == d->iommu &&
-		    intel_device_part(o)->did == part->did &&
-		    o->domain != d->domain)
-			return "domain id is that of another domain, too";
-	}
+	why = check_list(view, d);
+	if (!why)
+		why = check_dids(view, i);
+	if (why)
+		return why;
 	if (!view->mem->get(view->mem, part->entry_pa, 0))
 		return "page of its context entry was not preserved";
 	return check_pasids(view, d);
@@ -226,9 +360,8 @@ static const char *check_legacy(const struct iommu_device_ser *ser,
 	return check_device_tlb(ser, tt == TT_DEVICE_TLB);
 }
 
-static const char *check_pasid_entry(const struct iommu_device_ser *ser,
-				     const struct iommu_domain_ser *dom,
-				     const u64 *pte)
+static const char *check_pasid_entry(const struct iommu_domain_ser *dom,
+				     u16 did, const u64 *pte)
 {
 	unsigned int i;
 	u64 rest = 0;
@@ -246,21 +379,22 @@ static const char *check_pasid_entry(const struct iommu_device_ser *ser,
 		return "its PASID entry refers to other tables";
 	if (FIELD_GET(PTE_AW, pte[0]) != dom->top_level - 1U)
 		return "its PASID entry has another address width";
-	if (FIELD_GET(PTE_DID, pte[1]) != intel_device_part(ser)->did)
+	if (FIELD_GET(PTE_DID, pte[1]) != did)
 		return "its PASID entry has another domain id";
 	return NULL;
 }
 
-/* All PASID tables of a device: only the first PASID is in use. */
+/* All PASID tables of a device: no more PASIDs are in use than the first one and @nr. */
 static const char *check_pasid_tables(struct liveupdate_mem *mem,
 				      const struct vtd_unit *unit,
 				      const struct iommu_device_ser *ser,
 				      const struct iommu_domain_ser *dom,
-				      const u64 *dir)
+				      const u64 *dir, u32 nr)
 {
 	unsigned int i, j, n;
 	const u64 *table;
 	const char *why;
+	u32 others = 0;
 
 	if (!(dir[0] & ENTRY_PRESENT))
 		return "its PASID entry is not present";
@@ -280,16 +414,66 @@ static const char *check_pasid_tables(struct liveupdate_mem *mem,
 			bool present = table[0] & ENTRY_PRESENT;
 
 			if (i || j) {
-				if (present)
+				if (present && ++others > nr)
 					return "it has a PASID that was not handed over";
 				continue;
 			}
 			if (!present)
 				return "its PASID entry is not present";
-			why = check_pasid_entry(ser, dom, table);
+			why = check_pasid_entry(dom, intel_device_part(ser)->did,
+						table);
 			if (why)
 				return why;
 		}
+	}
+	return NULL;
+}
+
+/* "9.5 Scalable-Mode PASID Directory Entry", "9.6 Scalable-Mode PASID Table Entry" */
+static const u64 *find_pasid_entry(struct liveupdate_mem *mem, const u64 *dir,
+				   u32 pasid)
+{
+	u64 pde = dir[pasid / PASIDS_PER_PDE];
+	const u64 *pte;
+
+	if (!(pde & ENTRY_PRESENT))
+		return NULL;
+	pte = mem->get(mem, pde & ENTRY_ADDR, 0);
+	pte += pasid % PASIDS_PER_PDE * PASID_ENTRY_WORDS;
+	return pte[0] & ENTRY_PRESENT ? pte : NULL;
+}
+
+/*
+ * Each listed PASID has its entry. A PASID that was in the list twice would need to have
+ * two domain ids in the same one; so if check_pasid_tables() found no more than are in the
+ * list, it found these. It has found fault with no table, either.
+ * @reach: Number of entries of the directory that hardware makes use of.
+ */
+static const char *check_listed_entries(const struct iommu_ser_view *view,
+					const struct vtd_unit *unit,
+					const struct pasids *pasids,
+					const u64 *dir, unsigned int reach)
+{
+	u32 i;
+
+	for (i = 0; i < pasids->nr; i++) {
+		const struct intel_pasid_ser *p = &pasids->list[i];
+		const struct iommu_domain_ser *dom = &view->domains[p->domain];
+		const char *why;
+		const u64 *pte;
+
+		if (p->did < unit->first_did || p->did >= unit->end_did)
+			return "domain id of a listed PASID is out of range";
+		if (!(unit->sagaw & BIT(dom->top_level - 1)))
+			return "the IOMMU does not support the table depth of a listed PASID";
+		if (p->pasid / PASIDS_PER_PDE >= reach)
+			return "its context entry does not reach a listed PASID";
+		pte = find_pasid_entry(view->mem, dir, p->pasid);
+		if (!pte)
+			return "a listed PASID has no entry";
+		why = check_pasid_entry(dom, p->did, pte);
+		if (why)
+			return why;
 	}
 	return NULL;
 }
@@ -302,7 +486,10 @@ static const char *check_scalable(const struct iommu_ser_view *view,
 {
 	const struct intel_device_ser *part = intel_device_part(ser);
 	unsigned int entries = part->max_pasid / PASIDS_PER_PDE;
+	unsigned int reach = 1U << (FIELD_GET(CTX_SM_PDTS, ctx[0]) + PDTS_OFFSET);
+	const struct pasids pasids = pasids_of(view, ser);
 	const char *why;
+	const u64 *dir;
 
 	/* The second word holds RID_PASID, 0, and RID_PRIV; then nothing. */
 	if (ctx[0] & CTX_SM_LO_RESERVED || ctx[1] || ctx[2] || ctx[3])
@@ -312,11 +499,14 @@ static const char *check_scalable(const struct iommu_ser_view *view,
 		return why;
 	if ((ctx[0] & ENTRY_ADDR) != part->pasid_pa)
 		return "its context entry refers to another PASID directory";
-	if (1U << (FIELD_GET(CTX_SM_PDTS, ctx[0]) + PDTS_OFFSET) > entries)
+	if (reach > entries)
 		return "its context entry reaches beyond its PASID directory";
-	return check_pasid_tables(view->mem, unit, ser, dom,
-				  view->mem->get(view->mem, part->pasid_pa,
-						 get_order(entries * sizeof(u64))));
+	if (pasids.nr && !(ctx[0] & CTX_SM_PASIDE))
+		return "its context entry does not allow PASIDs";
+	dir = view->mem->get(view->mem, part->pasid_pa,
+			     get_order(entries * sizeof(u64)));
+	why = check_pasid_tables(view->mem, unit, ser, dom, dir, pasids.nr);
+	return why ?: check_listed_entries(view, unit, &pasids, dir, reach);
 }
 
 /**

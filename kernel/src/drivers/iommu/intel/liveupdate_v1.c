@@ -64,7 +64,7 @@ static void read_device(const struct iommu_device_ser_v1 *from,
 
 	to->flags = from->flags;
 	to->type = IOMMU_SER_TYPE_INTEL;
-	to->length = sizeof(*part);
+	to->length = INTEL_DEVICE_SER_V2_SIZE;
 	to->segment = from->segment;
 	to->bdf = from->bdf;
 	to->domain = from->domain;
@@ -112,7 +112,8 @@ static bool v1_holds(const struct iommu_ser_view *view)
 	for (i = 0; i < IOMMU_SER_MAX_DEVICES; i++)
 		if ((view->devices[i].flags & IOMMU_SER_USED) &&
 		    (i >= IOMMU_SER_V1_MAX_DEVICES ||
-		     intel_device_part(&view->devices[i])->flags))
+		     intel_device_part(&view->devices[i])->flags ||
+		     intel_device_part(&view->devices[i])->nr_pasids))
 			return false;
 	return true;
 }

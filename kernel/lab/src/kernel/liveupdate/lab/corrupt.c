@@ -94,6 +94,8 @@ static void find_tables(struct damage_victim *v)
 		return;
 	v->pasid = phys_to_virt(v->dir[0] & VTD_ADDR);
 	v->pasid_entry = (struct damage_pasid *)v->pasid;
+	if (device->nr_pasids)
+		v->listed = phys_to_virt(device->pasids_pa);
 }
 
 static void find_iommu(struct damage_victim *v)

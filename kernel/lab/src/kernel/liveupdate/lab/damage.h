@@ -45,6 +45,7 @@ struct damage_layout {
  * @dir:           The PASID directory of the device.
  * @pasid:         The first PASID table of the device, by words.
  * @pasid_entry:   The same as @pasid, by entries.
+ * @listed:        The list of its PASIDs besides the first one.
  * @dte:           The device table entry of the device: four words.
  * @ste:           The stream table entry of the device: eight words.
  * @cd:            Its context descriptor: eight words.
@@ -90,6 +91,7 @@ struct damage_victim {
 	u64 *dir;
 	u64 *pasid;
 	struct damage_pasid *pasid_entry;
+	struct intel_pasid_ser *listed;
 	u64 *dte;
 	u64 *ste;
 	u64 *cd;

@@ -15,10 +15,21 @@
  * Specification".
  */
 
-#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE	"intel-iommu-v2"
+/*
+ * What a device with PASIDs besides the first one needs to be read. Preserve refuses
+ * such a device, and so does a kernel that is handed one: iommufd does not carry the
+ * attachments of PASIDs. So no kernel says yet that it reads this version.
+ */
+#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE	"intel-iommu-v3"
 
 /*
- * The version before: the layout is the same, the flags of a device are zero. It
+ * The version before: the part of a device ends before @pasids_pa, after
+ * %INTEL_DEVICE_SER_V2_SIZE bytes. It is what a device that may use ATS needs.
+ */
+#define INTEL_IOMMU_LIVEUPDATE_COMPATIBLE_V2	"intel-iommu-v2"
+
+/*
+ * The one before that: the layout is the same, the flags of a device are zero. It
  * is what is written as long as no device may use ATS, so that a kernel that reads
  * nothing newer can be gone back to.
  */
@@ -63,9 +74,16 @@ struct intel_domain_ser {
 #define INTEL_DEVICE_SER_DEVICE_TLB	BIT(0)
 #define INTEL_DEVICE_SER_ATS		BIT(1)
 
+/* Length of the part of a device that has no PASID besides the first one */
+#define INTEL_DEVICE_SER_V2_SIZE	24
+
+/* Most PASIDs in a list: what a page of 4 KiB holds */
+#define INTEL_DEVICE_SER_MAX_PASIDS	256
+
 /**
  * struct intel_device_ser - One device.
- * @did:       Domain id in the hardware's entry of this device.
+ * @did:       Domain id in the hardware's entry of this device: that of its first
+ *             PASID, 0, in scalable mode.
  * @flags:     The INTEL_DEVICE_SER_* flags.
  * @ats_stu:   Smallest translation unit in its ATS control register: 4 KiB times
  *             two to this power; of a virtual function in that of its physical
@@ -74,6 +92,11 @@ struct intel_domain_ser {
  *             legacy mode.
  * @entry_pa:  Physical address of the page that holds its context entry.
  * @pasid_pa:  Physical address of its PASID directory; 0 in legacy mode.
+ * @pasids_pa: Physical address of the page that lists its PASIDs besides the first
+ *             one. This and what follows is there in scalable mode only, and only if
+ *             there is such a PASID; else the part ends here.
+ * @nr_pasids: Number of these, at most %INTEL_DEVICE_SER_MAX_PASIDS.
+ * @reserved:  Zero.
  */
 struct intel_device_ser {
 	u16 did;
@@ -82,6 +105,28 @@ struct intel_device_ser {
 	u32 max_pasid;
 	u64 entry_pa;
 	u64 pasid_pa;
+	u64 pasids_pa;
+	u32 nr_pasids;
+	u32 reserved;
+} __packed;
+
+/**
+ * struct intel_pasid_ser - One PASID of a device, which is not its first one.
+ * @pasid:    The PASID; not 0, and less than the @max_pasid of the device.
+ * @domain:   Index of the &struct iommu_domain_ser that it is attached to.
+ * @did:      Domain id in the hardware's entry of this PASID. One id is that of one
+ *            domain behind a unit, whoever has it: a device or one of its PASIDs.
+ * @reserved: Zero.
+ *
+ * A list is in the order of the domain ids, and of the PASIDs among those that have
+ * the same id, so that two lists are compared in one pass. Each PASID of the
+ * directory that is present, but the first, is in the list.
+ */
+struct intel_pasid_ser {
+	u32 pasid;
+	u32 domain;
+	u16 did;
+	u8 reserved[6];
 } __packed;
 
 #endif /* _LINUX_KHO_ABI_INTEL_IOMMU_H */
