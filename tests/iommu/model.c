@@ -290,6 +290,7 @@ static const char *model_adopt_iommu(struct iommu_device *iommu,
 			iommu_liveupdate_drop_incoming(ser, "it is not there");
 	}
 	for (i = 0; i < NR_DEVICES; i++) {
+		model.devices[i].adopted += known[i];
 		if (!unit->table[i] || known[i])
 			continue;
 		iommu_liveupdate_stop_stranger(0, model.devices[i].pci.bdf);
@@ -303,6 +304,11 @@ static void unadopt_iommu(struct iommu_device *iommu,
 {
 	(void)hw;
 	memset(to_unit(iommu)->table, 0, ENTRIES * sizeof(u64));
+}
+
+static void forget_device(const struct iommu_device_ser *ser)
+{
+	model.devices[((const struct part_device *)ser->part)->entry].forgotten++;
 }
 
 static bool is_behind(struct iommu_device *iommu, struct device *dev)
@@ -464,6 +470,7 @@ static const struct iommu_liveupdate_ops model_ops = {
 	.check_tables = check_all,
 	.adopt_iommu = model_adopt_iommu,
 	.unadopt_iommu = unadopt_iommu,
+	.forget_device = forget_device,
 	.is_behind = is_behind,
 	.restore_domain = restore_domain,
 	.refuse_device = refuse_device,
@@ -913,6 +920,10 @@ static void finish(const struct plan *plan)
 	if (incoming_args.obj)
 		iommu_flb.ops->finish(&incoming_args);
 	look();
+	for (i = 0; i < NR_DEVICES; i++)
+		if (model.devices[i].forgotten != model.devices[i].adopted)
+			model_fault("device %u was adopted %u times, and is forgotten %u times", i,
+				    model.devices[i].adopted, model.devices[i].forgotten);
 	/* Of what was refused the memory stays where it is until the next reboot. */
 	if (model.restored && !plan->late_given_up && plan->fails[0] == FAILS_NOT &&
 	    plan->fails[1] == FAILS_NOT)

@@ -51,6 +51,8 @@ struct model_device {
 	void *may_reach;		/* the topmost table that is its own */
 	bool attach_fails;
 	bool probe_fails;
+	unsigned int adopted;		/* with its unit; how often */
+	unsigned int forgotten;
 };
 
 extern struct model {

@@ -192,6 +192,8 @@ enum incoming_domain_state {
  *	one goes back needs it as it is.
  * @pa: Where what came is.
  * @given_up: Devices whose unit was given up when they had a group, and are in it.
+ * @taken_over: Devices whose entry was found to be as they were handed over, wherever they
+ *	are now.
  * @walked: Domains whose tables were checked for a unit, which found @verdict.
  * @walked_here: Those that were checked for the unit in hand, which found
  *	@verdict_here.
@@ -207,6 +209,7 @@ struct iommu_incoming {
 	u8 domain_state[MAX_DOMAINS];
 	DECLARE_BITMAP(adopted, MAX_IOMMUS);
 	DECLARE_BITMAP(given_up, MAX_DEVICES);
+	DECLARE_BITMAP(taken_over, MAX_DEVICES);
 	DECLARE_BITMAP(walked, MAX_DOMAINS);
 	DECLARE_BITMAP(walked_here, MAX_DOMAINS);
 	const char *verdict[MAX_DOMAINS];
@@ -763,6 +766,23 @@ static struct iommu_restored *put_unclaimed(struct iommu_incoming *in, u32 i)
 		       restored_put(in->restored[i]) : NULL;
 }
 
+/* What drivers' parts refer to, and no hardware: that of a device that was refused stays. */
+static void forget_devices(const struct iommu_incoming *in)
+{
+	u32 i;
+
+	for (i = 0; i < MAX_DEVICES; i++) {
+		const struct iommu_device_ser *d = &in->ho.devices[i];
+		const struct iommu_liveupdate_ops *ops;
+
+		if (!test_bit(i, in->taken_over))
+			continue;
+		ops = find_driver(d->type);
+		if (ops->forget_device)
+			ops->forget_device(d);
+	}
+}
+
 static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 {
 	struct iommu_incoming *in = args->obj;
@@ -776,6 +796,7 @@ static void iommu_flb_finish(struct liveupdate_flb_op_args *args)
 		incoming = NULL;
 		if (in->bad)
 			break;
+		forget_devices(in);
 		free_incoming(in);
 	}
 	liveupdate_kho_mem_destroy(&in->mem);
@@ -1096,6 +1117,19 @@ bool iommu_liveupdate_kept(void *table)
 	if (luo_back_going())
 		return true;
 	return xa_load(&kept, folio_pfn(virt_to_folio(table)));
+}
+
+/**
+ * iommu_liveupdate_domain_index() - Which domain of the handover is this?
+ * @domain: Any domain.
+ *
+ * Context: In the preserve operations of a driver.
+ * Return: its index, or -ENOENT if it is not preserved.
+ */
+int iommu_liveupdate_domain_index(struct iommu_domain *domain)
+{
+	lockdep_assert_held(&iommu_liveupdate_lock);
+	return domain->preserved ? domain->preserved - outgoing->domains : -ENOENT;
 }
 
 /* The unit that translates for a device, or stands for that there is none; or NULL */
@@ -1537,6 +1571,8 @@ static void set_adopted(const struct iommu_hw_ser *hw,
 		if (incoming->state[i] == DEV_NONE ||
 		    incoming->ho.devices[i].iommu != index)
 			continue;
+		if (iommu)
+			__set_bit(i, incoming->taken_over);
 		r = incoming->restored[incoming->ho.devices[i].domain];
 		if (r)
 			r->devices++;

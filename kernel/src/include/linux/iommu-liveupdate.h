@@ -104,6 +104,10 @@ struct iommu_liveupdate_unit {
  * @unadopt_iommu: Undo @adopt_iommu when the driver fails to come up: no entry is
  *	left, and hardware has forgotten them all, when this returns. Its devices
  *	are stopped already.
+ * @forget_device: The handover is not needed any more. Give back what the driver's part of
+ *	@ser refers to and hardware does not. Called once for each device that was
+ *	not dropped when its unit was adopted, also if it is gone by now. NULL if there is
+ *	nothing of the kind.
  * @is_behind: Would the unit translate the DMA of this device? Before it is
  *	probed.
  * @restore_domain: Make a domain of tables that hardware is using. The domain can
@@ -168,6 +172,7 @@ struct iommu_liveupdate_ops {
 				   const struct iommu_ser_view *view);
 	void (*unadopt_iommu)(struct iommu_device *iommu,
 			      const struct iommu_hw_ser *hw);
+	void (*forget_device)(const struct iommu_device_ser *ser);
 	bool (*is_behind)(struct iommu_device *iommu, struct device *dev);
 	struct iommu_domain *(*restore_domain)(struct iommu_device *iommu,
 					       const struct iommu_domain_ser *ser);
@@ -212,6 +217,7 @@ iommu_liveupdate_device_outgoing(struct iommu_device *iommu, u32 segment,
 int iommu_liveupdate_keep(void *table);
 void iommu_liveupdate_unkeep(void *table);
 bool iommu_liveupdate_kept(void *table);
+int iommu_liveupdate_domain_index(struct iommu_domain *domain);
 
 /* Incoming: called by drivers */
 bool iommu_liveupdate_adopt(struct iommu_device *iommu,
