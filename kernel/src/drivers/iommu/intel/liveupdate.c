@@ -18,7 +18,7 @@
  * Incoming: a unit whose translation is on is adopted if its root table pointer
  * and mode are those of the handover. Each present context entry then has to
  * be that of a device of the handover, and has to say what the handover says:
- * domain id, table pointer, address width, ATS. An entry that does not is removed
+ * domain id, table pointer, address width, ATS, PASIDs. An entry that does not is removed
  * before anything else happens to the device. The domain ids in use are taken
  * out of the unit's allocator. Writing the root pointer again, as the init of
  * the driver does next, is allowed with translation on for the same pointer
@@ -32,7 +32,8 @@
  * cannot do so, as with pci=noats, refuses the device. One that came without ATS
  * goes on without it.
  *
- * Interrupt remapping is in liveupdate_ir.c; what all drivers have in common, the
+ * PASIDs besides the first one are in liveupdate_pasid.h, interrupt remapping is in
+ * liveupdate_ir.c; what all drivers have in common, the
  * order of it all included, in drivers/iommu/liveupdate.c.
  */
 
@@ -49,6 +50,7 @@
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
 #include <linux/pci_liveupdate.h>
+#include <linux/sort.h>
 
 #include "iommu.h"
 #include "liveupdate_check.h"
@@ -56,6 +58,7 @@
 #include "pasid.h"
 #include "replace.h"
 #include "../iommu-pages.h"
+#include "../iommu-priv.h"
 
 enum {
 	ROOT_ENTRIES = 256,
@@ -202,61 +205,6 @@ static void intel_unpreserve_domain(struct iommu_domain *domain,
 	d->iommu.ops->unpreserve(&d->iommu);
 }
 
-static unsigned int max_pde(u32 max_pasid)
-{
-	return max_pasid >> PASID_PDE_SHIFT;
-}
-
-/* Is any PASID but the first in use? */
-static bool other_pasids(struct pasid_dir_entry *dir, u32 max_pasid)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < max_pde(max_pasid); i++) {
-		struct pasid_entry *table = get_pasid_table_from_pde(&dir[i]);
-
-		for (j = 0; table && j < BIT(PASID_PDE_SHIFT); j++)
-			if ((i || j) && pasid_pte_is_present(&table[j]))
-				return true;
-	}
-	return false;
-}
-
-static void unpreserve_pasid_tables(struct pasid_dir_entry *dir, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		void *table = get_pasid_table_from_pde(&dir[i]);
-
-		if (table)
-			iommu_liveupdate_unkeep(table);
-	}
-	iommu_liveupdate_unkeep(dir);
-}
-
-static int preserve_pasid_tables(struct pasid_dir_entry *dir, u32 max_pasid)
-{
-	unsigned int i;
-	int ret;
-
-	ret = iommu_liveupdate_keep(dir);
-	if (ret)
-		return ret;
-	for (i = 0; i < max_pde(max_pasid); i++) {
-		void *table = get_pasid_table_from_pde(&dir[i]);
-
-		if (!table)
-			continue;
-		ret = iommu_liveupdate_keep(table);
-		if (ret) {
-			unpreserve_pasid_tables(dir, i);
-			return ret;
-		}
-	}
-	return 0;
-}
-
 static int intel_can_replace(struct device *dev)
 {
 	return liveupdate_require(intel_replace_can(), &rule_vtd_cpu, "%s",
@@ -264,6 +212,28 @@ static int intel_can_replace(struct device *dev)
 }
 
 #include "liveupdate_ats.h"
+#include "liveupdate_pasid.h"
+
+/* Can this be handed over? The list would have room for more than none. */
+static int may_preserve_pasids(struct device *dev, const struct pasid_table *pasids)
+{
+	u32 nr = list_pasids(pasids->table, pasids->max_pasid, NULL, 0);
+
+	if (nr > INTEL_DEVICE_SER_MAX_PASIDS)
+		return liveupdate_require(false, &rule_vtd_pasids, "%s",
+					  dev_name(dev));
+	return liveupdate_require(!nr, &rule_vtd_pasid, "%s", dev_name(dev));
+}
+
+/* What a PASID is attached to, as whoever attached it has told the core */
+static int domain_of_pasid(struct device *dev, u32 pasid)
+{
+	struct iommu_attach_handle *handle;
+
+	handle = iommu_attach_handle_get(dev->iommu_group, pasid, 0);
+	return IS_ERR(handle) ? -ENOENT :
+				iommu_liveupdate_domain_index(handle->domain);
+}
 
 static int count_alias(struct pci_dev *pdev, u16 alias, void *data)
 {
@@ -300,26 +270,20 @@ static int intel_preserve_device(struct device *dev,
 	if (WARN_ON(!ctx))
 		return -EINVAL;
 	table = (void *)((unsigned long)ctx & VTD_PAGE_MASK);
-	ser->length = INTEL_DEVICE_SER_V2_SIZE;
 	part->entry_pa = virt_to_phys(table);
 	part->did = domain_id_iommu(info->domain, iommu);
 
 	if (sm_supported(iommu)) {
-		struct pasid_table *pasids = info->pasid_table;
-
-		ret = liveupdate_require(!other_pasids(pasids->table, pasids->max_pasid),
-					 &rule_vtd_pasid, "%s", dev_name(dev)) ?:
-		      preserve_pasid_tables(pasids->table, pasids->max_pasid);
+		ret = may_preserve_pasids(dev, info->pasid_table) ?:
+		      preserve_pasids(dev, info->pasid_table, part, domain_of_pasid);
 		if (ret)
 			return ret;
-		part->pasid_pa = virt_to_phys(pasids->table);
-		part->max_pasid = pasids->max_pasid;
 	}
+	ser->length = device_part_length(part);
 
 	ret = iommu_liveupdate_keep(table);
-	if (ret && part->pasid_pa)
-		unpreserve_pasid_tables(phys_to_virt(part->pasid_pa),
-					max_pde(part->max_pasid));
+	if (ret)
+		unpreserve_pasids(part);
 	return ret;
 }
 
@@ -329,9 +293,7 @@ static void intel_unpreserve_device(struct device *dev,
 	const struct intel_device_ser *part = intel_device_part(ser);
 
 	iommu_liveupdate_unkeep(phys_to_virt(part->entry_pa));
-	if (part->pasid_pa)
-		unpreserve_pasid_tables(phys_to_virt(part->pasid_pa),
-					max_pde(part->max_pasid));
+	unpreserve_pasids(part);
 }
 
 static struct vtd_unit describe_unit(struct intel_iommu *iommu)
@@ -367,36 +329,6 @@ static const char *intel_compare_device(struct device *dev,
 	why = vtd_check_device(view, &unit, ser, __pa(ctx) & VTD_PAGE_MASK,
 			       &ctx->lo);
 	return why ?: compare_ats(to_pci_dev(dev), intel_device_part(ser));
-}
-
-/*
- * All PASIDs of a device that goes on but the first, which none should have: the
- * freeze has looked. A table that was not kept goes with its directory entry.
- */
-static void block_pasids(struct intel_iommu *iommu,
-			 const struct intel_device_ser *part)
-{
-	struct pasid_dir_entry *dir = phys_to_virt(part->pasid_pa);
-	unsigned int i, j;
-
-	for (i = 0; i < max_pde(part->max_pasid); i++) {
-		struct pasid_entry *table = get_pasid_table_from_pde(&dir[i]);
-
-		if (!table)
-			continue;
-		if (!iommu_liveupdate_kept(table)) {
-			WRITE_ONCE(dir[i].val, 0);
-			__iommu_flush_cache(iommu, &dir[i], sizeof(dir[i]));
-			continue;
-		}
-		for (j = 0; j < BIT(PASID_PDE_SHIFT); j++) {
-			if ((!i && !j) || !pasid_pte_is_present(&table[j]))
-				continue;
-			pasid_clear_present(&table[j]);
-			pasid_clear_entry(&table[j]);
-			__iommu_flush_cache(iommu, &table[j], sizeof(table[j]));
-		}
-	}
 }
 
 static void block_foreign(struct intel_iommu *iommu, u16 bdf,
@@ -519,18 +451,6 @@ static const char *check_entry(struct intel_iommu *iommu,
 	return why ?: check_ats(iommu, ser);
 }
 
-/* KHO was asked for each of these pages before. */
-static void take_pasid_tables(const struct intel_device_ser *part)
-{
-	unsigned int i, n = max_pde(part->max_pasid);
-	struct pasid_dir_entry *dir;
-
-	dir = iommu_pages_restore(part->pasid_pa, n * sizeof(*dir));
-	for (i = 0; dir && i < n; i++)
-		if (pasid_pde_is_present(&dir[i]))
-			iommu_pages_restore(dir[i].val & PDE_PFN_MASK, SZ_4K);
-}
-
 static const struct iommu_device_ser *find_device(struct intel_iommu *iommu,
 						  const struct iommu_hw_ser *hw,
 						  u16 bdf)
@@ -543,14 +463,6 @@ static const struct iommu_device_ser *find_device(struct intel_iommu *iommu,
 	return ser;
 }
 
-/* Nobody else may get an id that hardware uses. Another device may have it, too. */
-static const char *reserve_did(struct intel_iommu *iommu, u16 did)
-{
-	int ret = ida_alloc_range(&iommu->domain_ida, did, did, GFP_KERNEL);
-
-	return ret < 0 && ret != -ENOSPC ? "out of memory" : NULL;
-}
-
 static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 			struct context_entry *ctx, void *arg)
 {
@@ -560,7 +472,7 @@ static void adopt_entry(struct intel_iommu *iommu, u16 bdf,
 
 	why = ser ? check_entry(iommu, a->view, ctx, ser) : NULL;
 	if (ser && !why)
-		why = reserve_did(iommu, intel_device_part(ser)->did);
+		why = reserve_dids(&iommu->domain_ida, intel_device_part(ser));
 	if (ser && !why) {
 		const struct intel_device_ser *part = intel_device_part(ser);
 
@@ -702,6 +614,15 @@ static void intel_unadopt_iommu(struct iommu_device *dev,
 	flush_all(iommu);
 	/* Nothing was probed yet: these are the ids of the handover. */
 	ida_destroy(&iommu->domain_ida);
+}
+
+/* Of what it came with only the list of its PASIDs is not in use. */
+static void intel_forget_device(const struct iommu_device_ser *ser)
+{
+	const struct intel_device_ser *part = intel_device_part(ser);
+
+	if (part->nr_pasids)
+		kho_restore_free(phys_to_virt(part->pasids_pa));
 }
 
 static bool intel_is_behind(struct iommu_device *dev, struct device *device)
@@ -896,13 +817,23 @@ static void refuse_legacy(struct device_domain_info *info)
 				     PCI_DEVID(info->bus, info->devfn));
 }
 
+/* All its PASIDs; "6.5.3.3 Guidance to Software for Invalidations" for each */
+static void refuse_scalable(struct device_domain_info *info)
+{
+	struct pasid_table *pasids = info->pasid_table;
+	u32 pasid = IOMMU_NO_PASID;
+
+	while (pasids && next_pasid(pasids->table, pasids->max_pasid, &pasid))
+		intel_pasid_tear_down_entry(info->iommu, info->dev, pasid, false);
+	intel_pasid_tear_down_entry(info->iommu, info->dev, IOMMU_NO_PASID, false);
+}
+
 static void intel_refuse_device(struct device *dev)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
 
 	if (sm_supported(info->iommu))
-		intel_pasid_tear_down_entry(info->iommu, dev, IOMMU_NO_PASID,
-					    false);
+		refuse_scalable(info);
 	else
 		refuse_legacy(info);
 	ats_off(info);
@@ -974,6 +905,7 @@ const struct iommu_liveupdate_ops intel_liveupdate_ops = {
 	.check_tables = intel_check_tables,
 	.adopt_iommu = intel_adopt_iommu,
 	.unadopt_iommu = intel_unadopt_iommu,
+	.forget_device = intel_forget_device,
 	.is_behind = intel_is_behind,
 	.restore_domain = intel_restore_domain,
 	.refuse_device = intel_refuse_device,

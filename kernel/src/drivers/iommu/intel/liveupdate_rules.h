@@ -11,4 +11,5 @@ LIVEUPDATE_RULE(vtd_alias, EOPNOTSUPP, "it has more than one requester id");
 LIVEUPDATE_RULE(vtd_other_id, EOPNOTSUPP, "its requester id is not its own");
 LIVEUPDATE_RULE(vtd_detached, EINVAL, "VT-d has it attached to another domain");
 LIVEUPDATE_RULE(vtd_pasid, EOPNOTSUPP, "a PASID of it is attached");
+LIVEUPDATE_RULE(vtd_pasids, E2BIG, "more PASIDs of it are attached than a list has room for");
 LIVEUPDATE_RULE(vtd_dirty, EBUSY, "its dirty tracking is on; switch it off first");
