@@ -37,15 +37,27 @@ def example_files(platform=Q35):
     return {"/usr/bin/vmm": programs.program("examples", "vmm", platform)}
 
 
-def start(begin, iommu, append="", files=(), extra=(), **options):
-    """Two tenants with a device each, and the example with a third device. No step of an update needs debugfs.
-    extra: more of QEMU's arguments; options: further ones of Run."""
+def edu(run):
+    return EXAMPLE_DEVICE
+
+
+def second_vf(run):
+    """Of the physical function whose first one a tenant has: it is given to vfio-pci."""
+    bdf = run.ready["nic"][:-1] + "2"
+    for path, text in ((f"/sys/bus/pci/devices/{bdf}/driver_override", "vfio-pci"), ("/sys/bus/pci/drivers_probe", bdf)):
+        run.machine.put(path, text)
+    return bdf
+
+
+def start(begin, iommu, append="", files=(), extra=(), device=edu, **options):
+    """Two tenants with a device each, and the example with a third device, which device(run) names. No step of an update
+    needs debugfs. extra: more of QEMU's arguments; options: further ones of Run."""
     run = begin(iommu=iommu, tenants=True, extra=[*EXAMPLE_HARDWARE, *extra],
                 files={**agent_files(), **program(), **example_files(), **dict(files)},
                 append=f"rig.tenants=1 rig.library=replace rig.debugfs=0 {EXAMPLE_OPTION} {append}".strip(), **options)
     for who in ("vm-nic", "vm-audio"):
         run.machine.wait("tenant_ready", who=who)
-    run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {EXAMPLE_DEVICE}")
+    run.machine.send(f"spawn /usr/bin/vmm --agent /tmp/agent.sock {EXAMPLE} {device(run)}")
     states(run, {**dict.fromkeys(TENANTS, "idle"), EXAMPLE: "idle"})
     return run
 
@@ -142,6 +154,24 @@ def carried(machine, begin, iommu):
     run.stop()
     if WRITTEN not in machine.console():
         raise Failed("the example does not say what its device has written")
+    clean(run)
+
+
+@guarded
+def two_of_one(machine, begin, iommu, append):
+    """
+    Two virtual functions of one physical one are two VMs', with a session each; the one that gets frames loses none. The
+    other VM is the example, whose guest knows another device only, and ends when it has its function back.
+    To see it fail: without entry->users++ where a device above is in the list already, in liveupdate.c of PCI; the freeze refuses the list.
+    """
+    run = start(begin, iommu, append=append, device=second_vf)
+    run.rest(STEADY_S)
+    jump(run, "", {**dict.fromkeys(TENANTS, "taken over"), EXAMPLE: "taken over"})
+    run.rest(AFTER_S)
+    states(run, dict.fromkeys(TENANTS, "idle"))
+    run.stop()
+    for bdf in (run.ready["nic"], run.ready["nic"][:-1] + "2"):
+        must_see(f"{bdf} be finished", f"vfio-pci {bdf}: liveupdate: finished" in machine.console())
     clean(run)
 
 
@@ -617,6 +647,8 @@ CASES = [
          bind(virtual_cpu, iommu="vtd-scalable"), kernel="vm", alone=True),
     Case("update-command", "continuo update carries three VMs over, one of them examples/vmm.c",
          bind(carried, iommu="vtd-scalable"), debug=True),
+    Case("update-vfs", "continuo update carries two VMs over, each with a virtual function of the same physical one",
+         bind(two_of_one, iommu="vtd-scalable", append="rig.vf=2")),
     Case("pass-on", "a VM that nobody has taken over is passed on by the next update", bind(passed_on, iommu="vtd-scalable"),
          fault="nobody comes for a VM, and the host is updated again"),
     Case("pass-on-vf", "a VM with a virtual function whose physical one user space has is passed on by the next update",
